@@ -1,0 +1,31 @@
+//! Any text is a query: reading and analysing it neither fails nor takes long.
+#![no_main]
+
+use libfuzzer_sys::fuzz_target;
+use vestige_traits::analysis::{AnalyzedDocument, Analyzer, MAX_WORD_BYTES};
+use vestige_traits::limits::MAX_QUERY_TERMS;
+use vestige_traits::{SearchQuery, WebQuery};
+
+fuzz_target!(|text: &str| {
+    let query = WebQuery::parse(text);
+    for entry in query.words.iter().chain(&query.phrases).chain(&query.excluded) {
+        assert!(text.contains(entry.as_str()), "{entry:?} does not stand in the text");
+        assert!(entry.contains(char::is_alphanumeric), "{entry:?} has nothing to look for");
+    }
+    assert!(query.words.len().max(query.phrases.len()).max(query.excluded.len()) <= MAX_QUERY_TERMS);
+    assert!(SearchQuery::text(text).validate().is_ok());
+
+    let analyzer = Analyzer::default();
+    let analyzed = analyzer.query(text);
+    assert!(analyzed.terms.len() <= MAX_QUERY_TERMS);
+    assert!(analyzed.terms.iter().all(|term| !term.is_empty()));
+    assert!(!query.is_empty() || analyzed.is_empty(), "terms came from nowhere");
+
+    // A document of the same words is searched with it.
+    let document = AnalyzedDocument::new(&analyzer, text, "general", &[]);
+    let _ = analyzed.admits(&document);
+    for terms in &document.fields {
+        assert!(terms.iter().all(|term| term.text.len() <= 2 * MAX_WORD_BYTES));
+        assert!(terms.is_sorted_by(|a, b| a.position < b.position));
+    }
+});

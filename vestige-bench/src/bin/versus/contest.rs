@@ -1,0 +1,84 @@
+//! Who is compared takes turns, so that a busy machine is busy for all.
+
+use std::collections::HashSet;
+use std::time::Instant;
+
+use anyhow::Result;
+
+use crate::table;
+
+/// How many questions one answers before it is the next one's turn.
+const TURN: usize = 10;
+
+/// Answers a question, by its number, with the numbers of what was found.
+type Answer<'a> = Box<dyn FnMut(usize) -> Result<Vec<usize>> + 'a>;
+
+pub(crate) struct Contender<'a> {
+    name: String,
+    note: String,
+    answer: Answer<'a>,
+}
+
+impl<'a> Contender<'a> {
+    pub(crate) fn new(name: impl Into<String>, answer: impl FnMut(usize) -> Result<Vec<usize>> + 'a) -> Self {
+        Self { name: name.into(), note: String::new(), answer: Box::new(answer) }
+    }
+
+    pub(crate) fn note(mut self, note: impl Into<String>) -> Self {
+        self.note = note.into();
+        self
+    }
+}
+
+/// Times in milliseconds.
+pub(crate) struct Times(Vec<f64>);
+
+impl Times {
+    pub(crate) fn of(mut times: Vec<f64>) -> Self {
+        times.sort_unstable_by(f64::total_cmp);
+        Self(times)
+    }
+
+    pub(crate) fn percentile(&self, share: f64) -> f64 {
+        let at = (share * self.0.len() as f64).ceil() as usize;
+        self.0.get(at.saturating_sub(1)).copied().unwrap_or(f64::NAN)
+    }
+}
+
+/// Lets all answer all questions, after one round that is not counted, and prints a line for each.
+pub(crate) fn run(
+    name: &str,
+    questions: usize,
+    truth: Option<&[HashSet<usize>]>,
+    mut contenders: Vec<Contender<'_>>,
+) -> Result<()> {
+    let mut times = vec![Vec::with_capacity(questions); contenders.len()];
+    let mut recall = vec![0.0; contenders.len()];
+    for contender in &mut contenders {
+        for question in 0..questions.min(2 * TURN) {
+            (contender.answer)(question)?;
+        }
+    }
+    for first in (0..questions).step_by(TURN) {
+        for (at, contender) in contenders.iter_mut().enumerate() {
+            for question in first..questions.min(first + TURN) {
+                let started = Instant::now();
+                let found = (contender.answer)(question)?;
+                times[at].push(started.elapsed().as_secs_f64() * 1e3);
+                if let Some(truth) = truth {
+                    let hits = found.iter().filter(|n| truth[question].contains(n)).count();
+                    recall[at] += hits as f64 / truth[question].len().max(1) as f64 / questions as f64;
+                }
+            }
+        }
+    }
+    table::section(name);
+    let times: Vec<Times> = times.into_iter().map(Times::of).collect();
+    let first = times.first().map_or(f64::NAN, |times| times.percentile(0.5));
+    for ((contender, times), recall) in contenders.iter().zip(&times).zip(recall) {
+        // Who only reads bytes finds nothing.
+        let recall = (recall > 0.0).then_some(recall);
+        table::row(&contender.name, times, first, recall, &contender.note);
+    }
+    Ok(())
+}

@@ -1,0 +1,190 @@
+//! Search within a process.
+
+use std::time::Instant;
+
+use anyhow::Result;
+use rusqlite::Connection;
+use tempfile::TempDir;
+use tokio::runtime::Runtime;
+use vestige_bench::floor::Bytes;
+use vestige_bench::sample::{FILTERS, Sample, number};
+use vestige_sqlite::{Durability, SqliteMemoryStore};
+use vestige_traits::analysis::Analyzer;
+use vestige_traits::{MemoryFilter, MemoryStore, SearchQuery};
+
+use crate::contest::{self, Contender};
+use crate::peers::{self, Peers};
+use crate::table;
+
+/// A Vestige store that holds the sample.
+pub(crate) struct Filled {
+    store: SqliteMemoryStore,
+    bare: Connection,
+    _home: TempDir,
+}
+
+impl Filled {
+    pub(crate) fn fill(runtime: &Runtime, sample: &Sample) -> Result<Self> {
+        let home = TempDir::new()?;
+        let path = home.path().join("memory.db");
+        let store = SqliteMemoryStore::builder(&path).durability(Durability::Process).open()?;
+        let started = Instant::now();
+        runtime.block_on(async {
+            store.register_model(&sample.signature()).await?;
+            for first in (0..sample.texts.len()).step_by(1000) {
+                let records: Vec<_> =
+                    (first..sample.texts.len().min(first + 1000)).map(|n| sample.record(n)).collect();
+                store.insert_batch(&records).await?;
+            }
+            anyhow::Ok(())
+        })?;
+        let filled = started.elapsed().as_secs_f64();
+        drop(store);
+
+        let before = resident();
+        let started = Instant::now();
+        let store = SqliteMemoryStore::new(&path)?;
+        let (text, vector) = &sample.questions[0];
+        runtime.block_on(store.search(&SearchQuery::hybrid(text, vector.clone())))?;
+        let opened = started.elapsed().as_secs_f64() * 1e3;
+        let disk = std::fs::metadata(&path)?.len();
+        let memories = sample.texts.len() as u64;
+        table::note(&format!(
+            "Vestige on SQLite: filled in {filled:.1} s; opened and first answer in {opened:.0} ms; {} bytes \
+             of private memory and {} bytes of disk for each memory",
+            resident().saturating_sub(before) / memories,
+            disk / memories
+        ));
+        let bare = Connection::open(&path)?;
+        bare.pragma_update(None, "mmap_size", 1_i64 << 30)?;
+        Ok(Self { store, bare, _home: home })
+    }
+
+    fn search<'a>(
+        &'a self,
+        runtime: &'a Runtime,
+        query: impl Fn(usize) -> SearchQuery + 'a,
+    ) -> impl FnMut(usize) -> Result<Vec<usize>> + 'a {
+        move |question| {
+            let found = runtime.block_on(self.store.search(&query(question)))?;
+            Ok(found.iter().map(|hit| number(hit.record.id)).collect())
+        }
+    }
+}
+
+pub(crate) fn vectors(runtime: &Runtime, sample: &Sample, filled: &Filled, peers: &Peers) -> Result<()> {
+    let count = sample.texts.len() * sample.dimension;
+    let passes = [("bits", count / 8), ("int8", count), ("f32", 4 * count)]
+        .map(|(name, bytes)| (name, bytes, Bytes::new(bytes)));
+    let mut nearest = peers
+        .sqlite
+        .prepare("SELECT rowid FROM notes_vec WHERE embedding MATCH ? AND k = 10 ORDER BY distance")?;
+    let mut contenders = vec![
+        Contender::new("Vestige", filled.search(runtime, |n| by_meaning(sample, n))),
+        Contender::new("usearch, HNSW", |n| {
+            let found = peers.usearch.search(&sample.questions[n].1, 10)?;
+            Ok(found.keys.iter().map(|&key| key as usize).collect())
+        })
+        .note(format!("{}, {} candidates", peers.notes[1], peers.usearch.expansion_search())),
+        Contender::new("sqlite-vec", |n| {
+            let rows =
+                nearest.query_map([peers::bytes(&sample.questions[n].1)], |row| row.get::<_, u64>(0))?;
+            rows.map(|row| Ok(row? as usize)).collect()
+        })
+        .note(&peers.notes[0]),
+    ];
+    for (name, bytes, pass) in &passes {
+        let contender = Contender::new(format!("floor: one pass over the {name}"), |_| {
+            pass.pass();
+            Ok(Vec::new())
+        });
+        contenders.push(contender.note(format!("{:.1} MB", *bytes as f64 / 1e6)));
+    }
+    let truth = sample.truth(None);
+    contest::run("Vector search, embedded", sample.questions.len(), Some(&truth), contenders)
+}
+
+pub(crate) fn filters(runtime: &Runtime, sample: &Sample, filled: &Filled) -> Result<()> {
+    for (share, codebase) in FILTERS {
+        let filter = MemoryFilter { codebases: vec![codebase.to_owned()], ..MemoryFilter::default() };
+        let filtered = |n: usize| by_meaning(sample, n).with_filter(filter.clone());
+        contest::run(
+            &format!("Vector search, embedded, filter lets {share} through"),
+            sample.questions.len(),
+            Some(&sample.truth(Some(codebase))),
+            vec![Contender::new("Vestige", filled.search(runtime, filtered))],
+        )?;
+    }
+    Ok(())
+}
+
+fn by_meaning(sample: &Sample, question: usize) -> SearchQuery {
+    SearchQuery::embedding(sample.questions[question].1.clone())
+}
+
+/// How sqlite-vec's documentation joins it with FTS5: reciprocal rank fusion in SQL.
+const SQLITE_VEC_HYBRID: &str = "
+    WITH near AS (
+      SELECT rowid AS id, row_number() OVER (ORDER BY distance) AS place
+      FROM notes_vec WHERE embedding MATCH ?1 AND k = 100
+    ),
+    said AS (
+      SELECT rowid AS id, row_number() OVER (ORDER BY rank) AS place
+      FROM notes_fts WHERE notes_fts MATCH ?2 ORDER BY rank LIMIT 100
+    )
+    SELECT notes.id, notes.content,
+      coalesce(1.0 / (60 + near.place), 0.0) + coalesce(1.0 / (60 + said.place), 0.0) AS score
+    FROM said FULL OUTER JOIN near ON near.id = said.id
+    JOIN notes ON notes.id = coalesce(said.id, near.id)
+    ORDER BY score DESC LIMIT 10";
+
+pub(crate) fn hybrid(runtime: &Runtime, sample: &Sample, filled: &Filled, peers: &Peers) -> Result<()> {
+    let analyzer = Analyzer::default();
+    let words: Vec<String> =
+        sample.questions.iter().map(|(text, _)| any_of(&analyzer.query(text).terms)).collect();
+    let mut bare = filled.bare.prepare(
+        "SELECT rowid, bm25(memory_terms, 1.0, 0.5, 0.5) AS score FROM memory_terms \
+         WHERE memory_terms MATCH ? ORDER BY score LIMIT 10",
+    )?;
+    let mut joined = peers.sqlite.prepare(SQLITE_VEC_HYBRID)?;
+    let numbers = |rows: rusqlite::Rows<'_>| -> Result<Vec<usize>> {
+        Ok(rows
+            .mapped(|row| row.get::<_, u64>(0))
+            .map(|row| row.map(|n| n as usize))
+            .collect::<Result<_, _>>()?)
+    };
+    let contenders = vec![
+        Contender::new("floor: the bare FTS5 statement", |n: usize| {
+            if words[n].is_empty() { Ok(Vec::new()) } else { numbers(bare.query([&words[n]])?) }
+        }),
+        Contender::new(
+            "Vestige, words and meaning",
+            filled.search(runtime, |n| {
+                let (text, vector) = &sample.questions[n];
+                SearchQuery::hybrid(text, vector.clone())
+            }),
+        ),
+        Contender::new(
+            "Vestige, words alone",
+            filled.search(runtime, |n| SearchQuery::text(&sample.questions[n].0)),
+        ),
+        Contender::new("Vestige, meaning alone", filled.search(runtime, |n| by_meaning(sample, n))),
+        Contender::new("sqlite-vec and FTS5 joined in SQL", |n: usize| {
+            let words = if words[n].is_empty() { "\"\"" } else { &words[n] };
+            numbers(joined.query(rusqlite::params![peers::bytes(&sample.questions[n].1), words])?)
+        }),
+    ];
+    contest::run("Hybrid search, embedded", sample.questions.len(), None, contenders)
+}
+
+fn any_of(terms: &[String]) -> String {
+    let quoted: Vec<String> = terms.iter().map(|term| format!("\"{term}\"")).collect();
+    quoted.join(" OR ")
+}
+
+/// The bytes of this process's own memory: mapped files, which the system may take back, are not in it.
+fn resident() -> u64 {
+    let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
+    let line = status.lines().find_map(|line| line.strip_prefix("RssAnon:"));
+    line.and_then(|line| line.trim().trim_end_matches(" kB").parse::<u64>().ok()).unwrap_or(0) * 1024
+}

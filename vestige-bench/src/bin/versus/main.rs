@@ -1,0 +1,55 @@
+//! Vestige beside the floor and beside what one would otherwise use, in one run on the same data.
+
+use std::path::PathBuf;
+
+use anyhow::Result;
+use clap::Parser;
+use vestige_bench::sample::Sample;
+
+mod contest;
+mod embedded;
+mod ingest;
+mod peers;
+#[cfg(feature = "postgres")]
+mod postgres;
+mod table;
+
+/// Prints a table of medians and ratios, all from this run, those who are compared taking turns.
+#[derive(Parser)]
+struct Args {
+    /// Memories.
+    #[arg(long, default_value_t = 100_000)]
+    memories: usize,
+    /// Dimensions of the generated, clustered vectors.
+    #[arg(long, default_value_t = 384)]
+    dimension: usize,
+    /// Questions.
+    #[arg(long, default_value_t = 200)]
+    queries: usize,
+    /// A folder with `memories.jsonl` and `queries.jsonl` whose texts are used; without, texts are generated.
+    #[arg(long)]
+    texts: Option<PathBuf>,
+    /// An empty database, to measure the Postgres store too.
+    #[cfg(feature = "postgres")]
+    #[arg(long, env = "VESTIGE_TEST_PG_URL", hide_env_values = true)]
+    postgres_url: Option<String>,
+}
+
+fn main() -> Result<()> {
+    let args = Args::parse();
+    let runtime = tokio::runtime::Runtime::new()?;
+    let sample = Sample::make(args.memories, args.dimension, args.queries, args.texts.as_deref())?;
+    table::heading(&sample);
+    let peers = peers::Peers::fill(&sample)?;
+    let store = embedded::Filled::fill(&runtime, &sample)?;
+    embedded::vectors(&runtime, &sample, &store, &peers)?;
+    embedded::filters(&runtime, &sample, &store)?;
+    embedded::hybrid(&runtime, &sample, &store, &peers)?;
+    drop((store, peers));
+    ingest::sqlite(&runtime, &sample)?;
+    #[cfg(feature = "postgres")]
+    if let Some(url) = &args.postgres_url {
+        postgres::run(&runtime, &sample, url)?;
+    }
+    Ok(())
+}

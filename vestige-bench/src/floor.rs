@@ -1,0 +1,23 @@
+//! What no search can be faster than: reading the bytes it has to look at, once.
+
+use std::hint::black_box;
+
+/// Bytes to be read, as words.
+#[derive(Debug)]
+pub struct Bytes(Vec<u64>);
+
+impl Bytes {
+    /// That many bytes.
+    pub fn new(count: usize) -> Self {
+        Self((0..count as u64 / 8).map(|n| n.wrapping_mul(0x9e37_79b9_7f4a_7c15)).collect())
+    }
+
+    /// Reads all of them. Enough sums side by side that memory, not the adder, is what it waits for.
+    pub fn pass(&self) {
+        let mut sums = [0_u64; 32];
+        for words in self.0.chunks_exact(32) {
+            sums.iter_mut().zip(words).for_each(|(sum, word)| *sum = sum.wrapping_add(*word));
+        }
+        black_box(sums);
+    }
+}

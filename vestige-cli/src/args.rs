@@ -1,0 +1,137 @@
+//! Flags that several commands share, and what is read from stdin.
+
+use std::io::{IsTerminal, Read};
+
+use chrono::{DateTime, Utc};
+use clap::Args;
+use serde_json::{Map, Value};
+use vestige_traits::MemoryFilter;
+
+use crate::failure::{CommandResult, Failure};
+use crate::times::When;
+
+/// Which memories to look at.
+#[derive(Args, Debug, Default)]
+pub(crate) struct FilterArgs {
+    /// Only memories with this tag; several: with any of them
+    #[arg(short, long = "tag", value_name = "TAG")]
+    tags: Vec<String>,
+
+    /// Only memories of this type; several: of any of them
+    #[arg(short = 'T', long = "type", value_name = "TYPE")]
+    types: Vec<String>,
+
+    /// Only memories of this code base; several: of any of them
+    #[arg(short, long = "codebase", value_name = "NAME")]
+    codebases: Vec<String>,
+
+    /// Only memories of this domain; several: of any of them
+    #[arg(long = "domain", value_name = "ID")]
+    domains: Vec<String>,
+
+    /// Only memories taken in since then: a day, a time, or a span (7d, 12h); UTC
+    #[arg(long, value_name = "WHEN", value_parser = When::parse)]
+    since: Option<When>,
+
+    /// Only memories taken in until then; a day counts whole
+    #[arg(long, value_name = "WHEN", value_parser = When::parse)]
+    until: Option<When>,
+
+    /// Only memories that are recalled now with at least this probability, 0 to 1
+    #[arg(long, value_name = "P")]
+    min_retrievability: Option<f64>,
+}
+
+impl FilterArgs {
+    pub(crate) fn filter(self, now: DateTime<Utc>) -> CommandResult<MemoryFilter> {
+        let bound = |flag: &str,
+                     when: Option<When>,
+                     read: fn(When, DateTime<Utc>) -> Option<DateTime<Utc>>| {
+            when.map(|when| {
+                read(when, now).ok_or_else(|| Failure::usage(format!("{flag}: lies outside of the calendar")))
+            })
+            .transpose()
+        };
+        Ok(MemoryFilter {
+            created_from: bound("--since", self.since, When::start)?,
+            created_before: bound("--until", self.until, When::end)?,
+            domains: self.domains,
+            tags: self.tags,
+            node_types: self.types,
+            codebases: self.codebases,
+            min_retrievability: self.min_retrievability,
+        })
+    }
+}
+
+/// `KEY=VALUE`, the value being JSON if it reads as JSON, else text.
+pub(crate) fn meta(text: &str) -> Result<(String, Value), String> {
+    let (key, value) =
+        text.split_once('=').ok_or("has no `=`; write KEY=VALUE, such as ticket=QW-204 or retries=3")?;
+    if key.is_empty() {
+        return Err("has no key before the `=`".to_owned());
+    }
+    let value = serde_json::from_str(value).unwrap_or_else(|_| Value::from(value));
+    Ok((key.to_owned(), value))
+}
+
+/// Sets the keys in a metadata object.
+pub(crate) fn set_meta(metadata: &mut Value, entries: Vec<(String, Value)>) {
+    if let Value::Object(map) = metadata {
+        map.extend(entries);
+    } else {
+        *metadata = Value::Object(Map::from_iter(entries));
+    }
+}
+
+/// The text of an argument; stdin for `-`, and where nothing is given but stdin is no terminal.
+pub(crate) fn text_or_stdin(text: Option<String>, what: &str) -> CommandResult<String> {
+    match text {
+        Some(text) if text != "-" => Ok(text),
+        None if std::io::stdin().is_terminal() => {
+            Err(Failure::usage(format!("no {what}; give it as an argument, or `-` to read it from stdin")))
+        }
+        _ => stdin_text(),
+    }
+}
+
+/// What stdin holds, up to what a memory or a question may hold.
+fn stdin_text() -> CommandResult<String> {
+    // Beyond this nothing is accepted, so a larger input need not fit into memory.
+    const MOST: u64 = 64 << 20;
+    let mut bytes = Vec::new();
+    std::io::stdin().lock().take(MOST + 1).read_to_end(&mut bytes).map_err(Failure::io("stdin"))?;
+    if bytes.len() as u64 > MOST {
+        return Err(Failure::message(format!("stdin: is longer than {} MiB", MOST >> 20)));
+    }
+    let text = String::from_utf8(bytes).map_err(|error| {
+        Failure::message(format!(
+            "stdin: is not UTF-8, from byte {} on; convert it first",
+            error.utf8_error().valid_up_to() + 1
+        ))
+    })?;
+    let text = text.strip_prefix('\u{feff}').unwrap_or(&text);
+    Ok(text.strip_suffix('\n').map_or(text, |text| text.strip_suffix('\r').unwrap_or(text)).to_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    #[test]
+    fn a_value_is_json_where_it_reads_as_json() {
+        for (text, key, value) in [
+            ("retries=3", "retries", json!(3)),
+            ("ok=true", "ok", json!(true)),
+            ("list=[1,\"a\"]", "list", json!([1, "a"])),
+            ("ticket=QW-204", "ticket", json!("QW-204")),
+            ("quoted=\"3\"", "quoted", json!("3")),
+            ("empty=", "empty", json!("")),
+            ("formula=a=b", "formula", json!("a=b")),
+        ] {
+            assert_eq!(meta(text), Ok((key.to_owned(), value)), "{text}");
+        }
+        assert!(meta("ticket").is_err() && meta("=x").is_err());
+    }
+}

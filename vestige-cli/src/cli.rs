@@ -1,0 +1,126 @@
+//! The command line: global flags and the list of commands. Each command's own flags stand in its file.
+
+use std::path::PathBuf;
+
+use clap::{ArgAction, Args, Parser, Subcommand};
+
+use crate::commands::{
+    add, completions, delete, demo, doctor, due, export, get, import, link, list, mcp, migrate, neighbors,
+    restore, review, search, stats, unlink, update,
+};
+
+/// The long-term memory of AI agents: keeps short texts and finds them again by words and by meaning.
+///
+/// Everything lies in one SQLite file, made by the first use. There is nothing to start and nothing to download.
+#[derive(Debug, Parser)]
+#[command(
+    name = "vestige",
+    version,
+    propagate_version = true,
+    max_term_width = 100,
+    after_long_help = WHERE,
+    after_help = "Run `vestige demo` for a first look, `vestige help COMMAND` for a command."
+)]
+pub(crate) struct Cli {
+    #[command(flatten)]
+    pub(crate) globals: GlobalArgs,
+    #[command(subcommand)]
+    pub(crate) command: Command,
+}
+
+const WHERE: &str = "\
+Where the memory lies, the first that is given:
+  1. --db or --postgres-url
+  2. VESTIGE_DB or VESTIGE_POSTGRES_URL
+  3. vestige.toml: the file of --config or VESTIGE_CONFIG, else the one in the working directory,
+     else the one in the platform's configuration folder (on Linux ~/.config/vestige)
+  4. vestige.db in the platform's data folder (on Linux ~/.local/share/vestige)
+`vestige doctor` shows which it is.
+
+vestige.toml:
+  [storage]
+  backend = \"sqlite\"                # or \"postgres\"
+  [storage.sqlite]
+  path = \"~/notes/memory.db\"        # relative paths start at the file's folder
+  [storage.postgres]
+  url = \"postgres://user@host/db\"
+  max_connections = 5
+  [embeddings]
+  model = \"bundled\"                 # or the name of a fastembed model, or a folder of files
+  cache_dir = \"~/.cache/vestige\"    # where downloaded models stay
+  max_tokens = 512                  # how much of a text the model reads
+  runtime = \"/usr/lib/libonnxruntime.so\"  # else ORT_DYLIB_PATH
+  name = \"BAAI/bge-small-en-v1.5\"  # which model a folder holds, if its own name does not say it;
+  pooling = \"cls\"                   # of one that the list does not know also its pooling (mean, cls)
+  document_prefix = \"\"              # and what goes before documents
+  query_prefix = \"\"                 # and questions
+
+Exit code: 0 for success, 1 for failure, 2 for wrong usage.
+
+Examples:
+  vestige add \"Deploys are frozen on Fridays after noon.\" --type decision --tag deploys
+  vestige search when may I deploy
+  vestige import memories.jsonl
+  vestige export backup.jsonl";
+
+#[derive(Args, Debug)]
+pub(crate) struct GlobalArgs {
+    /// The SQLite file of the memory [env: VESTIGE_DB]
+    #[arg(long, global = true, value_name = "PATH", conflicts_with = "postgres_url", help_heading = GLOBAL)]
+    pub(crate) db: Option<PathBuf>,
+
+    /// The PostgreSQL database of the memory [env: VESTIGE_POSTGRES_URL]
+    ///
+    /// Other users of the machine can read a command's arguments: put a password into the environment
+    /// or into vestige.toml.
+    #[arg(
+        long,
+        global = true,
+        value_name = "URL",
+        help_heading = GLOBAL,
+        hide = cfg!(not(feature = "postgres-backend"))
+    )]
+    pub(crate) postgres_url: Option<String>,
+
+    /// The configuration file [env: VESTIGE_CONFIG]
+    #[arg(long, global = true, value_name = "FILE", help_heading = GLOBAL)]
+    pub(crate) config: Option<PathBuf>,
+
+    /// The embedding model: `bundled`, the name of a fastembed model, or a folder [env: VESTIGE_MODEL]
+    #[arg(long, global = true, value_name = "MODEL", help_heading = GLOBAL)]
+    pub(crate) model: Option<String>,
+
+    /// Print JSON for machines
+    #[arg(long, global = true, help_heading = GLOBAL)]
+    pub(crate) json: bool,
+
+    /// Say on stderr what is being done; twice for more
+    #[arg(short, long, global = true, action = ArgAction::Count, help_heading = GLOBAL)]
+    pub(crate) verbose: u8,
+}
+
+const GLOBAL: &str = "Global options";
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Command {
+    Add(add::AddArgs),
+    Import(import::ImportArgs),
+    Search(search::SearchArgs),
+    Get(get::GetArgs),
+    List(list::ListArgs),
+    Update(update::UpdateArgs),
+    Delete(delete::DeleteArgs),
+    Link(link::LinkArgs),
+    Unlink(unlink::UnlinkArgs),
+    Neighbors(neighbors::NeighborsArgs),
+    Review(review::ReviewArgs),
+    Due(due::DueArgs),
+    Stats(stats::StatsArgs),
+    Doctor(doctor::DoctorArgs),
+    Export(export::ExportArgs),
+    Restore(restore::RestoreArgs),
+    Migrate(migrate::MigrateArgs),
+    Mcp(mcp::McpArgs),
+    Demo(demo::DemoArgs),
+    Completions(completions::CompletionsArgs),
+}

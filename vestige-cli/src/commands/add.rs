@@ -1,0 +1,95 @@
+//! `vestige add`.
+
+use clap::Args;
+use serde_json::Value;
+use vestige_traits::{DEFAULT_NODE_TYPE, IngestContext, MemoryRecord, MemoryStore};
+
+use crate::app::App;
+use crate::args;
+use crate::failure::{CommandResult, Failure};
+use crate::output::{CYAN, Output, Styled};
+use crate::render::MemoryJson;
+use crate::times::When;
+
+/// Remember a text
+///
+/// Prints the id of the new memory.
+#[derive(Args, Debug)]
+#[command(after_help = "Examples:
+  vestige add \"Staging's database listens on 5433.\" --type fact --tag staging --codebase tidewater
+  git log -1 --format=%B | vestige add - --type decision --meta commit=$(git rev-parse HEAD)")]
+pub(crate) struct AddArgs {
+    /// The text; `-` reads it from stdin
+    text: Option<String>,
+
+    /// What kind of memory it is, such as fact, decision, bug
+    #[arg(short = 'T', long = "type", value_name = "TYPE", default_value = DEFAULT_NODE_TYPE)]
+    node_type: String,
+
+    /// A tag; may be given several times
+    #[arg(short, long = "tag", value_name = "TAG")]
+    tags: Vec<String>,
+
+    /// The code base it is about
+    #[arg(short, long, value_name = "NAME")]
+    codebase: Option<String>,
+
+    /// The file it is about
+    #[arg(short, long, value_name = "PATH")]
+    file: Option<String>,
+
+    /// What it is about; may be given several times
+    #[arg(long = "topic", value_name = "TOPIC")]
+    topics: Vec<String>,
+
+    /// The session it was said in
+    #[arg(long = "session", value_name = "ID")]
+    session_id: Option<String>,
+
+    /// Anything else; the value is JSON if it reads as JSON, else text; may be given several times
+    #[arg(short, long = "meta", value_name = "KEY=VALUE", value_parser = args::meta)]
+    meta: Vec<(String, Value)>,
+
+    /// When it was taken in, if not now: a day, a time, or a span ago (7d, 12h); UTC
+    #[arg(long, value_name = "WHEN", value_parser = When::parse)]
+    created_at: Option<When>,
+}
+
+impl AddArgs {
+    fn record(self, app: &App) -> CommandResult<MemoryRecord> {
+        let now = app.now();
+        let created_at = match self.created_at {
+            Some(when) => {
+                when.start(now).ok_or_else(|| Failure::usage("--created-at: lies outside of the calendar"))?
+            }
+            None => now,
+        };
+        let mut record = MemoryRecord::new_at(args::text_or_stdin(self.text, "text")?, created_at);
+        record.node_type = self.node_type;
+        record.tags = self.tags;
+        args::set_meta(&mut record.metadata, self.meta);
+        let context = IngestContext {
+            codebase: self.codebase,
+            mcp_client_id: None,
+            session_id: self.session_id,
+            file: self.file,
+            topics: self.topics,
+        };
+        context.apply(&mut record)?;
+        // Before a store is made for it.
+        Ok(record.prepared()?.into_owned())
+    }
+}
+
+pub(crate) async fn run(args: AddArgs, app: &App, mut out: Output) -> CommandResult {
+    let mut record = args.record(app)?;
+    let store = app.open_for_vectors().await?;
+    record.embedding = app.embed_document(&record.content).await?;
+    store.insert(&record).await?;
+    if out.json {
+        out.json_value(&MemoryJson::from(&record))?;
+    } else {
+        out.line(Styled(CYAN, record.id))?;
+    }
+    out.finish()
+}

@@ -1,0 +1,27 @@
+//! `vestige completions`.
+
+use std::io::Write;
+
+use clap::{Args, CommandFactory};
+use clap_complete::Shell;
+
+use crate::cli::Cli;
+use crate::failure::{CommandResult, Failure};
+
+/// Print a completion script for a shell
+#[derive(Args, Debug)]
+#[command(after_help = "Examples:
+  vestige completions bash > ~/.local/share/bash-completion/completions/vestige
+  vestige completions zsh > ~/.zfunc/_vestige
+  vestige completions fish > ~/.config/fish/completions/vestige.fish")]
+pub(crate) struct CompletionsArgs {
+    /// The shell
+    shell: Shell,
+}
+
+pub(crate) fn run(args: &CompletionsArgs) -> CommandResult {
+    // Written at once, since the generator panics where a reader goes away.
+    let mut script = Vec::new();
+    clap_complete::generate(args.shell, &mut Cli::command(), "vestige", &mut script);
+    std::io::stdout().write_all(&script).map_err(Failure::io("stdout"))
+}

@@ -1,0 +1,192 @@
+//! `vestige doctor`.
+
+use clap::Args;
+use serde::Serialize;
+use vestige_traits::{AnyMemoryStore, Embedder, Finding, MemoryStore, MemoryStoreError, Severity};
+
+use crate::app::App;
+use crate::config::StoreChoice;
+use crate::failure::{CommandResult, Failure};
+use crate::open::Access;
+use crate::output::{BOLD, DIM, GREEN, Output, RED, Styled, YELLOW};
+use crate::printable::{counted, one_line};
+use crate::scheduler::{Rebuilt, Scheduler};
+
+/// Examine the memory: its file, its schema, its indexes against its memories, its model
+///
+/// Says what is wrong and how to mend it. The exit code is 1 if something is broken.
+#[derive(Args, Debug)]
+#[command(
+    after_help = "It reads everything, so it takes a while on a large memory. It changes nothing unless --repair or
+--rebuild-scheduling is given.
+
+Example:
+  vestige doctor --repair"
+)]
+pub(crate) struct DoctorArgs {
+    /// Make keyword index, vector index and statistics anew from the memories, then examine
+    #[arg(long)]
+    repair: bool,
+
+    /// Make the schedule anew from the log of reviews, then examine
+    #[arg(long)]
+    rebuild_scheduling: bool,
+}
+
+#[derive(Serialize)]
+struct Report {
+    version: &'static str,
+    config_file: Option<String>,
+    store: String,
+    store_from: String,
+    model: String,
+    model_from: String,
+    findings: Vec<Finding>,
+}
+
+pub(crate) async fn run(args: DoctorArgs, app: &App, mut out: Output) -> CommandResult {
+    let settings = &app.settings;
+    let report = Report {
+        version: env!("CARGO_PKG_VERSION"),
+        config_file: settings.file.as_ref().map(|path| path.display().to_string()),
+        store: settings.store.to_string(),
+        store_from: settings.store_from.to_string(),
+        model: settings.model.to_string(),
+        model_from: settings.model_from.to_string(),
+        findings: examine(&args, app).await,
+    };
+    let broken = report.findings.iter().any(|finding| finding.severity == Severity::Error);
+    if out.json {
+        out.json_value(&report)?;
+    } else {
+        print(&mut out, &report)?;
+    }
+    out.finish()?;
+    if broken { Err(Failure::Reported) } else { Ok(()) }
+}
+
+/// Everything that can be found out. What fails becomes a finding, and the rest is looked at all the same.
+async fn examine(args: &DoctorArgs, app: &App) -> Vec<Finding> {
+    let mut findings = Vec::new();
+    let place = app.settings.store.to_string();
+    if let StoreChoice::Sqlite { path } = &app.settings.store
+        && !path.exists()
+    {
+        let remedy = "let `vestige add` make it, or name another with --db";
+        findings.push(Finding::warning("store", format!("there is no store {place} yet"), remedy));
+        findings.extend(check_model(None, app).await);
+        return findings;
+    }
+    let broken = |subject: &str, failure: &Failure| {
+        let remedy = "restore a backup, or an archive by `vestige restore`, into a new store";
+        Finding::error(subject, failure.line(&place).unwrap_or_default(), remedy)
+    };
+    let store = match app.open(Access::Existing).await {
+        Ok(store) => store,
+        Err(failure) => {
+            findings.push(open_failure(&failure, &place));
+            findings.extend(check_model(None, app).await);
+            return findings;
+        }
+    };
+    if args.repair {
+        match store.rebuild_indexes().await {
+            Ok(()) => findings.push(Finding::ok("repair", "the indexes were made anew from the memories")),
+            Err(error) => findings.push(broken("repair", &error.into())),
+        }
+    }
+    if args.rebuild_scheduling {
+        match Scheduler::new().rebuild(&store).await {
+            Ok(rebuilt) => findings.push(Finding::ok("scheduling", rebuilt_line(rebuilt))),
+            Err(error) => findings.push(broken("scheduling", &error.into())),
+        }
+    }
+    match store.diagnose().await {
+        Ok(found) => findings.extend(found),
+        Err(error) => findings.push(broken("store", &error.into())),
+    }
+    findings.extend(check_model(Some(&store), app).await);
+    findings
+}
+
+fn rebuilt_line(rebuilt: Rebuilt) -> String {
+    let mut line = format!(
+        "{} with reviews, of which {} had another schedule than the log says and has it now",
+        counted(rebuilt.reviewed, "memory"),
+        rebuilt.changed
+    );
+    if rebuilt.gone > 0 {
+        line = format!("{line}; the log holds the reviews of {} deleted", rebuilt.gone);
+    }
+    line
+}
+
+fn open_failure(failure: &Failure, place: &str) -> Finding {
+    let remedy = match failure {
+        Failure::Store(MemoryStoreError::SchemaTooNew { .. }) => "install the newer vestige",
+        Failure::Store(MemoryStoreError::Damaged { .. }) => {
+            "restore a backup, or an archive by `vestige restore`, into a new store"
+        }
+        _ => "mend what the message names, or choose another store with --db",
+    };
+    Finding::error("store", failure.line(place).unwrap_or_default(), remedy)
+}
+
+/// Whether the configured model can be used, and with this store.
+async fn check_model(store: Option<&AnyMemoryStore>, app: &App) -> Vec<Finding> {
+    let embedder = match app.embedder().await {
+        Ok(embedder) => embedder,
+        Err(failure) => {
+            let remedy = "choose another by --model or in [embeddings] of vestige.toml";
+            return vec![Finding::error("model", failure.line("").unwrap_or_default(), remedy)];
+        }
+    };
+    let signature = embedder.signature();
+    let Some(store) = store else { return vec![Finding::ok("model", format!("{signature} is ready"))] };
+    match store.registered_model().await {
+        Ok(None) => vec![Finding::ok("model", format!("{signature} is ready; the store has none yet"))],
+        Ok(Some(registered)) if registered == *signature => {
+            vec![Finding::ok("model", format!("{signature}, that of the store"))]
+        }
+        Ok(Some(registered)) => vec![Finding::error(
+            "model",
+            format!("the store is embedded with {registered}, and the configured model is {signature}"),
+            format!(
+                "use the store's model (`--model {}`, or [embeddings] in vestige.toml), or move the store to another one by \
+                 `vestige migrate --reembed --model NAME`",
+                crate::failure::model_flag(&registered.name)
+            ),
+        )],
+        Err(error) => {
+            let place = app.settings.store.to_string();
+            let line = Failure::from(error).line(&place).unwrap_or_default();
+            vec![Finding::error("model", line, "see the findings about the store")]
+        }
+    }
+}
+
+fn print(out: &mut Output, report: &Report) -> CommandResult {
+    let mut row = |name: &str, value: &str, from: &str| {
+        let name = format_args!("{name:<8}");
+        out.line(format_args!("{} {}  {}", Styled(BOLD, name), one_line(value), Styled(DIM, one_line(from))))
+    };
+    row("version", report.version, "")?;
+    row("config", report.config_file.as_deref().unwrap_or("none"), "")?;
+    row("store", &report.store, &format!("({})", report.store_from))?;
+    row("model", &report.model, &format!("({})", report.model_from))?;
+    out.line("")?;
+    for finding in &report.findings {
+        let style = match finding.severity {
+            Severity::Ok => GREEN,
+            Severity::Warning => YELLOW,
+            Severity::Error => RED,
+        };
+        let severity = format!("{:<7}", finding.severity.to_string());
+        let message = one_line(&finding.message);
+        out.line(format_args!("{} {}: {message}", Styled(style, severity), one_line(&finding.subject)))?;
+        if let Some(remedy) = &finding.remedy {
+            out.line(format_args!("        → {}", one_line(remedy)))?;
+        }
+    }
+    Ok(())
+}

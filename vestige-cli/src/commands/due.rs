@@ -1,0 +1,54 @@
+//! `vestige due`.
+
+use clap::Args;
+use serde::Serialize;
+use vestige_traits::{MemoryStore, SchedulingState};
+
+use crate::app::App;
+use crate::failure::CommandResult;
+use crate::open::Access;
+use crate::output::{DIM, Output, Styled, note};
+use crate::render::{MemoryJson, brief, scheduling};
+use crate::scheduler::as_of;
+
+/// List the memories whose review is due, longest overdue first
+#[derive(Args, Debug)]
+#[command(after_help = "A memory is scheduled by its first `vestige review`.
+
+Example:
+  vestige due -n 5")]
+pub(crate) struct DueArgs {
+    /// How many at most
+    #[arg(short = 'n', long, value_name = "N", default_value_t = 20)]
+    limit: usize,
+}
+
+#[derive(Serialize)]
+struct DueJson<'a> {
+    #[serde(flatten)]
+    memory: MemoryJson<'a>,
+    scheduling: SchedulingState,
+}
+
+pub(crate) async fn run(args: DueArgs, app: &App, mut out: Output) -> CommandResult {
+    let store = app.open(Access::Read).await?;
+    let now = app.now();
+    // To a store 0 means its default.
+    let due = if args.limit == 0 { Vec::new() } else { store.get_due_memories(now, args.limit).await? };
+    if out.json {
+        let json = due
+            .iter()
+            .map(|due| DueJson { memory: (&due.record).into(), scheduling: as_of(due.scheduling, now) });
+        out.json_value(&json.collect::<Vec<_>>())?;
+    } else {
+        for due in &due {
+            out.line(brief(&due.record))?;
+            out.line(format_args!("   {}", Styled(DIM, scheduling(&as_of(due.scheduling, now)))))?;
+        }
+    }
+    out.finish()?;
+    if due.is_empty() && args.limit > 0 {
+        note("nothing is due; `vestige review` schedules a memory");
+    }
+    Ok(())
+}

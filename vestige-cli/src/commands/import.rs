@@ -1,0 +1,316 @@
+//! `vestige import`: its flags and its three acts (check, store, say).
+
+use std::fs::File;
+use std::io::{BufRead, BufReader};
+use std::path::{Path, PathBuf};
+
+use clap::{Args, ValueEnum};
+use serde::Serialize;
+use vestige_cli::{ImportDefaults, ImportLine, Line, LineReader, MAX_LINE_BYTES, UnknownKeys};
+use vestige_traits::DEFAULT_NODE_TYPE;
+
+use crate::app::App;
+use crate::failure::{CommandResult, Failure};
+use crate::importer::{Importer, Totals};
+use crate::output::{self, Output};
+use crate::printable::counted;
+use crate::progress;
+
+/// Remember many texts: a file of JSON lines
+///
+/// Each line is an object with "content", and if you like "id" (a UUID), "node_type", "tags", "codebase",
+/// "created_at" (RFC 3339) and "metadata" (an object).
+///
+/// A file is checked whole before anything is stored; stdin is stored up to its first bad line.
+/// Importing again changes nothing and adds what is missing: a line without an id gets one that follows from the
+/// line, so the same line is the same memory, and a memory that is there with other content is left and reported.
+#[derive(Args, Debug)]
+#[command(after_help = "Examples:
+  vestige import memories.jsonl
+  jq -c '{content: .text, created_at: .date}' notes.json | vestige import - --codebase tidewater
+  vestige import chat.jsonl --unknown-keys metadata --dry-run")]
+pub(crate) struct ImportArgs {
+    /// The file; `-` reads stdin
+    #[arg(value_name = "FILE")]
+    file: PathBuf,
+
+    /// The type of memories whose line names none
+    #[arg(short = 'T', long = "type", value_name = "TYPE", default_value = DEFAULT_NODE_TYPE)]
+    node_type: String,
+
+    /// A tag for all of them, beside their own; may be given several times
+    #[arg(short, long = "tag", value_name = "TAG")]
+    tags: Vec<String>,
+
+    /// The code base of memories whose line names none
+    #[arg(short, long, value_name = "NAME")]
+    codebase: Option<String>,
+
+    /// What to do with keys that the format does not know
+    #[arg(long, value_enum, default_value_t = Unknown::Error)]
+    unknown_keys: Unknown,
+
+    /// Pass bad lines over and store the others; the exit code is 1 all the same
+    #[arg(long)]
+    skip_bad: bool,
+
+    /// Check the lines and store nothing
+    #[arg(long)]
+    dry_run: bool,
+
+    /// How many memories to store in one transaction
+    #[arg(long, value_name = "N", default_value_t = 500, value_parser = clap::value_parser!(u16).range(1..=10_000))]
+    batch_size: u16,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+enum Unknown {
+    /// refuse the line
+    Error,
+    /// put them into the metadata
+    Metadata,
+    /// pass them over
+    Ignore,
+}
+
+#[derive(Serialize)]
+struct Summary<'a> {
+    file: &'a str,
+    #[serde(flatten)]
+    totals: &'a Totals,
+}
+
+/// How many complaints of one kind are printed.
+pub(crate) const MOST_COMPLAINTS: u64 = 20;
+
+pub(crate) async fn run(args: ImportArgs, app: &App, out: Output) -> CommandResult {
+    let source = Source::open(&args.file)?;
+    let defaults = args.defaults(app);
+    let bad = match &source.kind {
+        Kind::File { path, .. } => check(path, &source.label, &defaults, app)?,
+        Kind::Stream(_) => 0,
+    };
+    if bad > 0 && !args.skip_bad {
+        output::error(&format!(
+            "{}: {}, so nothing was stored; mend the file, or store the rest of it with --skip-bad",
+            source.label,
+            counted(bad, "bad line")
+        ));
+        return Err(Failure::Reported);
+    }
+    if args.dry_run {
+        return dry_run(source, &args, &defaults, out);
+    }
+    let store = app.open_for_vectors().await?;
+    let embedder = app.embedder().await?;
+    let mut importer = Importer::new(&store, embedder, &source.label);
+    importer.totals.bad = bad;
+    let stored = read_and_store(source.reader()?, &source, &args, &defaults, &mut importer, app).await;
+    say(&source.label, &importer.totals, stored, out)
+}
+
+impl ImportArgs {
+    fn defaults(&self, app: &App) -> ImportDefaults {
+        ImportDefaults {
+            node_type: self.node_type.clone(),
+            tags: self.tags.clone(),
+            codebase: self.codebase.clone(),
+            unknown_keys: match self.unknown_keys {
+                Unknown::Error => UnknownKeys::Error,
+                Unknown::Metadata => UnknownKeys::Metadata,
+                Unknown::Ignore => UnknownKeys::Ignore,
+            },
+            now: app.now(),
+        }
+    }
+}
+
+/// Where the lines come from.
+struct Source {
+    label: String,
+    kind: Kind,
+}
+
+enum Kind {
+    /// Can be read twice.
+    File { path: PathBuf, length: u64 },
+    /// Can be read once: stdin, or a pipe with a name such as the shell's `<(…)`.
+    Stream(Option<PathBuf>),
+}
+
+impl Source {
+    fn open(file: &Path) -> CommandResult<Self> {
+        if file == Path::new("-") {
+            return Ok(Self { label: "stdin".to_owned(), kind: Kind::Stream(None) });
+        }
+        let label = file.display().to_string();
+        let metadata = std::fs::metadata(file).map_err(Failure::io(&label))?;
+        if metadata.is_dir() {
+            return Err(Failure::message(format!("{label}: is a folder; name a file of JSON lines")));
+        }
+        if !metadata.is_file() {
+            return Ok(Self { label, kind: Kind::Stream(Some(file.to_owned())) });
+        }
+        Ok(Self { label, kind: Kind::File { path: file.to_owned(), length: metadata.len() } })
+    }
+
+    fn reader(&self) -> CommandResult<LineReader<Box<dyn BufRead>>> {
+        let source: Box<dyn BufRead> = match &self.kind {
+            Kind::File { path, .. } | Kind::Stream(Some(path)) => {
+                let file = File::open(path).map_err(Failure::io(&self.label))?;
+                Box::new(BufReader::with_capacity(1 << 18, file))
+            }
+            Kind::Stream(None) => Box::new(BufReader::with_capacity(1 << 16, std::io::stdin())),
+        };
+        Ok(LineReader::new(source))
+    }
+
+    fn length(&self) -> Option<u64> {
+        match self.kind {
+            Kind::File { length, .. } => Some(length),
+            Kind::Stream(_) => None,
+        }
+    }
+}
+
+/// A line as the importer wants it.
+fn parse(line: Line<'_>, defaults: &ImportDefaults) -> Result<Option<ImportLine>, String> {
+    match line {
+        Line::Bytes(bytes) => ImportLine::parse(bytes, defaults),
+        Line::TooLong => Err(format!("is longer than {} MiB; split it", MAX_LINE_BYTES >> 20)),
+    }
+}
+
+/// Names the bad lines of a file, and counts them.
+fn check(path: &Path, label: &str, defaults: &ImportDefaults, app: &App) -> CommandResult<u64> {
+    let file = File::open(path).map_err(Failure::io(label))?;
+    let length = file.metadata().map_err(Failure::io(label))?.len();
+    let mut reader = LineReader::new(BufReader::with_capacity(1 << 18, file));
+    let bar = progress::bytes(Some(length), "checking");
+    let mut bad = 0;
+    while let Some(line) = reader.next_line().map_err(Failure::io(label))? {
+        if let Err(reason) = parse(line, defaults) {
+            bad += 1;
+            bar.suspend(|| complain(label, reader.number(), &reason, bad));
+        }
+        if reader.number() % 1024 == 0 {
+            bar.set_position(reader.bytes());
+            if app.interrupt.is_asked() {
+                return Err(Failure::Interrupted);
+            }
+        }
+    }
+    bar.finish_and_clear();
+    Ok(bad)
+}
+
+fn complain(label: &str, number: u64, reason: &str, count: u64) {
+    if count <= MOST_COMPLAINTS {
+        output::error(&format!("{label}:{number}: {reason}"));
+    } else if count == MOST_COMPLAINTS + 1 {
+        output::error(&format!("{label}: there are more bad lines"));
+    }
+}
+
+/// Stores every good line. The error says why it stopped before the end.
+async fn read_and_store(
+    mut reader: LineReader<Box<dyn BufRead>>,
+    source: &Source,
+    args: &ImportArgs,
+    defaults: &ImportDefaults,
+    importer: &mut Importer<'_>,
+    app: &App,
+) -> CommandResult {
+    let checked = source.length().is_some();
+    let bar = progress::bytes(source.length(), "storing");
+    let mut batch = Vec::with_capacity(usize::from(args.batch_size));
+    loop {
+        let line = reader.next_line().map_err(Failure::io(&source.label))?;
+        let end = line.is_none();
+        match line.map(|line| parse(line, defaults)).transpose() {
+            Ok(line) => batch.extend(line.flatten().map(|line| (reader.number(), line))),
+            // The bad lines of a file were named when it was checked.
+            Err(_) if checked && args.skip_bad => {}
+            Err(reason) => {
+                importer.totals.bad += 1;
+                bar.suspend(|| complain(&source.label, reader.number(), &reason, importer.totals.bad));
+                if !args.skip_bad {
+                    importer.store(std::mem::take(&mut batch)).await?;
+                    return Err(Failure::message(format!(
+                        "{}: stopped at line {}; mend it and import again, or pass bad lines over with --skip-bad",
+                        source.label,
+                        reader.number()
+                    )));
+                }
+            }
+        }
+        if batch.len() >= usize::from(args.batch_size) || end {
+            importer.store(std::mem::take(&mut batch)).await?;
+            bar.set_position(reader.bytes());
+            tracing::info!(
+                line = reader.number(),
+                stored = importer.totals.stored,
+                unchanged = importer.totals.unchanged,
+                "committed"
+            );
+            if end {
+                bar.finish_and_clear();
+                return Ok(());
+            }
+            if app.interrupt.is_asked() {
+                bar.finish_and_clear();
+                return Err(Failure::Interrupted);
+            }
+        }
+    }
+}
+
+/// Says what is stored, whether or not the end was reached.
+fn say(label: &str, totals: &Totals, ended: CommandResult, mut out: Output) -> CommandResult {
+    if let Err(failure) = ended {
+        output::note(&format!(
+            "{label}: {} stored before that, {} there already; the same command goes on from there",
+            counted(totals.stored, "memory"),
+            totals.unchanged
+        ));
+        return Err(failure);
+    }
+    if out.json {
+        out.json_value(&Summary { file: label, totals })?;
+    } else {
+        out.line(format_args!(
+            "{label}: {} stored, {} there already{}",
+            counted(totals.stored, "memory"),
+            totals.unchanged,
+            totals.rest()
+        ))?;
+    }
+    out.finish()?;
+    if totals.bad + totals.conflicts > 0 { Err(Failure::Reported) } else { Ok(()) }
+}
+
+fn dry_run(source: Source, args: &ImportArgs, defaults: &ImportDefaults, mut out: Output) -> CommandResult {
+    let mut reader = source.reader()?;
+    let checked = source.length().is_some();
+    let (mut good, mut bad) = (0_u64, 0_u64);
+    while let Some(line) = reader.next_line().map_err(Failure::io(&source.label))? {
+        match parse(line, defaults) {
+            Ok(line) => good += u64::from(line.is_some()),
+            Err(reason) => {
+                bad += 1;
+                if !checked {
+                    complain(&source.label, reader.number(), &reason, bad);
+                }
+            }
+        }
+    }
+    if out.json {
+        out.json_value(
+            &serde_json::json!({"file": source.label, "good": good, "bad": bad, "dry_run": true}),
+        )?;
+    } else {
+        out.line(format_args!("{}: {good} good lines, {bad} bad ones; nothing was stored", source.label))?;
+    }
+    out.finish()?;
+    if bad > 0 && !args.skip_bad { Err(Failure::Reported) } else { Ok(()) }
+}

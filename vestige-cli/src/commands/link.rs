@@ -1,0 +1,56 @@
+//! `vestige link`.
+
+use clap::Args;
+use serde_json::json;
+use vestige_traits::{DEFAULT_EDGE_TYPE, MemoryEdge, MemoryStore};
+
+use crate::app::App;
+use crate::failure::{CommandResult, Failure};
+use crate::ids;
+use crate::open::Access;
+use crate::output::Output;
+use crate::printable::one_line;
+
+/// Draw a link from one memory to another
+///
+/// A link of the same type between the two gets the new weight.
+#[derive(Args, Debug)]
+#[command(after_help = "Example:
+  vestige link 019eb70c 019d6d97 --type supersedes")]
+pub(crate) struct LinkArgs {
+    /// The memory it starts at, by id or its first digits
+    from: String,
+
+    /// The memory it leads to
+    to: String,
+
+    /// What it means, such as supersedes, causes, related
+    #[arg(short = 'T', long = "type", value_name = "TYPE", default_value = DEFAULT_EDGE_TYPE)]
+    edge_type: String,
+
+    /// How strong it is, 0 to 1
+    #[arg(short, long, default_value_t = 1.0)]
+    weight: f64,
+}
+
+pub(crate) async fn run(args: LinkArgs, app: &App, mut out: Output) -> CommandResult {
+    let store = app.open(Access::Existing).await?;
+    let source = ids::resolve(&store, &args.from).await?;
+    let target = ids::resolve(&store, &args.to).await?;
+    if source == target {
+        return Err(Failure::usage("a memory cannot be linked to itself"));
+    }
+    let mut edge = MemoryEdge::new(source, target, app.now());
+    edge.edge_type = args.edge_type;
+    edge.weight = args.weight;
+    store.add_edge(&edge).await?;
+    if out.json {
+        let weight = edge.weight;
+        out.json_value(
+            &json!({"source_id": source, "target_id": target, "edge_type": edge.edge_type, "weight": weight}),
+        )?;
+    } else {
+        out.line(format_args!("{source} → {} → {target}", one_line(&edge.edge_type)))?;
+    }
+    out.finish()
+}

@@ -1,0 +1,69 @@
+//! `vestige list`.
+
+use clap::Args;
+use vestige_traits::{ListQuery, MemoryStore, limits};
+
+use crate::app::App;
+use crate::args::FilterArgs;
+use crate::failure::CommandResult;
+use crate::open::Access;
+use crate::output::{Output, note};
+use crate::render::{MemoryJson, brief};
+
+/// List memories, newest first
+#[derive(Args, Debug)]
+#[command(after_help = "Examples:
+  vestige list --codebase tidewater --type decision
+  vestige list --since 7d --json | jq -r '.[].content'
+  vestige list --all --json > everything.json")]
+pub(crate) struct ListArgs {
+    #[command(flatten)]
+    filter: FilterArgs,
+
+    /// How many at most
+    #[arg(short = 'n', long, value_name = "N", default_value_t = 20)]
+    limit: usize,
+
+    /// All of them
+    #[arg(short, long, conflicts_with = "limit")]
+    all: bool,
+}
+
+pub(crate) async fn run(args: ListArgs, app: &App, mut out: Output) -> CommandResult {
+    let filter = args.filter.filter(app.now())?;
+    let store = app.open(Access::Read).await?;
+    let mut left = if args.all { usize::MAX } else { args.limit };
+    let mut query = ListQuery { filter, limit: 0, after: None };
+    let mut shown = 0_usize;
+    if out.json {
+        out.text("[")?;
+    }
+    while left > 0 {
+        query.limit = left.min(limits::MAX_LIMIT);
+        let page = store.list(&query).await?;
+        for record in &page.records {
+            if out.json {
+                out.text(if shown == 0 { "" } else { ",\n" })?;
+                out.json_text(&MemoryJson::from(record))?;
+            } else {
+                out.line(brief(record))?;
+            }
+            shown += 1;
+        }
+        left -= page.records.len().min(left);
+        query.after = page.next;
+        if query.after.is_none() {
+            break;
+        }
+    }
+    if out.json {
+        out.line("]")?;
+    }
+    out.finish()?;
+    if query.after.is_some() && !args.all {
+        note(&format!("{shown} shown, and there are more: --limit N or --all"));
+    } else if shown == 0 {
+        note("no memories; `vestige add` makes one");
+    }
+    Ok(())
+}

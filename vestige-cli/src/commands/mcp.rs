@@ -1,0 +1,75 @@
+//! `vestige mcp`.
+
+use std::io::IsTerminal;
+
+use clap::Args;
+use vestige_traits::{Embedder, MemoryStore};
+
+use crate::app::App;
+use crate::config::{Origin, StoreChoice};
+use crate::failure::{CommandResult, Failure};
+use crate::mcp;
+use crate::mcp::clients::Client;
+use crate::output::{Output, note};
+
+/// Serve the memory to an agent: the Model Context Protocol on stdin and stdout
+///
+/// A client starts it and stops it; several may run on the same memory at once and see each other's memories.
+#[derive(Args, Debug)]
+#[command(after_help = "Examples:
+  vestige mcp --print-config claude-desktop
+  vestige --db ~/notes/memory.db mcp --print-config vscode
+  claude mcp add vestige -- vestige mcp")]
+pub(crate) struct McpArgs {
+    /// Print the configuration of a client that starts this server, and do nothing else
+    #[arg(long, value_name = "CLIENT", value_enum)]
+    print_config: Option<Client>,
+}
+
+pub(crate) async fn run(args: McpArgs, app: &App, out: Output) -> CommandResult {
+    if let Some(client) = args.print_config {
+        return print_config(client, app, out);
+    }
+    let store = app.open_for_vectors().await?;
+    let embedder = app.embedder().await?.clone();
+    let working_dir = std::env::current_dir().map_err(Failure::io("the working directory"))?;
+    tracing::info!(
+        store = %app.settings.store,
+        model = %embedder.signature(),
+        memories = store.count().await?,
+        "serving MCP on stdin and stdout"
+    );
+    if std::io::stdin().is_terminal() {
+        note(
+            "waiting for an MCP client on stdin; a client starts this command itself (--print-config), and Ctrl-D ends it",
+        );
+    }
+    mcp::serve(store, embedder, app.settings.store.to_string(), working_dir).await
+}
+
+/// A client starts the server from anywhere and without the environment of a shell, so paths are whole,
+/// and a store that this shell's flags or variables choose is named.
+fn print_config(client: Client, app: &App, mut out: Output) -> CommandResult {
+    let program = std::env::current_exe().map_err(Failure::io("this program's own path"))?;
+    let mut args = vec!["mcp".to_owned()];
+    let settings = &app.settings;
+    if matches!(settings.store_from, Origin::Flag(_) | Origin::Variable(_)) {
+        match &settings.store {
+            StoreChoice::Sqlite { path } => {
+                args.splice(0..0, ["--db".to_owned(), path.display().to_string()]);
+            }
+            StoreChoice::Postgres { .. } => note(
+                "the client does not see this shell's database: name it in vestige.toml (`vestige help` says where it lies), \
+                 since other users of the machine could read its password in the arguments of a process",
+            ),
+        }
+    }
+    if let Origin::File(file) = &settings.store_from {
+        args.splice(0..0, ["--config".to_owned(), file.display().to_string()]);
+    }
+    note(&format!("goes into {}", client.place()));
+    let config = client.config(&program.display().to_string(), &args);
+    let text = serde_json::to_string_pretty(&config).map_err(|error| Failure::message(error.to_string()))?;
+    out.line(text)?;
+    out.finish()
+}

@@ -1,0 +1,154 @@
+//! `vestige migrate --reembed`.
+
+use std::io::{BufRead, IsTerminal, Write};
+use std::path::Path;
+
+use serde_json::json;
+use vestige_migrate::{ReembedOutcome, ReembedPlan, Reembedder};
+use vestige_traits::{MemoryStore, MemoryStoreError};
+
+use super::progress::{self, duration};
+use super::{MigrateArgs, write_report};
+use crate::app::App;
+use crate::config::StoreChoice;
+use crate::failure::{CommandResult, Failure, model_flag};
+use crate::open::Access;
+use crate::output::{self, Output};
+use crate::printable::counted;
+
+pub(super) async fn run(args: &MigrateArgs, app: &App, mut out: Output) -> CommandResult {
+    let store = app.open(Access::Existing).await?;
+    let embedder = app.embedder().await?;
+    let place = app.settings.store.to_string();
+    let reembedder = || {
+        let reembedder = Reembedder::new(&store, embedder).on_progress(progress::report());
+        match args.batch_size {
+            Some(memories) => reembedder.batch(memories.into()),
+            None => reembedder,
+        }
+    };
+    let plan = reembedder().plan().await?;
+    if args.dry_run || plan.already_on_model {
+        write_report(args, &plan)?;
+        if out.json {
+            out.json_value(&plan)?;
+        } else {
+            out.line(format_args!("{place}: {}", describe(&plan)))?;
+        }
+        out.finish()?;
+        return check_room(&plan, app);
+    }
+    output::note(&format!("{place}: {}", describe(&plan)));
+    check_room(&plan, app)?;
+    if !args.yes {
+        confirm()?;
+    }
+    let report = reembedder().run().await.map_err(|error| match error {
+        vestige_migrate::MigrateError::Store(error @ MemoryStoreError::Conflict { .. }) => Failure::message(
+            format!("{place}: {error}; `vestige migrate --reembed --abort` drops what it has built"),
+        ),
+        error => error.into(),
+    })?;
+    write_report(args, &report)?;
+    if out.json {
+        out.json_value(&report)?;
+    } else {
+        let how = match report.outcome {
+            ReembedOutcome::Switched if report.resumed => "switched, having gone on where it had stopped",
+            ReembedOutcome::Switched => "switched",
+            ReembedOutcome::AlreadyOnModel => "nothing to do: the memory is on it",
+        };
+        out.line(format_args!(
+            "{place}: {how}: {}; {} embedded in {}, {} of them came in meanwhile, {} hold no word that the model knows",
+            report.to,
+            counted(report.embedded, "memory"),
+            duration(report.seconds),
+            report.caught_up,
+            report.without_vector
+        ))?;
+    }
+    out.finish()?;
+    output::note(&format!(
+        "from now on the model is `{}`: name it by --model, VESTIGE_MODEL or [embeddings] model in vestige.toml",
+        model_flag(&report.to.name)
+    ));
+    Ok(())
+}
+
+pub(super) async fn abort(app: &App, mut out: Output) -> CommandResult {
+    let store = app.open(Access::Existing).await?;
+    let status = store.reembedding_status().await?;
+    store.abort_reembedding().await?;
+    let place = app.settings.store.to_string();
+    if out.json {
+        out.json_value(&json!({"aborted": status}))?;
+    } else {
+        match status {
+            Some(status) => out.line(format_args!(
+                "{place}: dropped {} of {}; the memory stays on its model",
+                counted(status.done, "vector"),
+                status.model
+            ))?,
+            None => out.line(format_args!("{place}: no re-embedding is under way"))?,
+        }
+    }
+    out.finish()
+}
+
+fn describe(plan: &ReembedPlan) -> String {
+    if plan.already_on_model {
+        return format!("nothing to do: the memory is on {}", plan.to);
+    }
+    let from = plan.from.as_ref().map_or_else(|| "no model".to_owned(), ToString::to_string);
+    format!(
+        "from {from} to {}: {} to embed{}, about {}; about {:.0} MB of room while it works",
+        plan.to,
+        counted(plan.pending, "memory"),
+        if plan.resumes { ", going on where it had stopped" } else { "" },
+        duration(plan.embedding_seconds),
+        plan.disk_bytes as f64 / 1e6
+    )
+}
+
+/// Refuses to begin what could not be ended. The disk of a database server cannot be seen from here.
+fn check_room(plan: &ReembedPlan, app: &App) -> CommandResult {
+    let StoreChoice::Sqlite { path } = &app.settings.store else { return Ok(()) };
+    match free_bytes(path) {
+        Some(free) if free < plan.disk_bytes => Err(Failure::message(format!(
+            "{}: re-embedding needs about {:.0} MB and {:.0} MB are free there; make room first",
+            path.display(),
+            plan.disk_bytes as f64 / 1e6,
+            free as f64 / 1e6
+        ))),
+        _ => Ok(()),
+    }
+}
+
+#[cfg(unix)]
+fn free_bytes(path: &Path) -> Option<u64> {
+    let disk = rustix::fs::statvfs(path).ok()?;
+    Some(disk.f_bavail.saturating_mul(disk.f_frsize))
+}
+
+#[cfg(not(unix))]
+fn free_bytes(_path: &Path) -> Option<u64> {
+    None
+}
+
+fn confirm() -> CommandResult {
+    if !std::io::stdin().is_terminal() {
+        return Err(Failure::usage("nobody is there to be asked; say --yes to re-embed, or --dry-run"));
+    }
+    eprint_question()?;
+    let mut answer = String::new();
+    std::io::stdin().lock().read_line(&mut answer).map_err(Failure::io("stdin"))?;
+    match answer.trim().to_ascii_lowercase().as_str() {
+        "y" | "yes" => Ok(()),
+        _ => Err(Failure::message("nothing was changed")),
+    }
+}
+
+fn eprint_question() -> CommandResult {
+    let mut stderr = std::io::stderr();
+    write!(stderr, "Go on? [y/N] ").and_then(|()| stderr.flush()).map_err(Failure::io("stderr"))
+}

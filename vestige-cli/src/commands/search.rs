@@ -1,0 +1,190 @@
+//! `vestige search`.
+
+use clap::{Args, ValueEnum};
+use serde::Serialize;
+use vestige_traits::{AnyMemoryStore, MemoryStore, SearchPlan, SearchQuery, SearchResult, WebQuery, limits};
+
+use crate::app::App;
+use crate::args::{self, FilterArgs};
+use crate::failure::CommandResult;
+use crate::open::Access;
+use crate::output::{BOLD, CYAN, DIM, Output, Styled, note};
+use crate::printable::{one_line, shortened};
+use crate::render::{HitJson, indented, labels};
+
+/// Find memories by words and by meaning
+///
+/// Any word may match; rarer ones count for more. "a phrase" must occur, -word must not (write `--` before
+/// a question that begins with a dash). Everything else is text.
+#[derive(Args, Debug)]
+#[command(
+    after_help = "With --json: an array of {id, score, fts_score, vector_score, content, node_type, tags, codebase,
+created_at, metadata}; with --explain too: an object of `results`, each with its ranks, and `plan`.
+
+Examples:
+  vestige search when may I deploy
+  vestige search 'flaky \"connection pool\" -windows' --codebase tidewater --since 30d
+  vestige search PLK-4031 --mode keyword --json | jq -r '.[0].content'"
+)]
+pub(crate) struct SearchArgs {
+    /// The question; several arguments are one question; `-` reads it from stdin
+    #[arg(required = true)]
+    query: Vec<String>,
+
+    /// How many results at most
+    #[arg(short = 'n', long, value_name = "N", default_value_t = limits::DEFAULT_LIMIT)]
+    limit: usize,
+
+    /// By words and meaning together, by words alone, or by meaning alone
+    #[arg(short = 'M', long, value_enum, default_value_t = Mode::Hybrid)]
+    mode: Mode,
+
+    #[command(flatten)]
+    filter: FilterArgs,
+
+    /// Show what the words and what the meaning contributed, and how the search ran
+    #[arg(short, long)]
+    explain: bool,
+
+    /// Show texts whole
+    #[arg(long)]
+    full: bool,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+enum Mode {
+    Hybrid,
+    Keyword,
+    Vector,
+}
+
+#[derive(Serialize)]
+struct ExplainedJson<'a> {
+    results: Vec<ExplainedHit<'a>>,
+    plan: &'a SearchPlan,
+}
+
+#[derive(Serialize)]
+struct ExplainedHit<'a> {
+    #[serde(flatten)]
+    hit: HitJson<'a>,
+    fts_rank: Option<u32>,
+    vector_rank: Option<u32>,
+}
+
+pub(crate) async fn run(args: SearchArgs, app: &App, mut out: Output) -> CommandResult {
+    let text = args::text_or_stdin(Some(args.query.join(" ")), "question")?;
+    let mut query =
+        SearchQuery::text(text).with_limit(args.limit).with_filter(args.filter.filter(app.now())?);
+    // Before a store is made for it.
+    query.validate()?;
+    if args.limit == 0 {
+        query.limit = limits::DEFAULT_LIMIT;
+    }
+    let store = app.open(Access::Read).await?;
+    let why_no_vector = add_vector(&mut query, args.mode, app, &store).await?;
+    let hits = store.search(&query).await?;
+    let plan = if args.explain { Some(store.explain_search(&query).await?) } else { None };
+    match &plan {
+        Some(plan) if out.json => {
+            out.json_value(&ExplainedJson { results: hits.iter().map(ExplainedHit::from).collect(), plan })?
+        }
+        None if out.json => out.json_value(&hits.iter().map(HitJson::from).collect::<Vec<_>>())?,
+        plan => {
+            for (at, hit) in hits.iter().enumerate() {
+                print_hit(&mut out, at + 1, hit, args.full, plan.is_some())?;
+            }
+            if let Some(plan) = plan {
+                print_plan(&mut out, plan)?;
+            }
+        }
+    }
+    out.finish()?;
+    if hits.is_empty() {
+        say_why_nothing(&store, &query, why_no_vector).await?;
+    }
+    Ok(())
+}
+
+/// Makes of the text what the mode asks for. Returns why there is no vector, where one was wanted.
+async fn add_vector(
+    query: &mut SearchQuery,
+    mode: Mode,
+    app: &App,
+    store: &AnyMemoryStore,
+) -> CommandResult<Option<&'static str>> {
+    let Some(text) = query.text.clone().filter(|_| mode != Mode::Keyword) else { return Ok(None) };
+    query.embedding = app.embed_query(store, &text).await?;
+    if mode == Mode::Vector {
+        query.text = None;
+    }
+    Ok(query.embedding.is_none().then_some("the model knows no word of the question"))
+}
+
+async fn say_why_nothing(
+    store: &AnyMemoryStore,
+    query: &SearchQuery,
+    why_no_vector: Option<&str>,
+) -> CommandResult {
+    let asks_nothing = query.text.as_deref().is_none_or(|text| WebQuery::parse(text).is_empty());
+    let reason = match why_no_vector {
+        _ if store.count().await? == 0 => "the memory is empty; `vestige add` or `vestige import` fills it",
+        Some(reason) if asks_nothing => reason,
+        _ if !query.filter.is_empty() => "nothing found; the filters may be too narrow",
+        _ => "nothing found",
+    };
+    note(reason);
+    Ok(())
+}
+
+fn print_hit(
+    out: &mut Output,
+    number: usize,
+    hit: &SearchResult,
+    full: bool,
+    explain: bool,
+) -> CommandResult {
+    let record = &hit.record;
+    out.line(format_args!(
+        "{} {}  {}  {}",
+        Styled(BOLD, format_args!("{number:>2}.")),
+        Styled(CYAN, record.id),
+        Styled(DIM, format_args!("{:.4}", hit.score)),
+        Styled(DIM, labels(record))
+    ))?;
+    if full {
+        out.line(indented(&record.content))?;
+    } else {
+        out.line(format_args!("    {}", shortened(&record.content, 300)))?;
+    }
+    if explain {
+        out.line(format_args!("    {}", contributions(hit)))?;
+    }
+    Ok(())
+}
+
+/// What each leg had to say about a hit.
+pub(crate) fn contributions(hit: &SearchResult) -> String {
+    let leg = |name: &str, unit: &str, rank: Option<u32>, score: Option<f64>| match (rank, score) {
+        (Some(rank), Some(score)) => format!("{name} rank {rank}, {unit} {score:.3}"),
+        _ => format!("{name} –"),
+    };
+    let words = leg("words", "BM25", hit.fts_rank, hit.fts_score);
+    let meaning = leg("meaning", "cosine", hit.vector_rank, hit.vector_score);
+    format!("{} · {}", Styled(BOLD, words), Styled(BOLD, meaning))
+}
+
+fn print_plan(out: &mut Output, plan: &SearchPlan) -> CommandResult {
+    out.line("")?;
+    for step in &plan.steps {
+        let stage = format_args!("{:<8}", one_line(&step.stage));
+        out.line(format_args!("{} {}", Styled(BOLD, stage), one_line(&step.method)))?;
+    }
+    Ok(())
+}
+
+impl<'a> From<&'a SearchResult> for ExplainedHit<'a> {
+    fn from(hit: &'a SearchResult) -> Self {
+        Self { hit: hit.into(), fts_rank: hit.fts_rank, vector_rank: hit.vector_rank }
+    }
+}

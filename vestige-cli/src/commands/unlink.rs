@@ -1,0 +1,41 @@
+//! `vestige unlink`.
+
+use clap::Args;
+use serde_json::json;
+use vestige_traits::{DEFAULT_EDGE_TYPE, MemoryStore};
+
+use crate::app::App;
+use crate::failure::CommandResult;
+use crate::ids;
+use crate::open::Access;
+use crate::output::Output;
+use crate::printable::one_line;
+
+/// Take a link away
+#[derive(Args, Debug)]
+#[command(after_help = "Example:
+  vestige unlink 019eb70c 019d6d97 --type supersedes")]
+pub(crate) struct UnlinkArgs {
+    /// The memory it starts at, by id or its first digits
+    from: String,
+
+    /// The memory it leads to
+    to: String,
+
+    /// Its type
+    #[arg(short = 'T', long = "type", value_name = "TYPE", default_value = DEFAULT_EDGE_TYPE)]
+    edge_type: String,
+}
+
+pub(crate) async fn run(args: UnlinkArgs, app: &App, mut out: Output) -> CommandResult {
+    let store = app.open(Access::Existing).await?;
+    let source = ids::resolve(&store, &args.from).await?;
+    let target = ids::resolve(&store, &args.to).await?;
+    store.remove_edge(source, target, &args.edge_type).await?;
+    if out.json {
+        out.json_value(&json!({"source_id": source, "target_id": target, "edge_type": args.edge_type}))?;
+    } else {
+        out.line(format_args!("removed {source} → {} → {target}", one_line(&args.edge_type)))?;
+    }
+    out.finish()
+}

@@ -1,0 +1,142 @@
+//! `vestige update`.
+
+use clap::Args;
+use serde_json::Value;
+use vestige_traits::{Embedder, IngestContext, MemoryRecord, MemoryStore, MemoryStoreError};
+
+use crate::app::App;
+use crate::args;
+use crate::failure::CommandResult;
+use crate::ids;
+use crate::open::Access;
+use crate::output::{Output, note};
+use crate::render::{MemoryJson, whole};
+
+/// Change a memory
+///
+/// What is not named stays as it is. A new text gets a new vector; links, reviews and the time of taking in stay.
+#[derive(Args, Debug)]
+#[command(after_help = "Examples:
+  vestige update 019bb17c --content \"Staging's database listens on 5434.\"
+  vestige update 019bb17c --add-tag ports --remove-tag todo --unset-meta ticket")]
+pub(crate) struct UpdateArgs {
+    /// The memory, by id or its first digits
+    id: String,
+
+    #[command(flatten)]
+    changes: Changes,
+}
+
+#[derive(Args, Debug)]
+#[group(required = true, multiple = true)]
+struct Changes {
+    /// The new text; `-` reads it from stdin
+    #[arg(long, value_name = "TEXT")]
+    content: Option<String>,
+
+    /// The new type
+    #[arg(short = 'T', long = "type", value_name = "TYPE")]
+    node_type: Option<String>,
+
+    /// The tags it has from now on; may be given several times
+    #[arg(short, long = "tag", value_name = "TAG", conflicts_with_all = ["add_tags", "remove_tags", "no_tags"])]
+    tags: Vec<String>,
+
+    /// A tag to add; may be given several times
+    #[arg(long = "add-tag", value_name = "TAG")]
+    add_tags: Vec<String>,
+
+    /// A tag to take away; may be given several times
+    #[arg(long = "remove-tag", value_name = "TAG")]
+    remove_tags: Vec<String>,
+
+    /// Take all tags away
+    #[arg(long)]
+    no_tags: bool,
+
+    /// The code base it is about
+    #[arg(short, long, value_name = "NAME", conflicts_with = "no_codebase")]
+    codebase: Option<String>,
+
+    /// It is about no code base
+    #[arg(long)]
+    no_codebase: bool,
+
+    /// The file it is about
+    #[arg(short, long, value_name = "PATH")]
+    file: Option<String>,
+
+    /// What it is about from now on; may be given several times
+    #[arg(long = "topic", value_name = "TOPIC")]
+    topics: Vec<String>,
+
+    /// A key of the metadata to set; may be given several times
+    #[arg(short, long = "meta", value_name = "KEY=VALUE", value_parser = args::meta)]
+    meta: Vec<(String, Value)>,
+
+    /// A key of the metadata to take away; may be given several times
+    #[arg(long, value_name = "KEY")]
+    unset_meta: Vec<String>,
+}
+
+impl Changes {
+    fn apply(self, record: &mut MemoryRecord) -> CommandResult {
+        if self.content.is_some() {
+            record.content = args::text_or_stdin(self.content, "text")?;
+        }
+        if let Some(node_type) = self.node_type {
+            record.node_type = node_type;
+        }
+        if !self.tags.is_empty() {
+            record.tags = self.tags;
+        }
+        if self.no_tags {
+            record.tags.clear();
+        }
+        record.tags.retain(|tag| !self.remove_tags.contains(tag));
+        for tag in self.add_tags {
+            if !record.tags.contains(&tag) {
+                record.tags.push(tag);
+            }
+        }
+        if self.no_codebase {
+            record.codebase = None;
+        }
+        if let Value::Object(metadata) = &mut record.metadata {
+            metadata.retain(|key, _| !self.unset_meta.contains(key));
+        }
+        args::set_meta(&mut record.metadata, self.meta);
+        let context = IngestContext {
+            codebase: self.codebase,
+            mcp_client_id: None,
+            session_id: None,
+            file: self.file,
+            topics: self.topics,
+        };
+        context.apply(record)?;
+        Ok(record.validate()?)
+    }
+}
+
+pub(crate) async fn run(args: UpdateArgs, app: &App, mut out: Output) -> CommandResult {
+    let store = app.open(Access::Existing).await?;
+    let id = ids::resolve(&store, &args.id).await?;
+    let before = store.get(id).await?.ok_or_else(|| MemoryStoreError::not_found("memory", id))?;
+    let mut record = before.clone();
+    args.changes.apply(&mut record)?;
+    if record == before {
+        note("nothing to change: the memory says all that already");
+    } else {
+        if record.content != before.content {
+            store.register_model(app.embedder().await?.signature()).await?;
+            record.embedding = app.embed_document(&record.content).await?;
+        }
+        record.updated_at = store.update(&record).await?;
+    }
+    if out.json {
+        out.json_value(&MemoryJson::from(&record))?;
+    } else {
+        out.line(whole(&record))?;
+    }
+    out.finish()
+}

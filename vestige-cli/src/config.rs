@@ -1,0 +1,257 @@
+//! Where the memory lies and which model embeds it: flags, then the environment, then `vestige.toml`,
+//! then the platform's own folders.
+
+use std::ffi::OsString;
+use std::path::{Path, PathBuf};
+
+use crate::cli::GlobalArgs;
+use crate::config_file::{Backend, ConfigFile, Embeddings};
+use crate::failure::Failure;
+use crate::secret::PostgresUrl;
+
+/// The configuration's file name, in the working directory and in the platform's folder.
+pub(crate) const FILE_NAME: &str = "vestige.toml";
+const STORE_FILE_NAME: &str = "vestige.db";
+const DEFAULT_CONNECTIONS: u32 = 5;
+
+/// What one run of the command works with.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) struct Settings {
+    pub(crate) store: StoreChoice,
+    /// Who chose the store.
+    pub(crate) store_from: Origin,
+    pub(crate) model: ModelChoice,
+    /// Who chose the model.
+    pub(crate) model_from: Origin,
+    /// How the model is run; the paths in it are whole.
+    pub(crate) embeddings: Embeddings,
+    /// The `vestige.toml` that was read.
+    pub(crate) file: Option<PathBuf>,
+}
+
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) enum StoreChoice {
+    Sqlite { path: PathBuf },
+    Postgres { url: PostgresUrl, max_connections: u32 },
+}
+
+impl std::fmt::Display for StoreChoice {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Sqlite { path } => write!(f, "{}", path.display()),
+            Self::Postgres { url, .. } => write!(f, "{url}"),
+        }
+    }
+}
+
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) enum ModelChoice {
+    /// The model inside the program.
+    Bundled,
+    /// A model of fastembed's list.
+    Named(String),
+    /// A folder that holds a model's files.
+    Folder(PathBuf),
+}
+
+impl std::fmt::Display for ModelChoice {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Bundled => f.write_str("bundled"),
+            Self::Named(name) => f.write_str(name),
+            Self::Folder(path) => write!(f, "{}", path.display()),
+        }
+    }
+}
+
+/// Where a setting comes from.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) enum Origin {
+    Flag(&'static str),
+    Variable(&'static str),
+    File(PathBuf),
+    Default,
+}
+
+impl std::fmt::Display for Origin {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Flag(name) | Self::Variable(name) => f.write_str(name),
+            Self::File(path) => write!(f, "{}", path.display()),
+            Self::Default => f.write_str("default"),
+        }
+    }
+}
+
+/// What the process finds around it.
+pub(crate) struct Surroundings<'a> {
+    pub(crate) variable: &'a dyn Fn(&str) -> Option<OsString>,
+    pub(crate) working_dir: PathBuf,
+    pub(crate) folders: Option<Folders>,
+}
+
+/// The platform's folders for this user.
+#[derive(Clone, Debug)]
+pub(crate) struct Folders {
+    pub(crate) home: PathBuf,
+    pub(crate) config: PathBuf,
+    pub(crate) data: PathBuf,
+    pub(crate) cache: PathBuf,
+}
+
+impl Folders {
+    pub(crate) fn of_this_platform() -> Option<Self> {
+        let home = directories::BaseDirs::new()?.home_dir().to_owned();
+        let project = directories::ProjectDirs::from("", "", "vestige")?;
+        Some(Self {
+            home,
+            config: project.config_dir().to_owned(),
+            data: project.data_dir().to_owned(),
+            cache: project.cache_dir().to_owned(),
+        })
+    }
+}
+
+impl Surroundings<'_> {
+    /// A variable that is set and not empty.
+    fn text(&self, name: &'static str) -> Result<Option<String>, Failure> {
+        match (self.variable)(name).filter(|value| !value.is_empty()) {
+            None => Ok(None),
+            Some(value) => value
+                .into_string()
+                .map(Some)
+                .map_err(|_| Failure::usage(format!("the environment variable {name} is not UTF-8"))),
+        }
+    }
+
+    fn path(&self, name: &'static str) -> Option<PathBuf> {
+        (self.variable)(name).filter(|value| !value.is_empty()).map(PathBuf::from)
+    }
+
+    /// `path` as a configuration file in `base` means it: relative to `base`, `~/` being the home folder.
+    fn resolve(&self, path: &Path, base: &Path) -> PathBuf {
+        match (path.strip_prefix("~"), &self.folders) {
+            (Ok(rest), Some(folders)) => folders.home.join(rest),
+            _ => base.join(path),
+        }
+    }
+
+    /// The configuration file in use: the one that is named, else the nearest that exists.
+    fn config_path(&self, globals: &GlobalArgs) -> Option<PathBuf> {
+        let named = globals.config.clone().or_else(|| self.path("VESTIGE_CONFIG"));
+        if let Some(path) = named {
+            return Some(self.working_dir.join(path));
+        }
+        let places =
+            [Some(self.working_dir.clone()), self.folders.as_ref().map(|folders| folders.config.clone())];
+        places.into_iter().flatten().map(|folder| folder.join(FILE_NAME)).find(|path| path.exists())
+    }
+}
+
+impl Settings {
+    /// Decides what this run works with.
+    pub(crate) fn resolve(globals: &GlobalArgs, around: &Surroundings<'_>) -> Result<Self, Failure> {
+        let path = around.config_path(globals);
+        let file = path.as_deref().map(ConfigFile::read).transpose()?.unwrap_or_default();
+        let (store, store_from) = store_choice(globals, around, &file, path.as_deref())?;
+        let (model, model_from) = model_choice(globals, around, &file, path.as_deref())?;
+        let folder = path.as_deref().and_then(Path::parent).unwrap_or(&around.working_dir);
+        let mut embeddings = file.embeddings;
+        embeddings.cache_dir = match embeddings.cache_dir {
+            Some(dir) => Some(around.resolve(&dir, folder)),
+            None => around.folders.as_ref().map(|folders| folders.cache.join("models")),
+        };
+        embeddings.runtime = embeddings.runtime.map(|path| around.resolve(&path, folder));
+        Ok(Self { store, store_from, model, model_from, embeddings, file: path })
+    }
+}
+
+fn store_choice(
+    globals: &GlobalArgs,
+    around: &Surroundings<'_>,
+    file: &ConfigFile,
+    file_path: Option<&Path>,
+) -> Result<(StoreChoice, Origin), Failure> {
+    let max_connections = file.storage.postgres.max_connections.unwrap_or(DEFAULT_CONNECTIONS);
+    let sqlite = |path: &Path| StoreChoice::Sqlite { path: around.working_dir.join(path) };
+    let postgres = |url: String| StoreChoice::Postgres { url: PostgresUrl::new(url), max_connections };
+
+    if let Some(path) = &globals.db {
+        return Ok((sqlite(path), Origin::Flag("--db")));
+    }
+    if let Some(url) = &globals.postgres_url {
+        return Ok((postgres(url.clone()), Origin::Flag("--postgres-url")));
+    }
+    match (around.path("VESTIGE_DB"), around.text("VESTIGE_POSTGRES_URL")?) {
+        (Some(_), Some(_)) => {
+            return Err(Failure::usage(
+                "VESTIGE_DB and VESTIGE_POSTGRES_URL are both set; unset one of them, or say --db or --postgres-url",
+            ));
+        }
+        (Some(path), None) => return Ok((sqlite(&path), Origin::Variable("VESTIGE_DB"))),
+        (None, Some(url)) => return Ok((postgres(url), Origin::Variable("VESTIGE_POSTGRES_URL"))),
+        (None, None) => {}
+    }
+    if let Some(file_path) = file_path {
+        let folder = file_path.parent().unwrap_or(&around.working_dir);
+        let from = Origin::File(file_path.to_owned());
+        match file.storage.backend()? {
+            Some(Backend::Postgres) => {
+                let url = file.storage.postgres.url.clone().ok_or_else(|| {
+                    Failure::usage(format!(
+                        "{}: the backend is \"postgres\" and [storage.postgres] has no url; \
+                         write `url = \"postgres://user@host/database\"` there",
+                        file_path.display()
+                    ))
+                })?;
+                return Ok((StoreChoice::Postgres { url, max_connections }, from));
+            }
+            Some(Backend::Sqlite) | None => {
+                if let Some(path) = &file.storage.sqlite.path {
+                    return Ok((StoreChoice::Sqlite { path: around.resolve(path, folder) }, from));
+                }
+            }
+        }
+    }
+    let folders = around.folders.as_ref().ok_or_else(|| {
+        Failure::usage("there is no home folder to keep the memory in; say where with --db or VESTIGE_DB")
+    })?;
+    Ok((StoreChoice::Sqlite { path: folders.data.join(STORE_FILE_NAME) }, Origin::Default))
+}
+
+fn model_choice(
+    globals: &GlobalArgs,
+    around: &Surroundings<'_>,
+    file: &ConfigFile,
+    file_path: Option<&Path>,
+) -> Result<(ModelChoice, Origin), Failure> {
+    if let Some(name) = &globals.model {
+        return Ok((read_model(name, around, &around.working_dir), Origin::Flag("--model")));
+    }
+    if let Some(name) = around.text("VESTIGE_MODEL")? {
+        return Ok((read_model(&name, around, &around.working_dir), Origin::Variable("VESTIGE_MODEL")));
+    }
+    match (&file.embeddings.model, file_path) {
+        (Some(name), Some(path)) => {
+            let folder = path.parent().unwrap_or(&around.working_dir);
+            Ok((read_model(name, around, folder), Origin::File(path.to_owned())))
+        }
+        _ => Ok((ModelChoice::Bundled, Origin::Default)),
+    }
+}
+
+/// Names of models hold slashes too (`BAAI/bge-small-en-v1.5`), so a folder is what looks like nothing else.
+fn read_model(text: &str, around: &Surroundings<'_>, base: &Path) -> ModelChoice {
+    let path = Path::new(text);
+    let is_folder =
+        path.is_absolute() || text.starts_with("./") || text.starts_with("../") || path.starts_with("~");
+    match text {
+        "bundled" => ModelChoice::Bundled,
+        "." | ".." => ModelChoice::Folder(base.join(path)),
+        _ if is_folder => ModelChoice::Folder(around.resolve(path, base)),
+        name => ModelChoice::Named(name.to_owned()),
+    }
+}
+
+#[cfg(test)]
+mod tests;

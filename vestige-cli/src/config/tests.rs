@@ -1,0 +1,131 @@
+use std::collections::HashMap;
+use std::fs;
+
+use clap::Parser;
+
+use super::*;
+use crate::cli::Cli;
+
+/// Resolves the settings of `vestige ARGS stats` in a working directory with some files and variables.
+fn resolve(args: &[&str], files: &[(&str, &str)], variables: &[(&str, &str)]) -> Result<Settings, String> {
+    let folder = tempfile::tempdir().unwrap();
+    for (path, text) in files {
+        let path = folder.path().join(path);
+        fs::create_dir_all(path.parent().unwrap()).unwrap();
+        fs::write(path, text).unwrap();
+    }
+    let variables: HashMap<&str, &str> = variables.iter().copied().collect();
+    let at = |name: &str| folder.path().join(name);
+    let around = Surroundings {
+        variable: &|name| variables.get(name).map(OsString::from),
+        working_dir: at("here"),
+        folders: Some(Folders {
+            home: at("home"),
+            config: at("config"),
+            data: at("data"),
+            cache: at("cache"),
+        }),
+    };
+    let args = ["vestige"].iter().chain(args).chain(&["stats"]);
+    let cli = Cli::try_parse_from(args).map_err(|error| error.to_string())?;
+    let mut settings = Settings::resolve(&cli.globals, &around).map_err(|failure| {
+        failure.line("").unwrap_or_default().replace(&folder.path().display().to_string(), "·")
+    })?;
+    // So that the tests can name paths.
+    if let StoreChoice::Sqlite { path } = &mut settings.store {
+        *path = path.strip_prefix(folder.path()).unwrap_or(path).to_owned();
+    }
+    if let ModelChoice::Folder(path) = &mut settings.model {
+        *path = path.strip_prefix(folder.path()).unwrap_or(path).to_owned();
+    }
+    let cache_dir = &mut settings.embeddings.cache_dir;
+    *cache_dir = cache_dir.take().map(|path| path.strip_prefix(folder.path()).unwrap_or(&path).to_owned());
+    Ok(settings)
+}
+
+fn store(args: &[&str], files: &[(&str, &str)], variables: &[(&str, &str)]) -> String {
+    match resolve(args, files, variables) {
+        Ok(settings) => settings.store.to_string(),
+        Err(error) => error,
+    }
+}
+
+const HERE: (&str, &str) = ("here/vestige.toml", "[storage.sqlite]\npath = \"file.db\"\n");
+const THERE: (&str, &str) = ("config/vestige.toml", "[storage.sqlite]\npath = \"~/platform.db\"\n");
+
+#[test]
+fn flags_come_before_variables_before_files_before_the_platform() {
+    let variables = [("VESTIGE_DB", "variable.db")];
+    assert_eq!(store(&["--db", "flag.db"], &[HERE, THERE], &variables), "here/flag.db");
+    assert_eq!(store(&[], &[HERE, THERE], &variables), "here/variable.db");
+    assert_eq!(store(&[], &[HERE, THERE], &[("VESTIGE_DB", "")]), "here/file.db");
+    assert_eq!(store(&[], &[THERE], &[]), "home/platform.db");
+    assert_eq!(store(&[], &[], &[]), "data/vestige.db");
+}
+
+#[test]
+fn a_flag_comes_before_a_variable_of_the_other_backend() {
+    let variables = [("VESTIGE_POSTGRES_URL", "postgres://ada:s3cret@h/d")];
+    assert_eq!(store(&["--db", "flag.db"], &[], &variables), "here/flag.db");
+    assert_eq!(store(&[], &[HERE], &variables), "postgres://ada@h/d");
+    let both = [variables[0], ("VESTIGE_DB", "x")];
+    assert!(store(&[], &[], &both).contains("both set"));
+    assert!(store(&["--db", "x", "--postgres-url", "y"], &[], &[]).contains("cannot be used with"));
+}
+
+#[test]
+fn a_named_configuration_file_is_the_only_one() {
+    let other = ("here/sub/other.toml", "[storage.sqlite]\npath = \"beside.db\"\n");
+    assert_eq!(store(&["--config", "sub/other.toml"], &[HERE, other], &[]), "here/sub/beside.db");
+    assert_eq!(store(&[], &[HERE, other], &[("VESTIGE_CONFIG", "sub/other.toml")]), "here/sub/beside.db");
+    assert_eq!(
+        store(&["--config", "none.toml"], &[HERE], &[]),
+        "there is no configuration file ·/here/none.toml"
+    );
+}
+
+#[test]
+fn a_mistake_in_the_file_is_named_with_its_line() {
+    let files = [("here/vestige.toml", "[storage]\nbakend = \"sqlite\"\n")];
+    let error = store(&[], &files, &[]);
+    assert!(error.starts_with("·/here/vestige.toml:2: unknown field `bakend`"), "{error}");
+}
+
+#[test]
+fn a_postgres_backend_needs_its_url() {
+    let files = [("here/vestige.toml", "[storage]\nbackend = \"postgres\"\n")];
+    assert!(store(&[], &files, &[]).contains("has no url"));
+    let files = [(
+        "here/vestige.toml",
+        "[storage]\nbackend = \"postgres\"\nsqlite.path = \"x\"\npostgres.url = \"postgres://h/d\"\n",
+    )];
+    assert_eq!(store(&[], &files, &[]), "postgres://h/d");
+}
+
+#[test]
+fn a_model_is_a_folder_only_if_it_looks_like_one() {
+    let model = |text: &str| resolve(&["--model", text], &[], &[]).unwrap().model;
+    assert_eq!(model("bundled"), ModelChoice::Bundled);
+    assert_eq!(model("BAAI/bge-small-en-v1.5"), ModelChoice::Named("BAAI/bge-small-en-v1.5".into()));
+    assert_eq!(model("./minilm"), ModelChoice::Folder("here/./minilm".into()));
+    assert_eq!(model("~/minilm"), ModelChoice::Folder("home/minilm".into()));
+    assert_eq!(model("/models/minilm"), ModelChoice::Folder("/models/minilm".into()));
+}
+
+#[test]
+fn the_model_comes_from_flag_variable_or_file() {
+    let files = [("here/vestige.toml", "[embeddings]\nmodel = \"./minilm\"\ncache_dir = \"models\"\n")];
+    let settings = resolve(&[], &files, &[]).unwrap();
+    assert_eq!(settings.model, ModelChoice::Folder("here/./minilm".into()));
+    assert_eq!(settings.embeddings.cache_dir, Some("here/models".into()));
+    let settings = resolve(&[], &files, &[("VESTIGE_MODEL", "bundled")]).unwrap();
+    assert_eq!(
+        (settings.model, settings.model_from),
+        (ModelChoice::Bundled, Origin::Variable("VESTIGE_MODEL"))
+    );
+    let settings = resolve(&[], &[], &[]).unwrap();
+    assert_eq!(
+        (settings.model, settings.embeddings.cache_dir),
+        (ModelChoice::Bundled, Some("cache/models".into()))
+    );
+}

@@ -1,0 +1,165 @@
+//! What a person reads when something did not work: what, where, and what to do, in one line.
+
+use std::fmt;
+use std::io;
+use std::process::ExitCode;
+
+use vestige_migrate::MigrateError;
+use vestige_traits::{EmbedderError, MemoryStoreError};
+
+use crate::printable::one_line;
+
+/// Why a command did not do what it was asked.
+#[derive(Debug)]
+pub(crate) enum Failure {
+    /// It was asked wrongly: exit code 2.
+    Usage(String),
+    /// The message says everything.
+    Message(String),
+    Store(MemoryStoreError),
+    Embedder(EmbedderError),
+    Migrate(MigrateError),
+    /// A file or a stream, and what the system said about it.
+    Io(String, io::Error),
+    /// Everything was said already.
+    Reported,
+    /// Whoever read the output went away. Nothing is said: `vestige list | head` is no failure.
+    BrokenPipe,
+    /// Ctrl-C. What was done is said by the command.
+    Interrupted,
+}
+
+pub(crate) type CommandResult<T = ()> = Result<T, Failure>;
+
+impl Failure {
+    pub(crate) fn usage(message: impl Into<String>) -> Self {
+        Self::Usage(message.into())
+    }
+
+    pub(crate) fn message(message: impl Into<String>) -> Self {
+        Self::Message(message.into())
+    }
+
+    /// Turns what the system said about `what` into a failure.
+    pub(crate) fn io(what: impl fmt::Display) -> impl FnOnce(io::Error) -> Self {
+        move |error| match error.kind() {
+            io::ErrorKind::BrokenPipe => Self::BrokenPipe,
+            _ => Self::Io(what.to_string(), error),
+        }
+    }
+
+    pub(crate) fn exit_code(&self) -> ExitCode {
+        match self {
+            Self::Usage(_) => ExitCode::from(2),
+            Self::BrokenPipe => ExitCode::SUCCESS,
+            // What a shell reports for a process that SIGINT ended.
+            Self::Interrupted => ExitCode::from(130),
+            _ => ExitCode::FAILURE,
+        }
+    }
+
+    /// The line for stderr, without the word `error`; none if there is nothing to say.
+    /// `place` is the store that the command worked on.
+    pub(crate) fn line(&self, place: &str) -> Option<String> {
+        let text = match self {
+            Self::Usage(message) | Self::Message(message) => message.clone(),
+            Self::Store(error) => store_line(error, place),
+            Self::Embedder(error) => with_sources(error),
+            Self::Migrate(MigrateError::TargetNotEmpty { memories, .. }) => format!(
+                "{place} already holds {memories} memories that are not from there; choose an empty store with --db, \
+                 or merge by id with --into-existing, which overwrites nothing"
+            ),
+            Self::Migrate(error) => format!("{place}: {}", with_sources(error)),
+            Self::Io(what, error) => format!("{what}: {error}"),
+            Self::Interrupted => "interrupted; what was acknowledged is stored".to_owned(),
+            Self::Reported | Self::BrokenPipe => return None,
+        };
+        Some(one_line(&text))
+    }
+}
+
+fn store_line(error: &MemoryStoreError, place: &str) -> String {
+    let said = with_sources(error);
+    match error {
+        MemoryStoreError::NotFound { .. } => format!("{said} in {place}; `vestige list` shows what there is"),
+        MemoryStoreError::AlreadyExists { .. } => {
+            format!("{said} in {place}; `vestige update` changes it, or take another id")
+        }
+        MemoryStoreError::InvalidInput { .. } => said,
+        MemoryStoreError::ModelMismatch { registered, .. } => format!(
+            "{place}: {said}; use its own model (`--model {}`, or [embeddings] in vestige.toml), \
+             search by words alone (`--mode keyword`), or move it to another (`vestige migrate --reembed`)",
+            model_flag(&registered.name)
+        ),
+        MemoryStoreError::ModelNotRegistered => format!("{place}: {said}"),
+        MemoryStoreError::ReadOnly if place.starts_with("postgres") => format!(
+            "{place} may only be read; it is a replica, or the role lacks a privilege (see docs/runbook/postgres.md)"
+        ),
+        MemoryStoreError::ReadOnly => {
+            format!("{place} may only be read; check the permissions of the file and of its folder")
+        }
+        MemoryStoreError::Damaged { what, .. } if what == place => {
+            format!("{said}; name another file with --db, or restore a backup or an archive into a new one")
+        }
+        _ if said.contains(place) => said,
+        _ => format!("{place}: {said}"),
+    }
+}
+
+/// How `--model` calls the model of a store.
+pub(crate) fn model_flag(name: &str) -> &str {
+    if name == crate::open::bundled_name() { "bundled" } else { name }
+}
+
+/// The error and what lies directly behind it. Deeper causes repeat that in a driver's own words.
+fn with_sources(error: &dyn std::error::Error) -> String {
+    let text = error.to_string();
+    match error.source().map(ToString::to_string) {
+        Some(cause) if !text.contains(&cause) => format!("{text} ({cause})"),
+        _ => text,
+    }
+}
+
+impl From<MemoryStoreError> for Failure {
+    fn from(error: MemoryStoreError) -> Self {
+        Self::Store(error)
+    }
+}
+
+impl From<MigrateError> for Failure {
+    fn from(error: MigrateError) -> Self {
+        match error {
+            MigrateError::Source(error) | MigrateError::Target(error) | MigrateError::Store(error) => {
+                Self::Store(error)
+            }
+            MigrateError::Embedder(error) => Self::Embedder(error),
+            MigrateError::Io { what, source } => Self::io(what)(source),
+            other => Self::Migrate(other),
+        }
+    }
+}
+
+impl From<EmbedderError> for Failure {
+    fn from(error: EmbedderError) -> Self {
+        Self::Embedder(error)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_failure_is_one_line_whatever_it_quotes() {
+        let failure = Failure::message("a\nb\u{1b}[31mc\r\n");
+        assert_eq!(failure.line("x").as_deref(), Some("a b\\u{1b}[31mc"));
+    }
+
+    #[test]
+    fn each_cause_is_said_once() {
+        let source = io::Error::other("disk on fire");
+        let error = MemoryStoreError::Sqlite { source: Box::new(source), retryable: false };
+        let line = Failure::Store(error).line("/m.db").unwrap();
+        assert_eq!(line, "/m.db: sqlite error: disk on fire");
+    }
+}

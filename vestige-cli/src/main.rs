@@ -1,0 +1,142 @@
+//! The `vestige` command. Its documentation is that of the package's library.
+
+#![forbid(unsafe_code)]
+
+mod app;
+mod args;
+mod cli;
+mod commands;
+mod config;
+mod config_file;
+mod failure;
+mod ids;
+mod importer;
+mod interrupt;
+mod mcp;
+mod open;
+#[cfg(feature = "fastembed")]
+mod open_fastembed;
+mod output;
+mod printable;
+mod progress;
+mod render;
+mod scheduler;
+mod secret;
+mod times;
+
+use std::io;
+use std::process::ExitCode;
+
+use clap::Parser;
+use tracing_subscriber::EnvFilter;
+
+use crate::app::App;
+use crate::cli::{Cli, Command};
+use crate::commands::{
+    add, completions, delete, demo, doctor, due, export, get, import, link, list, migrate, neighbors,
+    restore, review, search, stats, unlink, update,
+};
+use crate::config::{Folders, Settings, Surroundings};
+use crate::failure::{CommandResult, Failure};
+use crate::interrupt::Interrupt;
+use crate::output::Output;
+
+fn main() -> ExitCode {
+    let cli = match Cli::try_parse() {
+        Ok(cli) => cli,
+        Err(error) => {
+            // Help that nobody reads to its end is no failure, and of a lost complaint nobody would hear.
+            let _ = error.print();
+            return ExitCode::from(u8::try_from(error.exit_code()).unwrap_or(2));
+        }
+    };
+    trace(cli.globals.verbose);
+    let mut place = String::new();
+    match run(cli, &mut place) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(failure) => {
+            if let Some(line) = failure.line(&place) {
+                output::error(&line);
+            }
+            failure.exit_code()
+        }
+    }
+}
+
+/// Runs the command. `place` is told where the memory lies as soon as that is known.
+fn run(cli: Cli, place: &mut String) -> CommandResult {
+    if let Command::Completions(args) = &cli.command {
+        return completions::run(args);
+    }
+    let settings = Settings::resolve(
+        &cli.globals,
+        &Surroundings {
+            variable: &|name| std::env::var_os(name),
+            working_dir: std::env::current_dir().map_err(Failure::io("the working directory"))?,
+            folders: Folders::of_this_platform(),
+        },
+    )?;
+    *place = settings.store.to_string();
+    // One thread works; the other hears Ctrl-C while it does.
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(1)
+        .enable_all()
+        .build()
+        .map_err(Failure::io("cannot start the runtime"))?;
+    let result = runtime.block_on(async {
+        let interrupt = Interrupt::listen();
+        let app = App::new(settings, interrupt.clone());
+        dispatch(cli.command, &app, Output::new(cli.globals.json), &interrupt).await
+    });
+    // Nothing that is left to do is worth waiting for.
+    runtime.shutdown_background();
+    result
+}
+
+async fn dispatch(command: Command, app: &App, out: Output, interrupt: &Interrupt) -> CommandResult {
+    match command {
+        Command::Add(args) => interrupt.guard(add::run(args, app, out)).await,
+        // Stops by itself, at the end of a batch.
+        Command::Import(args) => import::run(args, app, out).await,
+        Command::Search(args) => interrupt.guard(search::run(args, app, out)).await,
+        Command::Get(args) => interrupt.guard(get::run(args, app, out)).await,
+        Command::List(args) => interrupt.guard(list::run(args, app, out)).await,
+        Command::Update(args) => interrupt.guard(update::run(args, app, out)).await,
+        Command::Delete(args) => interrupt.guard(delete::run(args, app, out)).await,
+        Command::Link(args) => interrupt.guard(link::run(args, app, out)).await,
+        Command::Unlink(args) => interrupt.guard(unlink::run(args, app, out)).await,
+        Command::Neighbors(args) => interrupt.guard(neighbors::run(args, app, out)).await,
+        Command::Review(args) => interrupt.guard(review::run(args, app, out)).await,
+        Command::Due(args) => interrupt.guard(due::run(args, app, out)).await,
+        Command::Stats(args) => interrupt.guard(stats::run(args, app, out)).await,
+        Command::Doctor(args) => interrupt.guard(doctor::run(args, app, out)).await,
+        Command::Export(args) => interrupt.guard(export::run(args, app, out)).await,
+        Command::Restore(args) => interrupt.guard(restore::run(args, app, out)).await,
+        // Says what an interruption leaves.
+        Command::Migrate(args) => migrate::run(args, app, out).await,
+        Command::Mcp(args) => interrupt.guard(commands::mcp::run(args, app, out)).await,
+        Command::Demo(args) => interrupt.guard(demo::run(args, app, out)).await,
+        Command::Completions(args) => completions::run(&args),
+    }
+}
+
+/// Logs go to stderr: warnings, with `-v` what is done, with `-vv` every operation; `VESTIGE_LOG` says it in detail.
+fn trace(verbose: u8) {
+    let level = match verbose {
+        0 => "warn",
+        1 => "info",
+        2 => "debug",
+        _ => "trace",
+    };
+    let variable = std::env::var("VESTIGE_LOG").ok().filter(|filter| !filter.is_empty());
+    // The protocol's library logs whole messages at DEBUG, and memories are not for logs.
+    let quiet = if level == "trace" { "" } else { "rmcp=error," };
+    let filter = EnvFilter::try_new(format!("{quiet}{}", variable.as_deref().unwrap_or(level)))
+        .unwrap_or_else(|_| EnvFilter::new(format!("{quiet}{level}")));
+    tracing_subscriber::fmt()
+        .with_env_filter(filter)
+        .with_writer(io::stderr)
+        .with_ansi(io::IsTerminal::is_terminal(&io::stderr()))
+        .with_target(false)
+        .init();
+}

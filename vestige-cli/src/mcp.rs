@@ -1,0 +1,50 @@
+//! The Model Context Protocol server: what agents see of the memory.
+//!
+//! Nothing here knows which store or which model it works with, and nothing here prints.
+
+mod answer;
+mod catalog;
+pub(crate) mod clients;
+mod duplicates;
+mod graph;
+mod memories;
+mod origin;
+mod recall;
+mod remember;
+mod resources;
+mod reviews;
+mod server;
+mod stats;
+mod view;
+
+use std::path::PathBuf;
+
+use rmcp::ServiceExt;
+use rmcp::transport::async_rw::AsyncRwTransport;
+use rmcp::transport::io::stdio_pipes;
+use vestige_traits::{Embedder, MemoryStore};
+
+use crate::failure::{CommandResult, Failure};
+use crate::mcp::server::Server;
+
+/// The longest message that is read. A longer one is dropped and the connection goes on.
+const MAX_MESSAGE_BYTES: usize = 64 << 20;
+
+/// Serves the memory on stdin and stdout until the client closes the connection.
+///
+/// `place` is how the store is called, `working_dir` where the code base is looked for that nobody names.
+pub(crate) async fn serve<S, E>(store: S, embedder: E, place: String, working_dir: PathBuf) -> CommandResult
+where
+    S: MemoryStore + Send + Sync + 'static,
+    E: Embedder + Send + Sync + 'static,
+{
+    let (stdin, stdout) = stdio_pipes();
+    let transport = AsyncRwTransport::new_server(stdin, stdout).with_max_line_length(MAX_MESSAGE_BYTES);
+    let server = Server::new(store, embedder, place, working_dir);
+    match server.serve(transport).await {
+        Ok(running) => running.waiting().await.map_err(|error| Failure::message(error.to_string())).map(drop),
+        // A client that goes away before it has said anything has nothing to be told.
+        Err(rmcp::service::ServerInitializeError::ConnectionClosed(_)) => Ok(()),
+        Err(error) => Err(Failure::message(format!("the client does not speak MCP: {error}"))),
+    }
+}

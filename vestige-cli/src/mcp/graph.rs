@@ -1,0 +1,108 @@
+//! The tools `link` and `neighbors`.
+
+use std::fmt::Write as _;
+
+use rmcp::schemars::{self, JsonSchema};
+use serde::{Deserialize, Serialize};
+use vestige_traits::{DEFAULT_EDGE_TYPE, Embedder, MemoryEdge, MemoryStore, Neighbor};
+
+use super::answer::{Answer, ToolResult};
+use super::server::Server;
+use super::view::{LinkView, MemoryView, block};
+use crate::ids;
+use crate::printable::{counted, one_line};
+
+#[derive(Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+#[schemars(crate = "schemars")]
+pub(crate) struct LinkArgs {
+    /// The memory the link starts at.
+    source_id: String,
+    /// The memory it leads to.
+    target_id: String,
+    /// What the link means, such as supersedes, causes, contradicts. Default: related.
+    r#type: Option<String>,
+    /// How strong it is, 0 to 1. Default: 1.
+    #[schemars(range(min = 0, max = 1))]
+    weight: Option<f64>,
+}
+
+#[derive(Serialize, JsonSchema)]
+#[schemars(crate = "schemars")]
+pub(crate) struct Linked {
+    link: LinkView,
+}
+
+#[derive(Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+#[schemars(crate = "schemars")]
+pub(crate) struct NeighborsArgs {
+    /// The memory to start at.
+    id: String,
+    /// How many links to follow, 1 to 16. Default: 1.
+    #[schemars(range(min = 1, max = 16))]
+    depth: Option<usize>,
+    /// How many memories at most, 1 to 256. Default: 20.
+    #[schemars(range(min = 1, max = 256))]
+    limit: Option<usize>,
+}
+
+#[derive(Serialize, JsonSchema)]
+#[schemars(crate = "schemars")]
+pub(crate) struct Neighborhood {
+    /// Fewest links first, then the stronger path.
+    neighbors: Vec<NeighborView>,
+    /// How many memories are in reach in all.
+    total: usize,
+}
+
+#[derive(Serialize, JsonSchema)]
+#[schemars(crate = "schemars", inline)]
+struct NeighborView {
+    /// The fewest links that lead there.
+    hops: u32,
+    /// The product of the weights along the best path.
+    score: f64,
+    #[serde(flatten)]
+    memory: MemoryView,
+}
+
+impl From<&Neighbor> for NeighborView {
+    fn from(neighbor: &Neighbor) -> Self {
+        Self { hops: neighbor.hops, score: neighbor.score, memory: MemoryView::shortened(&neighbor.record) }
+    }
+}
+
+impl<S, E> Server<S, E>
+where
+    S: MemoryStore + Send + Sync + 'static,
+    E: Embedder + Send + Sync + 'static,
+{
+    pub(super) async fn link(&self, args: LinkArgs) -> ToolResult {
+        let source = ids::resolve(&self.store, &args.source_id).await?;
+        let target = ids::resolve(&self.store, &args.target_id).await?;
+        let mut edge = MemoryEdge::new(source, target, self.now());
+        edge.edge_type = args.r#type.unwrap_or_else(|| DEFAULT_EDGE_TYPE.to_owned());
+        edge.weight = args.weight.unwrap_or(1.0);
+        self.store.add_edge(&edge).await?;
+        let text = format!("Linked: {source} → {} → {target}", one_line(&edge.edge_type));
+        Answer::new(text, &Linked { link: (&edge).into() })
+    }
+
+    pub(super) async fn neighbors(&self, args: NeighborsArgs) -> ToolResult {
+        let id = ids::resolve(&self.store, &args.id).await?;
+        let all = self.store.get_neighbors(id, args.depth.unwrap_or(1)).await?;
+        let shown = &all[..all.len().min(args.limit.unwrap_or(20))];
+        let mut text = match all.len() as u64 {
+            0 => "Nothing is linked to it; `link` draws a link.".to_owned(),
+            reached => format!("{} in reach, {} shown.", counted(reached, "memory"), shown.len()),
+        };
+        for neighbor in shown {
+            let hops = counted(u64::from(neighbor.hops), "link");
+            let _ =
+                write!(text, "\n\n{hops} away, {:.2}: {}", neighbor.score, block(&neighbor.record, false));
+        }
+        let neighbors = shown.iter().map(NeighborView::from).collect();
+        Answer::new(text, &Neighborhood { neighbors, total: all.len() })
+    }
+}

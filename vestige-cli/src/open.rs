@@ -1,0 +1,107 @@
+//! The one room that knows which backends and which models there are.
+
+use std::path::Path;
+
+use vestige_embed::StaticEmbedder;
+use vestige_sqlite::SqliteMemoryStore;
+use vestige_traits::{AnyEmbedder, AnyMemoryStore, Embedder, MemoryStoreError};
+
+use crate::config::{ModelChoice, Settings, StoreChoice};
+use crate::failure::{CommandResult, Failure};
+use crate::output::note;
+
+/// What a command means to do with the store.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Access {
+    /// Write. A store that is not there is made.
+    Write,
+    /// Read. A store that is not there is made, so that the first use works whatever it is;
+    /// a file that may only be read is opened so.
+    Read,
+    /// Read or mend what is there, and never make a new store.
+    Existing,
+}
+
+pub(crate) async fn store(settings: &Settings, access: Access) -> CommandResult<AnyMemoryStore> {
+    match &settings.store {
+        StoreChoice::Sqlite { path } => sqlite(path, access).map(AnyMemoryStore::new),
+        #[cfg(feature = "postgres-backend")]
+        StoreChoice::Postgres { url, max_connections } => {
+            let store = vestige_postgres::PgMemoryStore::connect(url.reveal(), *max_connections).await?;
+            Ok(AnyMemoryStore::new(store))
+        }
+        #[cfg(not(feature = "postgres-backend"))]
+        StoreChoice::Postgres { .. } => Err(Failure::message(
+            "this vestige was built without PostgreSQL; install it by \
+             `cargo install vestige-cli --features postgres-backend`, or name a file with --db",
+        )),
+    }
+}
+
+fn sqlite(path: &Path, access: Access) -> CommandResult<SqliteMemoryStore> {
+    let exists = path.exists();
+    if !exists && access == Access::Existing {
+        return Err(Failure::message(format!(
+            "there is no store {}; name another with --db, or let `vestige add` make it",
+            path.display()
+        )));
+    }
+    if !exists {
+        create_folder(path)?;
+    }
+    let opened = SqliteMemoryStore::builder(path).create(!exists).open();
+    let opened = match opened {
+        // A backup on a medium that cannot be written can be searched all the same.
+        Err(MemoryStoreError::Unavailable { .. } | MemoryStoreError::ReadOnly)
+            if exists && access != Access::Write =>
+        {
+            tracing::info!(path = %path.display(), "opening for reading only");
+            SqliteMemoryStore::builder(path).read_only(true).open()
+        }
+        opened => opened,
+    }?;
+    if !exists {
+        note(&format!("made a new memory in {}", path.display()));
+    }
+    Ok(opened)
+}
+
+/// Makes the folder of a new store. Nobody else may look into it.
+fn create_folder(path: &Path) -> CommandResult {
+    let Some(folder) = path.parent().filter(|folder| !folder.as_os_str().is_empty() && !folder.exists())
+    else {
+        return Ok(());
+    };
+    let mut builder = std::fs::DirBuilder::new();
+    builder.recursive(true);
+    #[cfg(unix)]
+    std::os::unix::fs::DirBuilderExt::mode(&mut builder, 0o700);
+    builder.create(folder).map_err(Failure::io(format!(
+        "cannot make the folder {}; name another place with --db",
+        folder.display()
+    )))
+}
+
+pub(crate) fn embedder(settings: &Settings) -> CommandResult<AnyEmbedder> {
+    match &settings.model {
+        ModelChoice::Bundled => Ok(bundled()),
+        #[cfg(feature = "fastembed")]
+        model => crate::open_fastembed::open(model, &settings.embeddings),
+        #[cfg(not(feature = "fastembed"))]
+        model => Err(Failure::message(format!(
+            "model {model} (from {}): this vestige has the bundled model only; install it by \
+             `cargo install vestige-cli --features fastembed`, or say `--model bundled`",
+            settings.model_from
+        ))),
+    }
+}
+
+/// The model inside the program.
+pub(crate) fn bundled() -> AnyEmbedder {
+    AnyEmbedder::new(StaticEmbedder::bundled())
+}
+
+/// The name in the signature of the bundled model.
+pub(crate) fn bundled_name() -> String {
+    bundled().signature().name.clone()
+}

@@ -1,0 +1,160 @@
+//! Memories as people and machines read them.
+
+use std::fmt::Write as _;
+
+use chrono::{DateTime, Utc};
+use serde::Serialize;
+use serde_json::Value;
+use uuid::Uuid;
+use vestige_traits::{MemoryRecord, SchedulingState, SearchResult, Visibility};
+
+use crate::output::{BOLD, CYAN, DIM, Styled};
+use crate::printable::{counted, one_line, printable, shortened};
+use crate::times::{day, minute, rfc3339};
+
+/// A memory for machines: everything but its vector.
+#[derive(Serialize)]
+pub(crate) struct MemoryJson<'a> {
+    id: Uuid,
+    content: &'a str,
+    node_type: &'a str,
+    tags: &'a [String],
+    codebase: Option<&'a str>,
+    created_at: DateTime<Utc>,
+    updated_at: DateTime<Utc>,
+    metadata: &'a Value,
+    domains: &'a [String],
+    owner_user_id: Uuid,
+    visibility: Visibility,
+    shared_with_groups: &'a [Uuid],
+    /// Whether it has a vector, and so is found by meaning.
+    embedded: bool,
+}
+
+impl<'a> From<&'a MemoryRecord> for MemoryJson<'a> {
+    fn from(record: &'a MemoryRecord) -> Self {
+        Self {
+            id: record.id,
+            content: &record.content,
+            node_type: &record.node_type,
+            tags: &record.tags,
+            codebase: record.codebase.as_deref(),
+            created_at: record.created_at,
+            updated_at: record.updated_at,
+            metadata: &record.metadata,
+            domains: &record.domains,
+            owner_user_id: record.owner_user_id,
+            visibility: record.visibility,
+            shared_with_groups: &record.shared_with_groups,
+            embedded: record.embedding.is_some(),
+        }
+    }
+}
+
+/// A result for machines. The keys and their order are a promise.
+#[derive(Serialize)]
+pub(crate) struct HitJson<'a> {
+    id: Uuid,
+    score: f64,
+    fts_score: Option<f64>,
+    vector_score: Option<f64>,
+    content: &'a str,
+    node_type: &'a str,
+    tags: &'a [String],
+    codebase: Option<&'a str>,
+    created_at: DateTime<Utc>,
+    metadata: &'a Value,
+}
+
+impl<'a> From<&'a SearchResult> for HitJson<'a> {
+    fn from(hit: &'a SearchResult) -> Self {
+        let record = &hit.record;
+        Self {
+            id: record.id,
+            score: hit.score,
+            fts_score: hit.fts_score,
+            vector_score: hit.vector_score,
+            content: &record.content,
+            node_type: &record.node_type,
+            tags: &record.tags,
+            codebase: record.codebase.as_deref(),
+            created_at: record.created_at,
+            metadata: &record.metadata,
+        }
+    }
+}
+
+/// `fact · tidewater · 2026-01-12 · #tag`, in one line.
+pub(crate) fn labels(record: &MemoryRecord) -> String {
+    let mut line = one_line(&record.node_type);
+    if let Some(codebase) = &record.codebase {
+        let _ = write!(line, " · {}", one_line(codebase));
+    }
+    let _ = write!(line, " · {}", day(record.created_at));
+    for (at, tag) in record.tags.iter().enumerate() {
+        let gap = if at == 0 { " · " } else { " " };
+        let _ = write!(line, "{gap}#{}", one_line(tag));
+    }
+    line
+}
+
+/// `recall 0.93 now · stability 2.31 days · difficulty 2.1 of 10 · due 2026-02-02T19:21:21Z`, in one line.
+pub(crate) fn scheduling(state: &SchedulingState) -> String {
+    let due =
+        state.next_review.map_or_else(|| "not scheduled".to_owned(), |time| format!("due {}", minute(time)));
+    format!(
+        "recall {:.2} now · stability {:.2} days · difficulty {:.1} of 10 · {due} · {}, {}",
+        state.retrievability,
+        state.stability,
+        state.difficulty,
+        counted(u64::from(state.reps), "review"),
+        counted(u64::from(state.lapses), "lapse"),
+    )
+}
+
+/// A memory in two lines: its labels and id, and the beginning of its text.
+pub(crate) fn brief(record: &MemoryRecord) -> String {
+    format!(
+        "{}  {}\n   {}",
+        Styled(CYAN, record.id),
+        Styled(DIM, labels(record)),
+        shortened(&record.content, 240)
+    )
+}
+
+/// A memory whole.
+pub(crate) fn whole(record: &MemoryRecord) -> String {
+    let mut text = format!("{}\n", Styled(CYAN, record.id));
+    let mut field = |name: &str, value: String| {
+        if !value.is_empty() {
+            let _ = writeln!(text, "{} {value}", Styled(BOLD, format_args!("{name:<11}")));
+        }
+    };
+    field("type", one_line(&record.node_type));
+    field("tags", record.tags.iter().map(|tag| one_line(tag)).collect::<Vec<_>>().join(", "));
+    field("codebase", record.codebase.as_deref().map(one_line).unwrap_or_default());
+    field("created", rfc3339(record.created_at));
+    if record.updated_at != record.created_at {
+        field("updated", rfc3339(record.updated_at));
+    }
+    field("domains", record.domains.iter().map(|domain| one_line(domain)).collect::<Vec<_>>().join(", "));
+    if record.visibility != Visibility::Private {
+        field("visibility", record.visibility.to_string());
+    }
+    if record.metadata.as_object().is_some_and(|map| !map.is_empty()) {
+        field("metadata", one_line(&record.metadata.to_string()));
+    }
+    if record.embedding.is_none() {
+        field("vector", "none: found by words only".to_owned());
+    }
+    text.push('\n');
+    text.push_str(&indented(&record.content));
+    text
+}
+
+/// Every line of a text, three spaces in.
+pub(crate) fn indented(text: &str) -> String {
+    let lines: Vec<String> =
+        printable(text).lines().map(|line| format!("   {line}").trim_end().to_owned()).collect();
+    lines.join("\n")
+}

@@ -1,0 +1,140 @@
+//! Times as people write them.
+
+use chrono::{DateTime, Days, NaiveDate, NaiveDateTime, NaiveTime, SecondsFormat, TimeDelta, Utc};
+
+/// RFC 3339 in UTC, as short as it is exact.
+pub(crate) fn rfc3339(time: DateTime<Utc>) -> String {
+    time.to_rfc3339_opts(SecondsFormat::AutoSi, true)
+}
+
+/// The day.
+pub(crate) fn day(time: DateTime<Utc>) -> String {
+    time.format("%Y-%m-%d").to_string()
+}
+
+/// The day and the minute, in UTC.
+pub(crate) fn minute(time: DateTime<Utc>) -> String {
+    time.format("%Y-%m-%d %H:%M UTC").to_string()
+}
+
+/// A moment, or a day as a whole.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(crate) enum When {
+    Moment(DateTime<Utc>),
+    Day(NaiveDate),
+    /// That long ago.
+    Ago(TimeDelta),
+}
+
+impl When {
+    /// Reads `2026-01-31`, an RFC 3339 time, `2026-01-31 12:00` (UTC), or a span such as `7d`.
+    pub(crate) fn parse(text: &str) -> Result<Self, String> {
+        let text = text.trim();
+        if let Ok(day) = NaiveDate::parse_from_str(text, "%Y-%m-%d") {
+            return Ok(Self::Day(day));
+        }
+        if let Ok(time) = DateTime::parse_from_rfc3339(text) {
+            return Ok(Self::Moment(time.to_utc()));
+        }
+        for format in ["%Y-%m-%d %H:%M:%S", "%Y-%m-%d %H:%M", "%Y-%m-%dT%H:%M:%S", "%Y-%m-%dT%H:%M"] {
+            if let Ok(time) = NaiveDateTime::parse_from_str(text, format) {
+                return Ok(Self::Moment(time.and_utc()));
+            }
+        }
+        span(text).map(Self::Ago).ok_or_else(|| {
+            "is no time; write a day (2026-01-31), a time (2026-01-31T12:00:00Z), \
+             or how long ago (30m, 12h, 7d, 2w)"
+                .to_owned()
+        })
+    }
+
+    /// The moment at which it begins.
+    pub(crate) fn start(self, now: DateTime<Utc>) -> Option<DateTime<Utc>> {
+        match self {
+            Self::Moment(time) => Some(time),
+            Self::Day(day) => Some(day.and_time(NaiveTime::MIN).and_utc()),
+            Self::Ago(span) => now.checked_sub_signed(span),
+        }
+    }
+
+    /// The moment after it: a day ends with its last moment.
+    pub(crate) fn end(self, now: DateTime<Utc>) -> Option<DateTime<Utc>> {
+        match self {
+            Self::Day(day) => Some(day.checked_add_days(Days::new(1))?.and_time(NaiveTime::MIN).and_utc()),
+            other => other.start(now),
+        }
+    }
+}
+
+/// `30m`, `12h`, `7d`, `2w`.
+fn span(text: &str) -> Option<TimeDelta> {
+    let unit = text.chars().next_back()?;
+    let number: i64 = text[..text.len() - unit.len_utf8()].parse().ok().filter(|number| *number >= 0)?;
+    match unit {
+        's' => TimeDelta::try_seconds(number),
+        'm' => TimeDelta::try_minutes(number),
+        'h' => TimeDelta::try_hours(number),
+        'd' => TimeDelta::try_days(number),
+        'w' => TimeDelta::try_weeks(number),
+        _ => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn at(text: &str) -> DateTime<Utc> {
+        text.parse().unwrap()
+    }
+
+    #[test]
+    fn a_day_begins_at_midnight_and_ends_at_the_next() {
+        let day = When::parse("2026-01-31").unwrap();
+        let now = at("2026-05-05T05:05:05Z");
+        assert_eq!(day.start(now), Some(at("2026-01-31T00:00:00Z")));
+        assert_eq!(day.end(now), Some(at("2026-02-01T00:00:00Z")));
+    }
+
+    #[test]
+    fn spans_count_back_from_now() {
+        let now = at("2026-01-31T12:00:00Z");
+        for (text, expected) in [
+            ("90s", "2026-01-31T11:58:30Z"),
+            ("30m", "2026-01-31T11:30:00Z"),
+            ("12h", "2026-01-31T00:00:00Z"),
+            ("7d", "2026-01-24T12:00:00Z"),
+            ("2w", "2026-01-17T12:00:00Z"),
+        ] {
+            assert_eq!(When::parse(text).unwrap().start(now), Some(at(expected)), "{text}");
+        }
+    }
+
+    #[test]
+    fn times_have_their_zone_or_are_utc() {
+        let now = DateTime::UNIX_EPOCH;
+        for text in ["2026-01-31T13:30:00+01:00", "2026-01-31 12:30", "2026-01-31T12:30:00"] {
+            assert_eq!(When::parse(text).unwrap().start(now), Some(at("2026-01-31T12:30:00Z")), "{text}");
+        }
+    }
+
+    #[test]
+    fn nonsense_is_refused_and_extremes_do_not_panic() {
+        for text in [
+            "",
+            "d",
+            "-7d",
+            "7",
+            "7y",
+            "yesterday",
+            "2026-02-30",
+            "é",
+            "99999999999999999999d",
+            "9223372036854775807w",
+        ] {
+            assert!(When::parse(text).is_err(), "{text}");
+        }
+        let far = When::parse("99999999999d").unwrap();
+        assert_eq!(far.start(at("2026-01-31T12:00:00Z")), None);
+    }
+}

@@ -1,0 +1,594 @@
+//! What each command does, seen from outside.
+
+mod common;
+
+use common::{Vestige, contents};
+use serde_json::{Value, json};
+
+const UNKNOWN_ID: &str = "00000000-0000-0000-0000-00000000abcd";
+
+#[test]
+fn what_is_added_is_found_by_its_words_and_by_its_meaning() {
+    let vestige = Vestige::new();
+    vestige.add(&["The cat was treated for an ear infection.", "--type", "event", "--tag", "pets"]);
+    vestige.add(&["The invoice run takes four minutes.", "--codebase", "tidewater"]);
+    assert_eq!(contents(&vestige.json(&["search", "invoice"]))[0], "The invoice run takes four minutes.");
+    let by_meaning = vestige.json(&["search", "kitten illness", "--mode", "vector"]);
+    assert_eq!(contents(&by_meaning)[0], "The cat was treated for an ear infection.");
+}
+
+#[test]
+fn every_flag_of_add_reaches_its_field() {
+    let vestige = Vestige::new();
+    let added = vestige.json(&[
+        "add",
+        "text",
+        "--type",
+        "fact",
+        "--tag",
+        "a",
+        "-t",
+        "b",
+        "--codebase",
+        "tidewater",
+        "--file",
+        "x.rs",
+        "--topic",
+        "one",
+        "--topic",
+        "two",
+        "--session",
+        "s1",
+        "--meta",
+        "n=3",
+        "--meta",
+        "t=QW-1",
+        "--created-at",
+        "2026-01-12T09:14:16Z",
+    ]);
+    let got = vestige.json(&["get", added["id"].as_str().expect("an id")]);
+    let expected = json!({
+        "content": "text", "node_type": "fact", "tags": ["a", "b"], "codebase": "tidewater",
+        "created_at": "2026-01-12T09:14:16Z",
+        "metadata": {"file": "x.rs", "topics": ["one", "two"], "session_id": "s1", "n": 3, "t": "QW-1"},
+        "visibility": "private", "embedded": true, "edges": [], "scheduling": null,
+    });
+    for (key, value) in expected.as_object().expect("an object") {
+        assert_eq!(&got[0][key], value, "{key}");
+    }
+}
+
+#[test]
+fn add_reads_stdin() {
+    let vestige = Vestige::new();
+    for args in [&["add", "-"][..], &["add"]] {
+        let id = vestige.run_with_stdin(args, "two\nlines é\n".as_bytes()).ok();
+        assert_eq!(vestige.json(&["get", id.trim()])[0]["content"], "two\nlines é");
+    }
+}
+
+#[test]
+fn a_text_without_a_known_word_is_kept_without_a_vector() {
+    let vestige = Vestige::new();
+    let id = vestige.add(&["\u{e000}\u{e001} zqxj9"]);
+    let id_of_emoji = vestige.add(&["…"]);
+    assert_eq!(vestige.json(&["get", &id_of_emoji])[0]["embedded"], false);
+    assert_eq!(vestige.json(&["search", "zqxj9"])[0]["id"].as_str(), Some(id.as_str()));
+}
+
+#[test]
+fn bad_input_to_add_is_refused_and_makes_no_store() {
+    let vestige = Vestige::new();
+    let long = "x".repeat((1 << 20) + 1);
+    for (args, stdin, code, words) in [
+        (&["add", ""][..], "", 1, &["content", "empty"][..]),
+        (&["add", "  \n "], "", 1, &["content", "empty"]),
+        (&["add", "-"], "a\0b", 1, &["content", "U+0000"]),
+        (&["add", "-"], long.as_str(), 1, &["content", "1048577 bytes"]),
+        (&["add", "x", "--tag", ""], "", 1, &["tags"]),
+        (&["add", "x", "--type", " "], "", 1, &["node_type"]),
+        (&["add", "x", "--codebase", ""], "", 1, &["codebase"]),
+    ] {
+        vestige.run_with_stdin(args, stdin.as_bytes()).refuses(code, words);
+    }
+    vestige.run_with_stdin(&["add", "-"], b"caf\xe9").refuses(1, &["stdin", "UTF-8", "byte 4"]);
+    assert_eq!(vestige.run(&["add", "x", "--meta", "nothing"]).code, Some(2));
+    assert_eq!(vestige.run(&["add", "x", "--created-at", "someday"]).code, Some(2));
+    assert!(!vestige.db().exists(), "a refused memory made a store");
+}
+
+#[test]
+fn search_as_json_has_exactly_the_promised_keys() {
+    let vestige = Vestige::new();
+    vestige.add(&["A line with ünïcode.", "--created-at", "2026-01-12T10:14:16.123456+01:00"]);
+    let text = vestige.ok(&["search", "unicode", "line", "--json"]);
+    let keys = [
+        "id",
+        "score",
+        "fts_score",
+        "vector_score",
+        "content",
+        "node_type",
+        "tags",
+        "codebase",
+        "created_at",
+        "metadata",
+    ];
+    let places: Vec<usize> = keys
+        .iter()
+        .map(|key| text.find(&format!("\"{key}\":")).unwrap_or_else(|| panic!("no {key} in {text}")))
+        .collect();
+    assert!(places.is_sorted(), "{text}");
+    let results: Value = serde_json::from_str(&text).expect("JSON");
+    assert_eq!(results[0].as_object().map(serde_json::Map::len), Some(keys.len()));
+    assert_eq!(results[0]["created_at"], "2026-01-12T09:14:16.123456Z");
+    assert!(
+        results[0]["score"].is_f64()
+            && results[0]["fts_score"].is_f64()
+            && results[0]["vector_score"].is_f64()
+    );
+}
+
+#[test]
+fn a_mode_uses_its_own_leg_alone() {
+    let vestige = Vestige::new();
+    vestige.add(&["The harbour closes at nine."]);
+    let keyword = vestige.json(&["search", "harbour", "--mode", "keyword"]);
+    assert!(keyword[0]["vector_score"].is_null() && keyword[0]["fts_score"].is_f64());
+    assert_eq!(keyword[0]["score"], keyword[0]["fts_score"]);
+    let vector = vestige.json(&["search", "harbour", "--mode", "vector"]);
+    assert!(vector[0]["fts_score"].is_null() && vector[0]["vector_score"].is_f64());
+    assert_eq!(vestige.json(&["search", "marina", "--mode", "keyword"]), json!([]));
+}
+
+#[test]
+fn explain_shows_ranks_scores_and_the_plan() {
+    let vestige = Vestige::new();
+    vestige.add(&["The harbour closes at nine."]);
+    let text = vestige.ok(&["search", "harbour", "--explain"]);
+    for expected in ["words rank 1, BM25 ", "meaning rank 1, cosine ", "keyword", "vector", "fusion"] {
+        assert!(text.contains(expected), "{expected:?} is missing in {text}");
+    }
+    let json = vestige.json(&["search", "harbour", "--explain"]);
+    assert_eq!(json["results"][0]["fts_rank"], 1);
+    assert_eq!(json["results"][0]["vector_rank"], 1);
+    assert!(json["plan"]["steps"].as_array().is_some_and(|steps| !steps.is_empty()));
+}
+
+#[test]
+fn phrases_exclusions_and_filters_hold() {
+    let vestige = Vestige::new();
+    for (text, args) in [
+        ("pool of connections", &["--tag", "db", "--created-at", "2026-01-10"][..]),
+        ("connection pool", &["--tag", "db", "--type", "bug", "--created-at", "2026-01-31T23:59:59Z"]),
+        ("connection pool on windows", &["--codebase", "kestrel", "--created-at", "2026-02-02"]),
+    ] {
+        vestige.add(&[&[text], args].concat());
+    }
+    let found = |args: &[&str]| {
+        let results = vestige.json(&[&["search", "connection pool"], args].concat());
+        let mut found: Vec<String> = contents(&results).into_iter().map(str::to_owned).collect();
+        found.sort();
+        found
+    };
+    assert_eq!(found(&[]).len(), 3);
+    assert_eq!(found(&["\"connection pool\"", "-n5"]), ["connection pool", "connection pool on windows"]);
+    assert_eq!(found(&["--", "-windows"]), ["connection pool", "pool of connections"]);
+    assert_eq!(found(&["--tag", "db"]), ["connection pool", "pool of connections"]);
+    assert_eq!(found(&["--tag", "db", "--type", "bug"]), ["connection pool"]);
+    assert_eq!(found(&["--codebase", "kestrel", "--codebase", "other"]), ["connection pool on windows"]);
+    assert_eq!(found(&["--since", "2026-01-31"]), ["connection pool", "connection pool on windows"]);
+    assert_eq!(found(&["--until", "2026-01-31"]), ["connection pool", "pool of connections"]);
+    assert_eq!(found(&["--since", "2026-01-31", "--until", "2026-01-31"]), ["connection pool"]);
+    assert_eq!(found(&["--domain", "none"]), [""; 0]);
+    assert_eq!(found(&["-n", "1"]).len(), 1);
+}
+
+#[test]
+fn wrong_numbers_to_search_are_refused() {
+    let vestige = Vestige::new();
+    vestige.run(&["search", "x", "--limit", "1001"]).refuses(1, &["limit", "1000"]);
+    vestige
+        .run(&["search", "x", "--min-retrievability", "1.5"])
+        .refuses(1, &["min_retrievability", "0 to 1"]);
+    for args in [&["search", "x", "--since", "soon"][..], &["search", "x", "--limit", "-1"], &["search"]] {
+        assert_eq!(vestige.run(args).code, Some(2), "{args:?}");
+    }
+}
+
+#[test]
+fn the_first_use_makes_the_store_for_nobody_else_to_see() {
+    let vestige = Vestige::new();
+    let db = vestige.path("deep/er/memory.db");
+    let run = vestige.run(&["search", "x", "--json", "--db", db.to_str().expect("UTF-8")]);
+    assert_eq!(run.stdout, "[]\n");
+    assert!(run.stderr.contains("note: made a new memory in "), "{}", run.stderr);
+    #[cfg(unix)]
+    {
+        use std::os::unix::fs::PermissionsExt;
+        let mode =
+            |path: &std::path::Path| std::fs::metadata(path).expect("it exists").permissions().mode() & 0o777;
+        assert_eq!(mode(&db), 0o600);
+        assert_eq!(mode(db.parent().expect("a folder")), 0o700);
+    }
+}
+
+#[test]
+fn without_any_setting_the_platform_says_where_the_memory_lies() {
+    let vestige = Vestige::new();
+    let output =
+        vestige.command().env_remove("VESTIGE_DB").args(["stats", "--json"]).output().expect("it runs");
+    let stats: Value = serde_json::from_slice(&output.stdout).expect("JSON");
+    let store = stats["store"].as_str().expect("a path");
+    assert!(store.starts_with(vestige.folder().to_str().expect("UTF-8")), "{store}");
+    assert!(store.ends_with("vestige.db"), "{store}");
+}
+
+#[test]
+fn get_shows_links_and_says_what_is_missing() {
+    let vestige = Vestige::new();
+    let old = vestige.add(&["The limit is 20."]);
+    let new = vestige.add(&["The limit is 60."]);
+    vestige.ok(&["link", &new, &old, "--type", "supersedes", "--weight", "0.5"]);
+    let text = vestige.ok(&["get", &old]);
+    assert!(text.contains(&format!("← supersedes {new}  The limit is 60.")), "{text}");
+    let json = vestige.json(&["get", &new]);
+    assert_eq!(json[0]["edges"][0]["target_id"].as_str(), Some(old.as_str()));
+    assert_eq!(json[0]["edges"][0]["weight"], 0.5);
+    let run = vestige.run(&["get", &old, UNKNOWN_ID]);
+    assert!(run.stdout.contains("The limit is 20."));
+    run.refuses(1, &[UNKNOWN_ID, "does not exist"]);
+}
+
+#[test]
+fn the_first_digits_name_a_memory_where_they_are_unique() {
+    let vestige = Vestige::new();
+    let lines = r#"{"content": "one", "id": "aaaa0000-0000-7000-8000-000000000001"}
+{"content": "two", "id": "aaaa0000-0000-7000-8000-000000000002"}
+{"content": "zero", "id": "00000000-0000-0000-0000-000000000007"}"#;
+    vestige.run_with_stdin(&["import", "-"], lines.as_bytes()).ok();
+    assert!(vestige.ok(&["get", "0000"]).contains("zero"));
+    assert!(vestige.ok(&["get", "AAAA0000-0000-7000-8000-000000000002"]).contains("two"));
+    vestige.run(&["get", "aaaa"]).refuses(1, &["more than one id"]);
+    vestige.run(&["delete", "bbbb"]).refuses(1, &["no memory", "bbbb"]);
+    vestige.run(&["get", "aaa"]).refuses(2, &["at least 4"]);
+    vestige.run(&["get", "not-an-id"]).refuses(2, &["no id"]);
+}
+
+#[test]
+fn list_is_newest_first_and_goes_on_past_one_page() {
+    let vestige = Vestige::new();
+    let lines: String = (0..1203)
+        .map(|n| {
+            format!(
+                "{{\"content\": \"memory {n}\", \"created_at\": \"2026-01-01T00:{:02}:{:02}Z\"}}\n",
+                n / 60 % 60,
+                n % 60
+            )
+        })
+        .collect();
+    vestige.run_with_stdin(&["import", "-"], lines.as_bytes()).ok();
+    let all = vestige.json(&["list", "--all"]);
+    assert_eq!(all.as_array().map(Vec::len), Some(1203));
+    assert_eq!(all[0]["content"], "memory 1202");
+    assert_eq!(vestige.json(&["list", "-n", "1100"]).as_array().map(Vec::len), Some(1100));
+    let run = vestige.run(&["list"]);
+    assert_eq!(run.stdout.matches("memory ").count(), 20);
+    assert!(run.stderr.contains("there are more"), "{}", run.stderr);
+    assert_eq!(vestige.json(&["list", "--since", "2026-02-01"]), json!([]));
+}
+
+#[test]
+fn update_changes_what_is_named_and_nothing_else() {
+    let vestige = Vestige::new();
+    let id = vestige.add(&[
+        "The port is 5433.",
+        "--tag",
+        "a",
+        "--tag",
+        "b",
+        "--codebase",
+        "tidewater",
+        "--meta",
+        "k=1",
+    ]);
+    let before = vestige.json(&["get", &id]);
+    let args = [
+        "update",
+        &id,
+        "--content",
+        "The port is 5434 for the kitten shelter.",
+        "--remove-tag",
+        "a",
+        "--add-tag",
+        "c",
+    ];
+    vestige.ok(&[&args[..], &["--meta", "l=2", "--unset-meta", "k"]].concat());
+    let after = vestige.json(&["get", &id]);
+    assert_eq!(after[0]["content"], "The port is 5434 for the kitten shelter.");
+    assert_eq!(after[0]["tags"], json!(["b", "c"]));
+    assert_eq!(after[0]["metadata"], json!({"l": 2}));
+    assert_eq!(after[0]["codebase"], "tidewater");
+    assert_eq!(after[0]["created_at"], before[0]["created_at"]);
+    assert_ne!(after[0]["updated_at"], before[0]["updated_at"]);
+    let found = vestige.json(&["search", "cats", "--mode", "vector"]);
+    assert!(found[0]["vector_score"].as_f64().expect("a score") > 0.4, "the vector is the old one: {found}");
+
+    vestige.ok(&["update", &id, "--no-tags", "--no-codebase", "--type", "fact"]);
+    let after = vestige.json(&["get", &id]);
+    assert_eq!(
+        (&after[0]["tags"], &after[0]["codebase"], &after[0]["node_type"]),
+        (&json!([]), &Value::Null, &json!("fact"))
+    );
+}
+
+#[test]
+fn update_refuses_what_it_cannot_do() {
+    let vestige = Vestige::new();
+    let id = vestige.add(&["text"]);
+    assert_eq!(vestige.run(&["update", &id]).code, Some(2));
+    vestige.run(&["update", &id, "--content", " "]).refuses(1, &["content", "empty"]);
+    vestige.run(&["update", UNKNOWN_ID, "--content", "x"]).refuses(1, &["does not exist"]);
+    assert_eq!(vestige.json(&["get", &id])[0]["content"], "text");
+}
+
+#[test]
+fn delete_takes_all_or_none() {
+    let vestige = Vestige::new();
+    let ids = [vestige.add(&["one"]), vestige.add(&["two"])];
+    vestige.run(&["delete", &ids[0], UNKNOWN_ID]).refuses(1, &[UNKNOWN_ID, "does not exist"]);
+    assert_eq!(vestige.count(), 2);
+    vestige.ok(&["delete", &ids[0], &ids[1]]);
+    assert_eq!(vestige.count(), 0);
+    assert_eq!(vestige.json(&["search", "one"]), json!([]));
+}
+
+#[test]
+fn links_are_drawn_followed_and_taken_away() {
+    let vestige = Vestige::new();
+    let [a, b, c] = ["first", "second", "third"].map(|text| vestige.add(&[text]));
+    vestige.ok(&["link", &a, &b, "--weight", "0.5"]);
+    vestige.ok(&["link", &c, &b, "--type", "causes"]);
+    let near = vestige.json(&["neighbors", &a]);
+    assert_eq!(contents(&near), ["second"]);
+    assert_eq!((&near[0]["hops"], &near[0]["score"]), (&json!(1), &json!(0.5)));
+    assert_eq!(contents(&vestige.json(&["neighbors", &a, "--depth", "2"])), ["second", "third"]);
+    vestige.run(&["unlink", &c, &b]).refuses(1, &["does not exist"]);
+    vestige.ok(&["unlink", &c, &b, "--type", "causes"]);
+    assert_eq!(contents(&vestige.json(&["neighbors", &a, "--depth", "2"])), ["second"]);
+}
+
+#[test]
+fn a_wrong_link_is_refused() {
+    let vestige = Vestige::new();
+    let [a, b] = ["first", "second"].map(|text| vestige.add(&[text]));
+    vestige.run(&["link", &a, &a]).refuses(2, &["itself"]);
+    vestige.run(&["link", &a, &b, "--weight", "1.5"]).refuses(1, &["weight", "0 to 1"]);
+    vestige.run(&["link", &a, &b, "--type", ""]).refuses(1, &["edge_type", "empty"]);
+    vestige.run(&["link", &a, UNKNOWN_ID]).refuses(1, &["does not exist"]);
+    vestige.run(&["neighbors", &a, "--depth", "17"]).refuses(1, &["depth", "16"]);
+    vestige.run(&["neighbors", UNKNOWN_ID]).refuses(1, &["does not exist"]);
+}
+
+#[test]
+fn stats_count_what_is_there() {
+    let vestige = Vestige::new();
+    vestige.add(&["one", "--type", "fact", "--codebase", "tidewater"]);
+    vestige.add(&["two", "--type", "fact"]);
+    let stats = vestige.json(&["stats"]);
+    assert_eq!(stats["memories"], 2);
+    assert_eq!(stats["by_type"], json!({"fact": 2}));
+    assert_eq!(stats["by_codebase"], json!({"tidewater": 1}));
+    assert_eq!(stats["backend"], "sqlite");
+    assert!(vestige.ok(&["stats"]).contains("memories   2, of them 2 with a vector"));
+}
+
+#[test]
+fn doctor_is_content_with_a_sound_store_and_makes_none() {
+    let vestige = Vestige::new();
+    let before = vestige.run(&["doctor"]);
+    assert!(before.stdout.contains("there is no store"), "{}", before.stdout);
+    assert!(!vestige.db().exists());
+    vestige.add(&["one"]);
+    for args in [&["doctor"][..], &["doctor", "--repair"]] {
+        let report = vestige.json(args);
+        let findings = report["findings"].as_array().expect("findings");
+        assert!(findings.iter().all(|finding| finding["severity"] == "ok"), "{report}");
+        assert!(findings.len() > 3, "{report}");
+    }
+    assert!(vestige.ok(&["doctor"]).contains("VESTIGE_DB"));
+}
+
+#[test]
+fn an_archive_brings_everything_back_byte_for_byte() {
+    let vestige = Vestige::new();
+    let [a, b] = ["first é 😀", "second"].map(|text| vestige.add(&[text, "--meta", "x=[1.5,null]"]));
+    vestige.ok(&["link", &a, &b]);
+    vestige.ok(&["export", "one.jsonl"]);
+    vestige.ok(&["restore", "one.jsonl", "--db", "other.db"]);
+    let piped = vestige.ok(&["export", "-", "--db", "other.db"]);
+    assert_eq!(piped, std::fs::read_to_string(vestige.path("one.jsonl")).expect("the archive"));
+    // Again changes nothing, and from stdin it is the same.
+    vestige.run_with_stdin(&["restore", "-", "--db", "other.db"], piped.as_bytes()).ok();
+    assert_eq!(vestige.json(&["stats", "--db", "other.db"])["memories"], 2);
+    assert_eq!(contents(&vestige.json(&["neighbors", &a, "--db", "other.db"])), ["second"]);
+}
+
+#[test]
+fn a_broken_archive_is_refused_before_anything_is_written() {
+    let vestige = Vestige::new();
+    vestige.add(&["first"]);
+    vestige.ok(&["export", "whole.jsonl"]);
+    let whole = std::fs::read_to_string(vestige.path("whole.jsonl")).expect("the archive");
+    let last = whole.trim_end().rfind('\n').expect("several lines");
+    vestige.write("truncated.jsonl", &whole[..=last]);
+    vestige.write("altered.jsonl", whole.replace("first", "fjrst"));
+    vestige.write("empty.jsonl", "");
+    vestige.write("other.jsonl", "{\"content\": \"an import\"}\n");
+    for name in ["truncated.jsonl", "altered.jsonl", "empty.jsonl", "other.jsonl", "missing.jsonl"] {
+        vestige.run(&["restore", name, "--db", "new.db"]).refuses(1, &[name]);
+        assert!(!vestige.path("new.db").exists(), "{name} made a store");
+    }
+}
+
+#[test]
+fn a_restore_into_other_memories_wants_to_be_asked_for() {
+    let vestige = Vestige::new();
+    vestige.add(&["first"]);
+    vestige.ok(&["export", "first.jsonl"]);
+    vestige.ok(&["add", "second", "--db", "other.db"]);
+    vestige
+        .run(&["restore", "first.jsonl", "--db", "other.db"])
+        .refuses(1, &["other.db", "1 memories", "--into-existing"]);
+    vestige.ok(&["restore", "first.jsonl", "--db", "other.db", "--into-existing"]);
+    assert_eq!(vestige.json(&["stats", "--db", "other.db"])["memories"], 2);
+}
+
+#[test]
+fn an_export_of_no_store_is_refused() {
+    let vestige = Vestige::new();
+    vestige.run(&["export", "x.jsonl"]).refuses(1, &["there is no store", "memory.db"]);
+    assert!(!vestige.path("x.jsonl").exists() && !vestige.db().exists());
+    vestige.add(&["one"]);
+    vestige.run(&["export", "no/such/folder.jsonl"]).refuses(1, &["no/such/folder.jsonl"]);
+}
+
+#[test]
+fn the_demo_answers_each_of_its_questions() {
+    let vestige = Vestige::new();
+    let answers = vestige.json(&["demo"]);
+    let questions: Value =
+        serde_json::from_str(include_str!("../demo/questions.json")).expect("the questions");
+    for (answer, question) in
+        answers.as_array().expect("answers").iter().zip(questions.as_array().expect("questions"))
+    {
+        let found: Vec<&Value> =
+            answer["results"].as_array().expect("results").iter().map(|hit| &hit["id"]).collect();
+        let expected = question["expected"].as_array().expect("ids");
+        assert!(
+            expected.contains(found[0]),
+            "{} is answered by {}",
+            question["query"],
+            answer["results"][0]["content"]
+        );
+    }
+    assert!(vestige.ok(&["demo"]).contains("Now your own:"));
+    assert!(!vestige.db().exists(), "the demo touched the memory of its user");
+}
+
+#[test]
+fn completions_are_printed_for_every_shell() {
+    let vestige = Vestige::new();
+    for shell in ["bash", "zsh", "fish", "powershell", "elvish"] {
+        assert!(vestige.ok(&["completions", shell]).contains("neighbors"), "{shell}");
+    }
+    assert_eq!(vestige.run(&["completions", "tcsh"]).code, Some(2));
+}
+
+#[test]
+fn every_command_has_help_and_examples_run() {
+    let vestige = Vestige::new();
+    let help = vestige.ok(&["--help"]);
+    assert!(help.contains("vestige.toml") && help.contains("Exit code"), "{help}");
+    for command in [
+        "add",
+        "import",
+        "search",
+        "get",
+        "list",
+        "update",
+        "delete",
+        "link",
+        "unlink",
+        "neighbors",
+        "stats",
+        "doctor",
+        "export",
+        "restore",
+        "demo",
+        "completions",
+    ] {
+        assert!(vestige.ok(&[command, "--help"]).contains("Usage:"), "{command}");
+        assert!(help.contains(&format!("  {command} ")), "{command} is not listed");
+    }
+}
+
+#[test]
+fn wrong_usage_has_exit_code_2_and_help_has_0() {
+    let vestige = Vestige::new();
+    for args in [&[][..], &["forget"], &["search", "x", "--frobnicate"], &["get"]] {
+        assert_eq!(vestige.run(args).code, Some(2), "{args:?}");
+    }
+    for args in [&["--version"][..], &["help", "search"], &["search", "-h"]] {
+        assert_eq!(vestige.run(args).code, Some(0), "{args:?}");
+    }
+}
+
+#[test]
+fn nothing_is_coloured_where_nobody_sees_it() {
+    let vestige = Vestige::new();
+    vestige.add(&["one", "--meta", "k=1"]);
+    for args in
+        [&["search", "one", "--explain"][..], &["list"], &["stats"], &["doctor"], &["demo"], &["get", "ffff"]]
+    {
+        let run = vestige.run(args);
+        assert!(!run.stdout.contains('\u{1b}') && !run.stderr.contains('\u{1b}'), "{args:?}");
+    }
+}
+
+#[test]
+fn a_memory_cannot_take_over_the_terminal() {
+    let vestige = Vestige::new();
+    let id = vestige.add(&["evil \u{1b}[2J\u{7}\u{9b}1m \u{202e}txt", "--tag", "\u{1b}]0;x\u{7}"]);
+    for args in [&["get", &id][..], &["list"], &["search", "evil", "--full"], &["search", "evil"]] {
+        let text = vestige.ok(args);
+        let unsafe_one = text.chars().find(|c| (c.is_control() && *c != '\n') || *c == '\u{202e}');
+        assert_eq!(unsafe_one, None, "{args:?}: {text:?}");
+    }
+    assert_eq!(vestige.json(&["get", &id])[0]["content"], "evil \u{1b}[2J\u{7}\u{9b}1m \u{202e}txt");
+}
+
+#[test]
+fn a_reader_that_goes_away_is_no_failure() {
+    let vestige = Vestige::new();
+    let lines: String =
+        (0..5000).map(|n| format!("{{\"content\": \"memory number {n} with some text\"}}\n")).collect();
+    vestige.run_with_stdin(&["import", "-"], lines.as_bytes()).ok();
+    for args in ["list --all", "list --all --json", "export -", "completions bash", "--help"] {
+        let output = vestige.shell(&format!("vestige {args} | head -c 10; true")).output().expect("sh runs");
+        assert!(output.stderr.is_empty(), "{args}: {}", String::from_utf8_lossy(&output.stderr));
+    }
+}
+
+#[cfg(target_os = "linux")]
+#[test]
+fn output_that_cannot_be_written_is_a_failure() {
+    let vestige = Vestige::new();
+    vestige.add(&["one"]);
+    for args in ["list", "search one --json", "export -", "completions bash"] {
+        let output = vestige.shell(&format!("vestige {args} > /dev/full")).output().expect("sh runs");
+        assert_eq!(output.status.code(), Some(1), "{args}");
+        assert!(String::from_utf8_lossy(&output.stderr).starts_with("error: "), "{args}");
+    }
+}
+
+#[test]
+fn without_the_feature_postgres_is_refused_and_its_password_is_not_shown() {
+    if cfg!(feature = "postgres-backend") {
+        return;
+    }
+    let vestige = Vestige::new();
+    let run = vestige.run(&["stats", "--postgres-url", "postgres://ada:s3cret@127.0.0.1:1/m"]);
+    run.refuses(1, &["postgres-backend"]);
+    assert!(!run.stderr.contains("s3cret"));
+}
+
+#[test]
+fn a_mistake_in_the_configuration_is_named_with_file_and_line() {
+    let vestige = Vestige::new();
+    vestige.write("vestige.toml", "[storage]\n\npaht = \"x\"\n");
+    vestige.run(&["stats"]).refuses(2, &["vestige.toml:3:", "unknown field `paht`"]);
+    vestige.write("vestige.toml", "[storage.sqlite]\npath = \"from-file.db\"\n");
+    vestige.command().env_remove("VESTIGE_DB").args(["add", "one"]).output().expect("it runs");
+    assert!(vestige.path("from-file.db").exists());
+}

@@ -1,0 +1,131 @@
+//! What the tools of `vestige mcp` answer, where the official client's test does not look.
+
+mod common;
+
+use common::Vestige;
+use common::mcp::Server;
+use serde_json::{Value, json};
+
+fn remembered(server: &mut Server, memory: &Value) -> Value {
+    server.ok("remember", &json!({"memories": [memory]}))["results"][0].clone()
+}
+
+#[test]
+fn what_is_known_in_another_code_base_is_no_duplicate() {
+    let vestige = Vestige::new();
+    let mut server = Server::start(&vestige);
+    let content = "The tests need Docker.";
+    let first = remembered(&mut server, &json!({"content": content, "codebase": "tidewater"}));
+    assert_eq!(first["stored"], true);
+    assert_eq!(
+        remembered(&mut server, &json!({"content": content, "codebase": "lighthouse"}))["stored"],
+        true
+    );
+    for memory in [json!({"content": content, "codebase": "tidewater"}), json!({"content": content})] {
+        let again = remembered(&mut server, &memory);
+        assert_eq!((&again["stored"], &again["id"]), (&json!(false), &Value::Null));
+        assert!(again["near"]["similarity"].as_f64().is_some_and(|similarity| similarity > 0.999), "{again}");
+    }
+    let known =
+        remembered(&mut server, &json!({"content": "The tests need docker!", "codebase": "tidewater"}));
+    assert_eq!(known["near"]["id"], first["id"]);
+    assert_eq!(vestige.count(), 2);
+}
+
+#[test]
+fn a_correction_is_pointed_to_the_memory_that_it_corrects() {
+    let vestige = Vestige::new();
+    let mut server = Server::start(&vestige);
+    let id = remembered(&mut server, &json!({"content": "Staging's database listens on port 5433."}))["id"]
+        .clone();
+    let arguments = json!({"memories": [{"content": "Staging's database listens on port 5434."}]});
+    let answer = server.call("remember", &arguments);
+    let text = answer["result"]["content"][0]["text"].as_str().expect("a text");
+    for word in ["Stored 0 memories", "NOT stored", id.as_str().expect("an id"), "5433", "update", "force"] {
+        assert!(text.contains(word), "{word} is missing: {text}");
+    }
+    server.ok("update", &json!({"id": id, "content": "Staging's database listens on port 5434."}));
+    assert_eq!(
+        server.recall(&json!({"query": "staging port"})),
+        ["Staging's database listens on port 5434."]
+    );
+}
+
+#[test]
+fn texts_without_a_word_that_the_model_knows_are_stored_and_found_by_words() {
+    let vestige = Vestige::new();
+    let mut server = Server::start(&vestige);
+    let memory = remembered(&mut server, &json!({"content": "\u{2}"}));
+    assert_eq!((&memory["stored"], &memory["near"]), (&json!(true), &Value::Null));
+    assert_eq!(server.ok("stats", &json!({}))["embedded"], 0);
+    assert!(server.recall(&json!({"query": "\u{3}"})).is_empty());
+}
+
+#[test]
+fn long_texts_and_large_metadata_are_cut_in_lists_and_whole_by_id() {
+    let vestige = Vestige::new();
+    let mut server = Server::start(&vestige);
+    let long = "parrots and harbours ".repeat(10_000);
+    let large = json!({"table": "x".repeat(100_000)});
+    let id =
+        remembered(&mut server, &json!({"content": long, "metadata": large, "file": "a.rs"}))["id"].clone();
+    let answer = server.call("recall", &json!({"query": "parrots"}));
+    assert!(answer.to_string().len() < 20_000, "{} bytes fill a model's context", answer.to_string().len());
+    let hit = &answer["result"]["structuredContent"]["results"][0];
+    assert_eq!((&hit["id"], &hit["truncated"]), (&id, &json!(true)));
+    assert_eq!(hit["metadata"]["mcp_client_id"], "tester 1.2");
+    assert!(long.starts_with(hit["content"].as_str().expect("a text")));
+    let whole = server.ok("get", &json!({"ids": [id]}))["memories"][0].clone();
+    assert_eq!((&whole["content"], &whole["truncated"]), (&json!(long), &json!(false)));
+    assert_eq!(whole["metadata"]["table"], large["table"]);
+}
+
+#[test]
+fn a_memory_that_is_due_is_listed_until_it_is_reviewed() {
+    let vestige = Vestige::new();
+    let mut server = Server::start(&vestige);
+    let id = server.remember("Ropes are tarred in May.");
+    let first = server.ok("review", &json!({"id": id, "rating": "again"}));
+    assert_eq!(
+        (&first["schedule"]["stability_days"], &first["schedule"]["lapses"]),
+        (&json!(0.212), &json!(1))
+    );
+    assert_eq!(server.ok("due", &json!({}))["due"], json!([]));
+    let file = rusqlite::Connection::open(vestige.db()).expect("the store");
+    let month = 86_400_000_000_i64 * 30;
+    let sql = "UPDATE scheduling SET last_review = last_review - ?1, next_review = next_review - ?1";
+    assert_eq!(file.execute(sql, [month]).expect("it runs"), 1);
+    let due = server.ok("due", &json!({}))["due"].clone();
+    assert_eq!(due[0]["id"], id);
+    assert!(due[0]["schedule"]["retrievability"].as_f64().is_some_and(|recall| recall < 0.5), "{due}");
+    server.ok("review", &json!({"id": id, "rating": "easy"}));
+    assert_eq!(server.ok("due", &json!({}))["due"], json!([]));
+}
+
+#[test]
+fn a_memory_answers_to_the_first_digits_of_its_id() {
+    let vestige = Vestige::new();
+    let mut server = Server::start(&vestige);
+    let id = server.remember("one");
+    assert_eq!(server.ok("get", &json!({"ids": [&id[..18]]}))["memories"][0]["id"], id);
+}
+
+#[test]
+fn null_means_left_out_but_in_metadata() {
+    let vestige = Vestige::new();
+    let mut server = Server::start(&vestige);
+    let memory = json!({"content": "one", "type": null, "tags": null, "file": null, "topics": null, "metadata": {"a": null}});
+    let stored = server.ok("remember", &json!({"memories": [memory], "force": null}));
+    let id = &stored["results"][0]["id"];
+    let got = server.ok("get", &json!({"ids": [id]}))["memories"][0].clone();
+    assert_eq!(
+        (&got["type"], &got["tags"], &got["metadata"]["a"]),
+        (&json!("general"), &json!([]), &Value::Null)
+    );
+    assert!(got["metadata"].as_object().is_some_and(|metadata| metadata.contains_key("a")), "{got}");
+    assert_eq!(server.recall(&json!({"query": "one", "limit": null, "mode": null, "tags": null})), ["one"]);
+    let updated = server.ok("update", &json!({"id": id, "tags": null, "metadata": {"a": null}}));
+    assert_eq!(updated["memory"]["metadata"].get("a"), None);
+    let refused = server.call("remember", &json!({"memories": [{"content": null}]}));
+    assert_eq!(refused["result"]["isError"], true);
+}

@@ -1,0 +1,177 @@
+//! Where a memory comes from: every field from the request to the row, and back out by every way.
+
+mod common;
+
+use common::Vestige;
+use common::mcp::Server;
+use serde_json::{Value, json};
+
+/// A field of the context: how a call says it, and where it stands in the row.
+struct Field {
+    name: &'static str,
+    /// What the call says; null if the connection says it.
+    said: Value,
+    /// The path in a memory.
+    row: &'static str,
+    /// What stands there; null if only the server knows it.
+    stands: Value,
+}
+
+fn fields() -> [Field; 9] {
+    let field = |name, said, row, stands| Field { name, said, row, stands };
+    [
+        field(
+            "content",
+            json!("Tokens expire after 15 minutes."),
+            "/content",
+            json!("Tokens expire after 15 minutes."),
+        ),
+        field("type", json!("fact"), "/node_type", json!("fact")),
+        field("tags", json!(["auth", "tokens"]), "/tags", json!(["auth", "tokens"])),
+        field("codebase", json!("tidewater"), "/codebase", json!("tidewater")),
+        field("file", json!("src/auth.rs"), "/metadata/file", json!("src/auth.rs")),
+        field("topics", json!(["login", "säkerhet 🔑"]), "/metadata/topics", json!(["login", "säkerhet 🔑"])),
+        field("metadata", json!({"ticket": {"id": 7}}), "/metadata/ticket", json!({"id": 7})),
+        field("clientInfo", Value::Null, "/metadata/mcp_client_id", json!("tester 1.2")),
+        field("session", Value::Null, "/metadata/session_id", Value::Null),
+    ]
+}
+
+fn on_sqlite_and_postgres(test: impl Fn(&Vestige)) {
+    test(&Vestige::new());
+    #[cfg(feature = "postgres-backend")]
+    if let Some(database) = common::database::Database::new("context on PostgreSQL") {
+        test(&Vestige::on_postgres(&database.url));
+    }
+}
+
+/// The memory in an archive.
+fn archived(archive: &str) -> Value {
+    let mut rows = archive.lines().map(|line| serde_json::from_str::<Value>(line).expect("JSON"));
+    rows.find(|row| row["kind"] == "memory").expect("a memory")
+}
+
+fn assert_row(whence: &str, memory: &Value, session: &Value) {
+    for field in fields() {
+        let expected = if field.stands.is_null() { session } else { &field.stands };
+        // Agents read `type`, rows have `node_type`.
+        let found = memory.pointer(field.row).or_else(|| memory.get(field.row.trim_start_matches("/node_")));
+        assert_eq!(found, Some(expected), "{} from {whence}: {memory}", field.name);
+    }
+}
+
+#[test]
+fn every_field_reaches_the_row_and_comes_back_by_every_way() {
+    on_sqlite_and_postgres(|vestige| {
+        let mut memory = serde_json::Map::new();
+        for field in fields().into_iter().filter(|field| !field.said.is_null()) {
+            memory.insert(field.name.to_owned(), field.said);
+        }
+        let mut server = Server::start(vestige);
+        let stored = server.ok("remember", &json!({"memories": [memory]}));
+        let id = stored["results"][0]["id"].as_str().expect("an id").to_owned();
+
+        let row = vestige.json(&["get", &id])[0].clone();
+        let session = row["metadata"]["session_id"].clone();
+        assert!(session.as_str().is_some_and(|session| session.len() == 36), "{row}");
+        assert_row("the row", &row, &session);
+        for mode in ["hybrid", "keyword", "vector"] {
+            let found = server.ok("recall", &json!({"query": "when do tokens expire?", "mode": mode}));
+            assert_row(mode, &found["results"][0], &session);
+        }
+        assert_row("get", &server.ok("get", &json!({"ids": [id]}))["memories"][0], &session);
+        assert_row("search", &vestige.json(&["search", "tokens"])[0], &session);
+        assert_row("list", &vestige.json(&["list"])[0], &session);
+
+        // An update that says nothing of it leaves it; one that does replaces it.
+        server.ok("update", &json!({"id": id, "tags": ["auth", "tokens"], "type": "fact"}));
+        assert_row("update", &vestige.json(&["get", &id])[0], &session);
+
+        let archive = vestige.ok(&["export", "-"]);
+        assert_row("export", &archived(&archive), &session);
+        let restored = Vestige::new();
+        restored.write("a.jsonl", &archive);
+        restored.ok(&["restore", "a.jsonl"]);
+        assert_row("restore", &restored.json(&["get", &id])[0], &session);
+    });
+}
+
+#[cfg(feature = "postgres-backend")]
+#[test]
+fn every_field_survives_the_way_to_postgres_and_back() {
+    let Some(database) = common::database::Database::new("context by migrate") else { return };
+    let sqlite = Vestige::new();
+    let mut memory = serde_json::Map::new();
+    for field in fields().into_iter().filter(|field| !field.said.is_null()) {
+        memory.insert(field.name.to_owned(), field.said);
+    }
+    let stored = Server::start(&sqlite).ok("remember", &json!({"memories": [memory]}));
+    let id = stored["results"][0]["id"].as_str().expect("an id").to_owned();
+    let session = sqlite.json(&["get", &id])[0]["metadata"]["session_id"].clone();
+
+    let path = sqlite.db().display().to_string();
+    let places = ["--sqlite-path", &path, "--postgres-url", &database.url];
+    sqlite.ok(&[&["migrate", "--from", "sqlite", "--to", "postgres"], &places[..]].concat());
+    let postgres = Vestige::on_postgres(&database.url);
+    assert_row("migrate to postgres", &postgres.json(&["get", &id])[0], &session);
+    let found = Server::start(&postgres).ok("recall", &json!({"query": "tokens"}));
+    assert_row("recall on postgres", &found["results"][0], &session);
+
+    let back = Vestige::new();
+    let path = back.db().display().to_string();
+    let places = ["--sqlite-path", &path, "--postgres-url", &database.url];
+    back.ok(&[&["migrate", "--from", "postgres", "--to", "sqlite"], &places[..]].concat());
+    assert_row("migrate back", &back.json(&["get", &id])[0], &session);
+}
+
+/// The code base of a memory whose call named none.
+fn unnamed_codebase(server: &mut Server, vestige: &Vestige) -> Value {
+    let id = server.remember("a memory of no code base in particular");
+    vestige.json(&["get", &id])[0]["codebase"].clone()
+}
+
+#[test]
+fn the_code_base_is_the_calls_then_the_first_root_then_the_repository() {
+    let vestige = Vestige::new();
+    let inside = vestige.path("lighthouse/src");
+    std::fs::create_dir_all(&inside).expect("a folder");
+    let mut server = Server::start_in(&vestige, &inside, &json!({}));
+    assert_eq!(unnamed_codebase(&mut server, &vestige), Value::Null);
+    drop(server);
+    std::fs::create_dir(vestige.path("lighthouse/.git")).expect("a folder");
+
+    let mut server = Server::start_in(&vestige, &inside, &json!({}));
+    assert_eq!(unnamed_codebase(&mut server, &vestige), "lighthouse");
+    let named = json!({"memories": [{"content": "named", "codebase": "tidewater"}], "force": true});
+    let id = server.ok("remember", &named)["results"][0]["id"].as_str().expect("an id").to_owned();
+    assert_eq!(vestige.json(&["get", &id])[0]["codebase"], "tidewater");
+    drop(server);
+
+    let with_roots = json!({"roots": {"listChanged": true}});
+    let mut server = Server::start_in(&vestige, &inside, &with_roots);
+    server.roots =
+        json!([{"uri": "file:///home/ada/harbour", "name": "shown"}, {"uri": "file:///home/ada/other"}]);
+    assert_eq!(unnamed_codebase(&mut server, &vestige), "harbour");
+    server.roots = json!([{"uri": "file:///home/ada/pier"}]);
+    server.send(&json!({"jsonrpc": "2.0", "method": "notifications/roots/list_changed"}));
+    // The notification and the call are handled side by side: it holds from some call on.
+    let changed = (0..1000).any(|_| unnamed_codebase(&mut server, &vestige) == "pier");
+    assert!(changed, "the changed root was not taken up");
+    drop(server);
+
+    let mut server = Server::start_in(&vestige, &inside, &with_roots);
+    assert_eq!(unnamed_codebase(&mut server, &vestige), "lighthouse", "a client with no root");
+}
+
+#[test]
+fn each_connection_is_a_session_of_its_own() {
+    let vestige = Vestige::new();
+    let session = |server: &mut Server| {
+        let id = server.remember("said in a session");
+        vestige.json(&["get", &id])[0]["metadata"]["session_id"].clone()
+    };
+    let (mut one, mut other) = (Server::start(&vestige), Server::start(&vestige));
+    let first = session(&mut one);
+    assert_eq!(session(&mut one), first);
+    assert_ne!(session(&mut other), first);
+}

@@ -1,0 +1,131 @@
+//! `vestige migrate`, from outside.
+
+#![expect(clippy::unwrap_used, reason = "a test fails by panicking, its helpers too")]
+
+mod common;
+
+use common::Vestige;
+use serde_json::Value;
+use vestige_sqlite::SqliteMemoryStore;
+use vestige_traits::{MemoryRecord, MemoryStore, ModelSignature};
+
+/// A memory of another model, as an older vestige or another program may have made it.
+fn memory_of_another_model(vestige: &Vestige, memories: usize) -> ModelSignature {
+    let model = ModelSignature { name: "old/model".to_owned(), dimension: 3, hash: "0b".repeat(32) };
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    runtime.block_on(async {
+        let store = SqliteMemoryStore::new(vestige.db()).unwrap();
+        store.register_model(&model).await.unwrap();
+        for n in 0..memories {
+            let mut record = MemoryRecord::new(format!("The pump number {n} stands in the harbour."));
+            record.embedding = Some(vec![1.0, n as f32, 0.5]);
+            store.insert(&record).await.unwrap();
+        }
+    });
+    model
+}
+
+#[test]
+fn a_memory_goes_to_the_named_model_and_is_found_by_it() {
+    let vestige = Vestige::new();
+    memory_of_another_model(&vestige, 30);
+    let refused = vestige.run(&["search", "harbour", "--mode", "vector"]);
+    assert_eq!(refused.code, Some(1), "{refused:?}");
+
+    let plan = vestige.run(&["migrate", "--reembed", "--model=bundled", "--dry-run", "--json"]);
+    assert_eq!(plan.code, Some(0), "{plan:?}");
+    let plan: Value = serde_json::from_str(&plan.stdout).unwrap();
+    assert_eq!((&plan["memories"], &plan["pending"]), (&30.into(), &30.into()));
+    assert_eq!(plan["from"]["name"], "old/model");
+
+    let report = vestige.path("report.json");
+    let run = vestige.run(&[
+        "migrate",
+        "--reembed",
+        "--model=bundled",
+        "--yes",
+        "--report",
+        report.to_str().unwrap(),
+    ]);
+    assert_eq!(run.code, Some(0), "{run:?}");
+    assert!(run.stdout.contains("switched") && run.stdout.contains("30 memories embedded"), "{run:?}");
+    let report: Value = serde_json::from_slice(&std::fs::read(report).unwrap()).unwrap();
+    assert_eq!(report["outcome"], "switched");
+
+    let found = vestige.run(&["search", "ships and ports", "--mode", "vector", "--json"]);
+    assert_eq!(found.code, Some(0), "{found:?}");
+    assert!(found.stdout.contains("harbour"), "{found:?}");
+    let again = vestige.run(&["migrate", "--reembed", "--model=bundled", "--yes"]);
+    assert_eq!(again.code, Some(0), "{again:?}");
+    assert!(again.stdout.contains("nothing to do"), "{again:?}");
+}
+
+#[test]
+fn without_a_person_to_ask_nothing_is_changed() {
+    let vestige = Vestige::new();
+    let old = memory_of_another_model(&vestige, 3);
+    let run = vestige.run(&["migrate", "--reembed", "--model=bundled"]);
+    assert_eq!(run.code, Some(2), "{run:?}");
+    assert!(run.stderr.contains("--yes"), "{run:?}");
+    let stats = vestige.run(&["stats", "--json"]);
+    let stats: Value = serde_json::from_str(&stats.stdout).unwrap();
+    assert_eq!(stats["model"]["name"], old.name);
+}
+
+#[test]
+fn what_an_unfinished_reembedding_has_built_can_be_dropped() {
+    let vestige = Vestige::new();
+    memory_of_another_model(&vestige, 3);
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    let third = ModelSignature { name: "third/model".to_owned(), dimension: 2, hash: "0c".repeat(32) };
+    runtime.block_on(async {
+        let store = SqliteMemoryStore::new(vestige.db()).unwrap();
+        store.begin_reembedding(&third).await.unwrap();
+    });
+    let run = vestige.run(&["migrate", "--reembed", "--model=bundled", "--yes"]);
+    assert_eq!(run.code, Some(1), "{run:?}");
+    assert!(run.stderr.contains("third/model") && run.stderr.contains("--abort"), "{run:?}");
+    let abort = vestige.run(&["migrate", "--reembed", "--abort"]);
+    assert_eq!(abort.code, Some(0), "{abort:?}");
+    assert!(abort.stdout.contains("third/model"), "{abort:?}");
+    assert_eq!(vestige.run(&["migrate", "--reembed", "--model=bundled", "--yes"]).code, Some(0));
+    let abort = vestige.run(&["migrate", "--reembed", "--abort"]);
+    assert!(abort.stdout.contains("no re-embedding is under way"), "{abort:?}");
+}
+
+#[test]
+fn wrong_usage_is_said_and_has_its_own_exit_code() {
+    let vestige = Vestige::new();
+    for (args, saying) in [
+        (&["migrate"][..], "--from"),
+        (&["migrate", "--from", "sqlite"], "--to"),
+        (&["migrate", "--from", "sqlite", "--to", "sqlite"], "vestige restore"),
+        (&["migrate", "--from", "sqlite", "--to", "postgres"], "--postgres-url"),
+        (&["migrate", "--reembed", "--from", "sqlite", "--to", "postgres"], "cannot be used with"),
+        (&["migrate", "--from", "mysql", "--to", "postgres"], "possible values"),
+        (&["migrate", "--reembed", "--yes", "--batch-size", "0"], "1..=10000"),
+        (
+            &["migrate", "--from", "sqlite", "--to", "postgres", "--verify-only", "--dry-run"],
+            "cannot be used",
+        ),
+    ] {
+        let run = vestige.run(args);
+        assert_eq!(run.code, Some(2), "{run:?}");
+        assert!(run.stderr.contains(saying), "{run:?}");
+    }
+}
+
+#[test]
+fn a_source_that_is_not_there_is_named_and_not_made() {
+    let vestige = Vestige::new();
+    let mut command = vestige.command();
+    command.env_remove("VESTIGE_DB").env("VESTIGE_POSTGRES_URL", "postgres://ada:s3cret@127.0.0.1:1/none");
+    let output = command
+        .args(["migrate", "--from", "sqlite", "--to", "postgres", "--sqlite-path", "none.db"])
+        .output()
+        .unwrap();
+    let stderr = String::from_utf8(output.stderr).unwrap();
+    assert_eq!(output.status.code(), Some(1), "{stderr}");
+    assert!(stderr.contains("none.db") && !stderr.contains("s3cret"), "{stderr}");
+    assert!(!vestige.path("none.db").exists());
+}

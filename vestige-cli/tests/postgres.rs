@@ -1,0 +1,140 @@
+//! The command on PostgreSQL. Needs the server that `VESTIGE_TEST_PG_URL` names (`cargo xtask test-pg`).
+
+#![cfg(feature = "postgres-backend")]
+
+mod common;
+
+use std::process::Stdio;
+use std::time::Duration;
+
+use common::database::Database;
+use common::{Vestige, contents};
+use serde_json::json;
+
+const MEMORIES: &str = include_str!("../demo/memories.jsonl");
+
+#[test]
+fn every_command_works_on_postgres() {
+    let Some(database) = Database::new("every_command_works_on_postgres") else { return };
+    let vestige = Vestige::on_postgres(&database.url);
+    vestige.write("m.jsonl", MEMORIES);
+    assert_eq!(vestige.json(&["import", "m.jsonl"])["stored"], 324);
+    assert_eq!(vestige.json(&["import", "m.jsonl"])["unchanged"], 324);
+
+    let id =
+        vestige.add(&["The kitten was treated for an ear infection.", "--tag", "pets", "--codebase", "home"]);
+    assert_eq!(
+        contents(&vestige.json(&["search", "kitten", "-n1"])),
+        ["The kitten was treated for an ear infection."]
+    );
+    let by_meaning = vestige.json(&["search", "sick cat", "--mode", "vector", "--codebase", "home"]);
+    assert_eq!(contents(&by_meaning), ["The kitten was treated for an ear infection."]);
+    assert_eq!(vestige.json(&["search", "kitten", "--mode", "keyword", "--tag", "none"]), json!([]));
+    assert!(vestige.ok(&["search", "kitten", "--explain"]).contains("fusion"));
+
+    let other = "019bb17c-0e40-7978-a6a1-2a42c7957ab5";
+    vestige.ok(&["link", &id, "019bb17c", "--weight", "0.5"]);
+    assert_eq!(vestige.json(&["neighbors", &id])[0]["id"], other);
+    vestige.ok(&["update", &id, "--content", "The puppy is well again.", "--add-tag", "dog"]);
+    let memory = vestige.json(&["get", &id]);
+    assert_eq!(
+        (&memory[0]["content"], &memory[0]["tags"]),
+        (&json!("The puppy is well again."), &json!(["pets", "dog"]))
+    );
+    vestige.ok(&["unlink", &id, other]);
+    assert_eq!(vestige.json(&["list", "--all"]).as_array().map(Vec::len), Some(325));
+    vestige.ok(&["delete", &id]);
+    vestige.run(&["get", &id]).refuses(1, &["does not exist"]);
+    let stats = vestige.json(&["stats"]);
+    assert_eq!((&stats["memories"], &stats["backend"]), (&json!(324), &json!("postgres")));
+    vestige.ok(&["doctor"]);
+    vestige.ok(&["doctor", "--repair"]);
+}
+
+#[test]
+fn an_archive_is_the_same_from_both_backends() {
+    let Some(database) = Database::new("an_archive_is_the_same_from_both_backends") else { return };
+    let sqlite = Vestige::new();
+    sqlite.write("m.jsonl", MEMORIES);
+    sqlite.ok(&["import", "m.jsonl"]);
+    sqlite.ok(&["link", "019bb17c", "019bb182"]);
+    sqlite.ok(&["export", "sqlite.jsonl"]);
+
+    let postgres = Vestige::on_postgres(&database.url);
+    let archive = sqlite.path("sqlite.jsonl");
+    postgres.ok(&["restore", archive.to_str().expect("UTF-8")]);
+    let exported = postgres.ok(&["export", "-"]);
+    assert!(exported == std::fs::read_to_string(archive).expect("the archive"), "the archives differ");
+}
+
+#[test]
+fn a_killed_import_loses_nothing_and_repeats_nothing_on_postgres() {
+    let Some(database) = Database::new("a_killed_import_loses_nothing_and_repeats_nothing_on_postgres")
+    else {
+        return;
+    };
+    let vestige = Vestige::on_postgres(&database.url);
+    vestige.ok(&["stats"]);
+    let lines: String = (0..3000).map(|n| format!("{{\"content\": \"memory number {n}\"}}\n")).collect();
+    vestige.write("m.jsonl", lines);
+    for milliseconds in [100, 200, 300, 400, 600] {
+        let mut child = vestige.spawn(&["import", "m.jsonl", "--batch-size", "25"], Stdio::null());
+        std::thread::sleep(Duration::from_millis(milliseconds));
+        child.kill().expect("it can be killed");
+        child.wait().expect("it ended");
+        // The server ends a transaction whose client is gone, in its own time.
+        let count = vestige.count();
+        assert_eq!(count % 25, 0, "{count} memories are no number of whole batches");
+    }
+    let end = vestige.json(&["import", "m.jsonl"]);
+    assert_eq!(end["conflicts"], 0);
+    assert_eq!(vestige.count(), 3000);
+    vestige.ok(&["doctor"]);
+}
+
+#[test]
+fn a_server_that_cannot_be_reached_is_one_line_without_the_password() {
+    let Some(database) = Database::new("a_server_that_cannot_be_reached_is_one_line_without_the_password")
+    else {
+        return;
+    };
+    let address = database.url.split_once("://").map_or("", |(_, rest)| rest);
+    let address = address.rsplit_once('@').map_or(address, |(_, address)| address);
+    let missing = format!("postgres://nobody:s3cret@{address}");
+    for url in
+        ["postgres://ada:s3cret@127.0.0.1:1/memory", "postgres://ada:s3cret@no-such-host.invalid/m", &missing]
+    {
+        let vestige = Vestige::on_postgres(url);
+        for args in [&["stats"][..], &["add", "x"], &["doctor"], &["search", "x", "-vvv"]] {
+            let run = vestige.run(args);
+            assert_eq!(run.code, Some(1), "{url} {args:?}: {}", run.stderr);
+            assert!(
+                !run.stderr.contains("s3cret") && !run.stdout.contains("s3cret"),
+                "{}{}",
+                run.stdout,
+                run.stderr
+            );
+            if args.len() < 3 && args[0] != "doctor" {
+                run.refusal(1);
+            }
+        }
+    }
+    let vestige = Vestige::on_postgres("not a url with s3cret");
+    let run = vestige.run(&["stats"]);
+    assert!(!run.refusal(1).contains("s3cret"), "{}", run.stderr);
+}
+
+#[test]
+fn the_configuration_file_names_the_database() {
+    let Some(database) = Database::new("the_configuration_file_names_the_database") else { return };
+    let vestige = Vestige::new();
+    let text = format!(
+        "[storage]\nbackend = \"postgres\"\n[storage.postgres]\nurl = {:?}\nmax_connections = 2\n",
+        database.url
+    );
+    vestige.write("vestige.toml", text);
+    let output =
+        vestige.command().env_remove("VESTIGE_DB").args(["stats", "--json"]).output().expect("it runs");
+    let stats: serde_json::Value = serde_json::from_slice(&output.stdout).expect("JSON");
+    assert_eq!(stats["backend"], "postgres", "{}", String::from_utf8_lossy(&output.stderr));
+}

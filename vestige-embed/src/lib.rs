@@ -1,0 +1,12 @@
+#![doc = include_str!("../README.md")]
+#![forbid(unsafe_code)]
+
+#[cfg(feature = "static")]
+mod bundled;
+#[cfg(feature = "fastembed")]
+mod onnx;
+
+#[cfg(feature = "static")]
+pub use bundled::StaticEmbedder;
+#[cfg(feature = "fastembed")]
+pub use onnx::{FastembedEmbedder, FastembedOptions, Pooling, Preparation};

@@ -1,0 +1,128 @@
+//! The first and the last line of an archive.
+
+use serde::Deserialize;
+use vestige_traits::{ModelSignature, TransferKind};
+
+use crate::canonical::Object;
+use crate::error::{MigrateError, MigrateResult};
+use crate::inventory::{Inventory, PerKind, RowDigest};
+
+/// The version of the archive format that this crate writes, and the newest it reads.
+pub const FORMAT_VERSION: u64 = 1;
+const FORMAT: &str = "vestige-archive";
+
+/// What the first line says.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+pub(super) struct Header {
+    pub(super) model: Option<ModelSignature>,
+    pub(super) counts: PerKind<u64>,
+}
+
+/// What the last line says.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+pub(super) struct Closing {
+    pub(super) digests: PerKind<RowDigest>,
+    /// BLAKE3 of every byte before the closing line, in lowercase hexadecimal.
+    pub(super) blake3: String,
+}
+
+pub(super) fn write_header(out: &mut Vec<u8>, inventory: &Inventory) {
+    let mut line = Object::begin(out);
+    line.text("kind", "header");
+    line.text("format", FORMAT);
+    line.integer("version", FORMAT_VERSION);
+    match &inventory.model {
+        Some(model) => line.object("model", |object| {
+            object.text("name", &model.name);
+            object.integer("dimension", model.dimension as u64);
+            object.text("hash", &model.hash);
+        }),
+        None => line.null("model"),
+    }
+    line.object("counts", |object| {
+        for kind in TransferKind::ALL {
+            object.integer(kind.as_str(), inventory.counts[kind]);
+        }
+    });
+    line.end();
+    out.push(b'\n');
+}
+
+pub(super) fn write_closing(out: &mut Vec<u8>, digests: &PerKind<RowDigest>, blake3: &str) {
+    let mut line = Object::begin(out);
+    line.text("kind", "end");
+    line.object("digests", |object| {
+        for kind in TransferKind::ALL {
+            object.text(kind.as_str(), &digests[kind].to_string());
+        }
+    });
+    line.text("blake3", blake3);
+    line.end();
+    out.push(b'\n');
+}
+
+/// Reads the first line, given without its line feed.
+pub(super) fn read_header(line: &[u8]) -> MigrateResult<Header> {
+    #[derive(Deserialize)]
+    struct Recognise {
+        format: Option<String>,
+        version: Option<u64>,
+        content: Option<serde::de::IgnoredAny>,
+    }
+    let refuse = |reason: &str| Err(MigrateError::archive(1, reason));
+    if line.starts_with(b"SQLite format 3\0") {
+        return refuse("is no Vestige archive but a SQLite database; open it as a store instead");
+    }
+    let Ok(seen) = serde_json::from_slice::<Recognise>(line) else {
+        return refuse("is no Vestige archive: it does not begin with an archive's header");
+    };
+    if seen.format.as_deref() != Some(FORMAT) {
+        return refuse(if seen.content.is_some() {
+            "is no Vestige archive; lines with a \"content\" are for `vestige import`"
+        } else {
+            "is no Vestige archive: it does not begin with an archive's header"
+        });
+    }
+    match seen.version {
+        Some(FORMAT_VERSION) => {}
+        Some(found) if found > FORMAT_VERSION => {
+            return Err(MigrateError::ArchiveTooNew { found, supported: FORMAT_VERSION });
+        }
+        _ => return refuse("has a header with no format version that ever was"),
+    }
+    let header: Header = serde_json::from_slice(line)
+        .map_err(|error| MigrateError::archive(1, format!("has a damaged header: {error}")))?;
+    if let Some(model) = &header.model {
+        model
+            .validate()
+            .map_err(|error| MigrateError::archive(1, format!("has a damaged header: {error}")))?;
+    }
+    let inventory =
+        Inventory { model: header.model.clone(), counts: header.counts, digests: PerKind::default() };
+    let mut canonical = Vec::new();
+    write_header(&mut canonical, &inventory);
+    if canonical.strip_suffix(b"\n") != Some(line) {
+        return refuse("has a header that is not in canonical form, so it was altered");
+    }
+    Ok(header)
+}
+
+/// Whether a line is meant as the last one.
+pub(super) fn is_closing(line: &[u8]) -> bool {
+    line.starts_with(br#"{"kind":"end","#)
+}
+
+/// Reads the last line, given without its line feed, which is line `number`.
+pub(super) fn read_closing(line: &[u8], number: u64) -> MigrateResult<Closing> {
+    let closing: Closing = serde_json::from_slice(line)
+        .map_err(|error| MigrateError::archive(number, format!("is a damaged closing line: {error}")))?;
+    let mut canonical = Vec::new();
+    write_closing(&mut canonical, &closing.digests, &closing.blake3);
+    if canonical.strip_suffix(b"\n") != Some(line) {
+        return Err(MigrateError::archive(
+            number,
+            "is a closing line that is not in canonical form, so it was altered",
+        ));
+    }
+    Ok(closing)
+}

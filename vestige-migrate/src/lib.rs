@@ -1,0 +1,26 @@
+#![doc = include_str!("../README.md")]
+#![forbid(unsafe_code)]
+
+pub mod archive;
+
+mod canonical;
+mod copy;
+mod error;
+mod inventory;
+mod limits;
+mod progress;
+mod proof;
+mod reembed;
+mod rejects;
+mod rows;
+mod transfer;
+mod walk;
+
+pub use copy::Copier;
+pub use error::{MigrateError, MigrateResult};
+pub use inventory::{Inventory, PerKind, RowDigest};
+pub use progress::{Phase, Progress};
+pub use proof::{Difference, DifferenceKind, Differences, Proof, SearchAgreement, SearchMode, Verifier};
+pub use reembed::{ReembedOutcome, ReembedPlan, ReembedReport, Reembedder};
+pub use rejects::{JsonLinesRejects, Reject, RejectOutcome, RejectSink};
+pub use transfer::{CopyOutcome, CopyPlan, CopyReport, Tally};

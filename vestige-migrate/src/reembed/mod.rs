@@ -1,0 +1,7 @@
+//! From one embedding model to another.
+
+mod plan;
+mod run;
+
+pub use plan::ReembedPlan;
+pub use run::{ReembedOutcome, ReembedReport, Reembedder};

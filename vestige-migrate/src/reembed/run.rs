@@ -1,0 +1,260 @@
+use std::time::{Duration, Instant};
+
+use futures_util::future;
+use serde::{Deserialize, Serialize};
+use uuid::Uuid;
+use vestige_traits::{
+    Embedder, EmbedderError, MemoryStore, MemoryStoreError, ModelSignature, PendingMemory, ReembeddedMemory,
+};
+
+use super::plan::ReembedPlan;
+use crate::error::{MigrateError, MigrateResult};
+use crate::progress::{Phase, Progress, Reporter};
+
+/// How many memories are embedded at once where nothing else is said.
+const DEFAULT_BATCH: usize = 256;
+/// How many batches beyond those of the beginning to embed before giving up.
+const MAX_EXTRA_BATCHES: u64 = 1000;
+
+/// Takes a store from its embedding model to another one, while it is in use.
+///
+/// # What holds
+///
+/// - Searches and writes go on with the old model until the switch, which is
+///   one transaction: the store is wholly on one model or wholly on the other.
+/// - Killed at any moment, the same call goes on; what was embedded is kept.
+/// - Memories that come in or change meanwhile are caught up before the switch.
+/// - A text in which the new model knows no word has no vector afterwards, and
+///   is found by its words.
+/// - A handle that still speaks for the old model gets
+///   [`ModelMismatch`](MemoryStoreError::ModelMismatch) after the switch.
+#[derive(Debug)]
+pub struct Reembedder<'a, S, E> {
+    store: &'a S,
+    embedder: &'a E,
+    batch: usize,
+    reporter: Reporter<'a>,
+}
+
+/// How a re-embedding ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum ReembedOutcome {
+    /// The store is on the new model.
+    Switched,
+    /// It was on it before; nothing was changed.
+    AlreadyOnModel,
+}
+
+/// What a re-embedding did.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct ReembedReport {
+    /// How it ended.
+    pub outcome: ReembedOutcome,
+    /// Whether it went on with one that was interrupted.
+    pub resumed: bool,
+    /// The model before; none if the store had none.
+    pub from: Option<ModelSignature>,
+    /// The model now.
+    pub to: ModelSignature,
+    /// How many vectors this run stored.
+    pub embedded: u64,
+    /// How many of the memories of this run have no word that the new model knows.
+    pub without_vector: u64,
+    /// How many more that is than were to do when it began, because memories came in or changed.
+    pub caught_up: u64,
+    /// How long this run took, in seconds.
+    pub seconds: f64,
+}
+
+impl<'a, S: MemoryStore + Sync, E: Embedder + Sync> Reembedder<'a, S, E> {
+    /// A re-embedding of `store` by `embedder`.
+    pub fn new(store: &'a S, embedder: &'a E) -> Self {
+        Self { store, embedder, batch: DEFAULT_BATCH, reporter: Reporter::default() }
+    }
+
+    /// How many memories to embed and to store at once, 1 to
+    /// [`MAX_BATCH`](vestige_traits::limits::MAX_BATCH); 256 where nothing is said.
+    #[must_use]
+    pub fn batch(mut self, memories: usize) -> Self {
+        self.batch = crate::limits::page_rows(memories);
+        self
+    }
+
+    /// Calls `callback` as the work goes on.
+    #[must_use]
+    pub fn on_progress(mut self, callback: impl FnMut(&Progress) + Send + 'a) -> Self {
+        self.reporter = Reporter::new(callback);
+        self
+    }
+
+    /// What [`run`](Self::run) would do and about how long it would take. Changes nothing, and
+    /// embeds a few memories to see how fast that goes.
+    ///
+    /// # Errors
+    ///
+    /// [`MigrateError::Store`], [`MigrateError::Embedder`].
+    pub async fn plan(self) -> MigrateResult<ReembedPlan> {
+        ReembedPlan::make(self.store, self.embedder).await
+    }
+
+    /// Re-embeds.
+    ///
+    /// Dropping the future is an interruption like any other.
+    ///
+    /// # Errors
+    ///
+    /// - [`MigrateError::Store`] with [`Conflict`](MemoryStoreError::Conflict) if a re-embedding
+    ///   to a third model is under way; otherwise if the store fails.
+    /// - [`MigrateError::Embedder`] if the model fails.
+    /// - [`MigrateError::NotCaughtUp`] if memories come in faster than they are embedded.
+    pub async fn run(mut self) -> MigrateResult<ReembedReport> {
+        let began = Instant::now();
+        let to = self.embedder.signature().clone();
+        let from = self.store.registered_model().await.map_err(MigrateError::Store)?;
+        let under_way = self.store.reembedding_status().await.map_err(MigrateError::Store)?;
+        let mut report = ReembedReport {
+            outcome: ReembedOutcome::AlreadyOnModel,
+            resumed: under_way.is_some_and(|status| status.model == to),
+            from,
+            to: to.clone(),
+            embedded: 0,
+            without_vector: 0,
+            caught_up: 0,
+            seconds: 0.0,
+        };
+        if report.from.as_ref() != Some(&to) {
+            let status = self.store.begin_reembedding(&to).await.map_err(MigrateError::Store)?;
+            tracing::info!(%to, done = status.done, pending = status.pending, "re-embedding");
+            match self.embed_all(&mut report, status.done, status.pending).await {
+                // Another process that did the same work made the switch.
+                Err(MigrateError::Store(MemoryStoreError::Conflict { .. }))
+                    if is_switched(self.store, &to).await? => {}
+                result => result?,
+            }
+            report.outcome = ReembedOutcome::Switched;
+            tracing::info!(%to, embedded = report.embedded, "switched to the new model");
+        }
+        report.seconds = began.elapsed().as_secs_f64();
+        Ok(report)
+    }
+
+    /// Goes through what is still to do until nothing is, and switches.
+    async fn embed_all(&mut self, report: &mut ReembedReport, done: u64, pending: u64) -> MigrateResult<()> {
+        let total = done + pending;
+        self.reporter.report(Phase::Embedding, done, total);
+        // Ids of new memories ascend, so a writer can keep a single pass from its end.
+        let mut batches_left = pending.div_ceil(self.batch as u64) + MAX_EXTRA_BATCHES;
+        loop {
+            let mut page = self.pending(None).await?;
+            if page.is_empty() {
+                self.reporter.report(Phase::Switching, 0, 0);
+                match self.store.finish_reembedding().await {
+                    Ok(()) => return Ok(()),
+                    // Something came in between the last look and the switch.
+                    Err(MemoryStoreError::Conflict { .. }) if still_pending(self.store).await?.is_some() => {}
+                    Err(error) => return Err(MigrateError::Store(error)),
+                }
+            }
+            while let Some(last) = page.last() {
+                // The next page is read while this one is embedded.
+                let (vectors, next) =
+                    future::join(embed(self.embedder, &page), self.pending(Some(last.id))).await;
+                let vectors = vectors?;
+                report.without_vector +=
+                    vectors.iter().filter(|vector| vector.embedding.is_none()).count() as u64;
+                report.embedded +=
+                    self.store.write_reembedded(&vectors).await.map_err(MigrateError::Store)?;
+                report.caught_up = report.embedded.saturating_sub(pending);
+                if report.embedded > pending {
+                    self.reporter.report(Phase::CatchingUp, report.caught_up, 0);
+                } else {
+                    self.reporter.report(Phase::Embedding, done + report.embedded, total);
+                }
+                page = next?;
+                batches_left = self.use_up(batches_left).await?;
+            }
+            batches_left = self.use_up(batches_left).await?;
+        }
+    }
+
+    fn pending(
+        &self,
+        after: Option<Uuid>,
+    ) -> impl Future<Output = MigrateResult<Vec<PendingMemory>>> + use<'a, S, E> {
+        let (store, batch) = (self.store, self.batch);
+        async move { store.reembedding_pending(after, batch).await.map_err(MigrateError::Store) }
+    }
+
+    async fn use_up(&mut self, batches_left: u64) -> MigrateResult<u64> {
+        match batches_left.checked_sub(1) {
+            Some(left) => Ok(left),
+            None => Err(MigrateError::NotCaughtUp {
+                pending: still_pending(self.store).await?.unwrap_or_default(),
+            }),
+        }
+    }
+}
+
+async fn is_switched(store: &(impl MemoryStore + Sync), to: &ModelSignature) -> MigrateResult<bool> {
+    let registered = store.registered_model().await.map_err(MigrateError::Store)?;
+    Ok(registered.as_ref() == Some(to))
+}
+
+/// How many memories have no new vector; none if there are none, or nothing is under way.
+async fn still_pending(store: &(impl MemoryStore + Sync)) -> MigrateResult<Option<u64>> {
+    let status = store.reembedding_status().await.map_err(MigrateError::Store)?;
+    Ok(status.map(|status| status.pending).filter(|pending| *pending > 0))
+}
+
+async fn embed(
+    embedder: &(impl Embedder + Sync),
+    page: &[PendingMemory],
+) -> MigrateResult<Vec<ReembeddedMemory>> {
+    let texts: Vec<&str> = page.iter().map(|memory| memory.content.as_str()).collect();
+    let vectors = embed_texts(embedder, &texts).await?;
+    let with_vector = |(memory, embedding): (&PendingMemory, Option<Vec<f32>>)| ReembeddedMemory {
+        id: memory.id,
+        updated_at: memory.updated_at,
+        embedding,
+    };
+    Ok(page.iter().zip(vectors).map(with_vector).collect())
+}
+
+/// The vector of each text; none for one in which the model knows no word.
+pub(super) async fn embed_texts(
+    embedder: &(impl Embedder + Sync),
+    texts: &[&str],
+) -> Result<Vec<Option<Vec<f32>>>, EmbedderError> {
+    let mut vectors = Vec::with_capacity(texts.len());
+    let mut take = texts.len();
+    while vectors.len() < texts.len() {
+        let rest = &texts[vectors.len()..];
+        let some = &rest[..take.min(rest.len())];
+        match embedder.embed_documents(some).await {
+            Ok(found) if found.len() == some.len() => {
+                vectors.extend(found.into_iter().map(Some));
+                take = texts.len();
+            }
+            Ok(found) => {
+                let reason = format!("{} vectors came back for {} texts", found.len(), some.len());
+                return Err(EmbedderError::Inference(reason.into()));
+            }
+            Err(EmbedderError::NothingToEmbed { index: 0, .. }) => {
+                vectors.push(None);
+                take = texts.len();
+            }
+            // Those before it have words: they are embedded by themselves, and then it is the first.
+            Err(EmbedderError::NothingToEmbed { index, .. }) if index < some.len() => take = index,
+            Err(error) => return Err(error),
+        }
+    }
+    Ok(vectors)
+}
+
+/// For plans: how long something took.
+pub(super) async fn timed<T>(work: impl Future<Output = T>) -> (T, Duration) {
+    let began = Instant::now();
+    let result = work.await;
+    (result, began.elapsed())
+}

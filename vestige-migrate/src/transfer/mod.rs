@@ -1,0 +1,10 @@
+//! Moving rows from a source into a store, resumably: the part that copying and restoring share.
+
+mod engine;
+mod plan;
+mod report;
+mod state;
+
+pub(crate) use engine::{Engine, Settings};
+pub use plan::CopyPlan;
+pub use report::{CopyOutcome, CopyReport, Tally};

@@ -1,0 +1,95 @@
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize, Serializer};
+
+use crate::inventory::PerKind;
+use crate::proof::Proof;
+
+/// What became of the rows of one kind.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Tally {
+    /// How many the target had not held before.
+    pub inserted: u64,
+    /// How many it held already, with the same content.
+    pub unchanged: u64,
+    /// How many it holds with other content, which it keeps.
+    pub conflicts: u64,
+    /// How many it does not take.
+    pub rejected: u64,
+    /// How many the source could not read.
+    pub damaged: u64,
+}
+
+impl Tally {
+    /// All rows that were looked at.
+    pub fn total(&self) -> u64 {
+        self.inserted + self.unchanged + self.not_moved()
+    }
+
+    /// The rows that are not in the target as the source has them.
+    pub fn not_moved(&self) -> u64 {
+        self.conflicts + self.rejected + self.damaged
+    }
+
+    pub(crate) fn add(&mut self, other: &Self) {
+        self.inserted += other.inserted;
+        self.unchanged += other.unchanged;
+        self.conflicts += other.conflicts;
+        self.rejected += other.rejected;
+        self.damaged += other.damaged;
+    }
+}
+
+impl PerKind<Tally> {
+    /// All kinds together.
+    pub fn sum(&self) -> Tally {
+        let mut sum = Tally::default();
+        self.iter().for_each(|(_, tally)| sum.add(tally));
+        sum
+    }
+}
+
+/// How a copy or a restore went.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum CopyOutcome {
+    /// Every row was moved, or accounted for as not movable.
+    Complete,
+    /// It had been completed before; nothing was changed.
+    AlreadyComplete,
+    /// Every row was looked at, and the source changed meanwhile. Stop what writes to it and run
+    /// the same again: it adds what is missing.
+    SourceChanged,
+}
+
+/// What a copy or a restore did.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct CopyReport {
+    /// How it went.
+    pub outcome: CopyOutcome,
+    /// Whether it went on with one that was interrupted.
+    pub resumed: bool,
+    /// What became of the rows, those before an interruption included. The rows of the page at
+    /// which it was interrupted count as unchanged.
+    pub rows: PerKind<Tally>,
+    /// How many rows this run moved.
+    pub moved_now: u64,
+    /// How long this run moved rows, indexes included.
+    #[serde(rename = "seconds", serialize_with = "seconds")]
+    pub elapsed: Duration,
+    /// The comparison of both sides, unless it was switched off.
+    pub proof: Option<Proof>,
+}
+
+impl CopyReport {
+    /// Whether the target holds every row of the source, and this is proven where a proof was asked for.
+    pub fn is_lossless(&self) -> bool {
+        self.outcome != CopyOutcome::SourceChanged
+            && self.rows.sum().not_moved() == 0
+            && self.proof.as_ref().is_none_or(Proof::nothing_lost)
+    }
+}
+
+fn seconds<S: Serializer>(elapsed: &Duration, serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.serialize_f64(elapsed.as_secs_f64())
+}

@@ -1,0 +1,259 @@
+//! From one model to another, while the store is in use and whatever happens.
+
+#![allow(clippy::unwrap_used, reason = "a test fails by panicking, its helpers too")]
+
+mod common;
+
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering::Relaxed};
+use std::time::Duration;
+
+use common::{Words, archive_of, empty, fill, filled, id, interrupted, model, open_sqlite, sqlite};
+use vestige_migrate::{MigrateError, Phase, ReembedOutcome, Reembedder};
+use vestige_traits::{
+    Embedder, EmbedderError, EmbedderResult, MemoryRecord, MemoryStore, MemoryStoreError, ModelSignature,
+    SearchQuery, TransferKind, TransferRow,
+};
+
+/// Asserts that every memory has the vector of the model, and that the registry says so.
+async fn assert_on(store: &(impl MemoryStore + Sync), model: &Words) {
+    assert_eq!(store.registered_model().await.unwrap().as_ref(), Some(model.signature()));
+    assert_eq!(store.reembedding_status().await.unwrap(), None);
+    let page = store.export_page(TransferKind::Memory, None, 10_000).await.unwrap();
+    assert_eq!((page.next, page.damaged.len()), (None, 0));
+    for row in page.rows {
+        let TransferRow::Memory(record) = row else { panic!("no memory: {row:?}") };
+        assert_eq!(record.embedding, model.vector(&record.content), "{}", record.content);
+    }
+}
+
+#[tokio::test]
+async fn every_memory_has_the_new_vector_and_everything_else_stays() {
+    let store = filled(100).await;
+    let blank = MemoryRecord::new("xyz xx ... 😀");
+    store.insert(&blank).await.unwrap();
+    let before = store.export_page(TransferKind::Memory, None, 1000).await.unwrap();
+    let new = Words::new(16);
+    let report = Reembedder::new(&store, &new).batch(7).run().await.unwrap();
+    assert_eq!(report.outcome, ReembedOutcome::Switched);
+    assert_eq!((report.embedded, report.without_vector, report.caught_up), (101, 1, 0));
+    assert_eq!((report.from, report.resumed), (Some(model(8)), false));
+    assert_on(&store, &new).await;
+    let after = store.export_page(TransferKind::Memory, None, 1000).await.unwrap();
+    for (before, after) in before.rows.into_iter().zip(after.rows) {
+        let (TransferRow::Memory(before), TransferRow::Memory(after)) = (before, after) else { panic!() };
+        assert_eq!(after, MemoryRecord { embedding: after.embedding.clone(), ..before });
+    }
+    let found = store.search(&SearchQuery::text("xyz")).await.unwrap();
+    assert_eq!(found[0].record.id, blank.id, "found by its words");
+}
+
+#[tokio::test]
+async fn a_second_run_changes_nothing() {
+    let store = filled(10).await;
+    let new = Words::new(16);
+    Reembedder::new(&store, &new).run().await.unwrap();
+    let before = archive_of(&store).await;
+    let report = Reembedder::new(&store, &new).run().await.unwrap();
+    assert_eq!((report.outcome, report.embedded), (ReembedOutcome::AlreadyOnModel, 0));
+    assert_eq!(archive_of(&store).await, before);
+}
+
+#[tokio::test]
+async fn a_store_without_a_model_gets_one() {
+    let store = empty();
+    store.insert(&MemoryRecord::new("plain words")).await.unwrap();
+    let new = Words::new(4);
+    let report = Reembedder::new(&store, &new).run().await.unwrap();
+    assert_eq!((report.from, report.embedded), (None, 1));
+    assert_on(&store, &new).await;
+}
+
+#[tokio::test]
+async fn what_comes_in_or_changes_meanwhile_is_caught_up() {
+    let store = sqlite();
+    fill(&store.store, 60, 8).await;
+    let mut new = Words::new(16);
+    new.pause = Duration::from_millis(20);
+    let done = AtomicBool::new(false);
+    // Another process writes: new notes, and changes of notes that have their new vector already.
+    let writing = async {
+        let handle = open_sqlite(&store.path);
+        handle.register_model(&model(8)).await.unwrap();
+        let mut written = 0;
+        while !done.load(Relaxed) && written < 40 {
+            let note = common::with_vector(1000 + written, 8);
+            let mut changed = handle.get(id(9, written)).await.unwrap().unwrap();
+            changed.content = format!("changed {written}");
+            changed.embedding = Some(common::vector(written, 8));
+            // Once the store is on the new model, a vector of the old one is refused.
+            let refused = |error: &MemoryStoreError| matches!(error, MemoryStoreError::ModelMismatch { .. });
+            let results = [handle.insert(&note).await, handle.update(&changed).await.map(drop)];
+            assert!(results.iter().all(|result| result.as_ref().err().is_none_or(refused)), "{results:?}");
+            written += usize::from(results.iter().all(Result::is_ok));
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+        written
+    };
+    let reembedding = async {
+        let report = Reembedder::new(&store.store, &new).batch(5).run().await.unwrap();
+        done.store(true, Relaxed);
+        report
+    };
+    let (report, written) = tokio::join!(reembedding, writing);
+    assert!(written > 5, "{written}");
+    assert!(report.caught_up > 0, "{report:?}");
+    assert_on(&store.store, &new).await;
+}
+
+#[tokio::test]
+async fn dropped_at_any_moment_it_is_wholly_on_one_model_and_goes_on() {
+    let (mut interruptions, mut resumed) = (0, 0);
+    for most in [7, 9, 13] {
+        let store = sqlite();
+        fill(&store.store, 40, 8).await;
+        let new = Words::new(16);
+        for attempt in 0.. {
+            assert!(attempt < 1000, "it does not come to an end");
+            let handle = open_sqlite(&store.path);
+            let work = Reembedder::new(&handle, &new).batch(3);
+            let Some(report) = interrupted(work.run(), attempt % most).await else {
+                interruptions += 1;
+                let registered = store.store.registered_model().await.unwrap().unwrap();
+                if registered == *new.signature() {
+                    assert_on(&store.store, &new).await;
+                } else {
+                    let old = store.store.get(id(9, 0)).await.unwrap().unwrap();
+                    assert_eq!(old.embedding, Some(common::vector(0, 8)));
+                }
+                continue;
+            };
+            resumed += u64::from(report.unwrap().resumed);
+            break;
+        }
+        assert_on(&store.store, &new).await;
+    }
+    assert!(interruptions > 15 && resumed > 0, "{interruptions} interruptions, {resumed} resumed");
+}
+
+#[tokio::test]
+async fn a_handle_of_the_old_model_is_refused_after_the_switch() {
+    let store = filled(10).await;
+    let old = store.another_handle();
+    old.register_model(&model(8)).await.unwrap();
+    Reembedder::new(&store, &Words::new(16)).run().await.unwrap();
+    let query = SearchQuery::embedding(common::vector(1, 8));
+    let refused = old.search(&query).await;
+    assert!(matches!(refused, Err(MemoryStoreError::ModelMismatch { .. })), "{refused:?}");
+}
+
+#[tokio::test]
+async fn a_reembedding_to_a_third_model_is_refused_until_it_is_aborted() {
+    let store = filled(10).await;
+    store.begin_reembedding(Words::new(16).signature()).await.unwrap();
+    let third = Words::new(32);
+    let error = Reembedder::new(&store, &third).run().await.unwrap_err();
+    assert!(matches!(error, MigrateError::Store(MemoryStoreError::Conflict { .. })), "{error}");
+    assert!(error.to_string().contains("test/words-16"), "{error}");
+    store.abort_reembedding().await.unwrap();
+    Reembedder::new(&store, &third).run().await.unwrap();
+    assert_on(&store, &third).await;
+}
+
+#[tokio::test]
+async fn the_plan_counts_times_and_changes_nothing() {
+    let store = filled(100).await;
+    let before = archive_of(&store).await;
+    let new = Words::new(16);
+    let plan = Reembedder::new(&store, &new).plan().await.unwrap();
+    assert_eq!((plan.memories, plan.pending, plan.sampled), (100, 100, 64));
+    assert!(plan.embedding_seconds > 0.0 && plan.disk_bytes >= 100 * 64 && !plan.resumes, "{plan:?}");
+    assert_eq!(archive_of(&store).await, before);
+    assert_eq!(store.reembedding_status().await.unwrap(), None);
+    Reembedder::new(&store, &new).run().await.unwrap();
+    let plan = Reembedder::new(&store, &new).plan().await.unwrap();
+    assert_eq!((plan.already_on_model, plan.pending, plan.disk_bytes), (true, 0, 0));
+}
+
+#[tokio::test]
+async fn progress_ends_where_the_memories_end() {
+    let store = filled(50).await;
+    let mut seen = Vec::new();
+    let new = Words::new(16);
+    Reembedder::new(&store, &new)
+        .batch(20)
+        .on_progress(|progress| seen.push((progress.phase, progress.done, progress.total)))
+        .run()
+        .await
+        .unwrap();
+    assert_eq!(seen[..2], [(Phase::Embedding, 0, 50), (Phase::Embedding, 20, 50)]);
+    assert_eq!(seen[3..], [(Phase::Embedding, 50, 50), (Phase::Switching, 0, 0)]);
+}
+
+/// A model that fails from its second batch on, or breaks its contract.
+struct Broken(Words, AtomicUsize, fn() -> EmbedderResult<Vec<Vec<f32>>>);
+
+impl Embedder for Broken {
+    fn signature(&self) -> &ModelSignature {
+        self.0.signature()
+    }
+
+    async fn embed_documents(&self, texts: &[&str]) -> EmbedderResult<Vec<Vec<f32>>> {
+        if self.1.fetch_add(1, Relaxed) > 0 {
+            return (self.2)();
+        }
+        self.0.embed_documents(texts).await
+    }
+
+    async fn embed_query(&self, text: &str) -> EmbedderResult<Vec<f32>> {
+        self.0.embed_query(text).await
+    }
+}
+
+#[tokio::test]
+async fn a_model_that_fails_leaves_the_old_one_in_use_and_what_was_done_is_kept() {
+    let store = filled(50).await;
+    let broken = |answer| Broken(Words::new(16), AtomicUsize::new(0), answer);
+    for model in [
+        broken(|| Err(EmbedderError::Inference("out of memory".into()))),
+        broken(|| Ok(Vec::new())),
+        broken(|| Err(EmbedderError::NothingToEmbed { index: 99, model: "m".into() })),
+    ] {
+        let error = Reembedder::new(&store, &model).batch(10).run().await.unwrap_err();
+        assert!(matches!(error, MigrateError::Embedder(_)), "{error}");
+        assert_eq!(store.registered_model().await.unwrap(), Some(common::model(8)));
+    }
+    let status = store.reembedding_status().await.unwrap().unwrap();
+    assert_eq!((status.done, status.pending), (30, 20));
+    let report = Reembedder::new(&store, &Words::new(16)).run().await.unwrap();
+    assert_eq!((report.embedded, report.resumed), (20, true));
+}
+
+/// A model that is slower than the memories come in: with every batch there is another one.
+struct Outrun(Words, vestige_traits::conformance::ReferenceStore);
+
+impl Embedder for Outrun {
+    fn signature(&self) -> &ModelSignature {
+        self.0.signature()
+    }
+
+    async fn embed_documents(&self, texts: &[&str]) -> EmbedderResult<Vec<Vec<f32>>> {
+        common::at_once(self.1.insert(&MemoryRecord::new("another one")));
+        self.0.embed_documents(texts).await
+    }
+
+    async fn embed_query(&self, text: &str) -> EmbedderResult<Vec<f32>> {
+        self.0.embed_query(text).await
+    }
+}
+
+#[tokio::test]
+async fn memories_that_come_in_faster_than_they_are_embedded_are_said_and_not_lost() {
+    let store = filled(3).await;
+    let model = Outrun(Words::new(4), store.another_handle());
+    let error = Reembedder::new(&store, &model).run().await.unwrap_err();
+    assert!(matches!(error, MigrateError::NotCaughtUp { pending: 1, .. }), "{error}");
+    assert!(error.to_string().contains("pause what writes"), "{error}");
+    let report = Reembedder::new(&store, &Words::new(4)).run().await.unwrap();
+    assert_eq!((report.embedded, report.resumed), (1, true));
+    assert_on(&store, &Words::new(4)).await;
+}

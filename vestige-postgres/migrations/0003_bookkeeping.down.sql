@@ -1,0 +1,17 @@
+DROP TABLE reembedding_vectors;
+DROP TABLE reembedding;
+DROP TABLE checkpoints;
+DROP TABLE keyword_statistics_state;
+DROP TABLE keyword_statistics;
+DROP TRIGGER count_none ON knowledge_nodes;
+DROP TRIGGER count_updated ON knowledge_nodes;
+DROP TRIGGER count_deleted ON knowledge_nodes;
+DROP TRIGGER count_inserted ON knowledge_nodes;
+DROP FUNCTION vestige_count_memories_of(regclass);
+DROP FUNCTION vestige_count_none();
+DROP FUNCTION vestige_count_updated();
+DROP FUNCTION vestige_count_deleted();
+DROP FUNCTION vestige_count_inserted();
+DROP FUNCTION vestige_count_documents(bigint, bigint);
+DROP FUNCTION vestige_length(tsvector);
+DROP TABLE keyword_totals;

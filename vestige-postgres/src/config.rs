@@ -1,0 +1,281 @@
+//! What can be set before a store is opened.
+
+use std::fmt;
+use std::str::FromStr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use sqlx::postgres::PgConnectOptions;
+use vestige_traits::{Clock, MemoryStoreError, MemoryStoreResult, SystemClock};
+
+use crate::error;
+use crate::pool;
+use crate::session::keeps_statements;
+use crate::store::PgMemoryStore;
+
+/// How searches trade exactness for speed. The defaults suit stores of up to a few hundred thousand memories.
+#[derive(Clone, Copy, Debug, PartialEq)]
+#[non_exhaustive]
+pub struct SearchSettings {
+    /// How many nearest vectors the HNSW index keeps in sight, 1 to 1,000 (`hnsw.ef_search`). More finds more of the
+    /// true neighbours and takes longer. Never less than the depth of the leg.
+    pub ef_search: u32,
+    /// How many vectors the HNSW index may look at in search of some without an excluded word
+    /// (`hnsw.max_scan_tuples`), before every matching vector is compared.
+    pub max_scan_tuples: u32,
+    /// In a store with fewer memories every vector is compared, and the answer exact.
+    pub exact_memories: u32,
+    /// How many vectors are compared one by one in the time in which the HNSW index visits one. Where a filter lets
+    /// so few memories through that this is faster, every one of them is compared, and the answer exact.
+    pub visit_cost: f64,
+    /// In a store with fewer memories every one that holds a word of the question is ranked, and the order exact.
+    /// In a larger one common words bring candidates only where the rarer ones bring too few.
+    pub exact_words: u32,
+    /// How many memories the rarer words must bring before the common ones bring none.
+    pub word_candidates: u32,
+}
+
+impl Default for SearchSettings {
+    fn default() -> Self {
+        Self {
+            ef_search: 200,
+            max_scan_tuples: 20_000,
+            exact_memories: 5_000,
+            visit_cost: 5.0,
+            exact_words: 20_000,
+            word_candidates: 2_000,
+        }
+    }
+}
+
+impl SearchSettings {
+    fn validate(&self) -> MemoryStoreResult<()> {
+        if !(1..=1000).contains(&self.ef_search) {
+            return Err(MemoryStoreError::invalid(
+                "ef_search",
+                format!("is {}, must be 1 to 1000", self.ef_search),
+            ));
+        }
+        if !(0.0..=1e6).contains(&self.visit_cost) {
+            return Err(MemoryStoreError::invalid(
+                "visit_cost",
+                format!("is {}, must be 0 to 1000000", self.visit_cost),
+            ));
+        }
+        if !(1..=i32::MAX as u32).contains(&self.max_scan_tuples) {
+            return Err(MemoryStoreError::invalid(
+                "max_scan_tuples",
+                format!("is {}, must be 1 to {}", self.max_scan_tuples, i32::MAX),
+            ));
+        }
+        Ok(())
+    }
+}
+
+/// Options of a [`PgMemoryStore`]. Made by [`PgMemoryStore::builder`].
+#[derive(Clone)]
+pub struct PgMemoryStoreBuilder {
+    url: String,
+    pub(crate) max_connections: u32,
+    pub(crate) min_connections: u32,
+    pub(crate) acquire_timeout: Duration,
+    pub(crate) idle_timeout: Option<Duration>,
+    pub(crate) max_lifetime: Option<Duration>,
+    statement_timeout: Option<Duration>,
+    application_name: String,
+    statement_cache_capacity: Option<usize>,
+    pub(crate) read_only: bool,
+    pub(crate) clock: Arc<dyn Clock>,
+    pub(crate) search: SearchSettings,
+}
+
+impl PgMemoryStoreBuilder {
+    pub(crate) fn new(url: impl Into<String>) -> Self {
+        Self {
+            url: url.into(),
+            max_connections: 10,
+            min_connections: 0,
+            acquire_timeout: Duration::from_secs(10),
+            idle_timeout: Some(Duration::from_secs(600)),
+            max_lifetime: Some(Duration::from_secs(1800)),
+            statement_timeout: None,
+            application_name: "vestige".to_owned(),
+            statement_cache_capacity: None,
+            read_only: false,
+            clock: Arc::new(SystemClock),
+            search: SearchSettings::default(),
+        }
+    }
+
+    /// The most connections the store holds at a time, from 1. 10 by default.
+    #[must_use]
+    pub fn max_connections(mut self, connections: u32) -> Self {
+        self.max_connections = connections;
+        self
+    }
+
+    /// How many connections are kept open while nothing happens. None by default.
+    #[must_use]
+    pub fn min_connections(mut self, connections: u32) -> Self {
+        self.min_connections = connections;
+        self
+    }
+
+    /// How long an operation waits for a connection, and a connection for its server. 10 seconds by default.
+    #[must_use]
+    pub fn acquire_timeout(mut self, timeout: Duration) -> Self {
+        self.acquire_timeout = timeout;
+        self
+    }
+
+    /// After how long an unused connection is closed; none keeps it. 10 minutes by default.
+    #[must_use]
+    pub fn idle_timeout(mut self, timeout: impl Into<Option<Duration>>) -> Self {
+        self.idle_timeout = timeout.into();
+        self
+    }
+
+    /// After how long a connection is replaced by a new one; none keeps it. 30 minutes by default.
+    #[must_use]
+    pub fn max_lifetime(mut self, lifetime: impl Into<Option<Duration>>) -> Self {
+        self.max_lifetime = lifetime.into();
+        self
+    }
+
+    /// After how long the server gives a statement up; none leaves it to the server, which is the default.
+    ///
+    /// Migrations and index builds are not limited by it. Told to each connection when it starts; with a statement
+    /// cache of 0 to each transaction. Where PgBouncer's session mode refuses the former, set it for the role
+    /// (`ALTER ROLE … SET statement_timeout`).
+    #[must_use]
+    pub fn statement_timeout(mut self, timeout: impl Into<Option<Duration>>) -> Self {
+        self.statement_timeout = timeout.into();
+        self
+    }
+
+    /// What `pg_stat_activity` shows. `vestige` by default.
+    #[must_use]
+    pub fn application_name(mut self, name: impl Into<String>) -> Self {
+        self.application_name = name.into();
+        self
+    }
+
+    /// How many prepared statements each connection keeps: what the URL's `statement-cache-capacity` says, or 100.
+    ///
+    /// With 0 every statement is in a transaction, and nothing on the server outlives one, as PgBouncer's
+    /// transaction mode needs.
+    #[must_use]
+    pub fn statement_cache_capacity(mut self, capacity: usize) -> Self {
+        self.statement_cache_capacity = Some(capacity);
+        self
+    }
+
+    /// Whether the store is only read. It is then neither migrated nor changed, and writes are
+    /// [`ReadOnly`](MemoryStoreError::ReadOnly).
+    #[must_use]
+    pub fn read_only(mut self, read_only: bool) -> Self {
+        self.read_only = read_only;
+        self
+    }
+
+    /// Where the store takes the time from: the machine's clock by default.
+    #[must_use]
+    pub fn clock(mut self, clock: Arc<dyn Clock>) -> Self {
+        self.clock = clock;
+        self
+    }
+
+    /// How searches trade exactness for speed.
+    #[must_use]
+    pub fn search(mut self, settings: SearchSettings) -> Self {
+        self.search = settings;
+        self
+    }
+
+    /// Connects, and creates or upgrades the schema.
+    ///
+    /// Safe to call from many processes at once: one migrates, the others wait for it.
+    ///
+    /// # Errors
+    ///
+    /// - [`InvalidInput`](MemoryStoreError::InvalidInput) for a URL or setting that cannot be used.
+    /// - [`Unavailable`](MemoryStoreError::Unavailable) if no server answers there, it refuses the login, or
+    ///   cannot hold the store: older than PostgreSQL 18, without pgvector, not in UTF-8.
+    /// - [`SchemaTooNew`](MemoryStoreError::SchemaTooNew) if a newer Vestige wrote the store, which stays as it was.
+    /// - [`Migrate`](MemoryStoreError::Migrate) if a migration failed; the schema is as it was.
+    /// - [`Damaged`](MemoryStoreError::Damaged) for a read-only store on a database without the present schema.
+    pub async fn connect(self) -> MemoryStoreResult<PgMemoryStore> {
+        self.search.validate()?;
+        if self.max_connections == 0 {
+            return Err(MemoryStoreError::invalid("max_connections", "must be at least 1"));
+        }
+        let options = self.connect_options()?;
+        let pool = pool::open(&self, options).await?;
+        PgMemoryStore::open(pool, &self).await
+    }
+
+    fn connect_options(&self) -> MemoryStoreResult<PgConnectOptions> {
+        // The driver does not look at the scheme.
+        if !["postgres://", "postgresql://"].iter().any(|scheme| self.url.starts_with(scheme)) {
+            return Err(error::of_url());
+        }
+        let options = PgConnectOptions::from_str(&self.url).map_err(|_| error::of_url())?;
+        // The digits of floats in text form. Nothing is read in text form, and PgBouncer refuses to pass it on.
+        let mut options = options.application_name(&self.application_name).extra_float_digits(None);
+        if let Some(capacity) = self.statement_cache_capacity {
+            options = options.statement_cache_capacity(capacity);
+        }
+        if let Some(timeout) = self.statement_timeout.filter(|_| keeps_statements(&options)) {
+            options = options.options([("statement_timeout", timeout.as_millis().to_string())]);
+        }
+        Ok(options)
+    }
+
+    /// What each transaction is told where a connection cannot be.
+    pub(crate) fn local_settings(&self) -> String {
+        let timeout = self.statement_timeout.map(|timeout| timeout.as_millis());
+        timeout.map(|timeout| format!("SET LOCAL statement_timeout = {timeout}; ")).unwrap_or_default()
+    }
+}
+
+impl fmt::Debug for PgMemoryStoreBuilder {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        // The URL holds a password.
+        f.debug_struct("PgMemoryStoreBuilder")
+            .field("max_connections", &self.max_connections)
+            .field("min_connections", &self.min_connections)
+            .field("acquire_timeout", &self.acquire_timeout)
+            .field("idle_timeout", &self.idle_timeout)
+            .field("max_lifetime", &self.max_lifetime)
+            .field("statement_timeout", &self.statement_timeout)
+            .field("application_name", &self.application_name)
+            .field("statement_cache_capacity", &self.statement_cache_capacity)
+            .field("read_only", &self.read_only)
+            .field("clock", &self.clock)
+            .field("search", &self.search)
+            .finish_non_exhaustive()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn debug_shows_no_password() {
+        let builder = PgMemoryStore::builder("postgres://me:s3cret@db.example/memory");
+        assert!(!format!("{builder:?}").contains("s3cret"));
+    }
+
+    #[tokio::test]
+    async fn a_url_that_cannot_be_read_is_refused_without_being_shown() {
+        for url in ["postgres://me:s3cret@host:port/db", "s3cret", "mysql://me:s3cret@host/db", ""] {
+            let error = PgMemoryStore::builder(url).connect().await.expect_err(url);
+            assert!(
+                matches!(&error, MemoryStoreError::InvalidInput { field, .. } if field == "url"),
+                "{error:?}"
+            );
+            assert!(!format!("{error} {error:?}").contains("s3cret"), "{error:?}");
+        }
+    }
+}

@@ -1,0 +1,213 @@
+//! COPY in PostgreSQL's binary format: the fast way in for many rows.
+//!
+//! The format is that of the documentation of COPY, "Binary Format"; values are
+//! what each type's receive function reads.
+
+use chrono::{DateTime, Utc};
+use uuid::Uuid;
+use vestige_traits::{MemoryRecord, MemoryStoreResult};
+
+use crate::error;
+use crate::session::Session;
+
+const SIGNATURE: &[u8] = b"PGCOPY\n\xff\r\n\0\0\0\0\0\0\0\0\0";
+const TRAILER: [u8; 2] = (-1_i16).to_be_bytes();
+/// How much is gathered before it is sent.
+const CHUNK: usize = 256 * 1024;
+const TEXT_OID: u32 = 25;
+const UUID_OID: u32 = 2950;
+/// 2000-01-01, from which PostgreSQL counts, in microseconds since 1970.
+const EPOCH_MICROS: i64 = 946_684_800_000_000;
+
+/// Takes the lock that every writer of vectors has, before the registry is read: so no switch to another model
+/// comes between the look and the write.
+pub(crate) async fn lock_for_vectors(transaction: &mut Session) -> MemoryStoreResult<()> {
+    sqlx::query!("LOCK TABLE knowledge_nodes IN ROW EXCLUSIVE MODE")
+        .execute(&mut *transaction)
+        .await
+        .map_err(error::of)?;
+    Ok(())
+}
+
+/// Adds memories as they are.
+///
+/// sqlx loses count of the server's answers when a COPY is dropped half way, and the connection is then useless. So
+/// the COPY runs in a task of its own, which takes the transaction along; dropping the caller's future leaves it to
+/// end, and to roll back.
+pub(crate) async fn memories<'r>(
+    transaction: Session,
+    records: impl IntoIterator<Item = &'r MemoryRecord>,
+) -> sqlx::Result<Session> {
+    let chunks = encode(records);
+    let copying = tokio::spawn(async move {
+        let mut transaction = transaction;
+        send(&mut transaction, &chunks).await?;
+        Ok(transaction)
+    });
+    match copying.await {
+        Ok(copied) => copied,
+        Err(ended) => match ended.try_into_panic() {
+            Ok(panic) => std::panic::resume_unwind(panic),
+            // The runtime is shutting down.
+            Err(_) => Err(sqlx::Error::WorkerCrashed),
+        },
+    }
+}
+
+async fn send(session: &mut Session, chunks: &[Vec<u8>]) -> sqlx::Result<()> {
+    let mut sink = session
+        .connection()
+        .copy_in_raw(
+            "COPY knowledge_nodes (id, content, node_type, tags, metadata, domains, domain_scores, embedding,
+               codebase, owner_user_id, visibility, shared_with_groups, created_at, updated_at)
+             FROM STDIN (FORMAT binary)",
+        )
+        .await?;
+    for chunk in chunks {
+        sink.send(chunk.as_slice()).await?;
+    }
+    sink.finish().await?;
+    Ok(())
+}
+
+fn encode<'r>(records: impl IntoIterator<Item = &'r MemoryRecord>) -> Vec<Vec<u8>> {
+    let mut chunks = Vec::new();
+    let mut buffer = Buffer(SIGNATURE.to_vec());
+    for record in records {
+        buffer.memory(record);
+        if buffer.0.len() >= CHUNK {
+            chunks.push(std::mem::replace(&mut buffer.0, Vec::with_capacity(CHUNK + CHUNK / 4)));
+        }
+    }
+    buffer.0.extend_from_slice(&TRAILER);
+    chunks.push(buffer.0);
+    chunks
+}
+
+/// Rows on their way.
+struct Buffer(Vec<u8>);
+
+impl Buffer {
+    fn memory(&mut self, record: &MemoryRecord) {
+        self.0.extend_from_slice(&14_i16.to_be_bytes());
+        self.uuid(record.id);
+        self.text(&record.content);
+        self.text(&record.node_type);
+        self.texts(&record.tags);
+        self.json(&record.metadata);
+        self.texts(&record.domains);
+        self.json(&record.domain_scores);
+        match &record.embedding {
+            Some(embedding) => self.vector(embedding),
+            None => self.null(),
+        }
+        match &record.codebase {
+            Some(codebase) => self.text(codebase),
+            None => self.null(),
+        }
+        self.uuid(record.owner_user_id);
+        self.text(record.visibility.as_str());
+        self.uuids(&record.shared_with_groups);
+        self.time(record.created_at);
+        self.time(record.updated_at);
+    }
+
+    fn null(&mut self) {
+        self.0.extend_from_slice(&(-1_i32).to_be_bytes());
+    }
+
+    /// A value after its length, which is known once it is written.
+    fn value(&mut self, write: impl FnOnce(&mut Vec<u8>)) {
+        let at = self.0.len();
+        self.0.extend_from_slice(&[0; 4]);
+        write(&mut self.0);
+        let length = self.0.len() - at - 4;
+        self.0[at..at + 4].copy_from_slice(&be_i32(length));
+    }
+
+    fn uuid(&mut self, id: Uuid) {
+        self.value(|bytes| bytes.extend_from_slice(id.as_bytes()));
+    }
+
+    fn text(&mut self, text: &str) {
+        self.value(|bytes| bytes.extend_from_slice(text.as_bytes()));
+    }
+
+    fn time(&mut self, time: DateTime<Utc>) {
+        let micros = time.timestamp_micros() - EPOCH_MICROS;
+        self.value(|bytes| bytes.extend_from_slice(&micros.to_be_bytes()));
+    }
+
+    /// jsonb: the version of its format, then text.
+    fn json(&mut self, value: &impl ToJson) {
+        self.value(|bytes| {
+            bytes.push(1);
+            value.write(bytes);
+        });
+    }
+
+    /// pgvector's vector: how many components, two bytes of nothing, the components.
+    fn vector(&mut self, vector: &[f32]) {
+        self.value(|bytes| {
+            bytes.extend_from_slice(&u16::try_from(vector.len()).unwrap_or(u16::MAX).to_be_bytes());
+            bytes.extend_from_slice(&[0; 2]);
+            for component in vector {
+                bytes.extend_from_slice(&component.to_be_bytes());
+            }
+        });
+    }
+
+    fn texts(&mut self, texts: &[String]) {
+        self.array(TEXT_OID, texts, |bytes, text| bytes.extend_from_slice(text.as_bytes()));
+    }
+
+    fn uuids(&mut self, ids: &[Uuid]) {
+        self.array(UUID_OID, ids, |bytes, id| bytes.extend_from_slice(id.as_bytes()));
+    }
+
+    /// An array of one dimension without nulls; of none where it is empty.
+    fn array<T>(&mut self, element: u32, items: &[T], write: impl Fn(&mut Vec<u8>, &T)) {
+        self.value(|bytes| {
+            let dimensions = i32::from(!items.is_empty());
+            bytes.extend_from_slice(&dimensions.to_be_bytes());
+            bytes.extend_from_slice(&0_i32.to_be_bytes());
+            bytes.extend_from_slice(&element.to_be_bytes());
+            if items.is_empty() {
+                return;
+            }
+            bytes.extend_from_slice(&be_i32(items.len()));
+            bytes.extend_from_slice(&1_i32.to_be_bytes());
+            for item in items {
+                let at = bytes.len();
+                bytes.extend_from_slice(&[0; 4]);
+                write(bytes, item);
+                let length = bytes.len() - at - 4;
+                bytes[at..at + 4].copy_from_slice(&be_i32(length));
+            }
+        });
+    }
+}
+
+/// A length as the format writes it. Records are checked to be far smaller than 2 GiB.
+fn be_i32(length: usize) -> [u8; 4] {
+    i32::try_from(length).unwrap_or(i32::MAX).to_be_bytes()
+}
+
+/// What jsonb columns hold.
+trait ToJson {
+    fn write(&self, bytes: &mut Vec<u8>);
+}
+
+impl ToJson for serde_json::Value {
+    fn write(&self, bytes: &mut Vec<u8>) {
+        bytes.extend_from_slice(self.to_string().as_bytes());
+    }
+}
+
+impl ToJson for std::collections::BTreeMap<String, f64> {
+    fn write(&self, bytes: &mut Vec<u8>) {
+        let object: serde_json::Map<_, _> =
+            self.iter().map(|(key, number)| (key.clone(), serde_json::Value::from(*number))).collect();
+        serde_json::Value::Object(object).write(bytes);
+    }
+}

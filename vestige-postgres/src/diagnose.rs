@@ -1,0 +1,417 @@
+//! What the store holds and how it fares.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use sqlx::types::Json;
+use vestige_traits::{Finding, HealthStatus, MemoryStoreError, MemoryStoreResult, StoreStats};
+
+use crate::error;
+use crate::migrations;
+use crate::registry;
+use crate::rows;
+use crate::session::Session;
+use crate::store::PgMemoryStore;
+
+const VECTOR_INDEX: &str = "idx_knowledge_nodes_embedding_hnsw";
+/// The indexes of the schema, but for those behind constraints.
+const INDEXES: [&str; 16] = [
+    "idx_edges_target",
+    "idx_edges_type",
+    "idx_group_memberships_group",
+    "idx_knowledge_nodes_codebase",
+    "idx_knowledge_nodes_created_at",
+    "idx_knowledge_nodes_domains",
+    VECTOR_INDEX,
+    "idx_knowledge_nodes_node_type",
+    "idx_knowledge_nodes_owner",
+    "idx_knowledge_nodes_search_vec",
+    "idx_knowledge_nodes_shared_groups",
+    "idx_knowledge_nodes_tags",
+    "idx_knowledge_nodes_updated_at",
+    "idx_review_events_memory",
+    "idx_scheduling_next_review",
+    "knowledge_nodes_pkey",
+];
+const REBUILD: &str = "rebuild the indexes (`vestige doctor` names the command; `rebuild_indexes` in code)";
+
+impl PgMemoryStore {
+    pub(crate) async fn health(&self) -> HealthStatus {
+        match self.probe().await {
+            Ok(None) => HealthStatus::Healthy,
+            Ok(Some(reason)) => HealthStatus::Degraded { reason },
+            Err(MemoryStoreError::Unavailable { reason, .. }) => HealthStatus::Unavailable { reason },
+            Err(error) => HealthStatus::Unavailable { reason: error.to_string() },
+        }
+    }
+
+    /// What is amiss, if anything.
+    async fn probe(&self) -> MemoryStoreResult<Option<String>> {
+        let mut connection = self.connection().await?;
+        let state = sqlx::query!(
+            r#"SELECT
+                 EXISTS (SELECT FROM embedding_model) AS "has_model!",
+                 coalesce(
+                   (SELECT indisvalid FROM pg_index
+                    WHERE indexrelid = to_regclass('idx_knowledge_nodes_embedding_hnsw')),
+                   false
+                 ) AS "is_indexed!""#
+        )
+        .fetch_one(&mut connection)
+        .await
+        .map_err(error::of)?;
+        Ok((state.has_model && !state.is_indexed).then(|| {
+            "the vector index is missing, so searches by meaning are slow; finish the bulk load or rebuild the indexes"
+                .to_owned()
+        }))
+    }
+
+    pub(crate) async fn stats(&self) -> MemoryStoreResult<StoreStats> {
+        let mut connection = self.connection().await?;
+        let stats = sqlx::query_file!("src/sql/stats.sql", self.now())
+            .fetch_one(&mut connection)
+            .await
+            .map_err(error::of)?;
+        let model = match (stats.model_name, stats.model_dimension, stats.model_hash) {
+            (Some(name), Some(dimension), Some(hash)) => {
+                Some(rows::ModelRow { name, dimension, hash }.try_into()?)
+            }
+            _ => None,
+        };
+        let counts = |counts: Json<BTreeMap<String, u64>>| counts.0;
+        Ok(StoreStats {
+            backend: "postgres".to_owned(),
+            memories: rows::count(stats.memories),
+            embedded: rows::count(stats.embedded),
+            by_type: counts(stats.by_type),
+            by_codebase: counts(stats.by_codebase),
+            scheduled: rows::count(stats.scheduled),
+            due: rows::count(stats.due),
+            edges: rows::count(stats.edges),
+            review_events: rows::count(stats.review_events),
+            domains: rows::count(stats.domains),
+            users: rows::count(stats.users),
+            groups: rows::count(stats.groups),
+            model,
+            oldest: stats.oldest,
+            newest: stats.newest,
+            size_bytes: rows::count(stats.size_bytes),
+            schema_version: stats.schema_version,
+        })
+    }
+
+    pub(crate) async fn findings(&self) -> MemoryStoreResult<Vec<Finding>> {
+        let mut findings = Vec::new();
+        let version = migrations::version(self.sessions().pool()).await?.unwrap_or(0);
+        findings.push(match version == migrations::newest() {
+            true => Finding::ok("schema", format!("version {version}")),
+            false => Finding::warning(
+                "schema",
+                format!("version {version}, this program knows {}", migrations::newest()),
+                "open the store for writing once, which upgrades it",
+            ),
+        });
+        let mut snapshot = self.snapshot().await?;
+        server(&mut snapshot, &mut findings).await?;
+        privileges(&mut snapshot, &mut findings).await?;
+        indexes(&mut snapshot, &mut findings).await?;
+        vectors(&mut snapshot, &mut findings).await?;
+        keywords(&mut snapshot, self.search_settings().exact_words, &mut findings).await?;
+        constraints(&mut snapshot, &mut findings).await?;
+        settings(&mut snapshot, &mut findings).await?;
+        drop(snapshot);
+        if let Some(status) = self.read_reembedding().await? {
+            findings.push(Finding::warning(
+                "re-embedding",
+                format!(
+                    "one to {} is under way: {} done, {} to do",
+                    status.model, status.done, status.pending
+                ),
+                "run the same re-embedding again to go on with it, or abort it",
+            ));
+        }
+        Ok(findings)
+    }
+}
+
+async fn server(snapshot: &mut Session, findings: &mut Vec<Finding>) -> MemoryStoreResult<()> {
+    let server = sqlx::query!(
+        r#"SELECT current_setting('server_version') AS "version!", current_setting('server_encoding') AS "encoding!",
+             (SELECT extversion FROM pg_extension WHERE extname = 'vector') AS pgvector,
+             (SELECT default_version FROM pg_available_extensions WHERE name = 'vector') AS available"#
+    )
+    .fetch_one(&mut *snapshot)
+    .await
+    .map_err(error::of)?;
+    findings.push(Finding::ok("server", format!("PostgreSQL {}, {}", server.version, server.encoding)));
+    findings.push(match (server.pgvector, server.available) {
+        (Some(installed), Some(available)) if installed != available => Finding::warning(
+            "pgvector",
+            format!("{installed} in this database, {available} on the server"),
+            "run ALTER EXTENSION vector UPDATE as the extension's owner",
+        ),
+        (Some(installed), _) => Finding::ok("pgvector", installed),
+        (None, _) => {
+            Finding::error("pgvector", "not in this database", "run CREATE EXTENSION vector as a superuser")
+        }
+    });
+    Ok(())
+}
+
+async fn privileges(snapshot: &mut Session, findings: &mut Vec<Finding>) -> MemoryStoreResult<()> {
+    let role = sqlx::query!(
+        r#"SELECT current_user::text AS "user!", rolsuper AS "superuser!",
+             coalesce(has_table_privilege('knowledge_nodes', 'INSERT, UPDATE, DELETE'), false) AS "writes!",
+             (SELECT pg_has_role(relowner, 'USAGE') FROM pg_class WHERE oid = 'knowledge_nodes'::regclass) AS "owns!"
+           FROM pg_roles WHERE rolname = current_user"#
+    )
+    .fetch_one(&mut *snapshot)
+    .await
+    .map_err(error::of)?;
+    findings.push(if role.superuser {
+        Finding::warning(
+            "privileges",
+            format!("role {} is a superuser", role.user),
+            "use a role that owns the store's tables and nothing else; see the runbook",
+        )
+    } else if !role.writes {
+        Finding::warning(
+            "privileges",
+            format!("role {} may read and not write", role.user),
+            "open the store read-only, or grant INSERT, UPDATE and DELETE",
+        )
+    } else if !role.owns {
+        Finding::warning(
+            "privileges",
+            format!(
+                "role {} does not own the tables, so it can neither upgrade nor re-embed the store",
+                role.user
+            ),
+            "run ALTER TABLE … OWNER TO this role; see the runbook",
+        )
+    } else {
+        Finding::ok("privileges", format!("role {} owns the store and is no superuser", role.user))
+    });
+    Ok(())
+}
+
+async fn indexes(snapshot: &mut Session, findings: &mut Vec<Finding>) -> MemoryStoreResult<()> {
+    let has_model = registry::read(snapshot).await?.is_some();
+    let found = sqlx::query!(
+        r#"SELECT c.relname::text AS "name!", i.indisvalid AND i.indisready AS "valid!"
+           FROM pg_index AS i
+           JOIN pg_class AS c ON c.oid = i.indexrelid
+           WHERE c.relnamespace = (SELECT relnamespace FROM pg_class WHERE oid = 'knowledge_nodes'::regclass)"#
+    )
+    .fetch_all(&mut *snapshot)
+    .await
+    .map_err(error::of)?;
+    let names: BTreeSet<&str> = found.iter().map(|index| index.name.as_str()).collect();
+    let missing: Vec<&str> = INDEXES
+        .into_iter()
+        .filter(|name| !names.contains(name) && (has_model || *name != VECTOR_INDEX))
+        .collect();
+    let invalid: Vec<&str> =
+        found.iter().filter(|index| !index.valid).map(|index| index.name.as_str()).collect();
+    for name in &missing {
+        let (what, remedy) = match *name {
+            VECTOR_INDEX => {
+                ("the vector index is missing: searches by meaning read every vector", "finish the bulk load")
+            }
+            _ => ("an index is missing", "create it as in migration 0001"),
+        };
+        findings.push(Finding::error(
+            "indexes",
+            format!("{what} ({name})"),
+            format!("{remedy}, or {REBUILD}"),
+        ));
+    }
+    for name in &invalid {
+        findings.push(Finding::error(
+            "indexes",
+            format!("{name} is invalid: a build of it was interrupted"),
+            format!("{REBUILD}, or run REINDEX INDEX {name}"),
+        ));
+    }
+    if missing.is_empty() && invalid.is_empty() {
+        findings.push(Finding::ok("indexes", format!("all {} there and valid", found.len())));
+    }
+    Ok(())
+}
+
+async fn vectors(snapshot: &mut Session, findings: &mut Vec<Finding>) -> MemoryStoreResult<()> {
+    let registered = registry::read(snapshot).await?;
+    let column = sqlx::query!(
+        r#"SELECT
+             (SELECT atttypmod FROM pg_attribute
+              WHERE attrelid = 'knowledge_nodes'::regclass AND attname = 'embedding') AS "dimension!",
+             (SELECT count(*) FROM knowledge_nodes) AS "memories!",
+             (SELECT count(embedding) FROM knowledge_nodes) AS "embedded!""#
+    )
+    .fetch_one(&mut *snapshot)
+    .await
+    .map_err(error::of)?;
+    findings.push(match &registered {
+        None => Finding::ok("model", "none is registered yet"),
+        Some(model) if usize::try_from(column.dimension).ok() == Some(model.dimension) => {
+            Finding::ok("model", format!("{model}, as is the column"))
+        }
+        Some(model) => Finding::error(
+            "model",
+            format!("{model} is registered, the column holds {} dimensions", column.dimension),
+            "restore a backup, or export, and restore into a new store",
+        ),
+    });
+    let bare = column.memories - column.embedded;
+    findings.push(match (&registered, bare) {
+        (Some(_), 1..) => Finding::warning(
+            "vectors",
+            format!("{bare} of {} memories have none, so they are found by words only", column.memories),
+            "re-embed the store",
+        ),
+        _ => Finding::ok("vectors", format!("{} of {} memories", column.embedded, column.memories)),
+    });
+    Ok(())
+}
+
+async fn keywords(snapshot: &mut Session, large: u32, findings: &mut Vec<Finding>) -> MemoryStoreResult<()> {
+    let totals = sqlx::query!(
+        r#"SELECT
+             (SELECT coalesce(sum(documents), 0) FROM keyword_totals)::int8 AS "documents!",
+             (SELECT coalesce(sum(terms), 0) FROM keyword_totals)::int8 AS "terms!",
+             counted.documents AS "real_documents!", counted.terms AS "real_terms!",
+             (SELECT count(*) FROM knowledge_nodes
+              WHERE search_vec <> vestige_search_vec(content, node_type, tags)) AS "wrong!",
+             (SELECT documents FROM keyword_statistics_state) AS computed_for
+           FROM (
+             SELECT count(*) AS documents, coalesce(sum(vestige_length(search_vec)), 0)::int8 AS terms
+             FROM knowledge_nodes
+           ) AS counted"#
+    )
+    .fetch_one(&mut *snapshot)
+    .await
+    .map_err(error::of)?;
+    if totals.wrong > 0 {
+        findings.push(Finding::error(
+            "keyword index",
+            format!("{} memories are indexed by other words than theirs", totals.wrong),
+            REBUILD,
+        ));
+    } else if (totals.documents, totals.terms) != (totals.real_documents, totals.real_terms) {
+        findings.push(Finding::error(
+            "keyword index",
+            format!(
+                "it counts {} memories with {} terms, there are {} with {}",
+                totals.documents, totals.terms, totals.real_documents, totals.real_terms
+            ),
+            REBUILD,
+        ));
+    } else {
+        findings.push(Finding::ok(
+            "keyword index",
+            format!("{} memories, {} terms", totals.documents, totals.terms),
+        ));
+    }
+    let is_large = totals.documents >= i64::from(large);
+    let fresh = totals
+        .computed_for
+        .is_some_and(|then| (then / 2..=then.saturating_mul(2)).contains(&totals.documents));
+    findings.push(match totals.computed_for {
+        _ if !is_large => Finding::ok("keyword statistics", "not needed for a store of this size"),
+        Some(then) if fresh => Finding::ok("keyword statistics", format!("computed for {then} memories")),
+        _ => Finding::warning(
+            "keyword statistics",
+            "old or missing: common words make searches slow",
+            "vacuum the store",
+        ),
+    });
+    Ok(())
+}
+
+async fn constraints(snapshot: &mut Session, findings: &mut Vec<Finding>) -> MemoryStoreResult<()> {
+    let unchecked = sqlx::query_scalar!(
+        r#"SELECT format('ALTER TABLE %s VALIDATE CONSTRAINT %I', conrelid::regclass, conname) AS "mend!"
+           FROM pg_constraint
+           WHERE NOT convalidated AND conrelid IN ('scheduling'::regclass, 'edges'::regclass, 'knowledge_nodes'::regclass)
+           ORDER BY 1"#
+    )
+    .fetch_all(&mut *snapshot)
+    .await
+    .map_err(error::of)?;
+    if unchecked.is_empty() {
+        findings.push(Finding::ok("constraints", "all checked"));
+    }
+    for mend in unchecked {
+        findings.push(Finding::warning(
+            "constraints",
+            "one holds for new rows and has not been checked for the old ones, since a re-embedding was interrupted",
+            format!("run {mend}"),
+        ));
+    }
+    Ok(())
+}
+
+async fn settings(snapshot: &mut Session, findings: &mut Vec<Finding>) -> MemoryStoreResult<()> {
+    let settings = sqlx::query!(
+        r#"SELECT
+             pg_size_bytes(current_setting('shared_buffers')) AS "shared_buffers!",
+             pg_total_relation_size('knowledge_nodes') AS "size!",
+             current_setting('fsync') AS "fsync!",
+             current_setting('full_page_writes') AS "full_page_writes!",
+             current_setting('autovacuum') AS "autovacuum!",
+             current_setting('max_connections') AS "max_connections!",
+             current_setting('dynamic_shared_memory_type') AS "shared_memory!",
+             current_setting('max_parallel_maintenance_workers') AS "workers!",
+             coalesce(current_setting('hnsw.ef_search', true), '40') AS "ef_search!""#
+    )
+    .fetch_one(&mut *snapshot)
+    .await
+    .map_err(error::of)?;
+    let mib = |bytes: i64| bytes / (1024 * 1024);
+    findings.push(if settings.size > 2 * settings.shared_buffers && settings.size > 256 * 1024 * 1024 {
+        Finding::warning(
+            "shared_buffers",
+            format!(
+                "{} MiB for {} MiB of memories and indexes",
+                mib(settings.shared_buffers),
+                mib(settings.size)
+            ),
+            "raise shared_buffers towards a quarter of the server's memory, and restart it",
+        )
+    } else {
+        Finding::ok("shared_buffers", format!("{} MiB", mib(settings.shared_buffers)))
+    });
+    findings.push(if settings.fsync == "off" || settings.full_page_writes == "off" {
+        Finding::warning(
+            "durability",
+            "fsync or full_page_writes is off: a crash can lose or spoil memories",
+            "turn both on",
+        )
+    } else {
+        Finding::ok("durability", "fsync and full_page_writes are on")
+    });
+    findings.push(if settings.autovacuum == "off" {
+        Finding::warning(
+            "autovacuum",
+            "off: deleted memories keep their space, plans grow stale",
+            "turn it on",
+        )
+    } else {
+        Finding::ok("autovacuum", "on")
+    });
+    findings.push(if settings.workers != "0" && settings.shared_memory == "posix" {
+        Finding::ok(
+            "index builds",
+            format!(
+                "up to {} parallel workers, sharing memory in /dev/shm (in a container: --shm-size=1g or more)",
+                settings.workers
+            ),
+        )
+    } else {
+        Finding::ok("index builds", format!("{} parallel workers, {} shared memory", settings.workers, settings.shared_memory))
+    });
+    findings.push(Finding::ok(
+        "hnsw.ef_search",
+        format!("{} on the server; searches set their own", settings.ef_search),
+    ));
+    Ok(())
+}

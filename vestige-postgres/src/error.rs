@@ -1,0 +1,211 @@
+//! What the driver's errors mean to the caller of a store: the one place that says so.
+
+use std::io;
+
+use sqlx::postgres::PgDatabaseError;
+use vestige_traits::{ActualModel, BoxError, MemoryStoreError, ModelSignature};
+
+/// Raised by `vestige_model_matches`: the vectors belong to another model, which the detail names.
+const OTHER_MODEL: &str = "VS001";
+/// Raised by `vestige_model_takes`: there is no model.
+const NO_MODEL: &str = "VS002";
+
+/// What an error of the driver means.
+pub(crate) fn of(error: sqlx::Error) -> MemoryStoreError {
+    match error {
+        sqlx::Error::Database(ref database) => {
+            match database.try_downcast_ref::<PgDatabaseError>().and_then(of_code) {
+                Some(meaning) => meaning.with_source(error),
+                None => postgres(error, false),
+            }
+        }
+        sqlx::Error::PoolTimedOut => unavailable(
+            "no connection was had in time: the server does not answer, or all are in use; \
+             raise max_connections or acquire_timeout, or ask for less at once",
+            true,
+            error,
+        ),
+        sqlx::Error::PoolClosed => unavailable("the store has been closed", false, error),
+        sqlx::Error::Io(ref broken) => match broken.kind() {
+            io::ErrorKind::ConnectionRefused | io::ErrorKind::NotFound => unavailable(
+                "no PostgreSQL server answers at this address; start it, or mend the URL",
+                true,
+                error,
+            ),
+            _ => postgres(error, true),
+        },
+        sqlx::Error::Tls(_) => unavailable(
+            "the server's TLS certificate or mode is not accepted; see sslmode in the URL",
+            false,
+            error,
+        ),
+        sqlx::Error::Protocol(_) | sqlx::Error::WorkerCrashed => postgres(error, true),
+        error => postgres(error, false),
+    }
+}
+
+/// [`of`], where the statement used vectors of a handle that speaks for `spoken`.
+pub(crate) fn of_vector(
+    error: sqlx::Error,
+    spoken: Option<&ModelSignature>,
+    dimension: usize,
+) -> MemoryStoreError {
+    let registered = error
+        .as_database_error()
+        .and_then(|error| error.try_downcast_ref::<PgDatabaseError>())
+        .filter(|error| error.code() == OTHER_MODEL)
+        .and_then(|error| registered_model(error.detail()?));
+    match (registered, spoken) {
+        (Some(registered), Some(spoken)) if registered != *spoken => {
+            MemoryStoreError::model_mismatch(&registered, spoken)
+        }
+        (Some(registered), _) => {
+            MemoryStoreError::model_mismatch(&registered, ActualModel::Dimension(dimension))
+        }
+        (None, _) => of(error),
+    }
+}
+
+/// A URL that the driver cannot read. The driver's words may repeat parts of it, so they are left out.
+pub(crate) fn of_url() -> MemoryStoreError {
+    MemoryStoreError::invalid(
+        "url",
+        "is no PostgreSQL URL; write postgres://user@host:port/database, special characters percent-encoded",
+    )
+}
+
+/// An error of a migration.
+pub(crate) fn of_migration(error: impl Into<BoxError>) -> MemoryStoreError {
+    MemoryStoreError::Migrate { source: error.into() }
+}
+
+/// Whether somebody else added the same row, or removed what the row refers to.
+pub(crate) fn is_rivalry(error: &sqlx::Error) -> bool {
+    error
+        .as_database_error()
+        .is_some_and(|error| error.is_unique_violation() || error.is_foreign_key_violation())
+}
+
+/// The SQLSTATE of an error.
+pub(crate) fn code(error: &sqlx::Error) -> Option<String> {
+    error.as_database_error()?.code().map(|code| code.into_owned())
+}
+
+/// A value in the database that cannot be what it should be.
+pub(crate) fn damaged(what: impl Into<String>, reason: impl Into<String>) -> MemoryStoreError {
+    MemoryStoreError::Damaged { what: what.into(), reason: reason.into(), source: None }
+}
+
+fn postgres(error: sqlx::Error, retryable: bool) -> MemoryStoreError {
+    MemoryStoreError::Postgres { source: error.into(), retryable }
+}
+
+fn unavailable(reason: &str, retryable: bool, error: sqlx::Error) -> MemoryStoreError {
+    MemoryStoreError::Unavailable { reason: reason.to_owned(), retryable, source: Some(error.into()) }
+}
+
+/// What a SQLSTATE means, before the error itself is put behind it.
+enum Meaning {
+    Complete(MemoryStoreError),
+    Retry,
+    Unavailable { reason: String, retryable: bool },
+    Damaged { reason: String },
+}
+
+impl Meaning {
+    fn with_source(self, error: sqlx::Error) -> MemoryStoreError {
+        match self {
+            Self::Complete(meaning) => meaning,
+            Self::Retry => postgres(error, true),
+            Self::Unavailable { reason, retryable } => unavailable(&reason, retryable, error),
+            Self::Damaged { reason } => MemoryStoreError::Damaged {
+                what: "the database".to_owned(),
+                reason,
+                source: Some(error.into()),
+            },
+        }
+    }
+}
+
+fn of_code(error: &PgDatabaseError) -> Option<Meaning> {
+    let unavailable = |reason: &str, retryable| Meaning::Unavailable { reason: reason.to_owned(), retryable };
+    let meaning = match error.code() {
+        NO_MODEL => Meaning::Complete(MemoryStoreError::ModelNotRegistered),
+        OTHER_MODEL => {
+            let registered = error.detail().and_then(registered_model)?;
+            let actual = ActualModel::Dimension(registered.dimension);
+            Meaning::Complete(MemoryStoreError::model_mismatch(&registered, actual))
+        }
+        "23505" => Meaning::Complete(MemoryStoreError::already_exists(entity(error.table()), key(error))),
+        "23503" => Meaning::Complete(of_reference(error)),
+        "40001" | "40P01" | "55P03" => Meaning::Retry,
+        "57P01" | "57P02" => Meaning::Retry,
+        code if code.starts_with("08") => Meaning::Retry,
+        "57P03" => unavailable("the server is starting or shutting down", true),
+        "57014" => unavailable(
+            "the server gave the statement up, most likely after statement_timeout; raise it or ask for less",
+            true,
+        ),
+        "53300" => {
+            unavailable("the server has no connection left; raise its max_connections or pool fewer", true)
+        }
+        "53100" => unavailable("the server's disk is full (or its shared memory); make room there", false),
+        "53200" => unavailable("the server is out of memory", true),
+        "28P01" | "28000" => unavailable("the server refuses this user or password", false),
+        "3D000" => unavailable("this database does not exist; create it first", false),
+        "42501" => Meaning::Unavailable {
+            reason: format!("the role may not do this: {}; see the runbook on privileges", error.message()),
+            retryable: false,
+        },
+        "25006" => Meaning::Complete(MemoryStoreError::ReadOnly),
+        "22021" | "22P05" => Meaning::Complete(MemoryStoreError::invalid(
+            "text",
+            "holds a character that PostgreSQL cannot store, such as U+0000",
+        )),
+        "42P01" => Meaning::Damaged {
+            reason: format!("{}; it holds no Vestige store, or not a whole one", error.message()),
+        },
+        "XX001" | "XX002" => Meaning::Damaged { reason: format!("{}; restore a backup", error.message()) },
+        _ => return None,
+    };
+    Some(meaning)
+}
+
+/// A row refers to something that is not there.
+fn of_reference(error: &PgDatabaseError) -> MemoryStoreError {
+    let constraint = error.constraint().unwrap_or_default();
+    if constraint.starts_with("knowledge_nodes_owner_user_id") {
+        return MemoryStoreError::invalid("owner_user_id", format!("there is no user {}", key(error)));
+    }
+    let missing = if constraint.contains("_user_id") {
+        "user"
+    } else if constraint.contains("_group_id") {
+        "group"
+    } else {
+        "memory"
+    };
+    MemoryStoreError::not_found(missing, key(error))
+}
+
+fn entity(table: Option<&str>) -> &'static str {
+    match table {
+        Some("users") => "user",
+        Some("groups") => "group",
+        Some("group_memberships") => "membership",
+        Some("edges") => "edge",
+        Some("review_events") => "review event",
+        Some("domains") => "domain",
+        _ => "memory",
+    }
+}
+
+/// The key in a detail such as `Key (id)=(…) already exists.`, whatever the server's language.
+fn key(error: &PgDatabaseError) -> String {
+    let detail = error.detail().unwrap_or_default();
+    let key = detail.split_once("=(").and_then(|(_, rest)| rest.rsplit_once(')').map(|(key, _)| key));
+    key.unwrap_or("of this row").to_owned()
+}
+
+fn registered_model(detail: &str) -> Option<ModelSignature> {
+    serde_json::from_str(detail).ok()
+}

@@ -1,0 +1,120 @@
+//! Building and mending indexes.
+
+use sqlx::{AssertSqlSafe, Executor};
+use vestige_traits::MemoryStoreResult;
+
+use crate::error;
+use crate::rows;
+use crate::session::Session;
+use crate::store::PgMemoryStore;
+
+/// What a vector takes while its graph is built in memory, beside its components: neighbours and their keeping.
+const BYTES_PER_ELEMENT: u64 = 1200;
+/// The most memory that a build is given beyond what the server gives it.
+const MAX_BUILD_MEMORY: u64 = 1 << 30;
+
+/// Gives an index build of this transaction as much memory as the graph of `vectors` needs, within reason: one that
+/// does not fit is built on disk, many times slower.
+pub(crate) async fn give_memory(
+    transaction: &mut Session,
+    vectors: u64,
+    dimension: usize,
+) -> sqlx::Result<()> {
+    transaction.execute("SET LOCAL statement_timeout = 0").await?;
+    let needed = vectors.saturating_mul(4 * dimension as u64 + BYTES_PER_ELEMENT);
+    let kilobytes = rows::big(needed.min(MAX_BUILD_MEMORY) / 1024 + 1024);
+    sqlx::query!(
+        "SELECT set_config('maintenance_work_mem', greatest(setting::int8, $1)::text || 'kB', true)
+         FROM pg_settings WHERE name = 'maintenance_work_mem'",
+        kilobytes,
+    )
+    .fetch_optional(&mut *transaction)
+    .await?;
+    Ok(())
+}
+
+/// Whether a parallel build failed for want of shared memory, as in a container with the usual 64 MB of /dev/shm.
+pub(crate) fn wants_shared_memory(error: &sqlx::Error) -> bool {
+    matches!(error::code(error).as_deref(), Some("53100" | "53200"))
+}
+
+impl PgMemoryStore {
+    /// Builds the vector index if it is missing or an interrupted build left it invalid.
+    pub(crate) async fn build_vector_index(&self) -> MemoryStoreResult<()> {
+        self.check_writable()?;
+        match self.try_build("SELECT vestige_build_hnsw()", false).await {
+            Err(error) if wants_shared_memory(&error) => {
+                tracing::warn!(%error, "building the vector index with one process: shared memory is short");
+                self.try_build("SELECT vestige_build_hnsw()", true).await.map_err(error::of)
+            }
+            built => built.map_err(error::of),
+        }
+    }
+
+    /// Makes everything anew that is derived from the rows.
+    pub(crate) async fn rebuild(&self) -> MemoryStoreResult<()> {
+        self.check_writable()?;
+        // Setting the expression again computes the column anew, and rewriting the table builds every index anew.
+        const REBUILD: &str = "
+            ALTER TABLE knowledge_nodes
+              ALTER COLUMN search_vec SET EXPRESSION AS (vestige_search_vec(content, node_type, tags));
+            SELECT vestige_build_hnsw();
+            DELETE FROM keyword_totals;
+            SELECT vestige_count_documents(count(*), coalesce(sum(vestige_length(search_vec)), 0)::bigint)
+            FROM knowledge_nodes";
+        match self.try_build(REBUILD, false).await {
+            Err(error) if wants_shared_memory(&error) => {
+                tracing::warn!(%error, "building indexes with one process: shared memory is short");
+                self.try_build(REBUILD, true).await.map_err(error::of)?;
+            }
+            built => built.map_err(error::of)?,
+        }
+        self.restore_indexes().await
+    }
+
+    async fn try_build(&self, statements: &'static str, alone: bool) -> sqlx::Result<()> {
+        let mut transaction = self.sessions().begin("BEGIN", "").await?;
+        let embedded = sqlx::query!(
+            r#"SELECT
+                 (SELECT count(embedding) FROM knowledge_nodes) AS "vectors!",
+                 coalesce((SELECT dimension FROM embedding_model), 0) AS "dimension!""#
+        )
+        .fetch_one(&mut transaction)
+        .await?;
+        let dimension = usize::try_from(embedded.dimension).unwrap_or(0);
+        give_memory(&mut transaction, rows::count(embedded.vectors), dimension).await?;
+        if alone {
+            transaction.execute("SET LOCAL max_parallel_maintenance_workers = 0").await?;
+        }
+        sqlx::raw_sql(AssertSqlSafe(statements)).execute(&mut transaction).await?;
+        transaction.commit().await
+    }
+
+    /// Gives space back, refreshes the planner's statistics and those of keyword ranking, and folds the counts of
+    /// server processes that are gone.
+    pub(crate) async fn vacuum_tables(&self) -> MemoryStoreResult<()> {
+        self.run_alone(
+            "VACUUM (ANALYZE) knowledge_nodes, scheduling, edges, review_events, domains, users, groups,
+               group_memberships, keyword_totals, keyword_statistics, checkpoints, reembedding_vectors",
+        )
+        .await?;
+        let mut connection = self.writer().await?;
+        // Rows that a writer holds are left for the next time: waiting for it while it waits for us helps nobody.
+        sqlx::query!(
+            "WITH folded AS (
+               DELETE FROM keyword_totals
+               WHERE backend IN (
+                 SELECT backend FROM keyword_totals WHERE backend <> pg_backend_pid() FOR UPDATE SKIP LOCKED
+               )
+               RETURNING documents, terms
+             )
+             SELECT vestige_count_documents(coalesce(sum(documents), 0)::bigint, coalesce(sum(terms), 0)::bigint)
+             FROM folded"
+        )
+        .fetch_one(&mut connection)
+        .await
+        .map_err(error::of)?;
+        connection.commit().await.map_err(error::of)?;
+        self.refresh_statistics().await
+    }
+}

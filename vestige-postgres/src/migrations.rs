@@ -1,0 +1,215 @@
+//! Creating and upgrading the schema.
+
+use sqlx::migrate::{AppliedMigration, Migrate, MigrateError, Migrator};
+use sqlx::postgres::PgPool;
+use sqlx::{Executor, Row};
+use vestige_traits::{MemoryStoreError, MemoryStoreResult};
+
+use crate::error;
+use crate::session::{Session, Sessions};
+
+static MIGRATOR: Migrator = sqlx::migrate!("./migrations");
+/// The table that `sqlx migrate` uses too.
+const TABLE: &str = "_sqlx_migrations";
+/// The advisory lock that one migrating process holds: the bytes of "vestige" as a number.
+const LOCK: &str = "SELECT pg_advisory_xact_lock(33322211104450405)";
+const MIN_SERVER: i32 = 180_000;
+const MIN_PGVECTOR: (u32, u32) = (0, 8);
+
+/// The newest version of the schema that this program knows.
+pub(crate) fn newest() -> i64 {
+    MIGRATOR.iter().map(|migration| migration.version).max().unwrap_or(0)
+}
+
+/// Brings the schema up to date.
+///
+/// All that is missing happens in one transaction under a lock of that
+/// transaction: many processes may begin at once, a process that dies leaves
+/// nothing behind, and PgBouncer may give every transaction another server process.
+pub(crate) async fn run(sessions: &Sessions) -> MemoryStoreResult<()> {
+    if version(sessions.pool()).await? == Some(newest()) {
+        return Ok(());
+    }
+    let mut transaction =
+        sessions.begin("BEGIN", "SET LOCAL statement_timeout = 0").await.map_err(error::of)?;
+    transaction.execute(LOCK).await.map_err(error::of)?;
+    forget_statements(sessions, &mut transaction).await?;
+    check_server(&mut transaction).await?;
+    transaction.connection().ensure_migrations_table(TABLE).await.map_err(of_migrate)?;
+    let applied = transaction.connection().list_applied_migrations(TABLE).await.map_err(of_migrate)?;
+    check_applied(&applied)?;
+    for migration in MIGRATOR.iter().filter(|migration| migration.migration_type.is_up_migration()) {
+        if !applied.iter().any(|known| known.version == migration.version) {
+            tracing::info!(version = migration.version, name = %migration.description, "migrating the schema");
+            transaction.connection().apply(TABLE, migration).await.map_err(of_migrate)?;
+        }
+    }
+    forget_statements(sessions, &mut transaction).await?;
+    transaction.commit().await.map_err(error::of)
+}
+
+/// The driver's migrator names its statements. Where they must not outlive the transaction they are taken back, and
+/// so are those of a migrator that did not get that far.
+async fn forget_statements(sessions: &Sessions, transaction: &mut Session) -> MemoryStoreResult<()> {
+    if !sessions.keeps_statements() {
+        transaction.execute("DEALLOCATE ALL").await.map_err(error::of)?;
+    }
+    Ok(())
+}
+
+/// Checks that a store that is only read has the present schema.
+pub(crate) async fn check(sessions: &Sessions) -> MemoryStoreResult<()> {
+    match version(sessions.pool()).await? {
+        Some(found) if found == newest() => Ok(()),
+        Some(found) => Err(error::damaged(
+            "the database",
+            format!(
+                "its schema has version {found}, this program reads {}; open it for writing once to upgrade it",
+                newest()
+            ),
+        )),
+        None => Err(error::damaged("the database", "it holds no Vestige store")),
+    }
+}
+
+/// The version of the schema; none where there is none.
+///
+/// # Errors
+///
+/// [`SchemaTooNew`](MemoryStoreError::SchemaTooNew) if it is newer than this program.
+pub(crate) async fn version(pool: &PgPool) -> MemoryStoreResult<Option<i64>> {
+    let found = pool.fetch_one("SELECT max(version) FROM _sqlx_migrations WHERE success").await;
+    let found = match found {
+        Ok(row) => row.get::<Option<i64>, _>(0),
+        Err(error) if error::code(&error).as_deref() == Some("42P01") => None,
+        Err(error) => return Err(error::of(error)),
+    };
+    match found {
+        Some(found) if found > newest() => Err(too_new(found)),
+        found => Ok(found),
+    }
+}
+
+fn too_new(found: i64) -> MemoryStoreError {
+    MemoryStoreError::SchemaTooNew { found, supported: newest() }
+}
+
+fn check_applied(applied: &[AppliedMigration]) -> MemoryStoreResult<()> {
+    for known in applied {
+        let ours = MIGRATOR.iter().find(|migration| {
+            migration.version == known.version && migration.migration_type.is_up_migration()
+        });
+        match ours {
+            None if known.version > newest() => return Err(too_new(known.version)),
+            None => {
+                return Err(error::damaged(
+                    "the database",
+                    format!(
+                        "it has a migration {} that Vestige never had; another program uses it",
+                        known.version
+                    ),
+                ));
+            }
+            Some(ours) if ours.checksum != known.checksum => {
+                return Err(error::damaged(
+                    "the database",
+                    format!("its migration {} is not the one of this program", known.version),
+                ));
+            }
+            Some(_) => {}
+        }
+    }
+    Ok(())
+}
+
+/// Whether the server can hold a store: said in one line each, before a migration fails in its own words.
+async fn check_server(connection: &mut Session) -> MemoryStoreResult<()> {
+    let row = connection
+        .fetch_one(
+            "SELECT current_setting('server_version_num')::int, current_setting('server_version'),
+               current_setting('server_encoding'), current_user::text, current_database()::text,
+               has_database_privilege(current_database(), 'CREATE'),
+               (SELECT extversion FROM pg_extension WHERE extname = 'vector'),
+               (SELECT default_version FROM pg_available_extensions WHERE name = 'vector'),
+               coalesce((SELECT bool_or(trusted) FROM pg_available_extension_versions WHERE name = 'vector'), false),
+               (SELECT rolsuper FROM pg_roles WHERE rolname = current_user),
+               coalesce(has_schema_privilege(current_schema(), 'CREATE'), false)",
+        )
+        .await
+        .map_err(error::of)?;
+    let (version, version_text): (i32, String) = (row.get(0), row.get(1));
+    let encoding: String = row.get(2);
+    let (user, database): (String, String) = (row.get(3), row.get(4));
+    let (may_create, installed, available): (bool, Option<String>, Option<String>) =
+        (row.get(5), row.get(6), row.get(7));
+    let (trusted, superuser): (bool, Option<bool>) = (row.get(8), row.get(9));
+    if version < MIN_SERVER {
+        return Err(unusable(format!(
+            "the server is PostgreSQL {version_text}, Vestige needs 18 or later; upgrade the server"
+        )));
+    }
+    if encoding != "UTF8" {
+        return Err(unusable(format!(
+            "database {database} is encoded in {encoding}, Vestige needs UTF8; create it with ENCODING 'UTF8'"
+        )));
+    }
+    if !row.get::<bool, _>(10) {
+        return Err(unusable(format!(
+            "role {user} may not create tables; run GRANT CREATE ON SCHEMA public TO {user} in database {database}"
+        )));
+    }
+    let may_install = superuser == Some(true) || (trusted && may_create);
+    match (installed, available) {
+        (Some(found), _) | (None, Some(found)) if !recent_pgvector(&found) => Err(unusable(format!(
+            "pgvector is {found}, Vestige needs {}.{} or later; upgrade it and run ALTER EXTENSION vector UPDATE",
+            MIN_PGVECTOR.0, MIN_PGVECTOR.1
+        ))),
+        (Some(_), _) => Ok(()),
+        (None, None) => Err(unusable(
+            "the server has no pgvector; install it there (Debian: postgresql-18-pgvector)".to_owned(),
+        )),
+        (None, Some(_)) if !may_install => Err(unusable(format!(
+            "role {user} may not create extensions; run CREATE EXTENSION vector in database {database} as a superuser"
+        ))),
+        (None, Some(_)) => Ok(()),
+    }
+}
+
+fn recent_pgvector(version: &str) -> bool {
+    let mut parts = version.split('.').map(|part| part.parse::<u32>().unwrap_or(0));
+    (parts.next().unwrap_or(0), parts.next().unwrap_or(0)) >= MIN_PGVECTOR
+}
+
+fn unusable(reason: String) -> MemoryStoreError {
+    MemoryStoreError::Unavailable { reason, retryable: false, source: None }
+}
+
+fn of_migrate(error: MigrateError) -> MemoryStoreError {
+    match error {
+        MigrateError::Execute(error) | MigrateError::ExecuteMigration(error, _)
+            if matches!(error, sqlx::Error::Io(_) | sqlx::Error::PoolTimedOut) =>
+        {
+            error::of(error)
+        }
+        error => error::of_migration(error),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn versions_of_pgvector_are_compared_as_numbers() {
+        assert!(recent_pgvector("0.8.0") && recent_pgvector("0.10.1") && recent_pgvector("1.0"));
+        assert!(!recent_pgvector("0.7.4") && !recent_pgvector("nonsense"));
+    }
+
+    #[test]
+    fn every_migration_has_its_way_down() {
+        for version in 1..=newest() {
+            let ways = MIGRATOR.iter().filter(|migration| migration.version == version).count();
+            assert_eq!(ways, 2, "migration {version}");
+        }
+    }
+}

@@ -1,0 +1,371 @@
+//! From one embedding model to another while the store is in use.
+//!
+//! New vectors gather in `reembedding_vectors`. When every memory has its own,
+//! `finish` makes a second table of the memories with the new vectors and all
+//! indexes beside the first, in one transaction that blocks nobody. A memory's
+//! version is its `updated_at`, so what changed meanwhile is the difference of
+//! the two tables by (id, updated_at). The switch locks the store, makes up that
+//! difference, and puts the second table in the place of the first: it takes as
+//! long as comparing the keys.
+
+use std::time::Duration;
+
+use sqlx::{AssertSqlSafe, Executor};
+use tokio::time::sleep;
+use uuid::Uuid;
+use vestige_traits::{
+    MemoryStoreError, MemoryStoreResult, ModelSignature, PendingMemory, ReembeddedMemory, ReembeddingStatus,
+    limits,
+};
+
+use crate::error;
+use crate::indexes;
+use crate::registry::{self, dimension};
+use crate::rows::{self, ModelRow};
+use crate::session::Session;
+use crate::store::PgMemoryStore;
+
+/// How often the switch asks for its locks before it gives up, and how long it waits in between. Each time it holds
+/// other work up for at most half a second, the `lock_timeout` of `SWITCH`.
+const ATTEMPTS: u32 = 60;
+const PAUSE: Duration = Duration::from_millis(100);
+/// A difference of more memories than this is made up before the store is locked.
+const SHORT: i64 = 500;
+
+const SWITCH: &str = "SET LOCAL lock_timeout = '500ms'; SET LOCAL statement_timeout = 0;
+    LOCK TABLE knowledge_nodes, scheduling, edges, domains, embedding_model, reembedding, reembedding_vectors
+    IN ACCESS EXCLUSIVE MODE";
+
+impl PgMemoryStore {
+    pub(crate) async fn start_reembedding(
+        &self,
+        model: &ModelSignature,
+    ) -> MemoryStoreResult<ReembeddingStatus> {
+        model.validate()?;
+        let mut transaction = self.transaction().await?;
+        if registry::read(&mut transaction).await?.as_ref() == Some(model) {
+            return Err(MemoryStoreError::invalid(
+                "model",
+                format!("is {model}, which the store is on already"),
+            ));
+        }
+        let begun = sqlx::query!(
+            "INSERT INTO reembedding (name, dimension, hash, started_at) VALUES ($1, $2, $3, $4)
+             ON CONFLICT DO NOTHING",
+            model.name,
+            dimension(model.dimension),
+            model.hash,
+            self.now(),
+        )
+        .execute(&mut transaction)
+        .await
+        .map_err(error::of)?;
+        if begun.rows_affected() == 1 {
+            refuse_dependents(&mut transaction).await?;
+            drop_staged(&mut transaction, Some(model.dimension)).await?;
+        }
+        let under_way = under_way(&mut transaction).await?.ok_or_else(none_under_way)?;
+        if under_way != *model {
+            return Err(MemoryStoreError::conflict(
+                "re-embedding",
+                format!("one to {under_way} is under way; finish or abort it"),
+            ));
+        }
+        let status = status(&mut transaction, under_way).await?;
+        transaction.commit().await.map_err(error::of)?;
+        Ok(status)
+    }
+
+    pub(crate) async fn read_reembedding(&self) -> MemoryStoreResult<Option<ReembeddingStatus>> {
+        let mut snapshot = self.snapshot().await?;
+        match under_way(&mut snapshot).await? {
+            Some(model) => status(&mut snapshot, model).await.map(Some),
+            None => Ok(None),
+        }
+    }
+
+    pub(crate) async fn read_pending(
+        &self,
+        after: Option<Uuid>,
+        limit: usize,
+    ) -> MemoryStoreResult<Vec<PendingMemory>> {
+        limits::check_page("limit", limit)?;
+        let mut transaction = self.filtering("").await?;
+        if under_way(&mut transaction).await?.is_none() {
+            return Err(none_under_way());
+        }
+        let pending = sqlx::query_as!(
+            PendingMemory,
+            "SELECT n.id, n.content, n.updated_at
+             FROM knowledge_nodes AS n
+             WHERE ($1::uuid IS NULL OR n.id > $1)
+               AND NOT EXISTS (
+                 SELECT FROM reembedding_vectors AS v WHERE v.memory_id = n.id AND v.updated_at = n.updated_at
+               )
+             ORDER BY n.id
+             LIMIT $2",
+            after,
+            rows::parameter(limit),
+        )
+        .fetch_all(&mut transaction)
+        .await
+        .map_err(error::of)?;
+        transaction.commit().await.map_err(error::of)?;
+        Ok(pending)
+    }
+
+    pub(crate) async fn stage_vectors(&self, vectors: &[ReembeddedMemory]) -> MemoryStoreResult<u64> {
+        limits::check_len("vectors", vectors.len(), limits::MAX_BATCH)?;
+        let mut transaction = self.transaction().await?;
+        // Held until the end, so that the re-embedding is neither finished nor aborted meanwhile.
+        let model = sqlx::query_as!(ModelRow, "SELECT name, dimension, hash FROM reembedding FOR SHARE")
+            .fetch_optional(&mut transaction)
+            .await
+            .map_err(error::of)?;
+        let model = ModelSignature::try_from(model.ok_or_else(none_under_way)?)?;
+        let mut components = Vec::with_capacity(vectors.len() * model.dimension);
+        let mut slots = Vec::with_capacity(vectors.len());
+        for vector in vectors {
+            let Some(embedding) = &vector.embedding else {
+                slots.push(None);
+                continue;
+            };
+            limits::check_embedding("embedding", embedding)?;
+            if embedding.len() != model.dimension {
+                return Err(MemoryStoreError::model_mismatch(&model, embedding.len()));
+            }
+            slots.push(Some(dimension(components.len() / model.dimension)));
+            components.extend_from_slice(embedding);
+        }
+        // The last vector of a memory counts, as if each had been written by itself.
+        let taken = sqlx::query_scalar!(
+            r#"WITH given AS (
+                 SELECT given.*
+                 FROM unnest($1::uuid[], $2::timestamptz[], $3::int[]) WITH ORDINALITY
+                   AS given (id, updated_at, slot, place)
+                 JOIN knowledge_nodes AS n ON n.id = given.id AND n.updated_at = given.updated_at
+               ),
+               staged AS (
+                 INSERT INTO reembedding_vectors (memory_id, updated_at, embedding)
+                 SELECT DISTINCT ON (id)
+                   id, updated_at, ($4::real[])[slot * $5::int + 1 : (slot + 1) * $5::int]::vector
+                 FROM given
+                 ORDER BY id, place DESC
+                 ON CONFLICT (memory_id) DO UPDATE
+                   SET updated_at = excluded.updated_at, embedding = excluded.embedding
+               )
+               SELECT count(*) AS "taken!" FROM given"#,
+            &vectors.iter().map(|vector| vector.id).collect::<Vec<_>>(),
+            &vectors.iter().map(|vector| limits::to_micros(vector.updated_at)).collect::<Vec<_>>(),
+            &slots as &[Option<i32>],
+            &components,
+            dimension(model.dimension),
+        )
+        .fetch_one(&mut transaction)
+        .await
+        .map_err(error::of)?;
+        transaction.commit().await.map_err(error::of)?;
+        Ok(rows::count(taken))
+    }
+
+    pub(crate) async fn switch_model(&self) -> MemoryStoreResult<()> {
+        self.check_writable()?;
+        self.prepare_switch().await?;
+        for _ in 0..ATTEMPTS {
+            match self.try_switch().await {
+                Ok(Switch::Done(model)) => {
+                    self.speak_for(model);
+                    return self.tidy_up().await;
+                }
+                Ok(Switch::TooMuch) => self.catch_up().await?,
+                Err(error) if error.is_retryable() => {
+                    tracing::debug!(%error, "the switch did not get its locks");
+                    sleep(PAUSE).await;
+                }
+                Err(error) => return Err(error),
+            }
+        }
+        Err(MemoryStoreError::Unavailable {
+            reason:
+                "the store is too busy to be switched to the new model; try again, or end long transactions"
+                    .to_owned(),
+            retryable: true,
+            source: None,
+        })
+    }
+
+    /// Makes the second table, with its indexes, unless an earlier call has.
+    async fn prepare_switch(&self) -> MemoryStoreResult<()> {
+        match self.build_next(false).await {
+            Err(error) if indexes::wants_shared_memory(&error) => {
+                tracing::warn!(%error, "building indexes with one process: shared memory is short");
+                self.build_next(true).await.map_err(error::of)?
+            }
+            built => built.map_err(error::of)?,
+        }
+    }
+
+    async fn build_next(&self, alone: bool) -> sqlx::Result<MemoryStoreResult<()>> {
+        let mut transaction = self.sessions().begin("BEGIN", "").await?;
+        // One builds, the others wait for it and find its work.
+        let model = sqlx::query_as!(ModelRow, "SELECT name, dimension, hash FROM reembedding FOR UPDATE")
+            .fetch_optional(&mut transaction)
+            .await?;
+        let Some(model) = model else { return Ok(Err(none_under_way())) };
+        let model = match ModelSignature::try_from(model) {
+            Ok(model) => model,
+            Err(error) => return Ok(Err(error)),
+        };
+        let state = sqlx::query!(
+            r#"SELECT to_regclass('knowledge_nodes_next') IS NOT NULL AS "built!",
+                 (SELECT count(embedding) FROM reembedding_vectors) AS "vectors!",
+                 (SELECT count(*) FROM knowledge_nodes AS n WHERE NOT EXISTS (
+                    SELECT FROM reembedding_vectors AS v WHERE v.memory_id = n.id AND v.updated_at = n.updated_at
+                  )) AS "pending!""#
+        )
+        .fetch_one(&mut transaction)
+        .await?;
+        if state.pending > 0 {
+            return Ok(Err(still_pending(state.pending)));
+        }
+        if state.built {
+            return Ok(Ok(()));
+        }
+        indexes::give_memory(&mut transaction, rows::count(state.vectors), model.dimension).await?;
+        if alone {
+            transaction.execute("SET LOCAL max_parallel_maintenance_workers = 0").await?;
+        }
+        let create = include_str!("sql/next_create.sql").replace(":dimension", &model.dimension.to_string());
+        sqlx::raw_sql(AssertSqlSafe(create)).execute(&mut transaction).await?;
+        transaction.commit().await?;
+        Ok(Ok(()))
+    }
+
+    /// Makes up the difference between the two tables while others work.
+    async fn catch_up(&self) -> MemoryStoreResult<()> {
+        let mut transaction = self.transaction().await?;
+        transaction.execute("SET LOCAL statement_timeout = 0").await.map_err(error::of)?;
+        sqlx::raw_sql(include_str!("sql/next_catch_up.sql"))
+            .execute(&mut transaction)
+            .await
+            .map_err(error::of)?;
+        transaction.commit().await.map_err(error::of)
+    }
+
+    async fn try_switch(&self) -> MemoryStoreResult<Switch> {
+        let mut transaction = self.sessions().begin("BEGIN", SWITCH).await.map_err(error::of)?;
+        let model = under_way(&mut transaction).await?.ok_or_else(none_under_way)?;
+        let difference: (i64, i64) = sqlx::query_as(include_str!("sql/next_difference.sql"))
+            .fetch_one(&mut transaction)
+            .await
+            .map_err(error::of)?;
+        let (pending, different) = difference;
+        if pending > 0 {
+            return Err(still_pending(pending));
+        }
+        if different > SHORT {
+            return Ok(Switch::TooMuch);
+        }
+        for statements in [include_str!("sql/next_catch_up.sql"), include_str!("sql/next_switch.sql")] {
+            sqlx::raw_sql(statements).execute(&mut transaction).await.map_err(error::of)?;
+        }
+        drop_staged(&mut transaction, None).await?;
+        transaction.commit().await.map_err(error::of)?;
+        Ok(Switch::Done(model))
+    }
+
+    /// What can wait until after the switch. Whatever of it does not happen, `diagnose` finds.
+    async fn tidy_up(&self) -> MemoryStoreResult<()> {
+        for statement in [
+            "ALTER TABLE scheduling VALIDATE CONSTRAINT scheduling_memory_id_fkey",
+            "ALTER TABLE edges VALIDATE CONSTRAINT edges_source_id_fkey",
+            "ALTER TABLE edges VALIDATE CONSTRAINT edges_target_id_fkey",
+            "ANALYZE knowledge_nodes",
+        ] {
+            if let Err(error) = self.run_alone(statement).await {
+                tracing::warn!(%error, statement, "left for later after the switch to the new model");
+            }
+        }
+        Ok(())
+    }
+
+    pub(crate) async fn drop_reembedding(&self) -> MemoryStoreResult<()> {
+        let mut transaction = self.transaction().await?;
+        let aborted =
+            sqlx::query!("DELETE FROM reembedding").execute(&mut transaction).await.map_err(error::of)?;
+        if aborted.rows_affected() > 0 {
+            drop_staged(&mut transaction, None).await?;
+        }
+        transaction.commit().await.map_err(error::of)
+    }
+}
+
+enum Switch {
+    Done(ModelSignature),
+    /// The two tables differ by more than should be made up under the locks.
+    TooMuch,
+}
+
+/// The model that a re-embedding under way goes to.
+async fn under_way(connection: &mut Session) -> MemoryStoreResult<Option<ModelSignature>> {
+    sqlx::query_as!(ModelRow, "SELECT name, dimension, hash FROM reembedding")
+        .fetch_optional(connection)
+        .await
+        .map_err(error::of)?
+        .map(ModelSignature::try_from)
+        .transpose()
+}
+
+async fn status(connection: &mut Session, model: ModelSignature) -> MemoryStoreResult<ReembeddingStatus> {
+    let counted = sqlx::query!(
+        r#"SELECT count(*) AS "memories!", count(v.memory_id) AS "done!"
+           FROM knowledge_nodes AS n
+           LEFT JOIN reembedding_vectors AS v ON v.memory_id = n.id AND v.updated_at = n.updated_at"#
+    )
+    .fetch_one(connection)
+    .await
+    .map_err(error::of)?;
+    Ok(ReembeddingStatus {
+        model,
+        done: rows::count(counted.done),
+        pending: rows::count(counted.memories - counted.done),
+    })
+}
+
+/// Drops what has been built, and makes room for vectors of another dimension.
+async fn drop_staged(transaction: &mut Session, dimension: Option<usize>) -> MemoryStoreResult<()> {
+    let vector = dimension.map_or_else(|| "vector".to_owned(), |dimension| format!("vector({dimension})"));
+    let statements = format!(
+        "DROP TABLE IF EXISTS knowledge_nodes_next;
+         TRUNCATE reembedding_vectors;
+         ALTER TABLE reembedding_vectors ALTER COLUMN embedding TYPE {vector}"
+    );
+    sqlx::raw_sql(AssertSqlSafe(statements)).execute(&mut *transaction).await.map_err(error::of)?;
+    Ok(())
+}
+
+/// Refuses to begin where the switch could not be made: other objects stand on the table that it replaces.
+async fn refuse_dependents(transaction: &mut Session) -> MemoryStoreResult<()> {
+    let dependents: Vec<String> = sqlx::query_scalar(include_str!("sql/dependents.sql"))
+        .fetch_all(&mut *transaction)
+        .await
+        .map_err(error::of)?;
+    if dependents.is_empty() {
+        return Ok(());
+    }
+    Err(MemoryStoreError::conflict(
+        "re-embedding",
+        format!(
+            "it puts a new table in the place of knowledge_nodes, on which these stand: {}; drop them first",
+            dependents.join(", ")
+        ),
+    ))
+}
+
+fn none_under_way() -> MemoryStoreError {
+    MemoryStoreError::conflict("re-embedding", "none is under way; begin one first")
+}
+
+fn still_pending(pending: i64) -> MemoryStoreError {
+    MemoryStoreError::conflict("re-embedding", format!("{pending} memories have no new vector yet"))
+}

@@ -1,0 +1,258 @@
+//! Rows as the database gives them, and what they stand for.
+
+use std::collections::BTreeMap;
+
+use chrono::{DateTime, Utc};
+use serde_json::Value;
+use sqlx::types::Json;
+use uuid::Uuid;
+use vestige_traits::{
+    Domain, DueMemory, MemoryRecord, MemoryStoreError, MemoryStoreResult, ModelSignature, ReviewEvent,
+    SchedulingState, SearchResult,
+};
+
+use crate::error;
+
+/// A row of `knowledge_nodes`.
+#[derive(Debug, sqlx::FromRow)]
+pub(crate) struct MemoryRow {
+    pub(crate) id: Uuid,
+    pub(crate) content: String,
+    pub(crate) node_type: String,
+    pub(crate) tags: Vec<String>,
+    pub(crate) metadata: Value,
+    pub(crate) domains: Vec<String>,
+    pub(crate) domain_scores: Json<BTreeMap<String, f64>>,
+    pub(crate) embedding: Option<Vec<f32>>,
+    pub(crate) codebase: Option<String>,
+    pub(crate) owner_user_id: Uuid,
+    pub(crate) visibility: String,
+    pub(crate) shared_with_groups: Vec<Uuid>,
+    pub(crate) created_at: DateTime<Utc>,
+    pub(crate) updated_at: DateTime<Utc>,
+}
+
+impl TryFrom<MemoryRow> for MemoryRecord {
+    type Error = MemoryStoreError;
+
+    fn try_from(row: MemoryRow) -> MemoryStoreResult<Self> {
+        let visibility = row
+            .visibility
+            .parse()
+            .map_err(|error| error::damaged(format!("memory {}", row.id), format!("{error}")))?;
+        Ok(Self {
+            id: row.id,
+            content: row.content,
+            node_type: row.node_type,
+            tags: row.tags,
+            metadata: row.metadata,
+            domains: row.domains,
+            domain_scores: row.domain_scores.0,
+            embedding: row.embedding,
+            codebase: row.codebase,
+            owner_user_id: row.owner_user_id,
+            visibility,
+            shared_with_groups: row.shared_with_groups,
+            created_at: row.created_at,
+            updated_at: row.updated_at,
+        })
+    }
+}
+
+/// The records of many rows.
+pub(crate) fn records(rows: Vec<MemoryRow>) -> MemoryStoreResult<Vec<MemoryRecord>> {
+    rows.into_iter().map(MemoryRecord::try_from).collect()
+}
+
+/// A row of `search.sql`.
+#[derive(Debug)]
+pub(crate) struct FoundRow {
+    pub(crate) id: Uuid,
+    pub(crate) content: String,
+    pub(crate) node_type: String,
+    pub(crate) tags: Vec<String>,
+    pub(crate) metadata: Value,
+    pub(crate) domains: Vec<String>,
+    pub(crate) domain_scores: Json<BTreeMap<String, f64>>,
+    pub(crate) embedding: Option<Vec<f32>>,
+    pub(crate) codebase: Option<String>,
+    pub(crate) owner_user_id: Uuid,
+    pub(crate) visibility: String,
+    pub(crate) shared_with_groups: Vec<Uuid>,
+    pub(crate) created_at: DateTime<Utc>,
+    pub(crate) updated_at: DateTime<Utc>,
+    pub(crate) score: f64,
+    pub(crate) fts_score: Option<f64>,
+    pub(crate) vector_score: Option<f64>,
+    pub(crate) fts_rank: Option<i64>,
+    pub(crate) vector_rank: Option<i64>,
+}
+
+impl TryFrom<FoundRow> for SearchResult {
+    type Error = MemoryStoreError;
+
+    fn try_from(row: FoundRow) -> MemoryStoreResult<Self> {
+        let rank = |rank: Option<i64>| rank.and_then(|rank| u32::try_from(rank).ok());
+        Ok(Self {
+            score: row.score,
+            fts_score: row.fts_score,
+            vector_score: row.vector_score,
+            fts_rank: rank(row.fts_rank),
+            vector_rank: rank(row.vector_rank),
+            record: MemoryRow {
+                id: row.id,
+                content: row.content,
+                node_type: row.node_type,
+                tags: row.tags,
+                metadata: row.metadata,
+                domains: row.domains,
+                domain_scores: row.domain_scores,
+                embedding: row.embedding,
+                codebase: row.codebase,
+                owner_user_id: row.owner_user_id,
+                visibility: row.visibility,
+                shared_with_groups: row.shared_with_groups,
+                created_at: row.created_at,
+                updated_at: row.updated_at,
+            }
+            .try_into()?,
+        })
+    }
+}
+
+/// A row of `scheduling`.
+#[derive(Debug, sqlx::FromRow)]
+pub(crate) struct SchedulingRow {
+    pub(crate) memory_id: Uuid,
+    pub(crate) stability: f64,
+    pub(crate) difficulty: f64,
+    pub(crate) retrievability: f64,
+    pub(crate) last_review: Option<DateTime<Utc>>,
+    pub(crate) next_review: Option<DateTime<Utc>>,
+    pub(crate) reps: i32,
+    pub(crate) lapses: i32,
+}
+
+impl TryFrom<SchedulingRow> for SchedulingState {
+    type Error = MemoryStoreError;
+
+    fn try_from(row: SchedulingRow) -> MemoryStoreResult<Self> {
+        let count = |count: i32| {
+            u32::try_from(count).map_err(|_| {
+                error::damaged(format!("scheduling of memory {}", row.memory_id), "a count is negative")
+            })
+        };
+        Ok(Self {
+            stability: row.stability,
+            difficulty: row.difficulty,
+            retrievability: row.retrievability,
+            last_review: row.last_review,
+            next_review: row.next_review,
+            reps: count(row.reps)?,
+            lapses: count(row.lapses)?,
+        })
+    }
+}
+
+/// A due memory: its row and its state.
+pub(crate) fn due(memory: MemoryRow, scheduling: SchedulingRow) -> MemoryStoreResult<DueMemory> {
+    Ok(DueMemory { record: memory.try_into()?, scheduling: scheduling.try_into()? })
+}
+
+/// A row of `review_events`.
+#[derive(Debug, sqlx::FromRow)]
+pub(crate) struct ReviewRow {
+    pub(crate) id: Uuid,
+    pub(crate) memory_id: Uuid,
+    pub(crate) timestamp: DateTime<Utc>,
+    pub(crate) rating: String,
+    pub(crate) prior_state: Option<Json<SchedulingState>>,
+    pub(crate) new_state: Json<SchedulingState>,
+}
+
+impl TryFrom<ReviewRow> for ReviewEvent {
+    type Error = MemoryStoreError;
+
+    fn try_from(row: ReviewRow) -> MemoryStoreResult<Self> {
+        let rating = row
+            .rating
+            .parse()
+            .map_err(|error| error::damaged(format!("review event {}", row.id), format!("{error}")))?;
+        Ok(Self {
+            id: row.id,
+            memory_id: row.memory_id,
+            timestamp: row.timestamp,
+            rating,
+            prior_state: row.prior_state.map(|state| state.0),
+            new_state: row.new_state.0,
+        })
+    }
+}
+
+/// A row of `domains`.
+#[derive(Debug, sqlx::FromRow)]
+pub(crate) struct DomainRow {
+    pub(crate) id: String,
+    pub(crate) label: String,
+    pub(crate) centroid: Option<Vec<f32>>,
+    pub(crate) top_terms: Vec<String>,
+    pub(crate) memory_count: i64,
+    pub(crate) created_at: DateTime<Utc>,
+    pub(crate) metadata: Value,
+}
+
+impl TryFrom<DomainRow> for Domain {
+    type Error = MemoryStoreError;
+
+    fn try_from(row: DomainRow) -> MemoryStoreResult<Self> {
+        let memory_count = u64::try_from(row.memory_count)
+            .map_err(|_| error::damaged(format!("domain {}", row.id), "memory_count is negative"))?;
+        Ok(Self {
+            id: row.id,
+            label: row.label,
+            centroid: row.centroid,
+            top_terms: row.top_terms,
+            memory_count,
+            created_at: row.created_at,
+            metadata: row.metadata,
+        })
+    }
+}
+
+/// A row of `embedding_model` or `reembedding`.
+#[derive(Debug, sqlx::FromRow)]
+pub(crate) struct ModelRow {
+    pub(crate) name: String,
+    pub(crate) dimension: i32,
+    pub(crate) hash: String,
+}
+
+impl TryFrom<ModelRow> for ModelSignature {
+    type Error = MemoryStoreError;
+
+    fn try_from(row: ModelRow) -> MemoryStoreResult<Self> {
+        let dimension = usize::try_from(row.dimension)
+            .map_err(|_| error::damaged("the registered model", "its dimension is negative"))?;
+        Ok(Self { name: row.name, dimension, hash: row.hash })
+    }
+}
+
+/// A number of rows as the database counts it.
+pub(crate) fn count(rows: i64) -> u64 {
+    u64::try_from(rows).unwrap_or(0)
+}
+
+/// A number of rows as a parameter. Limits are checked to be far smaller.
+pub(crate) fn parameter(rows: usize) -> i64 {
+    i64::try_from(rows).unwrap_or(i64::MAX)
+}
+
+/// A count as an integer column holds it. States are checked to fit.
+pub(crate) fn small(count: u32) -> i32 {
+    i32::try_from(count).unwrap_or(i32::MAX)
+}
+
+/// A count as a bigint column holds it. Domains are checked to fit.
+pub(crate) fn big(count: u64) -> i64 {
+    i64::try_from(count).unwrap_or(i64::MAX)
+}

@@ -1,0 +1,365 @@
+//! Finding memories: by words, by meaning, by both.
+
+use chrono::{DateTime, Utc};
+use serde_json::Value;
+use vestige_traits::{
+    MemoryFilter, MemoryStoreResult, PlanStep, SearchPlan, SearchQuery, SearchResult, WebQuery,
+    elapsed_stabilities, limits,
+};
+
+use crate::error;
+use crate::registry;
+use crate::rows::{self, FoundRow};
+use crate::session::Session;
+use crate::store::PgMemoryStore;
+
+/// How much text of phrases, and of exclusions, is looked for, in bytes. A tsquery holds a megabyte at most.
+const MAX_PHRASE_BYTES: usize = 16 * 1024;
+
+/// Plans are made anew for each search, because what a filter leaves open changes which index serves it; and never
+/// compiled, because that takes longer than they run.
+const PLANNING: &str = "SET LOCAL plan_cache_mode = force_custom_plan; SET LOCAL jit = off";
+
+/// A filter as parameters of a statement: null says nothing.
+pub(crate) struct Filter<'q> {
+    pub(crate) domains: Option<&'q [String]>,
+    pub(crate) tags: Option<&'q [String]>,
+    pub(crate) node_types: Option<&'q [String]>,
+    pub(crate) codebases: Option<&'q [String]>,
+    pub(crate) created_from: Option<DateTime<Utc>>,
+    pub(crate) created_before: Option<DateTime<Utc>>,
+    pub(crate) now: DateTime<Utc>,
+    pub(crate) elapsed_stabilities: Option<f64>,
+}
+
+impl<'q> Filter<'q> {
+    pub(crate) fn new(filter: &'q MemoryFilter, now: DateTime<Utc>) -> Self {
+        fn any(list: &[String]) -> Option<&[String]> {
+            (!list.is_empty()).then_some(list)
+        }
+        Self {
+            domains: any(&filter.domains),
+            tags: any(&filter.tags),
+            node_types: any(&filter.node_types),
+            codebases: any(&filter.codebases),
+            created_from: filter.created_from.map(limits::to_micros),
+            created_before: filter.created_before.map(limits::to_micros),
+            now,
+            elapsed_stabilities: filter.min_retrievability.map(elapsed_stabilities),
+        }
+    }
+}
+
+/// A question, prepared.
+struct Question<'q> {
+    words: Vec<String>,
+    phrases: Vec<String>,
+    excluded: Vec<String>,
+    embedding: Option<&'q [f32]>,
+    filter: Filter<'q>,
+    filtered: bool,
+    limit: usize,
+    depth: usize,
+}
+
+impl<'q> Question<'q> {
+    fn new(
+        query: &'q SearchQuery,
+        text: Option<&str>,
+        embedding: Option<&'q [f32]>,
+        now: DateTime<Utc>,
+    ) -> MemoryStoreResult<Self> {
+        query.validate()?;
+        let limit = limits::effective_limit(query.limit)?;
+        // U+0000 is no part of a word, and PostgreSQL takes no text that holds it.
+        let parsed = text.map(|text| WebQuery::parse(&text.replace('\0', " "))).unwrap_or_default();
+        let depth = if text.is_some() && embedding.is_some() { query.fusion.leg_depth(limit) } else { limit };
+        Ok(Self {
+            words: parsed.words,
+            phrases: within_budget(parsed.phrases, true),
+            excluded: within_budget(parsed.excluded, false),
+            embedding,
+            filter: Filter::new(&query.filter, now),
+            filtered: !query.filter.is_empty(),
+            limit,
+            depth,
+        })
+    }
+
+    /// Whether there is nothing to look for.
+    fn is_empty(&self) -> bool {
+        self.embedding.is_none() && self.words.is_empty() && self.phrases.is_empty()
+    }
+
+    fn is_constrained(&self) -> bool {
+        !self.phrases.is_empty() || !self.excluded.is_empty()
+    }
+}
+
+/// The phrases that fit into a tsquery. A longer demand is cut, which lets more through; a longer exclusion is
+/// dropped, which does so too.
+fn within_budget(phrases: Vec<String>, cut: bool) -> Vec<String> {
+    let mut left = MAX_PHRASE_BYTES;
+    let mut fitting = Vec::with_capacity(phrases.len());
+    for mut phrase in phrases {
+        if phrase.len() > left {
+            if !cut || left == 0 {
+                continue;
+            }
+            phrase.truncate(phrase.floor_char_boundary(left));
+        }
+        left -= phrase.len();
+        fitting.push(phrase);
+    }
+    fitting
+}
+
+impl PgMemoryStore {
+    pub(crate) async fn find(
+        &self,
+        query: &SearchQuery,
+        text: Option<&str>,
+        embedding: Option<&[f32]>,
+    ) -> MemoryStoreResult<Vec<SearchResult>> {
+        let question = Question::new(query, text, embedding, self.now())?;
+        if question.is_empty() {
+            return Ok(Vec::new());
+        }
+        let spoken = self.spoken_parameters();
+        let settings = self.search_settings();
+        let mut transaction = self.filtering(&self.index_settings(&question)).await?;
+        let by_index = match question.filtered && question.embedding.is_some() {
+            true => self.reach(&mut transaction, &question).await?.by_index,
+            false => true,
+        };
+        // The index for words finds what holds a phrase; the one for vectors would have to guess.
+        let index_from =
+            if question.phrases.is_empty() { f64::from(settings.exact_memories) } else { f64::INFINITY };
+        let rows = sqlx::query_file_as!(
+            FoundRow,
+            "src/sql/search.sql",
+            &question.words,
+            &question.phrases,
+            &question.excluded,
+            question.embedding,
+            question.filter.domains,
+            question.filter.tags,
+            question.filter.node_types,
+            question.filter.codebases,
+            question.filter.created_from,
+            question.filter.created_before,
+            question.filter.now,
+            question.filter.elapsed_stabilities,
+            rows::parameter(question.limit),
+            rows::parameter(question.depth),
+            query.fusion.k,
+            query.fusion.keyword_weight,
+            query.fusion.vector_weight,
+            spoken.name(),
+            spoken.dimension(),
+            spoken.hash(),
+            index_from,
+            f64::from(settings.exact_words),
+            f64::from(settings.word_candidates),
+            question.is_constrained(),
+            by_index,
+        )
+        .fetch_all(&mut transaction)
+        .await
+        .map_err(|error| spoken.error(error, embedding.map_or(0, <[f32]>::len)))?;
+        transaction.commit().await.map_err(error::of)?;
+        rows.into_iter().map(SearchResult::try_from).collect()
+    }
+
+    /// A transaction for statements with a filter; `settings` are more of `SET LOCAL`.
+    pub(crate) async fn filtering(&self, settings: &str) -> MemoryStoreResult<Session> {
+        self.sessions().begin("BEGIN READ ONLY", &format!("{PLANNING}{settings}")).await.map_err(error::of)
+    }
+
+    /// What the vector index is told for this question.
+    fn index_settings(&self, question: &Question<'_>) -> String {
+        if question.embedding.is_none() {
+            return String::new();
+        }
+        format!(
+            "; SET LOCAL hnsw.ef_search = {}; SET LOCAL hnsw.iterative_scan = relaxed_order; \
+             SET LOCAL hnsw.max_scan_tuples = {}",
+            self.ef_search(question.depth),
+            self.search_settings().max_scan_tuples
+        )
+    }
+
+    /// Tells the vector index how far to look with this question's filter.
+    async fn reach(&self, transaction: &mut Session, question: &Question<'_>) -> MemoryStoreResult<Reach> {
+        let matching = estimate(transaction, &question.filter).await?;
+        let told = sqlx::query_file!(
+            "src/sql/reach.sql",
+            matching,
+            question.depth as f64,
+            i32::try_from(self.ef_search(question.depth)).unwrap_or(1000),
+            self.search_settings().visit_cost,
+        )
+        .fetch_one(&mut *transaction)
+        .await
+        .map_err(error::of)?;
+        Ok(Reach { matching, ef_search: told.ef_search, by_index: told.by_index })
+    }
+
+    pub(crate) async fn explain(&self, query: &SearchQuery) -> MemoryStoreResult<SearchPlan> {
+        let question = Question::new(query, query.text.as_deref(), query.embedding.as_deref(), self.now())?;
+        let mut transaction = self.filtering(&self.index_settings(&question)).await?;
+        let mut steps = Vec::new();
+        let mut step = |stage: &str, method: String| steps.push(PlanStep { stage: stage.to_owned(), method });
+        let memories = sqlx::query_scalar!(
+            r#"SELECT coalesce(sum(documents), 0)::float8 AS "memories!" FROM keyword_totals"#
+        )
+        .fetch_one(&mut transaction)
+        .await
+        .map_err(error::of)?;
+        let mut reach = None;
+        if question.filtered {
+            let matching = reach.insert(self.reach(&mut transaction, &question).await?).matching;
+            step(
+                "filter",
+                format!("about {matching:.0} of {memories:.0} memories, by the server's statistics"),
+            );
+        } else {
+            step("filter", format!("none: all {memories:.0} memories"));
+        }
+        if query.text.is_some() {
+            step("keyword", self.explain_words(&mut transaction, &question, memories).await?);
+        }
+        if let Some(embedding) = question.embedding {
+            if let Some(registered) = registry::read(&mut transaction).await? {
+                registry::check(Some(&registered), self.spoken().as_deref(), embedding.len())?;
+                step("vector", self.explain_vector(&question, memories, reach));
+            } else {
+                step("vector", "nothing: the store has no model".to_owned());
+            }
+        }
+        if query.text.is_some() && question.embedding.is_some() {
+            let fusion = &query.fusion;
+            step(
+                "fusion",
+                format!(
+                    "reciprocal rank fusion of the best {} of each leg: {}/({k} + keyword rank) + {}/({k} + vector rank)",
+                    question.depth,
+                    fusion.keyword_weight,
+                    fusion.vector_weight,
+                    k = fusion.k,
+                ),
+            );
+        }
+        transaction.commit().await.map_err(error::of)?;
+        Ok(SearchPlan { steps })
+    }
+
+    async fn explain_words(
+        &self,
+        transaction: &mut Session,
+        question: &Question<'_>,
+        memories: f64,
+    ) -> MemoryStoreResult<String> {
+        let texts: Vec<String> = question.words.iter().chain(&question.phrases).cloned().collect();
+        let terms = sqlx::query!(
+            r#"SELECT DISTINCT found.lexeme AS "term!", known.share AS "share?"
+               FROM unnest($1::text[]) AS body
+               CROSS JOIN LATERAL unnest(vestige_terms(body)) AS found
+               LEFT JOIN keyword_statistics AS known ON known.term = found.lexeme COLLATE "C"
+               ORDER BY 1
+               LIMIT 64"#,
+            &texts,
+        )
+        .fetch_all(&mut *transaction)
+        .await
+        .map_err(error::of)?;
+        let settings = self.search_settings();
+        let large = memories >= f64::from(settings.exact_words);
+        let common = terms.iter().filter(|term| large && term.share.is_some()).count();
+        let constraints = match (question.phrases.len(), question.excluded.len()) {
+            (0, 0) => String::new(),
+            (phrases, excluded) => format!(", {phrases} phrases demanded, {excluded} exclusions"),
+        };
+        Ok(match (terms.len(), common) {
+            (0, _) => "nothing: no searchable word".to_owned(),
+            (total, 0) => {
+                format!("BM25 of every memory with one of {total} terms, by the GIN index{constraints}")
+            }
+            (total, common) => format!(
+                "BM25 by the GIN index: {} rarer terms bring candidates, {common} common ones only until there are {}{constraints}",
+                total - common,
+                settings.word_candidates,
+            ),
+        })
+    }
+
+    /// The decision that search.sql takes, in words.
+    fn explain_vector(&self, question: &Question<'_>, memories: f64, reach: Option<Reach>) -> String {
+        let settings = self.search_settings();
+        if !question.phrases.is_empty() {
+            return "exact scan of the vectors whose memories hold the phrases".to_owned();
+        }
+        if memories < f64::from(settings.exact_memories) {
+            return format!(
+                "exact scan of all matching vectors: fewer than {} memories",
+                settings.exact_memories
+            );
+        }
+        match reach {
+            None => format!("HNSW index, ef_search {}", self.ef_search(question.depth)),
+            Some(Reach { matching, ef_search, by_index: true }) => format!(
+                "HNSW index, ef_search {ef_search}, for {} of about {matching:.0} matching vectors; exact scan if it finds fewer",
+                question.depth,
+            ),
+            Some(Reach { matching, .. }) => {
+                format!(
+                    "exact scan of about {matching:.0} filtered vectors, faster than the index at this selectivity"
+                )
+            }
+        }
+    }
+
+    fn ef_search(&self, depth: usize) -> usize {
+        (self.search_settings().ef_search as usize).max(depth).min(1000)
+    }
+}
+
+/// What is expected of a filter, and what the vector index was told because of it.
+struct Reach {
+    matching: f64,
+    ef_search: i32,
+    by_index: bool,
+}
+
+/// How many memories with a vector the server expects the filter to let through.
+async fn estimate(transaction: &mut Session, filter: &Filter<'_>) -> MemoryStoreResult<f64> {
+    let plan: Option<Value> = sqlx::query_file_scalar!(
+        "src/sql/estimate.sql",
+        filter.domains,
+        filter.tags,
+        filter.node_types,
+        filter.codebases,
+        filter.created_from,
+        filter.created_before,
+        filter.now,
+        filter.elapsed_stabilities,
+    )
+    .fetch_one(&mut *transaction)
+    .await
+    .map_err(error::of)?;
+    let rows = plan.as_ref().and_then(|plan| plan.pointer("/0/Plan/Plan Rows")).and_then(Value::as_f64);
+    rows.ok_or_else(|| error::damaged("the server's plan", "it has no estimate of rows"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn phrases_beyond_the_budget_are_cut_and_exclusions_dropped() {
+        let long = "ä".repeat(MAX_PHRASE_BYTES);
+        assert_eq!(within_budget(vec![long.clone()], true)[0].len(), MAX_PHRASE_BYTES);
+        assert!(within_budget(vec![long.clone()], false).is_empty());
+        assert_eq!(within_budget(vec!["kept".into(), long, "lost".into()], true).len(), 2);
+    }
+}

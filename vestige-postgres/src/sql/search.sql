@@ -1,0 +1,353 @@
+-- The whole of a search: the keyword leg, the vector leg, their fusion, and the rows.
+--
+-- $1 words, $2 phrases, $3 excluded    the text as WebQuery reads it
+-- $4 vector                            null: no vector leg
+-- $5 $6 $7 $8                          domains, tags, types, code bases; null: any
+-- $9 $10                               created from, created before; null: any
+-- $11 $12                              now, elapsed stabilities (minimum retrievability); null: any
+-- $13 limit, $14 depth of each leg, $15 k, $16 keyword weight, $17 vector weight
+-- $18 $19 $20                          the model that the handle speaks for; null: none
+-- $21                                  memories from which the vector leg uses the HNSW index
+-- $22                                  memories from which common words are no longer counted one by one
+-- $23                                  hits from which common words no longer bring candidates
+-- $24                                  whether there are phrases or exclusions
+-- $25                                  whether the index is expected to find enough that the filter lets through
+WITH
+-- ---- what the text asks for ----
+corpus AS MATERIALIZED (
+  SELECT
+    coalesce(sum(documents), 0)::float8 AS documents,
+    coalesce(sum(terms)::float8 / nullif(sum(documents), 0)::float8, 0) AS mean_length
+  FROM keyword_totals
+),
+phrase AS MATERIALIZED (
+  SELECT wanted, place, term, position, position - lag(position) OVER (PARTITION BY wanted, place ORDER BY position) AS step
+  FROM (
+    SELECT true AS wanted, place, body FROM unnest($2::text[]) WITH ORDINALITY AS required (body, place)
+    UNION ALL
+    SELECT false, place, body FROM unnest($3::text[]) WITH ORDINALITY AS excluded (body, place)
+  ) AS phrases
+  CROSS JOIN LATERAL unnest(vestige_terms(body)) AS found (term, positions, weights)
+  CROSS JOIN LATERAL unnest(positions) AS position
+),
+-- Phrases and exclusions as one query; a phrase lies within one field. Where they come to nothing, a query that
+-- everything meets: no term has a space in it.
+admission AS MATERIALIZED (
+  SELECT
+    coalesce(
+      string_agg(CASE WHEN wanted THEN '(' ELSE '!(' END || alternatives || ')', ' & '),
+      $$!'no term'$$
+    )::tsquery AS query
+  FROM (
+    SELECT wanted, place, string_agg(chain, ' | ') AS alternatives
+    FROM (
+      SELECT
+        wanted,
+        place,
+        string_agg(
+          CASE WHEN step IS NULL THEN '' ELSE ' <' || least(step, 16384) || '> ' END || quote_literal(term) || ':' || field,
+          '' ORDER BY position
+        ) AS chain
+      FROM phrase
+      CROSS JOIN (VALUES ('A'), ('B'), ('C')) AS fields (field)
+      GROUP BY wanted, place, field
+    ) AS chains
+    GROUP BY wanted, place
+  ) AS constraints
+),
+-- The terms that count: of the words, then of the phrases. A term is common where the store is large and the
+-- statistics know it; how many documents hold any other is counted below.
+terms AS MATERIALIZED (
+  SELECT
+    chosen.term,
+    quote_literal(chosen.term)::tsquery AS query,
+    CASE WHEN corpus.documents >= $22::float8 THEN round(known.share * corpus.documents) END AS common
+  FROM (
+    SELECT term
+    FROM (
+      SELECT 0 AS source, place, found.lexeme AS term, positions[1] AS position
+      FROM unnest($1::text[]) WITH ORDINALITY AS words (body, place)
+      CROSS JOIN LATERAL unnest(vestige_terms(body)) AS found
+      UNION ALL
+      SELECT 1, place, term, position FROM phrase WHERE wanted
+    ) AS mentioned
+    GROUP BY term
+    ORDER BY min((source, place, position))
+    LIMIT 64
+  ) AS chosen
+  CROSS JOIN corpus
+  LEFT JOIN keyword_statistics AS known ON known.term = chosen.term COLLATE "C"
+),
+-- ---- the keyword leg ----
+-- Every occurrence of a rarer term, filtered or not, because rarity is counted over all documents. For a query
+-- of one term ts_rank_cd is the sum of the weights of its occurrences, and with normalisation 2 that sum
+-- divided by the length of the document.
+rare_hits AS MATERIALIZED (
+  SELECT terms.term, hit.*
+  FROM terms
+  CROSS JOIN LATERAL (
+    SELECT
+      n.id,
+      n.search_vec,
+      ts_rank_cd('{0.1, 0.5, 0.5, 1.0}', n.search_vec, terms.query, 0)::float8 AS frequency,
+      ts_rank_cd('{0.1, 0.5, 0.5, 1.0}', n.search_vec, terms.query, 2)::float8 AS density,
+      (NOT $24::boolean OR n.search_vec @@ (SELECT query FROM admission))
+        AND ($5::text[] IS NULL OR n.domains && $5)
+        AND ($6::text[] IS NULL OR n.tags && $6)
+        AND ($7::text[] IS NULL OR n.node_type = ANY ($7))
+        AND ($8::text[] IS NULL OR n.codebase = ANY ($8))
+        AND ($9::timestamptz IS NULL OR n.created_at >= $9)
+        AND ($10::timestamptz IS NULL OR n.created_at < $10)
+        AND ($12::float8 IS NULL OR NOT EXISTS (
+          SELECT FROM scheduling AS s
+          WHERE s.memory_id = n.id
+            AND (extract(epoch FROM $11::timestamptz - s.last_review) * 1000000)::float8 / 86400e6::float8
+              > s.stability * $12
+        )) AS admitted
+    FROM knowledge_nodes AS n
+    WHERE n.search_vec @@ terms.query
+    OFFSET 0 -- one scan of the index for each term
+  ) AS hit
+  WHERE terms.common IS NULL
+),
+-- Common terms bring candidates in ascending order of their frequency, until there are enough hits.
+bringing AS MATERIALIZED (
+  SELECT term, query
+  FROM (
+    SELECT term, query, sum(common) OVER (ORDER BY common, term) - common AS before
+    FROM terms
+    WHERE common IS NOT NULL
+  ) AS ascending
+  WHERE before + (SELECT count(*) FROM rare_hits) < $23::float8
+),
+brought_hits AS MATERIALIZED (
+  SELECT bringing.term, hit.*
+  FROM bringing
+  CROSS JOIN LATERAL (
+    SELECT
+      n.id,
+      n.search_vec,
+      ts_rank_cd('{0.1, 0.5, 0.5, 1.0}', n.search_vec, bringing.query, 0)::float8 AS frequency,
+      ts_rank_cd('{0.1, 0.5, 0.5, 1.0}', n.search_vec, bringing.query, 2)::float8 AS density
+    FROM knowledge_nodes AS n
+    WHERE n.search_vec @@ bringing.query
+      AND (NOT $24::boolean OR n.search_vec @@ (SELECT query FROM admission))
+      AND ($5::text[] IS NULL OR n.domains && $5)
+      AND ($6::text[] IS NULL OR n.tags && $6)
+      AND ($7::text[] IS NULL OR n.node_type = ANY ($7))
+      AND ($8::text[] IS NULL OR n.codebase = ANY ($8))
+      AND ($9::timestamptz IS NULL OR n.created_at >= $9)
+      AND ($10::timestamptz IS NULL OR n.created_at < $10)
+      AND ($12::float8 IS NULL OR NOT EXISTS (
+        SELECT FROM scheduling AS s
+        WHERE s.memory_id = n.id
+          AND (extract(epoch FROM $11::timestamptz - s.last_review) * 1000000)::float8 / 86400e6::float8
+            > s.stability * $12
+      ))
+    OFFSET 0
+  ) AS hit
+),
+candidates AS MATERIALIZED (
+  SELECT DISTINCT ON (id) id, search_vec
+  FROM (
+    SELECT id, search_vec FROM rare_hits WHERE admitted
+    UNION ALL
+    SELECT id, search_vec FROM brought_hits
+  ) AS hits
+),
+-- Where that is too few for the leg, the remaining common terms bring candidates too.
+remaining AS MATERIALIZED (
+  SELECT term, query FROM terms WHERE common IS NOT NULL AND term NOT IN (SELECT term FROM bringing)
+),
+late_candidates AS MATERIALIZED (
+  SELECT n.id, n.search_vec
+  FROM knowledge_nodes AS n
+  WHERE (SELECT count(*) FROM candidates) < $14::int8
+    AND n.search_vec @@ (SELECT string_agg(query::text, ' | ')::tsquery FROM remaining)
+    AND (NOT $24::boolean OR n.search_vec @@ (SELECT query FROM admission))
+    AND ($5::text[] IS NULL OR n.domains && $5)
+    AND ($6::text[] IS NULL OR n.tags && $6)
+    AND ($7::text[] IS NULL OR n.node_type = ANY ($7))
+    AND ($8::text[] IS NULL OR n.codebase = ANY ($8))
+    AND ($9::timestamptz IS NULL OR n.created_at >= $9)
+    AND ($10::timestamptz IS NULL OR n.created_at < $10)
+    AND ($12::float8 IS NULL OR NOT EXISTS (
+      SELECT FROM scheduling AS s
+      WHERE s.memory_id = n.id
+        AND (extract(epoch FROM $11::timestamptz - s.last_review) * 1000000)::float8 / 86400e6::float8
+          > s.stability * $12
+    ))
+    AND n.id NOT IN (SELECT id FROM candidates)
+),
+-- The terms that brought nothing by themselves still count for what the others brought.
+remaining_hits AS MATERIALIZED (
+  SELECT
+    remaining.term,
+    found.id,
+    ts_rank_cd('{0.1, 0.5, 0.5, 1.0}', found.search_vec, remaining.query, 0)::float8 AS frequency,
+    ts_rank_cd('{0.1, 0.5, 0.5, 1.0}', found.search_vec, remaining.query, 2)::float8 AS density
+  FROM (SELECT * FROM candidates UNION ALL SELECT * FROM late_candidates) AS found
+  JOIN remaining ON found.search_vec @@ remaining.query
+),
+rarity AS (
+  SELECT
+    term,
+    -- ln((N - n + 0.5) / (n + 0.5)), held above zero.
+    greatest(ln(greatest(corpus.documents - holding + 0.5, 0.5) / (holding + 0.5)), 1e-6) AS idf
+  FROM (
+    SELECT term, count(*)::float8 AS holding FROM rare_hits GROUP BY term
+    UNION ALL
+    SELECT term, least(common, corpus.documents) FROM terms CROSS JOIN corpus WHERE common IS NOT NULL
+  ) AS counted
+  CROSS JOIN corpus
+),
+scored AS (
+  SELECT
+    id,
+    -- BM25 with k1 = 1.2 and b = 0.75.
+    round(sum(
+      idf * (frequency * 2.2 / (frequency + 1.2 * (0.25 + 0.75 * round(frequency / density) / corpus.mean_length)))
+    ) * 1e9) / 1e9 AS score
+  FROM (
+    SELECT term, id, frequency, density FROM rare_hits WHERE admitted
+    UNION ALL
+    SELECT term, id, frequency, density FROM brought_hits
+    UNION ALL
+    SELECT term, id, frequency, density FROM remaining_hits
+  ) AS hits
+  JOIN rarity USING (term)
+  CROSS JOIN corpus
+  GROUP BY id
+),
+keyword AS MATERIALIZED (
+  SELECT id, score, row_number() OVER (ORDER BY score DESC, id) AS rank
+  FROM scored
+  ORDER BY score DESC, id
+  LIMIT $14::int8
+),
+-- ---- the vector leg ----
+-- Whether the vector may be compared; an error where it belongs to another model.
+model AS MATERIALIZED (
+  SELECT vestige_model_matches($18::text, $19::integer, $20::text, cardinality($4::real[])) AS matches
+),
+-- HNSW serves a query of this shape only: nothing but the filter beside the order and the limit.
+near AS MATERIALIZED (
+  SELECT n.id, n.embedding <=> $4::real[]::vector AS distance
+  FROM knowledge_nodes AS n
+  WHERE $4::real[] IS NOT NULL
+    AND (SELECT documents FROM corpus) >= $21::float8
+    AND $25::boolean
+    AND (SELECT matches FROM model)
+    AND (NOT $24::boolean OR n.search_vec @@ (SELECT query FROM admission))
+    AND ($5::text[] IS NULL OR n.domains && $5)
+    AND ($6::text[] IS NULL OR n.tags && $6)
+    AND ($7::text[] IS NULL OR n.node_type = ANY ($7))
+    AND ($8::text[] IS NULL OR n.codebase = ANY ($8))
+    AND ($9::timestamptz IS NULL OR n.created_at >= $9)
+    AND ($10::timestamptz IS NULL OR n.created_at < $10)
+    AND ($12::float8 IS NULL OR NOT EXISTS (
+      SELECT FROM scheduling AS s
+      WHERE s.memory_id = n.id
+        AND (extract(epoch FROM $11::timestamptz - s.last_review) * 1000000)::float8 / 86400e6::float8
+          > s.stability * $12
+    ))
+  ORDER BY n.embedding <=> $4::real[]::vector
+  LIMIT $14::int8
+),
+-- Every matching row: where that was chosen, and where the index came back with fewer than were asked for. Some more
+-- than were asked for, in case they turn out to be equal to the last. No index has this order: by HNSW's the planner
+-- would get what HNSW happens to find.
+exact AS MATERIALIZED (
+  SELECT n.id, (n.embedding <=> $4::real[]::vector) + 0 AS distance
+  FROM knowledge_nodes AS n
+  WHERE $4::real[] IS NOT NULL
+    AND (SELECT count(*) FROM near) < $14::int8
+    AND (SELECT matches FROM model)
+    AND n.embedding IS NOT NULL
+    AND (NOT $24::boolean OR n.search_vec @@ (SELECT query FROM admission))
+    AND ($5::text[] IS NULL OR n.domains && $5)
+    AND ($6::text[] IS NULL OR n.tags && $6)
+    AND ($7::text[] IS NULL OR n.node_type = ANY ($7))
+    AND ($8::text[] IS NULL OR n.codebase = ANY ($8))
+    AND ($9::timestamptz IS NULL OR n.created_at >= $9)
+    AND ($10::timestamptz IS NULL OR n.created_at < $10)
+    AND ($12::float8 IS NULL OR NOT EXISTS (
+      SELECT FROM scheduling AS s
+      WHERE s.memory_id = n.id
+        AND (extract(epoch FROM $11::timestamptz - s.last_review) * 1000000)::float8 / 86400e6::float8
+          > s.stability * $12
+    ))
+  ORDER BY distance, id
+  LIMIT $14::int8 + 64
+),
+-- pgvector sums in single precision. Where two distances are so close that this may decide between them, the
+-- similarity is computed again in double precision.
+close AS MATERIALIZED (
+  SELECT
+    id,
+    distance,
+    coalesce(distance - lag(distance) OVER nearest_first < 1e-5, false)
+      OR coalesce(lead(distance) OVER nearest_first - distance < 1e-5, false) AS doubtful
+  FROM (
+    SELECT id, distance FROM near WHERE (SELECT count(*) FROM near) >= $14::int8
+    UNION ALL
+    SELECT id, distance FROM exact
+  ) AS measured
+  WINDOW nearest_first AS (ORDER BY distance, id)
+),
+meaning AS MATERIALIZED (
+  SELECT id, similarity, row_number() OVER (ORDER BY similarity DESC, id) AS rank
+  FROM (
+    SELECT
+      id,
+      CASE
+        WHEN NOT doubtful THEN 1 - distance
+        ELSE (
+          SELECT round(sum(a::float8 * b) / sqrt(sum(a::float8 * a) * sum(b::float8 * b)) * 1e9) / 1e9
+          FROM (SELECT unnest(n.embedding::real[]) AS a, unnest($4::real[]) AS b FROM knowledge_nodes AS n WHERE n.id = close.id)
+        )
+      END AS similarity
+    FROM close
+  ) AS measured
+  ORDER BY similarity DESC, id
+  LIMIT $14::int8
+),
+-- ---- both legs ----
+best AS MATERIALIZED (
+  SELECT *, row_number() OVER (ORDER BY score DESC, id) AS place
+  FROM (
+    SELECT
+      id,
+      CASE
+        WHEN $4::real[] IS NULL THEN keyword.score
+        WHEN NOT EXISTS (SELECT FROM terms) THEN meaning.similarity
+        ELSE coalesce($16::float8 / ($15::float8 + keyword.rank), 0)
+          + coalesce($17::float8 / ($15::float8 + meaning.rank), 0)
+      END AS score,
+      keyword.score AS fts_score,
+      keyword.rank AS fts_rank,
+      meaning.rank AS vector_rank
+    FROM keyword
+    FULL JOIN meaning USING (id)
+  ) AS found
+  ORDER BY score DESC, id
+  LIMIT $13::int8
+)
+SELECT
+  n.id, n.content, n.node_type, n.tags, n.metadata, n.domains,
+  n.domain_scores AS "domain_scores: _",
+  n.embedding::real[] AS embedding,
+  n.codebase, n.owner_user_id, n.visibility, n.shared_with_groups, n.created_at, n.updated_at,
+  CASE WHEN $4::real[] IS NULL OR EXISTS (SELECT FROM terms) THEN best.score ELSE measured.similarity END AS "score!",
+  best.fts_score,
+  measured.similarity AS vector_score,
+  best.fts_rank, best.vector_rank
+FROM best
+JOIN knowledge_nodes AS n USING (id)
+LEFT JOIN LATERAL (
+  SELECT round(sum(a::float8 * b) / sqrt(sum(a::float8 * a) * sum(b::float8 * b)) * 1e9) / 1e9 AS similarity
+  FROM (SELECT unnest(n.embedding::real[]) AS a, unnest($4::real[]) AS b)
+) AS measured ON best.vector_rank IS NOT NULL
+-- Asked before anything else, because an empty table or leg need not have asked.
+WHERE $4::real[] IS NULL OR (SELECT matches FROM model) IS NOT NULL
+ORDER BY best.place

@@ -1,0 +1,10 @@
+//! The suite that every backend passes, on a real server.
+
+mod common;
+
+use common::Postgres;
+
+vestige_traits::conformance_tests!(
+    #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+    Postgres
+);

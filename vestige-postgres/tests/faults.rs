@@ -1,0 +1,412 @@
+//! What happens when the server, the network or the caller does something unkind.
+
+#![allow(clippy::unwrap_used, reason = "a test fails by panicking, its helpers too")]
+
+mod common;
+
+use std::time::Duration;
+
+use common::{TestDatabase, eventually, with_user};
+use sqlx::{AssertSqlSafe, Executor};
+use vestige_postgres::PgMemoryStore;
+use vestige_traits::conformance::fixtures::{
+    embedded, id, memories, memory, model, model_of_same_dimension, now, review, reviewed, smaller_model,
+};
+use vestige_traits::{HealthStatus, MemoryStore, MemoryStoreError, SearchQuery};
+
+/// Ends every connection to the database but the superuser's own.
+async fn cut_connections(database: &TestDatabase) {
+    let cut = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = $1 AND pid <> pg_backend_pid()";
+    sqlx::query(cut).bind(&database.name).execute(&mut database.admin().await).await.unwrap();
+}
+
+#[tokio::test]
+async fn a_cut_connection_is_a_retryable_error_and_the_next_call_works() {
+    let Some(database) = TestDatabase::new().await else { return };
+    let store = database.builder().max_connections(1).connect().await.unwrap();
+    store.insert(&memory(1, "before the cut")).await.unwrap();
+    cut_connections(&database).await;
+    match store.get(id(1)).await {
+        Ok(found) => assert!(found.is_some()),
+        Err(error) => assert!(error.is_retryable(), "{error:?}"),
+    }
+    assert_eq!(store.get(id(1)).await.unwrap().unwrap().content, "before the cut");
+    assert_eq!(store.health_check().await.unwrap(), HealthStatus::Healthy);
+    store.close().await;
+    database.drop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_was_acknowledged_survives_cut_connections() {
+    let Some(database) = TestDatabase::new().await else { return };
+    let store = database.builder().max_connections(4).connect().await.unwrap();
+    let writers: Vec<_> = (0..4_u128)
+        .map(|writer| {
+            let store = store.clone();
+            tokio::spawn(async move {
+                let mut acknowledged = Vec::new();
+                for n in 0..150 {
+                    let record = memory(writer * 1000 + n + 1, format!("memory {n} of writer {writer}"));
+                    loop {
+                        match store.insert(&record).await {
+                            // The answer to the first attempt may have been lost with its connection.
+                            Ok(()) | Err(MemoryStoreError::AlreadyExists { .. }) => break,
+                            Err(error) => assert!(error.is_retryable(), "{error:?}"),
+                        }
+                    }
+                    acknowledged.push(record.id);
+                }
+                acknowledged
+            })
+        })
+        .collect();
+    for _ in 0..8 {
+        tokio::time::sleep(Duration::from_millis(60)).await;
+        cut_connections(&database).await;
+    }
+    for writer in writers {
+        for id in writer.await.unwrap() {
+            let mut found = store.get(id).await;
+            while found.as_ref().is_err_and(MemoryStoreError::is_retryable) {
+                found = store.get(id).await;
+            }
+            assert!(found.unwrap().is_some(), "{id}");
+        }
+    }
+    assert_eq!(store.count().await.unwrap(), 600);
+    store.close().await;
+    database.drop().await;
+}
+
+#[tokio::test]
+async fn a_statement_timeout_is_unavailable_and_leaves_the_store_usable() {
+    let Some(database) = TestDatabase::new().await else { return };
+    let store = database.builder().statement_timeout(Duration::from_millis(200)).connect().await.unwrap();
+    store.insert(&memory(1, "locked")).await.unwrap();
+    let pool = database.pool().await;
+    let mut holder = pool.begin().await.unwrap();
+    holder.execute("SELECT FROM knowledge_nodes FOR UPDATE").await.unwrap();
+    let error = store.update(&memory(1, "waits")).await.expect_err("the row is locked");
+    assert!(matches!(error, MemoryStoreError::Unavailable { .. }), "{error:?}");
+    assert!(error.to_string().contains("statement_timeout"), "{error}");
+    holder.rollback().await.unwrap();
+    store.update(&memory(1, "does not wait")).await.unwrap();
+    store.close().await;
+    pool.close().await;
+    database.drop().await;
+}
+
+#[tokio::test]
+async fn an_exhausted_pool_is_unavailable_and_says_what_to_raise() {
+    let Some(database) = TestDatabase::new().await else { return };
+    let store = database
+        .builder()
+        .max_connections(1)
+        .acquire_timeout(Duration::from_millis(300))
+        .connect()
+        .await
+        .unwrap();
+    store.insert(&memory(1, "locked")).await.unwrap();
+    let pool = database.pool().await;
+    let mut holder = pool.begin().await.unwrap();
+    holder.execute("SELECT FROM knowledge_nodes FOR UPDATE").await.unwrap();
+    let waiting = tokio::spawn({
+        let store = store.clone();
+        async move { store.update(&memory(1, "waits for the row")).await }
+    });
+    eventually("the wait for the row", || async {
+        let waits =
+            "SELECT FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'";
+        pool.fetch_optional(waits).await.unwrap().is_some()
+    })
+    .await;
+    let error = store.get(id(1)).await.expect_err("the only connection is in use");
+    assert!(matches!(error, MemoryStoreError::Unavailable { retryable: true, .. }), "{error:?}");
+    assert!(error.to_string().contains("max_connections"), "{error}");
+    assert!(matches!(store.health_check().await.unwrap(), HealthStatus::Unavailable { .. }));
+    holder.rollback().await.unwrap();
+    waiting.await.unwrap().unwrap();
+    store.get(id(1)).await.unwrap();
+    store.close().await;
+    pool.close().await;
+    database.drop().await;
+}
+
+#[tokio::test]
+async fn a_transaction_that_fails_to_begin_leaves_its_connection_usable() {
+    let Some(database) = TestDatabase::new().await else { return };
+    let builder = database.builder().max_connections(1).statement_timeout(Duration::from_millis(200));
+    let store = builder.connect().await.unwrap();
+    store.insert(&memory(1, "locked")).await.unwrap();
+    let pool = database.pool().await;
+    let mut holder = pool.begin().await.unwrap();
+    holder.execute("LOCK TABLE knowledge_nodes IN ACCESS EXCLUSIVE MODE").await.unwrap();
+    // Reads of several statements begin with a lock, which comes too late here.
+    let error = store.get_neighbors(id(1), 1).await.expect_err("the table is locked");
+    assert!(matches!(error, MemoryStoreError::Unavailable { .. }), "{error:?}");
+    holder.rollback().await.unwrap();
+    assert!(store.get_neighbors(id(1), 1).await.unwrap().is_empty());
+    store.insert(&memory(2, "by the same connection")).await.unwrap();
+    assert_eq!(store.count().await.unwrap(), 2);
+    store.close().await;
+    pool.close().await;
+    database.drop().await;
+}
+
+#[tokio::test]
+async fn a_pool_of_one_connection_is_enough_for_every_refusal() {
+    let Some(database) = TestDatabase::new().await else { return };
+    let builder = database.builder().max_connections(1).acquire_timeout(Duration::from_secs(2));
+    let store = builder.connect().await.unwrap();
+    store.insert(&memory(1, "there")).await.unwrap();
+    let again = store.insert(&memory(1, "again")).await.expect_err("it is there");
+    assert!(matches!(again, MemoryStoreError::AlreadyExists { .. }), "{again:?}");
+    let batch = store.insert_batch(&[memory(2, "new"), memory(1, "again")]).await.expect_err("one is there");
+    assert!(matches!(batch, MemoryStoreError::AlreadyExists { .. }), "{batch:?}");
+    let vector = store.insert(&embedded(3, "no model", &[1.0])).await.expect_err("there is no model");
+    assert!(matches!(vector, MemoryStoreError::ModelNotRegistered), "{vector:?}");
+    store.close().await;
+    database.drop().await;
+}
+
+#[tokio::test]
+async fn a_closed_store_is_unavailable() {
+    let Some(database) = TestDatabase::new().await else { return };
+    let store = database.store().await;
+    store.close().await;
+    let error = store.count().await.expect_err("closed");
+    assert!(matches!(error, MemoryStoreError::Unavailable { retryable: false, .. }), "{error:?}");
+    database.drop().await;
+}
+
+#[tokio::test]
+async fn a_role_that_may_only_read_is_told_so() {
+    let Some(database) = TestDatabase::new().await else { return };
+    let owner = database.store().await;
+    owner.insert(&memory(1, "kept")).await.unwrap();
+    let name = format!("{}_reader", database.name);
+    let pool = database.pool().await;
+    pool.execute(AssertSqlSafe(format!("CREATE ROLE {name} LOGIN PASSWORD 'p4ssw0rd'"))).await.unwrap();
+    pool.execute(AssertSqlSafe(format!("GRANT SELECT ON ALL TABLES IN SCHEMA public TO {name}")))
+        .await
+        .unwrap();
+    let url = with_user(&database.url, &name, "p4ssw0rd");
+    let reader = PgMemoryStore::connect(&url, 1).await.unwrap();
+    assert_eq!(reader.search(&SearchQuery::text("kept")).await.unwrap().len(), 1);
+    let error = reader.insert(&memory(2, "not allowed")).await.expect_err("may only read");
+    assert!(error.to_string().contains("may not do this") && !error.is_retryable(), "{error}");
+    reader.close().await;
+    owner.close().await;
+    pool.execute(AssertSqlSafe(format!("DROP OWNED BY {name}; DROP ROLE {name}"))).await.unwrap();
+    pool.close().await;
+    database.drop().await;
+}
+
+#[tokio::test]
+async fn two_handles_with_different_models_cannot_both_write() {
+    let Some(database) = TestDatabase::new().await else { return };
+    let (first, second) = (database.store().await, database.store().await);
+    first.register_model(&model()).await.unwrap();
+    for other in [model_of_same_dimension(), smaller_model()] {
+        let error = second.register_model(&other).await.expect_err("another model");
+        assert!(matches!(error, MemoryStoreError::ModelMismatch { .. }), "{error:?}");
+    }
+    second.insert(&embedded(1, "by length alone", &[1.0, 0.0, 0.0, 0.0])).await.unwrap();
+    first.close().await;
+    second.close().await;
+    database.drop().await;
+}
+
+#[tokio::test]
+async fn dropped_futures_leave_no_half_written_batch_and_no_open_transaction() {
+    let Some(database) = TestDatabase::new().await else { return };
+    let store = database.builder().max_connections(4).connect().await.unwrap();
+    store.register_model(&model()).await.unwrap();
+    store.insert(&memory(1, "reviewed")).await.unwrap();
+    let batch = memories(100, 1099);
+    for round in 0..40_u64 {
+        let patience = Duration::from_micros(round * 700);
+        let _ = tokio::time::timeout(patience, store.insert_batch(&batch)).await;
+        let _ = tokio::time::timeout(patience, store.search(&SearchQuery::text("note number"))).await;
+        let event = review(u128::from(round) + 1, 1, None, reviewed(now(), 3.0));
+        let _ = tokio::time::timeout(patience, store.record_review(&event)).await;
+        let count = store.count().await.unwrap();
+        assert!(count == 1 || count == 1001, "{count}");
+        if count == 1001 {
+            for record in &batch {
+                store.delete(record.id).await.unwrap();
+            }
+        }
+    }
+    assert!(store.get_reviews(id(1)).await.unwrap().len() <= 1);
+    let pool = database.pool().await;
+    eventually("the end of every transaction", || async {
+        let open: i64 = sqlx::query_scalar(
+            "SELECT count(*) FROM pg_stat_activity
+             WHERE datname = current_database() AND state LIKE 'idle in transaction%'",
+        )
+        .fetch_one(&pool)
+        .await
+        .unwrap();
+        open == 0
+    })
+    .await;
+    store.close().await;
+    pool.close().await;
+    database.drop().await;
+}
+
+/// A transaction that a dropped future left open would swallow the next write on its connection.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_write_after_a_dropped_read_is_committed() {
+    let Some(database) = TestDatabase::new().await else { return };
+    let store = database.builder().max_connections(1).connect().await.unwrap();
+    let others = database.pool().await;
+    for round in 0..300_u32 {
+        let patience = Duration::from_micros(u64::from(round) * 5);
+        let _ = tokio::time::timeout(patience, store.search(&SearchQuery::text("note"))).await;
+        store.insert(&memory(u128::from(round) + 1, "acknowledged")).await.unwrap();
+        let seen: i64 =
+            sqlx::query_scalar("SELECT count(*) FROM knowledge_nodes").fetch_one(&others).await.unwrap();
+        assert_eq!(seen, i64::from(round) + 1, "round {round}: acknowledged, and not committed");
+    }
+    store.close().await;
+    others.close().await;
+    database.drop().await;
+}
+
+#[tokio::test]
+async fn nothing_that_people_see_holds_the_password() {
+    let Some(database) = TestDatabase::new().await else { return };
+    let name = format!("{}_secret", database.name);
+    let pool = database.pool().await;
+    pool.execute(AssertSqlSafe(format!("CREATE ROLE {name} LOGIN PASSWORD 's3cret-w0rd'"))).await.unwrap();
+    pool.execute(AssertSqlSafe(format!("GRANT SELECT ON ALL TABLES IN SCHEMA public TO {name}")))
+        .await
+        .unwrap();
+    let url = with_user(&database.url, &name, "s3cret-w0rd");
+    let builder = PgMemoryStore::builder(url.as_str());
+    let mut seen = format!("{builder:?}");
+    let store = builder.connect().await.unwrap();
+    seen += &format!("{store:?}");
+    seen += &format!("{:?}", store.diagnose().await.unwrap());
+    seen += &format!("{:?}", store.insert(&memory(1, "x")).await);
+    seen += &format!("{:?}", store.health_check().await);
+    store.close().await;
+    seen += &format!("{:?}", store.count().await);
+    assert!(!seen.contains("s3cret"), "{seen}");
+    pool.execute(AssertSqlSafe(format!("DROP OWNED BY {name}; DROP ROLE {name}"))).await.unwrap();
+    pool.close().await;
+    database.drop().await;
+}
+
+#[tokio::test]
+async fn an_interrupted_index_build_is_found_and_mended() {
+    let Some(database) = TestDatabase::new().await else { return };
+    let store = database.store().await;
+    store.register_model(&model()).await.unwrap();
+    store.insert(&embedded(1, "x", &[1.0, 0.0, 0.0, 0.0])).await.unwrap();
+    let pool = database.pool().await;
+    // What CREATE INDEX CONCURRENTLY leaves behind when it is interrupted.
+    pool.execute(
+        "UPDATE pg_index SET indisvalid = false WHERE indexrelid = 'idx_knowledge_nodes_embedding_hnsw'::regclass",
+    )
+    .await
+    .unwrap();
+    assert!(matches!(store.health_check().await.unwrap(), HealthStatus::Degraded { .. }));
+    let findings = store.diagnose().await.unwrap();
+    let broken = findings.iter().find(|finding| finding.message.contains("invalid")).unwrap();
+    assert!(broken.remedy.as_ref().unwrap().contains("rebuild"), "{broken:?}");
+    store.finish_bulk_load().await.unwrap();
+    assert_eq!(store.health_check().await.unwrap(), HealthStatus::Healthy);
+    store.begin_bulk_load().await.unwrap();
+    assert!(matches!(store.health_check().await.unwrap(), HealthStatus::Degraded { .. }));
+    assert_eq!(
+        store.vector_search(&SearchQuery::embedding(vec![1.0, 0.0, 0.0, 0.0])).await.unwrap().len(),
+        1
+    );
+    store.rebuild_indexes().await.unwrap();
+    assert_eq!(store.health_check().await.unwrap(), HealthStatus::Healthy);
+    store.close().await;
+    pool.close().await;
+    database.drop().await;
+}
+
+#[tokio::test]
+async fn a_spoilt_row_is_listed_by_the_export_and_stops_nothing() {
+    let Some(database) = TestDatabase::new().await else { return };
+    let store = database.store().await;
+    store.insert_batch(&memories(1, 5)).await.unwrap();
+    let pool = database.pool().await;
+    for spoil in [
+        "UPDATE knowledge_nodes SET tags = ARRAY['fine', NULL] WHERE id = $1",
+        "UPDATE knowledge_nodes SET domain_scores = '{\"a\": \"high\"}' WHERE id = $1",
+        "UPDATE knowledge_nodes SET content = '  ' WHERE id = $1",
+    ]
+    .into_iter()
+    .zip(2..)
+    {
+        sqlx::query(spoil.0).bind(id(spoil.1)).execute(&pool).await.unwrap();
+    }
+    let page = store.export_page(vestige_traits::TransferKind::Memory, None, 10).await.unwrap();
+    assert_eq!(page.rows.len(), 2, "{:?}", page.damaged);
+    assert_eq!(page.damaged.len(), 3);
+    store.close().await;
+    pool.close().await;
+    database.drop().await;
+}
+
+/// A tablespace on a file system that is soon full, where the environment names a folder on it.
+#[tokio::test]
+async fn a_full_disk_is_unavailable_and_the_store_goes_on_when_there_is_room() {
+    let Ok(folder) = std::env::var("VESTIGE_TEST_PG_SMALL_DISK") else {
+        eprintln!("SKIPPED: VESTIGE_TEST_PG_SMALL_DISK is not set: no small file system on the server");
+        return;
+    };
+    let Some(database) = TestDatabase::new().await else { return };
+    let space = format!("{}_small", database.name);
+    let mut admin = database.admin().await;
+    // A folder of the server's own user, made by that user.
+    let make = format!("COPY (SELECT 1) TO PROGRAM 'mkdir {folder}/{space}'");
+    admin.execute(AssertSqlSafe(make)).await.unwrap();
+    let create = format!("CREATE TABLESPACE {space} LOCATION '{folder}/{space}'");
+    admin.execute(AssertSqlSafe(create)).await.unwrap();
+    let store = database.store().await;
+    let pool = database.pool().await;
+    pool.execute(AssertSqlSafe(format!("ALTER TABLE knowledge_nodes SET TABLESPACE {space}"))).await.unwrap();
+    let mut first = 1;
+    let error = loop {
+        let batch: Vec<_> = (first..first + 100)
+            .map(|n| {
+                memory(
+                    n,
+                    format!("{n} {}", "incompressible ".repeat(3) + &id(n * 7919).to_string().repeat(300)),
+                )
+            })
+            .collect();
+        match store.insert_batch(&batch).await {
+            Ok(()) => first += 100,
+            Err(error) => break error,
+        }
+        assert!(first < 100_000, "the disk does not fill up");
+    };
+    assert!(matches!(error, MemoryStoreError::Unavailable { retryable: false, .. }), "{error:?}");
+    assert!(error.to_string().contains("disk is full"), "{error}");
+    assert_eq!(
+        u128::from(store.count().await.unwrap()),
+        first - 1,
+        "whole batches, and every acknowledged one"
+    );
+    pool.execute("ALTER TABLE knowledge_nodes SET TABLESPACE pg_default").await.unwrap();
+    store.insert(&memory(1_000_000, "there is room again")).await.unwrap();
+    store.close().await;
+    pool.close().await;
+    database.drop().await;
+    admin.execute(AssertSqlSafe(format!("DROP TABLESPACE {space}"))).await.unwrap();
+    // A server that is killed later must not look for the folder when it recovers: a restart may have emptied it.
+    admin.execute("CHECKPOINT").await.unwrap();
+    admin
+        .execute(AssertSqlSafe(format!("COPY (SELECT 1) TO PROGRAM 'rmdir {folder}/{space}'")))
+        .await
+        .unwrap();
+}

@@ -1,0 +1,270 @@
+//! The schema: made, upgraded, taken down, and refused where it cannot be used.
+
+#![allow(clippy::unwrap_used, reason = "a test fails by panicking, its helpers too")]
+
+mod common;
+
+use common::{TestDatabase, server, with_database, with_user};
+use sqlx::migrate::Migrator;
+use sqlx::{AssertSqlSafe, Executor, PgPool};
+use vestige_postgres::PgMemoryStore;
+use vestige_traits::conformance::fixtures::{embedded, memory, model};
+use vestige_traits::{MemoryStore, MemoryStoreError, SearchQuery};
+
+static MIGRATOR: Migrator = sqlx::migrate!("./migrations");
+
+/// Tables, columns, indexes and constraints, as text.
+async fn schema(pool: &PgPool) -> Vec<String> {
+    let columns = "SELECT format('%s.%s %s %s %s', c.relname, a.attname, format_type(a.atttypid, a.atttypmod),
+        a.attnotnull, pg_get_expr(d.adbin, d.adrelid))
+      FROM pg_attribute AS a JOIN pg_class AS c ON c.oid = a.attrelid
+      LEFT JOIN pg_attrdef AS d ON d.adrelid = a.attrelid AND d.adnum = a.attnum
+      WHERE c.relnamespace = 'public'::regnamespace AND c.relkind = 'r' AND a.attnum > 0 AND NOT a.attisdropped";
+    let indexes = "SELECT indexdef FROM pg_indexes WHERE schemaname = 'public'";
+    let constraints = "SELECT format('%s %s %s', conrelid::regclass, conname, pg_get_constraintdef(oid))
+      FROM pg_constraint WHERE connamespace = 'public'::regnamespace AND conrelid <> 0";
+    let functions =
+        "SELECT format('%s %s', oid::regprocedure, prosrc) FROM pg_proc WHERE proname LIKE 'vestige%'";
+    let triggers = "SELECT pg_get_triggerdef(oid) FROM pg_trigger WHERE NOT tgisinternal";
+    let all = [columns, indexes, constraints, functions, triggers].join(" UNION ALL ");
+    let mut lines: Vec<String> = sqlx::query_scalar(AssertSqlSafe(all)).fetch_all(pool).await.unwrap();
+    lines.sort();
+    lines
+}
+
+#[tokio::test]
+async fn the_schema_comes_goes_and_comes_again() {
+    let Some(database) = TestDatabase::empty().await else { return };
+    let pool = database.pool().await;
+    let nothing = schema(&pool).await;
+    MIGRATOR.run(&pool).await.unwrap();
+    let first = schema(&pool).await;
+    assert!(first.iter().any(|line| line.contains("idx_knowledge_nodes_shared_groups")));
+    MIGRATOR.undo(&pool, 0).await.unwrap();
+    let taken_down: Vec<String> =
+        schema(&pool).await.into_iter().filter(|line| !line.contains("_sqlx_migrations")).collect();
+    assert_eq!(taken_down, nothing);
+    MIGRATOR.run(&pool).await.unwrap();
+    assert_eq!(schema(&pool).await, first);
+    pool.close().await;
+    database.drop().await;
+}
+
+#[tokio::test]
+async fn the_vector_index_goes_down_and_comes_up_alone() {
+    let Some(database) = TestDatabase::new().await else { return };
+    let store = database.store().await;
+    store.register_model(&model()).await.unwrap();
+    store.insert(&embedded(1, "kept", &[1.0, 0.0, 0.0, 0.0])).await.unwrap();
+    store.close().await;
+    let pool = database.pool().await;
+    let before = schema(&pool).await;
+    MIGRATOR.undo(&pool, 1).await.unwrap();
+    assert!(!schema(&pool).await.iter().any(|line| line.contains("hnsw")));
+    let store = database.store().await;
+    assert_eq!(schema(&pool).await, before, "the index is there again, because the dimension is known");
+    assert_eq!(store.search(&SearchQuery::text("kept")).await.unwrap().len(), 1);
+    let (documents, terms): (i64, i64) =
+        sqlx::query_as("SELECT sum(documents)::int8, sum(terms)::int8 FROM keyword_totals")
+            .fetch_one(&pool)
+            .await
+            .unwrap();
+    assert_eq!((documents, terms), (1, 2), "what was counted before is counted again");
+    store.close().await;
+    pool.close().await;
+    database.drop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn ten_pools_that_begin_at_once_make_one_schema() {
+    let Some(database) = TestDatabase::empty().await else { return };
+    let opening = (0..10).map(|n| {
+        let url = database.url.clone();
+        tokio::spawn(async move {
+            let store = PgMemoryStore::connect(&url, 2).await.unwrap();
+            store.insert(&memory(n + 1, format!("from pool {n}"))).await.unwrap();
+            store.close().await;
+        })
+    });
+    for opened in opening.collect::<Vec<_>>() {
+        opened.await.unwrap();
+    }
+    let store = database.store().await;
+    assert_eq!(store.count().await.unwrap(), 10);
+    store.close().await;
+    database.drop().await;
+}
+
+/// What each of the ten processes below runs; by itself it does nothing.
+#[tokio::test]
+async fn child_process() {
+    let Ok(url) = std::env::var("VESTIGE_TEST_CHILD_URL") else { return };
+    let store = PgMemoryStore::connect(&url, 1).await.unwrap();
+    store.register_model(&model()).await.unwrap();
+    store
+        .insert(&embedded(u128::from(std::process::id()), "from a process", &[1.0, 0.0, 0.0, 0.0]))
+        .await
+        .unwrap();
+    store.close().await;
+}
+
+#[tokio::test]
+async fn ten_processes_that_begin_at_once_make_one_schema_and_one_model() {
+    let Some(database) = TestDatabase::empty().await else { return };
+    let children: Vec<_> = (0..10)
+        .map(|_| {
+            tokio::process::Command::new(std::env::current_exe().unwrap())
+                .args(["--exact", "child_process"])
+                .env("VESTIGE_TEST_CHILD_URL", &database.url)
+                .output()
+        })
+        .map(tokio::spawn)
+        .collect();
+    for child in children {
+        let output = child.await.unwrap().unwrap();
+        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stdout));
+    }
+    let store = database.store().await;
+    assert_eq!(store.count().await.unwrap(), 10);
+    store.close().await;
+    database.drop().await;
+}
+
+#[tokio::test]
+async fn a_store_of_a_newer_program_is_refused_and_left_as_it_was() {
+    let Some(database) = TestDatabase::new().await else { return };
+    let pool = database.pool().await;
+    pool.execute(
+        "INSERT INTO _sqlx_migrations (version, description, success, checksum, execution_time)
+         VALUES (9999, 'from the future', true, '\\x00', 0)",
+    )
+    .await
+    .unwrap();
+    let before = schema(&pool).await;
+    for read_only in [false, true] {
+        let error = database.builder().read_only(read_only).connect().await.expect_err("too new");
+        assert!(matches!(error, MemoryStoreError::SchemaTooNew { found: 9999, supported: 3 }), "{error:?}");
+        assert!(error.to_string().contains("upgrade vestige"), "{error}");
+    }
+    assert_eq!(schema(&pool).await, before);
+    pool.close().await;
+    database.drop().await;
+}
+
+#[tokio::test]
+async fn a_migration_that_is_not_ours_is_refused() {
+    let Some(database) = TestDatabase::new().await else { return };
+    let pool = database.pool().await;
+    pool.execute("UPDATE _sqlx_migrations SET checksum = '\\x00' WHERE version = 1").await.unwrap();
+    pool.execute("DELETE FROM _sqlx_migrations WHERE version = 3").await.unwrap();
+    let error = database.builder().connect().await.expect_err("another program's");
+    assert!(matches!(error, MemoryStoreError::Damaged { .. }), "{error:?}");
+    pool.close().await;
+    database.drop().await;
+}
+
+#[tokio::test]
+async fn a_read_only_store_needs_the_schema_and_makes_none() {
+    let Some(database) = TestDatabase::empty().await else { return };
+    let error = database.builder().read_only(true).connect().await.expect_err("nothing there");
+    assert!(
+        matches!(&error, MemoryStoreError::Damaged { reason, .. } if reason.contains("no Vestige store")),
+        "{error:?}"
+    );
+    let pool = database.pool().await;
+    assert!(schema(&pool).await.is_empty());
+    let store = database.store().await;
+    store.insert(&memory(1, "there")).await.unwrap();
+    let reader = database.builder().read_only(true).connect().await.unwrap();
+    assert_eq!(reader.count().await.unwrap(), 1);
+    assert!(matches!(reader.insert(&memory(2, "x")).await, Err(MemoryStoreError::ReadOnly)));
+    assert!(matches!(reader.delete(memory(1, "x").id).await, Err(MemoryStoreError::ReadOnly)));
+    assert!(matches!(reader.vacuum().await, Err(MemoryStoreError::ReadOnly)));
+    pool.close().await;
+    database.drop().await;
+}
+
+/// A role with a database of its own, and the URL with which it logs in.
+async fn role(database: &TestDatabase, suffix: &str) -> (String, String) {
+    let name = format!("{}_{suffix}", database.name);
+    let mut admin = database.admin().await;
+    admin.execute(AssertSqlSafe(format!("CREATE ROLE {name} LOGIN PASSWORD 'p4ssw0rd'"))).await.unwrap();
+    let url = with_user(&database.url, &name, "p4ssw0rd");
+    (name, url)
+}
+
+async fn drop_role(database: TestDatabase, name: &str) {
+    let mut admin = database.admin().await;
+    database.drop().await;
+    admin.execute(AssertSqlSafe(format!("DROP ROLE {name}"))).await.unwrap();
+}
+
+#[tokio::test]
+async fn a_role_that_may_not_create_the_extension_is_told_who_may() {
+    let Some(database) = TestDatabase::empty().await else { return };
+    let (name, url) = role(&database, "plain").await;
+    let pool = database.pool().await;
+    pool.execute(AssertSqlSafe(format!("GRANT CREATE ON SCHEMA public TO {name}"))).await.unwrap();
+    let error = PgMemoryStore::connect(&url, 1).await.expect_err("not allowed");
+    assert!(error.to_string().contains("CREATE EXTENSION vector"), "{error}");
+    assert!(error.to_string().contains(&name) && !error.to_string().contains('\n'), "{error}");
+    pool.execute("CREATE EXTENSION vector").await.unwrap();
+    let store = PgMemoryStore::connect(&url, 1).await.unwrap();
+    store.insert(&memory(1, "by a role without privileges")).await.unwrap();
+    let findings = store.diagnose().await.unwrap();
+    let privileges = findings.iter().find(|finding| finding.subject == "privileges").unwrap();
+    assert_eq!(privileges.severity, vestige_traits::Severity::Ok, "{privileges:?}");
+    store.close().await;
+    pool.close().await;
+    drop_role(database, &name).await;
+}
+
+#[tokio::test]
+async fn a_role_that_may_not_create_tables_is_told_what_to_grant() {
+    let Some(database) = TestDatabase::empty().await else { return };
+    let (name, url) = role(&database, "bare").await;
+    let error = PgMemoryStore::connect(&url, 1).await.expect_err("not allowed");
+    assert!(error.to_string().contains("GRANT CREATE ON SCHEMA"), "{error}");
+    drop_role(database, &name).await;
+}
+
+#[tokio::test]
+async fn a_wrong_password_and_a_missing_database_are_said_in_one_line() {
+    let Some(server) = server() else { return };
+    let missing = PgMemoryStore::connect(&with_database(&server, "vestige_no_such_database"), 1).await;
+    let error = missing.expect_err("no such database");
+    assert!(error.to_string().contains("does not exist"), "{error}");
+    let wrong = PgMemoryStore::connect(&with_user(&server, "vestige_nobody", "s3cret-w0rd"), 1).await;
+    let error = wrong.expect_err("no such user");
+    assert!(!error.is_retryable(), "{error:?}");
+    assert!(!format!("{error} {error:?}").contains("s3cret-w0rd"), "{error:?}");
+    let refused = PgMemoryStore::connect("postgres://me:s3cret-w0rd@127.0.0.1:1/x", 1).await;
+    let error = refused.expect_err("nobody listens");
+    assert!(matches!(error, MemoryStoreError::Unavailable { retryable: true, .. }), "{error:?}");
+    assert!(!format!("{error} {error:?}").contains("s3cret-w0rd"), "{error:?}");
+}
+
+#[tokio::test]
+async fn a_database_in_another_encoding_is_refused() {
+    let Some(server) = server() else { return };
+    let database = TestDatabase::create(
+        server,
+        "TEMPLATE template0 ENCODING 'LATIN1' LOCALE 'C' LOCALE_PROVIDER 'libc'",
+    )
+    .await;
+    let error = database.builder().connect().await.expect_err("not in UTF-8");
+    assert!(error.to_string().contains("UTF8"), "{error}");
+    database.drop().await;
+}
+
+#[tokio::test]
+async fn a_server_without_pgvector_is_refused_in_one_line() {
+    let Some(database) = TestDatabase::empty().await else { return };
+    // Where PostgreSQL looks for extensions: with nothing there, it is a server that has none.
+    let hide = format!("ALTER DATABASE {} SET extension_control_path = '/nowhere'", database.name);
+    database.admin().await.execute(AssertSqlSafe(hide)).await.unwrap();
+    let error = database.builder().connect().await.expect_err("no pgvector");
+    assert!(matches!(error, MemoryStoreError::Unavailable { retryable: false, .. }), "{error:?}");
+    assert!(error.to_string().contains("no pgvector") && !error.to_string().contains('\n'), "{error}");
+    database.drop().await;
+}

@@ -1,0 +1,125 @@
+use std::num::NonZeroUsize;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+
+use vestige_traits::{Clock, MemoryStoreResult, SystemClock};
+
+use crate::store::SqliteMemoryStore;
+
+/// Settings of a [`SqliteMemoryStore`], beside its path.
+#[derive(Clone, Debug)]
+pub struct SqliteMemoryStoreBuilder {
+    pub(crate) path: PathBuf,
+    pub(crate) create: bool,
+    pub(crate) read_only: bool,
+    pub(crate) readers: NonZeroUsize,
+    pub(crate) busy_timeout: Duration,
+    pub(crate) durability: Durability,
+    pub(crate) memory_map: u64,
+    pub(crate) vectors_in_memory: bool,
+    pub(crate) clock: Arc<dyn Clock>,
+}
+
+/// What a committed write survives.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Durability {
+    /// The process, the system and the power may die (`synchronous = FULL`). The default.
+    #[default]
+    Power,
+    /// The process may die; the last writes before a power cut may be lost, never torn (`synchronous = NORMAL`).
+    Process,
+}
+
+impl SqliteMemoryStoreBuilder {
+    pub(crate) fn new(path: &Path) -> Self {
+        let readers = std::thread::available_parallelism().unwrap_or(NonZeroUsize::MIN);
+        Self {
+            path: path.to_owned(),
+            create: true,
+            read_only: false,
+            readers: readers.min(const { NonZeroUsize::new(4).unwrap() }),
+            busy_timeout: Duration::from_secs(60),
+            durability: Durability::default(),
+            memory_map: 1 << 30,
+            vectors_in_memory: true,
+            clock: Arc::new(SystemClock),
+        }
+    }
+
+    /// Whether a missing file is made. Default: yes.
+    #[must_use]
+    pub fn create(mut self, create: bool) -> Self {
+        self.create = create;
+        self
+    }
+
+    /// Whether the file is only read. It is then neither created nor upgraded. Default: no.
+    #[must_use]
+    pub fn read_only(mut self, read_only: bool) -> Self {
+        self.read_only = read_only;
+        self
+    }
+
+    /// How many reads may run at once, each on a thread and a connection of its own.
+    /// Default: one for each processor, at most four.
+    #[must_use]
+    pub fn readers(mut self, readers: NonZeroUsize) -> Self {
+        self.readers = readers;
+        self
+    }
+
+    /// How long an operation waits for another process's write to end. Default: 60 seconds.
+    #[must_use]
+    pub fn busy_timeout(mut self, timeout: Duration) -> Self {
+        self.busy_timeout = timeout;
+        self
+    }
+
+    /// What a committed write survives. Default: [`Durability::Power`].
+    #[must_use]
+    pub fn durability(mut self, durability: Durability) -> Self {
+        self.durability = durability;
+        self
+    }
+
+    /// How many bytes of the file each connection may map into memory; 0 for none. Default: 1 GiB.
+    ///
+    /// Mapped pages make searches faster and count as the process's memory, though the system takes
+    /// them back when it needs them. Who reads the whole file once, such as a copy, does without.
+    #[must_use]
+    pub fn memory_map(mut self, bytes: u64) -> Self {
+        self.memory_map = bytes;
+        self
+    }
+
+    /// Whether a search by meaning keeps the vectors' codes in memory: a byte for each dimension of
+    /// each memory. Without it every search reads them from the file, with the same results.
+    /// Default: yes.
+    #[must_use]
+    pub fn vectors_in_memory(mut self, in_memory: bool) -> Self {
+        self.vectors_in_memory = in_memory;
+        self
+    }
+
+    /// Where the store takes the time from. Default: the machine's clock.
+    #[must_use]
+    pub fn clock(mut self, clock: Arc<dyn Clock>) -> Self {
+        self.clock = clock;
+        self
+    }
+
+    /// Opens the store. Blocks for a moment while the file is opened and its schema checked.
+    ///
+    /// # Errors
+    ///
+    /// - [`Damaged`](vestige_traits::MemoryStoreError::Damaged) if the file is no SQLite database, not
+    ///   Vestige's, or broken.
+    /// - [`SchemaTooNew`](vestige_traits::MemoryStoreError::SchemaTooNew) if a newer Vestige wrote it.
+    /// - [`Unavailable`](vestige_traits::MemoryStoreError::Unavailable) if it cannot be opened or created.
+    ///
+    /// In each case the file is left as it was.
+    pub fn open(self) -> MemoryStoreResult<SqliteMemoryStore> {
+        SqliteMemoryStore::open(self)
+    }
+}

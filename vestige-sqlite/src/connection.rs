@@ -1,0 +1,247 @@
+//! The threads that own the connections.
+//!
+//! SQLite blocks, so no call runs on the caller's thread: one thread owns the
+//! connection that writes, a few own connections that read, and a job is a
+//! closure sent to them.
+
+use std::fs::OpenOptions;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::path::Path;
+use std::sync::mpsc::{Receiver, Sender, channel};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::thread::JoinHandle;
+use std::time::{Duration, Instant};
+
+use rusqlite::{Connection, ErrorCode, OpenFlags, Transaction, TransactionBehavior};
+use tokio::sync::oneshot;
+use vestige_traits::{MemoryStoreError, MemoryStoreResult};
+
+use crate::config::{Durability, SqliteMemoryStoreBuilder};
+use crate::error::{map, map_open};
+use crate::schema;
+
+type Job = Box<dyn FnOnce(&mut Connection) + Send>;
+
+/// The connections of one store. Dropping it lets the jobs under way end and closes the file.
+pub(crate) struct Connections {
+    writer: Option<Worker>,
+    readers: Option<Worker>,
+}
+
+struct Worker {
+    jobs: Option<Sender<Job>>,
+    threads: Vec<JoinHandle<()>>,
+}
+
+impl Connections {
+    /// Opens the file, checks or makes its schema, and starts the threads.
+    pub(crate) fn open(config: &SqliteMemoryStoreBuilder) -> MemoryStoreResult<Self> {
+        let path = &config.path;
+        let writer = if config.read_only {
+            let connection = connect(config).map_err(|e| map_open(path, e))?;
+            schema::check(&connection, path)?;
+            None
+        } else {
+            if config.create {
+                create_private(path)?;
+            }
+            let mut connection = connect(config).map_err(|e| map_open(path, e))?;
+            schema::refuse_foreign(&connection, path)?;
+            retry_busy(config.busy_timeout, || prepare_for_writing(&connection))
+                .map_err(|e| map_open(path, e))?;
+            schema::upgrade(&mut connection, path)?;
+            Some(Worker::start("vestige-writer", vec![connection])?)
+        };
+        let readers = (0..config.readers.get())
+            .map(|_| connect(config).map_err(|e| map_open(path, e)))
+            .collect::<MemoryStoreResult<Vec<_>>>()?;
+        Ok(Self { writer, readers: Some(Worker::start("vestige-reader", readers)?) })
+    }
+
+    /// Runs `work` on one consistent view of the store.
+    pub(crate) async fn read<T: Send + 'static>(
+        &self,
+        work: impl FnOnce(&Transaction<'_>) -> MemoryStoreResult<T> + Send + 'static,
+    ) -> MemoryStoreResult<T> {
+        self.with_reader(move |connection| {
+            let view = connection.transaction_with_behavior(TransactionBehavior::Deferred).map_err(map)?;
+            work(&view)
+        })
+        .await
+    }
+
+    /// Runs `work` on a connection for reading, outside any transaction.
+    pub(crate) async fn with_reader<T: Send + 'static>(
+        &self,
+        work: impl FnOnce(&mut Connection) -> MemoryStoreResult<T> + Send + 'static,
+    ) -> MemoryStoreResult<T> {
+        run(self.readers.as_ref(), work).await
+    }
+
+    /// Runs `work` in a transaction and commits it if `work` succeeds.
+    ///
+    /// If the caller has gone before the job's turn comes, it is not begun.
+    pub(crate) async fn write<T: Send + 'static>(
+        &self,
+        work: impl FnOnce(&Transaction<'_>) -> MemoryStoreResult<T> + Send + 'static,
+    ) -> MemoryStoreResult<T> {
+        self.with_writer(move |connection| {
+            // A deferred transaction that comes to write fails at once where another one writes;
+            // an immediate one waits its turn.
+            let transaction =
+                connection.transaction_with_behavior(TransactionBehavior::Immediate).map_err(map)?;
+            let answer = work(&transaction)?;
+            transaction.commit().map_err(map)?;
+            Ok(answer)
+        })
+        .await
+    }
+
+    /// Runs `work` on the connection for writing, outside any transaction.
+    pub(crate) async fn with_writer<T: Send + 'static>(
+        &self,
+        work: impl FnOnce(&mut Connection) -> MemoryStoreResult<T> + Send + 'static,
+    ) -> MemoryStoreResult<T> {
+        if self.writer.is_none() {
+            return Err(MemoryStoreError::ReadOnly);
+        }
+        run(self.writer.as_ref(), work).await
+    }
+}
+
+impl Drop for Connections {
+    fn drop(&mut self) {
+        // Readers first: the last connection to close checkpoints the write-ahead log and
+        // removes it, which one that only reads cannot do.
+        for worker in [self.readers.take(), self.writer.take()].into_iter().flatten() {
+            worker.stop();
+        }
+    }
+}
+
+async fn run<T: Send + 'static>(
+    worker: Option<&Worker>,
+    work: impl FnOnce(&mut Connection) -> MemoryStoreResult<T> + Send + 'static,
+) -> MemoryStoreResult<T> {
+    let (reply, answer) = oneshot::channel();
+    let span = tracing::Span::current();
+    let job: Job = Box::new(move |connection| {
+        if reply.is_closed() {
+            return;
+        }
+        let _entered = span.enter();
+        // A caller that has gone does not want the answer.
+        let _ = reply.send(work(connection));
+    });
+    let gone = || MemoryStoreError::Unavailable {
+        reason: "an operation ended without an answer; this is a defect of the store, please report it"
+            .to_owned(),
+        retryable: false,
+        source: None,
+    };
+    worker.and_then(|worker| worker.jobs.as_ref()).ok_or_else(gone)?.send(job).map_err(|_| gone())?;
+    answer.await.map_err(|_| gone())?
+}
+
+impl Worker {
+    /// One thread for each connection, all fed by one queue.
+    fn start(name: &str, connections: Vec<Connection>) -> MemoryStoreResult<Self> {
+        let (jobs, queue) = channel();
+        let queue = Arc::new(Mutex::new(queue));
+        let threads = connections
+            .into_iter()
+            .map(|connection| {
+                let queue = Arc::clone(&queue);
+                std::thread::Builder::new().name(name.to_owned()).spawn(move || serve(connection, &queue))
+            })
+            .collect::<std::io::Result<Vec<_>>>()
+            .map_err(|error| MemoryStoreError::Unavailable {
+                reason: "the system refuses another thread".to_owned(),
+                retryable: false,
+                source: Some(Box::new(error)),
+            })?;
+        Ok(Self { jobs: Some(jobs), threads })
+    }
+
+    fn stop(mut self) {
+        drop(self.jobs.take());
+        let this_thread = std::thread::current().id();
+        for thread in self.threads.drain(..) {
+            // The last handle may be dropped by a job of this very thread.
+            if thread.thread().id() != this_thread {
+                // A thread that panicked has said so already.
+                let _ = thread.join();
+            }
+        }
+    }
+}
+
+fn serve(mut connection: Connection, queue: &Mutex<Receiver<Job>>) {
+    loop {
+        let job = queue.lock().unwrap_or_else(PoisonError::into_inner).recv();
+        let Ok(job) = job else { return };
+        // A defect in one operation must not take the store from all others: its transaction is
+        // rolled back on the way out, and its caller learns that the answer is missing.
+        let _ = catch_unwind(AssertUnwindSafe(|| job(&mut connection)));
+    }
+}
+
+fn connect(config: &SqliteMemoryStoreBuilder) -> rusqlite::Result<Connection> {
+    let access =
+        if config.read_only { OpenFlags::SQLITE_OPEN_READ_ONLY } else { OpenFlags::SQLITE_OPEN_READ_WRITE };
+    let connection = Connection::open_with_flags(&config.path, access | OpenFlags::SQLITE_OPEN_NO_MUTEX)?;
+    connection.busy_timeout(config.busy_timeout)?;
+    connection.set_prepared_statement_cache_capacity(64);
+    connection.pragma_update(None, "foreign_keys", true)?;
+    connection.pragma_update(None, "temp_store", "memory")?;
+    connection.pragma_update(None, "mmap_size", i64::try_from(config.memory_map).unwrap_or(i64::MAX))?;
+    let synchronous = match config.durability {
+        Durability::Power => "full",
+        Durability::Process => "normal",
+    };
+    connection.pragma_update(None, "synchronous", synchronous)?;
+    // A database without its schema can be opened and not read: find out now.
+    connection.query_row("SELECT count(*) FROM sqlite_schema", [], |_| Ok(()))?;
+    Ok(connection)
+}
+
+fn prepare_for_writing(connection: &Connection) -> rusqlite::Result<()> {
+    connection.pragma_update(None, "journal_mode", "wal")?;
+    connection.pragma_update(None, "journal_size_limit", 64_i64 << 20)
+}
+
+/// Switching to the write-ahead log asks for the whole file and does not wait for it.
+fn retry_busy<T>(timeout: Duration, mut attempt: impl FnMut() -> rusqlite::Result<T>) -> rusqlite::Result<T> {
+    let started = Instant::now();
+    loop {
+        match attempt() {
+            Err(error)
+                if started.elapsed() < timeout
+                    && matches!(
+                        error.sqlite_error_code(),
+                        Some(ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked)
+                    ) =>
+            {
+                std::thread::sleep(Duration::from_millis(5));
+            }
+            outcome => return outcome,
+        }
+    }
+}
+
+/// Makes a missing file, readable by its owner alone; SQLite gives its side files the same mode.
+fn create_private(path: &Path) -> MemoryStoreResult<()> {
+    let mut options = OpenOptions::new();
+    options.write(true).create_new(true);
+    #[cfg(unix)]
+    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
+    match options.open(path) {
+        Ok(_) => Ok(()),
+        Err(error) if error.kind() == std::io::ErrorKind::AlreadyExists => Ok(()),
+        Err(error) => Err(MemoryStoreError::Unavailable {
+            reason: format!("{} cannot be created: {error}", path.display()),
+            retryable: false,
+            source: Some(Box::new(error)),
+        }),
+    }
+}

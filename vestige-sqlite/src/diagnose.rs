@@ -1,0 +1,230 @@
+use rusqlite::Transaction;
+use vestige_traits::analysis::{AnalyzedDocument, Analyzer};
+use vestige_traits::{Finding, MemoryRecord, MemoryStoreResult};
+
+use crate::codec::{self, RECORD_COLUMNS};
+use crate::error::map;
+use crate::vector::encode;
+use crate::{reembed, registry, schema};
+
+const REBUILD: &str = "rebuild the indexes (vestige doctor --repair)";
+const RESTORE: &str = "restore a backup or an archive; export what can still be read first";
+
+/// Looks at everything, in one view.
+pub(crate) fn run(tx: &Transaction<'_>) -> MemoryStoreResult<Vec<Finding>> {
+    let mut findings = vec![Finding::ok("schema", format!("version {}", schema::VERSION)), file(tx)?];
+    findings.push(references(tx)?);
+    findings.push(model(tx)?);
+    findings.extend(rows_against_indexes(tx)?);
+    if let Some(status) = reembed::status(tx)? {
+        findings.push(Finding::warning(
+            "re-embedding",
+            format!("one to {} is under way: {} done, {} to do", status.model, status.done, status.pending),
+            "finish it or abort it (vestige migrate --reembed)",
+        ));
+    }
+    Ok(findings)
+}
+
+fn file(tx: &Transaction<'_>) -> MemoryStoreResult<Finding> {
+    let mut statement = tx.prepare("PRAGMA integrity_check(10)").map_err(map)?;
+    let messages = statement
+        .query_map([], |row| row.get::<_, String>(0))
+        .and_then(Iterator::collect::<rusqlite::Result<Vec<_>>>)
+        .map_err(map)?;
+    Ok(if messages == ["ok"] {
+        Finding::ok("file", "SQLite's integrity check passes")
+    } else {
+        Finding::error("file", format!("SQLite's integrity check fails: {}", messages.join("; ")), RESTORE)
+    })
+}
+
+fn references(tx: &Transaction<'_>) -> MemoryStoreResult<Finding> {
+    let mut statement = tx.prepare("PRAGMA foreign_key_check").map_err(map)?;
+    let broken = statement
+        .query_map([], |row| row.get::<_, String>(0))
+        .and_then(Iterator::collect::<rusqlite::Result<Vec<_>>>)
+        .map_err(map)?;
+    Ok(match broken.first() {
+        None => Finding::ok("references", "every row refers to rows that exist"),
+        Some(table) => Finding::error(
+            "references",
+            format!("{} rows refer to rows that do not exist, the first in {table}", broken.len()),
+            RESTORE,
+        ),
+    })
+}
+
+fn model(tx: &Transaction<'_>) -> MemoryStoreResult<Finding> {
+    let embedded: u64 = tx
+        .query_row("SELECT count(*) FROM knowledge_nodes WHERE embedding IS NOT NULL", [], |row| row.get(0))
+        .map_err(map)?;
+    let Some(model) = registry::registered(tx)? else {
+        return Ok(if embedded == 0 {
+            Finding::ok("model", "none registered yet")
+        } else {
+            Finding::error(
+                "model",
+                format!("{embedded} memories have vectors of no registered model"),
+                RESTORE,
+            )
+        });
+    };
+    let wrong: u64 = tx
+        .query_row(
+            "SELECT count(*) FROM knowledge_nodes WHERE length(embedding) <> 4 * ?",
+            [registry::dimension(&model)],
+            |row| row.get(0),
+        )
+        .map_err(map)?;
+    Ok(if wrong == 0 {
+        Finding::ok("model", format!("{model}; {embedded} memories have vectors of it"))
+    } else {
+        Finding::error(
+            "model",
+            format!("{wrong} memories have vectors that are not of {model}"),
+            "embed the store again (vestige migrate --reembed)",
+        )
+    })
+}
+
+/// How many rows an index does not hold as it should, and how many entries have no row.
+#[derive(Default)]
+struct Disagreement {
+    rows: u64,
+    entries: u64,
+}
+
+impl Disagreement {
+    fn finding(self, subject: &str, memories: u64) -> Finding {
+        match self {
+            Self { rows: 0, entries: 0 } => {
+                Finding::ok(subject, format!("agrees with all {memories} memories"))
+            }
+            Self { rows, entries } => Finding::error(
+                subject,
+                format!("disagrees with {rows} of {memories} memories and has {entries} entries of none"),
+                REBUILD,
+            ),
+        }
+    }
+}
+
+fn rows_against_indexes(tx: &Transaction<'_>) -> MemoryStoreResult<Vec<Finding>> {
+    let number = |sql: &str| tx.query_row(sql, [], |row| row.get::<_, u64>(0)).map_err(map);
+    let entries = |table: &str, column: &str| {
+        number(&format!(
+            "SELECT count(*) FROM {table} WHERE {column} NOT IN (SELECT node FROM knowledge_nodes)"
+        ))
+    };
+    let mut terms = Disagreement { rows: 0, entries: entries("memory_terms_docsize", "id")? };
+    let mut lists =
+        Disagreement { rows: 0, entries: entries("node_tags", "node")? + entries("node_domains", "node")? };
+    let mut codes = Disagreement { rows: 0, entries: entries("vector_codes", "node")? };
+    let (mut memories, mut unreadable) = (0, 0);
+
+    let analyzer = Analyzer::default();
+    let mut indexed = Indexed::prepare(tx)?;
+    let sql = format!("SELECT {RECORD_COLUMNS}, n.node FROM knowledge_nodes n");
+    let mut statement = tx.prepare(&sql).map_err(map)?;
+    let mut rows = statement.query([]).map_err(map)?;
+    while let Some(row) = rows.next().map_err(map)? {
+        memories += 1;
+        let node = row.get(14).map_err(map)?;
+        let Ok(record) = codec::record(row) else {
+            unreadable += 1;
+            continue;
+        };
+        terms.rows += u64::from(!indexed.terms_agree(node, &record, &analyzer)?);
+        lists.rows += u64::from(!indexed.lists_agree(node, &record)?);
+        codes.rows += u64::from(!indexed.code_agrees(node, &record)?);
+    }
+    let rows = match unreadable {
+        0 => Finding::ok("memories", format!("all {memories} can be read")),
+        n => Finding::error("memories", format!("{n} of {memories} cannot be read"), RESTORE),
+    };
+    Ok(vec![
+        rows,
+        terms.finding("keyword index", memories),
+        lists.finding("tag and domain index", memories),
+        codes.finding("vector index", memories),
+    ])
+}
+
+/// What the indexes hold of a node.
+struct Indexed<'t> {
+    sizes: rusqlite::Statement<'t>,
+    tags: rusqlite::Statement<'t>,
+    domains: rusqlite::Statement<'t>,
+    code: rusqlite::Statement<'t>,
+}
+
+impl<'t> Indexed<'t> {
+    fn prepare(tx: &'t Transaction<'_>) -> MemoryStoreResult<Self> {
+        Ok(Self {
+            sizes: tx.prepare("SELECT sz FROM memory_terms_docsize WHERE id = ?").map_err(map)?,
+            tags: tx.prepare("SELECT tag FROM node_tags WHERE node = ? ORDER BY tag").map_err(map)?,
+            domains: tx
+                .prepare("SELECT domain FROM node_domains WHERE node = ? ORDER BY domain")
+                .map_err(map)?,
+            code: tx.prepare("SELECT code FROM vector_codes WHERE node = ?").map_err(map)?,
+        })
+    }
+
+    /// Compares the numbers of terms that FTS5 keeps for each field: the index cannot be read back by row.
+    fn terms_agree(
+        &mut self,
+        node: i64,
+        record: &MemoryRecord,
+        analyzer: &Analyzer,
+    ) -> MemoryStoreResult<bool> {
+        let document = AnalyzedDocument::new(analyzer, &record.content, &record.node_type, &record.tags);
+        let expected: Vec<u64> = document.fields.iter().map(|field| field.len() as u64).collect();
+        let mut rows = self.sizes.query([node]).map_err(map)?;
+        let Some(row) = rows.next().map_err(map)? else { return Ok(false) };
+        let stored = row.get_ref(0).map_err(map)?.as_blob().unwrap_or_default();
+        Ok(varints(stored) == expected)
+    }
+
+    fn lists_agree(&mut self, node: i64, record: &MemoryRecord) -> MemoryStoreResult<bool> {
+        Ok(sorted(&record.tags) == strings(&mut self.tags, node)?
+            && sorted(&record.domains) == strings(&mut self.domains, node)?)
+    }
+
+    fn code_agrees(&mut self, node: i64, record: &MemoryRecord) -> MemoryStoreResult<bool> {
+        let mut rows = self.code.query([node]).map_err(map)?;
+        let stored = match rows.next().map_err(map)? {
+            None => None,
+            Some(row) => Some(row.get_ref(0).map_err(map)?.as_blob().unwrap_or_default()),
+        };
+        Ok(stored == record.embedding.as_deref().map(encode).as_deref())
+    }
+}
+
+fn strings(statement: &mut rusqlite::Statement<'_>, node: i64) -> MemoryStoreResult<Vec<String>> {
+    statement
+        .query_map([node], |row| row.get(0))
+        .and_then(Iterator::collect::<rusqlite::Result<Vec<String>>>)
+        .map_err(map)
+}
+
+fn sorted(values: &[String]) -> Vec<String> {
+    let mut values = values.to_vec();
+    values.sort_unstable();
+    values.dedup();
+    values
+}
+
+/// Reads SQLite's variable-length integers (file format, section 1.6), of at most eight bytes.
+fn varints(bytes: &[u8]) -> Vec<u64> {
+    let mut numbers = Vec::new();
+    let mut number = 0;
+    for byte in bytes {
+        number = number << 7 | u64::from(byte & 0x7f);
+        if byte & 0x80 == 0 {
+            numbers.push(number);
+            number = 0;
+        }
+    }
+    numbers
+}

@@ -1,0 +1,108 @@
+use std::path::Path;
+
+use rusqlite::{Error, ErrorCode};
+use vestige_traits::MemoryStoreError;
+
+/// What SQLite said, in the words of the trait. Constraints that mean something
+/// to a caller are checked where they arise; those that reach this room are the store's own fault.
+pub(crate) fn map(error: Error) -> MemoryStoreError {
+    let retryable = match error.sqlite_error_code() {
+        Some(ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked) => true,
+        Some(ErrorCode::ReadOnly) => return MemoryStoreError::ReadOnly,
+        Some(ErrorCode::DiskFull) => return unavailable("its disk is full; free some space", error),
+        Some(ErrorCode::SystemIoFailure) => {
+            return unavailable("its disk cannot be read or written; check its space and its health", error);
+        }
+        Some(ErrorCode::DatabaseCorrupt | ErrorCode::NotADatabase) => {
+            return MemoryStoreError::Damaged {
+                what: "the database file".to_owned(),
+                reason: "SQLite finds it damaged; restore a backup or an archive".to_owned(),
+                source: Some(Box::new(error)),
+            };
+        }
+        _ => false,
+    };
+    MemoryStoreError::Sqlite { source: Box::new(error), retryable }
+}
+
+/// As [`map`], for what happens while `path` is being opened.
+pub(crate) fn map_open(path: &Path, error: Error) -> MemoryStoreError {
+    match error.sqlite_error_code() {
+        Some(ErrorCode::NotADatabase) => damaged(path, "it is not an SQLite database", error),
+        Some(ErrorCode::DatabaseCorrupt) => {
+            damaged(path, "SQLite finds it damaged; restore a backup or an archive", error)
+        }
+        Some(ErrorCode::CannotOpen | ErrorCode::PermissionDenied) => {
+            let reason =
+                format!("{} cannot be opened; check that the path exists and may be written", path.display());
+            unavailable(&reason, error)
+        }
+        Some(ErrorCode::ReadOnly) => {
+            unavailable(&format!("{} or its folder may not be written", path.display()), error)
+        }
+        Some(ErrorCode::DiskFull) => unavailable(&format!("the disk of {} is full", path.display()), error),
+        _ => map(error),
+    }
+}
+
+/// A stored value that cannot be what its column says.
+pub(crate) fn bad_value(column: &'static str, reason: impl Into<String>) -> MemoryStoreError {
+    MemoryStoreError::Damaged {
+        what: format!("a value in column {column}"),
+        reason: reason.into(),
+        source: None,
+    }
+}
+
+fn damaged(path: &Path, reason: &str, error: Error) -> MemoryStoreError {
+    MemoryStoreError::Damaged {
+        what: path.display().to_string(),
+        reason: reason.to_owned(),
+        source: Some(Box::new(error)),
+    }
+}
+
+fn unavailable(reason: &str, error: Error) -> MemoryStoreError {
+    MemoryStoreError::Unavailable {
+        reason: reason.to_owned(),
+        retryable: false,
+        source: Some(Box::new(error)),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use rusqlite::ffi;
+
+    fn mapped(code: i32) -> MemoryStoreError {
+        map(Error::SqliteFailure(ffi::Error::new(code), None))
+    }
+
+    #[test]
+    fn busy_and_locked_can_be_tried_again() {
+        for code in [ffi::SQLITE_BUSY, ffi::SQLITE_BUSY_SNAPSHOT, ffi::SQLITE_LOCKED] {
+            assert!(mapped(code).is_retryable(), "{code}");
+        }
+        assert!(!mapped(ffi::SQLITE_ERROR).is_retryable());
+    }
+
+    #[test]
+    fn each_code_has_its_kind() {
+        assert!(matches!(mapped(ffi::SQLITE_READONLY), MemoryStoreError::ReadOnly));
+        assert!(matches!(mapped(ffi::SQLITE_FULL), MemoryStoreError::Unavailable { .. }));
+        assert!(matches!(mapped(ffi::SQLITE_IOERR), MemoryStoreError::Unavailable { .. }));
+        assert!(matches!(mapped(ffi::SQLITE_CORRUPT), MemoryStoreError::Damaged { .. }));
+        assert!(matches!(mapped(ffi::SQLITE_NOTADB), MemoryStoreError::Damaged { .. }));
+        assert!(matches!(mapped(ffi::SQLITE_MISUSE), MemoryStoreError::Sqlite { .. }));
+    }
+
+    #[test]
+    fn the_driver_error_can_be_downcast() {
+        let MemoryStoreError::Sqlite { source, .. } = mapped(ffi::SQLITE_BUSY) else {
+            panic!("not SQLite's")
+        };
+        let error = source.downcast::<Error>().expect("rusqlite's error");
+        assert_eq!(error.sqlite_error_code(), Some(ErrorCode::DatabaseBusy));
+    }
+}

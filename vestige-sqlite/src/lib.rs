@@ -1,0 +1,25 @@
+#![doc = include_str!("../README.md")]
+
+mod codec;
+mod config;
+mod connection;
+mod diagnose;
+mod domains;
+mod error;
+mod filter;
+mod graph;
+mod journal;
+mod keyword;
+mod records;
+mod reembed;
+mod registry;
+mod scheduling;
+mod schema;
+mod search;
+mod stats;
+mod store;
+mod transfer;
+mod vector;
+
+pub use config::{Durability, SqliteMemoryStoreBuilder};
+pub use store::SqliteMemoryStore;

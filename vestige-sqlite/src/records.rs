@@ -1,0 +1,263 @@
+use chrono::{DateTime, TimeDelta, Utc};
+use rusqlite::types::Value;
+use rusqlite::{OptionalExtension, Transaction, params, params_from_iter};
+use uuid::Uuid;
+use vestige_traits::analysis::{AnalyzedDocument, Analyzer};
+use vestige_traits::{
+    ListCursor, ListPage, ListQuery, MemoryRecord, MemoryStoreError, MemoryStoreResult, ModelSignature,
+};
+
+use crate::codec::{self, RECORD_COLUMNS, to_bytes, to_json};
+use crate::error::map;
+use crate::filter::Condition;
+use crate::{journal, keyword, reembed, registry, vector};
+
+pub(crate) fn get(tx: &Transaction<'_>, id: Uuid) -> MemoryStoreResult<Option<MemoryRecord>> {
+    let sql = format!("SELECT {RECORD_COLUMNS} FROM knowledge_nodes n WHERE n.id = ?");
+    let mut statement = tx.prepare_cached(&sql).map_err(map)?;
+    let mut rows = statement.query([id.into_bytes()]).map_err(map)?;
+    rows.next().map_err(map)?.map(codec::record).transpose()
+}
+
+/// The node of a memory.
+pub(crate) fn node_of(tx: &Transaction<'_>, id: Uuid) -> MemoryStoreResult<Option<i64>> {
+    tx.prepare_cached("SELECT node FROM knowledge_nodes WHERE id = ?")
+        .and_then(|mut statement| statement.query_row([id.into_bytes()], |row| row.get(0)).optional())
+        .map_err(map)
+}
+
+/// As [`node_of`], for a memory that must exist.
+pub(crate) fn existing_node(tx: &Transaction<'_>, id: Uuid) -> MemoryStoreResult<i64> {
+    node_of(tx, id)?.ok_or_else(|| MemoryStoreError::not_found("memory", id))
+}
+
+pub(crate) fn list(
+    tx: &Transaction<'_>,
+    query: &ListQuery,
+    limit: usize,
+    now: DateTime<Utc>,
+) -> MemoryStoreResult<ListPage> {
+    let mut condition = Condition::of(&query.filter, now)?;
+    if let Some(after) = query.after {
+        let micros = Value::from(after.created_at.timestamp_micros());
+        condition.and(
+            "n.created_at <= ? AND (n.created_at < ? OR n.id > ?)",
+            [micros.clone(), micros, Value::from(after.id.into_bytes().to_vec())],
+        );
+    }
+    // One more than asked for tells whether there is another page.
+    let sql = format!(
+        "SELECT {RECORD_COLUMNS} FROM knowledge_nodes n WHERE {} ORDER BY n.created_at DESC, n.id LIMIT {}",
+        condition.sql(),
+        limit + 1
+    );
+    let mut statement = tx.prepare_cached(&sql).map_err(map)?;
+    let mut rows = statement.query(params_from_iter(condition.values())).map_err(map)?;
+    let mut records = Vec::new();
+    while let Some(row) = rows.next().map_err(map)? {
+        records.push(codec::record(row)?);
+    }
+    let more = records.len() > limit;
+    records.truncate(limit);
+    let next =
+        records.last().filter(|_| more).map(|last| ListCursor { created_at: last.created_at, id: last.id });
+    Ok(ListPage { records, next })
+}
+
+/// Adds prepared records.
+pub(crate) fn insert_all(
+    tx: &Transaction<'_>,
+    records: &[MemoryRecord],
+    handle: Option<&ModelSignature>,
+) -> MemoryStoreResult<()> {
+    let writer = RecordWriter::new(tx, records.iter().any(|record| record.embedding.is_some()), handle)?;
+    for record in records {
+        writer.insert(record)?;
+    }
+    journal::trim(tx)
+}
+
+pub(crate) fn update(
+    tx: &Transaction<'_>,
+    record: &MemoryRecord,
+    handle: Option<&ModelSignature>,
+    now: DateTime<Utc>,
+) -> MemoryStoreResult<DateTime<Utc>> {
+    let previous = tx
+        .prepare_cached("SELECT node, updated_at FROM knowledge_nodes WHERE id = ?")
+        .and_then(|mut statement| {
+            statement
+                .query_row([record.id.into_bytes()], |row| Ok((row.get::<_, i64>(0)?, row.get::<_, i64>(1)?)))
+                .optional()
+        })
+        .map_err(map)?;
+    let (node, previous) = previous.ok_or_else(|| MemoryStoreError::not_found("memory", record.id))?;
+    let previous = DateTime::from_timestamp_micros(previous).unwrap_or(now);
+    let updated_at = now.max(previous + TimeDelta::microseconds(1));
+    let writer = RecordWriter::new(tx, record.embedding.is_some(), handle)?;
+    writer.replace(node, record, updated_at)?;
+    reembed::forget(tx, node)?;
+    journal::trim(tx)?;
+    Ok(updated_at)
+}
+
+pub(crate) fn delete(tx: &Transaction<'_>, id: Uuid) -> MemoryStoreResult<()> {
+    let node = existing_node(tx, id)?;
+    keyword::remove(tx, &Analyzer::default(), node)?;
+    journal::announce(tx, node)?;
+    tx.execute("DELETE FROM knowledge_nodes WHERE node = ?", [node]).map_err(map)?;
+    journal::trim(tx)
+}
+
+/// Makes the terms, tags, domains and codes anew from the rows.
+pub(crate) fn rebuild_indexes(tx: &Transaction<'_>) -> MemoryStoreResult<()> {
+    tx.execute("INSERT INTO memory_terms (memory_terms) VALUES ('delete-all')", []).map_err(map)?;
+    for table in ["node_tags", "node_domains", "vector_codes"] {
+        tx.execute(&format!("DELETE FROM {table}"), []).map_err(map)?;
+    }
+    let writer = RecordWriter { tx, analyzer: Analyzer::default(), model: None };
+    let sql = format!("SELECT {RECORD_COLUMNS}, n.node FROM knowledge_nodes n ORDER BY n.node");
+    let mut statement = tx.prepare(&sql).map_err(map)?;
+    let mut rows = statement.query([]).map_err(map)?;
+    while let Some(row) = rows.next().map_err(map)? {
+        writer.index(row.get(14).map_err(map)?, &codec::record(row)?)?;
+    }
+    tx.execute("INSERT INTO memory_terms (memory_terms) VALUES ('optimize')", []).map_err(map)?;
+    journal::begin_generation(tx)
+}
+
+/// Writes records and what is derived from them, within one transaction.
+pub(crate) struct RecordWriter<'t> {
+    tx: &'t Transaction<'t>,
+    analyzer: Analyzer,
+    model: Option<ModelSignature>,
+}
+
+impl<'t> RecordWriter<'t> {
+    /// A writer for a handle that speaks for the model `handle`.
+    ///
+    /// Fails with `ModelMismatch` if it is to write `vectors` and the store has another model.
+    pub(crate) fn new(
+        tx: &'t Transaction<'t>,
+        vectors: bool,
+        handle: Option<&ModelSignature>,
+    ) -> MemoryStoreResult<Self> {
+        let model = if vectors { registry::usable(tx, handle)? } else { None };
+        Ok(Self { tx, analyzer: Analyzer::default(), model })
+    }
+
+    pub(crate) fn insert(&self, record: &MemoryRecord) -> MemoryStoreResult<()> {
+        self.check_vector(record)?;
+        self.check_owner(record.owner_user_id)?;
+        if node_of(self.tx, record.id)?.is_some() {
+            return Err(MemoryStoreError::already_exists("memory", record.id));
+        }
+        self.tx
+            .prepare_cached(
+                "INSERT INTO knowledge_nodes (id, content, node_type, tags, metadata, domains, domain_scores, \
+                 codebase, owner_user_id, visibility, shared_with_groups, created_at, updated_at, embedding) \
+                 VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+            )
+            .map_err(map)?
+            .execute(params![
+                record.id.into_bytes(),
+                record.content,
+                record.node_type,
+                to_json(&record.tags)?,
+                to_json(&record.metadata)?,
+                to_json(&record.domains)?,
+                to_json(&record.domain_scores)?,
+                record.codebase,
+                record.owner_user_id.into_bytes(),
+                record.visibility.as_str(),
+                to_json(&record.shared_with_groups)?,
+                record.created_at.timestamp_micros(),
+                record.updated_at.timestamp_micros(),
+                record.embedding.as_deref().map(to_bytes),
+            ])
+            .map_err(map)?;
+        let node = self.tx.last_insert_rowid();
+        self.index(node, record)?;
+        journal::announce(self.tx, node)
+    }
+
+    fn replace(&self, node: i64, record: &MemoryRecord, updated_at: DateTime<Utc>) -> MemoryStoreResult<()> {
+        self.check_vector(record)?;
+        self.check_owner(record.owner_user_id)?;
+        keyword::remove(self.tx, &self.analyzer, node)?;
+        self.tx
+            .prepare_cached(
+                "UPDATE knowledge_nodes SET content = ?, node_type = ?, tags = ?, metadata = ?, domains = ?, \
+                 domain_scores = ?, codebase = ?, owner_user_id = ?, visibility = ?, shared_with_groups = ?, \
+                 created_at = ?, updated_at = ?, embedding = ? WHERE node = ?",
+            )
+            .map_err(map)?
+            .execute(params![
+                record.content,
+                record.node_type,
+                to_json(&record.tags)?,
+                to_json(&record.metadata)?,
+                to_json(&record.domains)?,
+                to_json(&record.domain_scores)?,
+                record.codebase,
+                record.owner_user_id.into_bytes(),
+                record.visibility.as_str(),
+                to_json(&record.shared_with_groups)?,
+                record.created_at.timestamp_micros(),
+                updated_at.timestamp_micros(),
+                record.embedding.as_deref().map(to_bytes),
+                node,
+            ])
+            .map_err(map)?;
+        for table in ["node_tags", "node_domains"] {
+            self.tx
+                .prepare_cached(&format!("DELETE FROM {table} WHERE node = ?"))
+                .and_then(|mut statement| statement.execute([node]))
+                .map_err(map)?;
+        }
+        vector::clear(self.tx, node)?;
+        self.index(node, record)?;
+        journal::announce(self.tx, node)
+    }
+
+    /// Writes the terms, tags, domains and code of a node that has none.
+    fn index(&self, node: i64, record: &MemoryRecord) -> MemoryStoreResult<()> {
+        let terms = AnalyzedDocument::new(&self.analyzer, &record.content, &record.node_type, &record.tags);
+        keyword::add(self.tx, node, terms)?;
+        let lists = [
+            (&record.tags, "INSERT OR IGNORE INTO node_tags (tag, node) VALUES (?, ?)"),
+            (&record.domains, "INSERT OR IGNORE INTO node_domains (domain, node) VALUES (?, ?)"),
+        ];
+        for (values, sql) in lists {
+            for value in values {
+                self.tx
+                    .prepare_cached(sql)
+                    .and_then(|mut statement| statement.execute(params![value, node]))
+                    .map_err(map)?;
+            }
+        }
+        match &record.embedding {
+            Some(embedding) => vector::add(self.tx, node, embedding),
+            None => Ok(()),
+        }
+    }
+
+    fn check_vector(&self, record: &MemoryRecord) -> MemoryStoreResult<()> {
+        match &record.embedding {
+            Some(embedding) => registry::check_vector(self.model.as_ref(), embedding),
+            None => Ok(()),
+        }
+    }
+
+    fn check_owner(&self, owner: Uuid) -> MemoryStoreResult<()> {
+        let known = self
+            .tx
+            .prepare_cached("SELECT 1 FROM users WHERE id = ?")
+            .and_then(|mut statement| statement.exists([owner.into_bytes()]))
+            .map_err(map)?;
+        if known {
+            return Ok(());
+        }
+        Err(MemoryStoreError::invalid("owner_user_id", format!("there is no user {owner}")))
+    }
+}

@@ -1,0 +1,312 @@
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use chrono::{DateTime, Utc};
+use rusqlite::{Connection, OptionalExtension, Transaction};
+use uuid::Uuid;
+use vestige_traits::analysis::{AnalyzedQuery, Analyzer};
+use vestige_traits::{
+    Fusion, MemoryFilter, MemoryStoreError, MemoryStoreResult, ModelSignature, PlanStep, SearchPlan,
+    SearchQuery, SearchResult, cosine_similarity, limits, round_score,
+};
+
+use crate::codec::{self, RECORD_COLUMNS};
+use crate::error::map;
+use crate::filter::{Admission, Condition, FilterCache};
+use crate::vector::{SharedIndex, VectorIndex};
+use crate::{keyword, registry};
+
+/// What the readers of one process keep in memory.
+#[derive(Debug)]
+pub(crate) struct Caches {
+    vectors: SharedIndex,
+    filters: FilterCache,
+    ids: Ids,
+}
+
+impl Caches {
+    pub(crate) fn new(vectors_in_memory: bool) -> Self {
+        let vectors = if vectors_in_memory { SharedIndex::default() } else { SharedIndex::on_disk() };
+        Self { vectors, filters: FilterCache::default(), ids: Ids::default() }
+    }
+}
+
+/// Which legs a search may run.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Legs {
+    Both,
+    Keyword,
+    Vector,
+}
+
+/// One question, ready to be run on a connection.
+pub(crate) struct Searcher {
+    analyzer: Analyzer,
+    words: AnalyzedQuery,
+    embedding: Option<Vec<f32>>,
+    filter: MemoryFilter,
+    fusion: Fusion,
+    limit: usize,
+    caches: Arc<Caches>,
+    model: Option<ModelSignature>,
+    now: DateTime<Utc>,
+}
+
+/// A node found by a leg. A leg's result is ordered: best score first, equal scores by id.
+struct Found {
+    node: i64,
+    id: Uuid,
+    score: f64,
+}
+
+impl Searcher {
+    /// A valid `query`, of which only `legs` are looked at.
+    pub(crate) fn new(
+        query: &SearchQuery,
+        legs: Legs,
+        caches: Arc<Caches>,
+        model: Option<ModelSignature>,
+        now: DateTime<Utc>,
+    ) -> Self {
+        let analyzer = Analyzer::default();
+        let text = query.text.as_deref().filter(|_| legs != Legs::Vector);
+        Self {
+            words: text.map(|text| analyzer.query(text)).unwrap_or_default(),
+            analyzer,
+            embedding: query.embedding.clone().filter(|_| legs != Legs::Keyword),
+            filter: query.filter.clone(),
+            fusion: query.fusion,
+            limit: limits::effective_limit(query.limit).unwrap_or(limits::MAX_LIMIT),
+            caches,
+            model,
+            now,
+        }
+    }
+
+    pub(crate) fn run(&self, connection: &mut Connection) -> MemoryStoreResult<Vec<SearchResult>> {
+        match &self.embedding {
+            Some(embedding) => self
+                .caches
+                .vectors
+                .with_view(connection, |tx, index| self.answer(tx, Some((embedding, index)))),
+            None => self.answer(&connection.transaction().map_err(map)?, None),
+        }
+    }
+
+    fn answer(
+        &self,
+        tx: &Transaction<'_>,
+        vector: Option<(&Vec<f32>, &VectorIndex)>,
+    ) -> MemoryStoreResult<Vec<SearchResult>> {
+        if vector.is_none() && self.words.is_empty() {
+            return Ok(Vec::new());
+        }
+        let hybrid = vector.is_some() && !self.words.is_empty();
+        let depth = if hybrid { self.fusion.leg_depth(self.limit) } else { self.limit };
+        let admission = self.admission(tx)?;
+        let keyword = self.keyword_leg(tx, &admission, depth)?;
+        let vector = match vector {
+            Some((embedding, index)) => self.vector_leg(tx, embedding, index, &admission, depth)?,
+            None => Vec::new(),
+        };
+        let mut ranked = rank(&keyword, &vector, |keyword, vector| match (hybrid, keyword, vector) {
+            (true, _, _) => self.fusion.score(keyword.map(|leg| leg.0), vector.map(|leg| leg.0)),
+            (false, leg, None) | (false, None, leg) => leg.map_or(0.0, |(_, score)| score),
+            (false, Some(_), Some(_)) => unreachable!("one leg ran"),
+        });
+        ranked.truncate(self.limit);
+        fetch(tx, ranked)
+    }
+
+    fn admission(&self, tx: &Transaction<'_>) -> MemoryStoreResult<Admission> {
+        let mut admission = Admission::default();
+        let condition = Condition::of(&self.filter, self.now)?;
+        if !condition.is_always_true() {
+            admission.restrict(self.caches.filters.nodes(tx, &self.filter, &condition)?);
+        }
+        keyword::constrain(tx, &self.analyzer, &self.words, &mut admission)?;
+        Ok(admission)
+    }
+
+    fn keyword_leg(
+        &self,
+        tx: &Transaction<'_>,
+        admission: &Admission,
+        depth: usize,
+    ) -> MemoryStoreResult<Vec<Found>> {
+        let scored = keyword::search(tx, &self.words, admission, depth)?;
+        Ok(in_order(self.caches.ids.name(tx, scored)?, depth))
+    }
+
+    fn vector_leg(
+        &self,
+        tx: &Transaction<'_>,
+        embedding: &[f32],
+        index: &VectorIndex,
+        admission: &Admission,
+        depth: usize,
+    ) -> MemoryStoreResult<Vec<Found>> {
+        if !self.may_compare(tx, embedding)? {
+            return Ok(Vec::new());
+        }
+        let mut candidates = index.candidates(tx, embedding, admission, depth)?;
+        // In the order of the file: neighbours share its pages.
+        candidates.sort_unstable();
+        let mut statement =
+            tx.prepare_cached("SELECT id, embedding FROM knowledge_nodes WHERE node = ?").map_err(map)?;
+        let mut found = Vec::with_capacity(candidates.len());
+        for node in candidates {
+            let mut rows = statement.query([node]).map_err(map)?;
+            let Some(row) = rows.next().map_err(map)? else { continue };
+            let Some(stored) = codec::vector(row, 1, "embedding")? else { continue };
+            if stored.len() == embedding.len() {
+                let score = round_score(cosine_similarity(embedding, &stored));
+                found.push(Found { node, id: codec::uuid(row, 0, "id")?, score });
+            }
+        }
+        Ok(in_order(found, depth))
+    }
+
+    /// Whether the store's vectors may be compared with this one; false if it has no model.
+    fn may_compare(&self, tx: &Transaction<'_>, embedding: &[f32]) -> MemoryStoreResult<bool> {
+        let model = registry::usable(tx, self.model.as_ref())?;
+        match registry::check_vector(model.as_ref(), embedding) {
+            Ok(()) => Ok(true),
+            Err(MemoryStoreError::ModelNotRegistered) => Ok(false),
+            Err(error) => Err(error),
+        }
+    }
+
+    pub(crate) fn explain(&self, connection: &mut Connection) -> MemoryStoreResult<SearchPlan> {
+        self.caches.vectors.with_view(connection, |tx, index| {
+            let mut steps = Vec::new();
+            let mut step = |stage: &str, method: String| steps.push(PlanStep { stage: stage.to_owned(), method });
+            let admission = self.admission(tx)?;
+            let hybrid = self.embedding.is_some() && !self.words.is_empty();
+            let depth = if hybrid { self.fusion.leg_depth(self.limit) } else { self.limit };
+            match &admission.only {
+                Some(only) => step("filter", format!("{} memories pass the filter and the phrases", only.len())),
+                None => step("filter", "every memory passes".to_owned()),
+            }
+            if admission.never.len() > 0 {
+                step("filter", format!("{} memories hold an excluded word", admission.never.len()));
+            }
+            if !self.words.is_empty() {
+                let terms = self.words.terms.join(", ");
+                step("keyword", format!("FTS5, any of [{terms}], BM25, best {depth}"));
+            }
+            match &self.embedding {
+                None => {}
+                Some(embedding) if !self.may_compare(tx, embedding)? => {
+                    step("vector", "finds nothing: the store has no model".to_owned());
+                }
+                Some(_) if index.is_on_disk() => step(
+                    "vector",
+                    format!("scan of the quantised vectors on disk, the nearest re-scored exactly, best {depth}"),
+                ),
+                Some(_) => step(
+                    "vector",
+                    format!(
+                        "scan of {} quantised vectors in memory, the nearest re-scored exactly, best {depth}",
+                        admission.only.as_ref().map_or(index.len(), |only| only.len().min(index.len()))
+                    ),
+                ),
+            }
+            if hybrid {
+                let Fusion { k, keyword_weight, vector_weight, .. } = self.fusion;
+                step(
+                    "fusion",
+                    format!("reciprocal rank fusion, k {k}, keyword weight {keyword_weight}, vector weight {vector_weight}"),
+                );
+            }
+            Ok(SearchPlan { steps })
+        })
+    }
+}
+
+/// The ids of nodes that were found before. A node keeps its id, and its number is never given out again.
+#[derive(Debug, Default)]
+struct Ids(Mutex<Vec<Uuid>>);
+
+impl Ids {
+    /// Puts an id to each node.
+    fn name(&self, tx: &Transaction<'_>, scored: Vec<(i64, f64)>) -> MemoryStoreResult<Vec<Found>> {
+        let mut ids = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut statement =
+            tx.prepare_cached("SELECT id FROM knowledge_nodes WHERE node = ?").map_err(map)?;
+        let mut found = Vec::with_capacity(scored.len());
+        for (node, score) in scored {
+            let Ok(at) = usize::try_from(node) else { continue };
+            if at >= ids.len() {
+                ids.resize(at + 1, Uuid::nil());
+            }
+            if ids[at].is_nil() {
+                // A term without its memory is a damaged index, which `diagnose` reports.
+                let id = statement.query_row([node], |row| row.get(0)).optional().map_err(map)?;
+                let Some(id) = id else { continue };
+                ids[at] = Uuid::from_bytes(id);
+            }
+            found.push(Found { node, id: ids[at], score });
+        }
+        Ok(found)
+    }
+}
+
+fn in_order(mut found: Vec<Found>, depth: usize) -> Vec<Found> {
+    found.sort_unstable_by(|a, b| b.score.total_cmp(&a.score).then(a.id.cmp(&b.id)));
+    found.truncate(depth);
+    found
+}
+
+/// A leg's rank, from 1, and score.
+type Place = Option<(u32, f64)>;
+
+struct Ranked {
+    node: i64,
+    id: Uuid,
+    score: f64,
+    keyword: Place,
+    vector: Place,
+}
+
+/// Joins two legs into one ranking: best score first, equal scores by id.
+fn rank(keyword: &[Found], vector: &[Found], score: impl Fn(Place, Place) -> f64) -> Vec<Ranked> {
+    let mut places: HashMap<i64, (Uuid, Place, Place)> = HashMap::with_capacity(keyword.len() + vector.len());
+    for (rank, found) in (1..).zip(keyword) {
+        places.insert(found.node, (found.id, Some((rank, found.score)), None));
+    }
+    for (rank, found) in (1..).zip(vector) {
+        places.entry(found.node).or_insert((found.id, None, None)).2 = Some((rank, found.score));
+    }
+    let mut ranked: Vec<Ranked> = places
+        .into_iter()
+        .map(|(node, (id, keyword, vector))| Ranked {
+            node,
+            id,
+            score: score(keyword, vector),
+            keyword,
+            vector,
+        })
+        .collect();
+    ranked.sort_unstable_by(|a, b| b.score.total_cmp(&a.score).then(a.id.cmp(&b.id)));
+    ranked
+}
+
+fn fetch(tx: &Transaction<'_>, ranked: Vec<Ranked>) -> MemoryStoreResult<Vec<SearchResult>> {
+    let sql = format!("SELECT {RECORD_COLUMNS} FROM knowledge_nodes n WHERE n.node = ?");
+    let mut statement = tx.prepare_cached(&sql).map_err(map)?;
+    let mut results = Vec::with_capacity(ranked.len());
+    for Ranked { node, score, keyword, vector, .. } in ranked {
+        let mut rows = statement.query([node]).map_err(map)?;
+        let Some(row) = rows.next().map_err(map)? else { continue };
+        results.push(SearchResult {
+            record: codec::record(row)?,
+            score,
+            fts_score: keyword.map(|(_, score)| score),
+            vector_score: vector.map(|(_, score)| score),
+            fts_rank: keyword.map(|(rank, _)| rank),
+            vector_rank: vector.map(|(rank, _)| rank),
+        });
+    }
+    Ok(results)
+}

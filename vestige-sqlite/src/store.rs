@@ -1,0 +1,412 @@
+use std::fmt;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, PoisonError};
+
+use chrono::{DateTime, Utc};
+use rusqlite::Transaction;
+use uuid::Uuid;
+use vestige_traits::{
+    Checkpoint, Clock, Domain, DomainScore, DueMemory, Finding, HealthStatus, ImportReport, ListPage,
+    ListQuery, MemoryEdge, MemoryRecord, MemoryStore, MemoryStoreResult, ModelSignature, Neighbor,
+    PendingMemory, ReembeddedMemory, ReembeddingStatus, ReviewEvent, SchedulingState, SearchPlan,
+    SearchQuery, SearchResult, StoreStats, TransferKey, TransferKind, TransferPage, TransferRow, limits,
+};
+
+use crate::config::SqliteMemoryStoreBuilder;
+use crate::connection::Connections;
+use crate::search::{Caches, Legs, Searcher};
+use crate::{
+    diagnose, domains, error, graph, records, reembed, registry, scheduling, schema, stats, transfer,
+};
+
+/// A memory store in one SQLite file.
+///
+/// Any number of handles and processes may use the same file at once. Cheap to
+/// clone; clones share one handle, its threads and its vectors in memory.
+#[derive(Clone)]
+pub struct SqliteMemoryStore(Arc<Inner>);
+
+struct Inner {
+    path: PathBuf,
+    clock: Arc<dyn Clock>,
+    connections: Connections,
+    caches: Arc<Caches>,
+    model: Arc<Mutex<Option<ModelSignature>>>,
+}
+
+impl SqliteMemoryStore {
+    /// Opens the store at `path`, and makes it if there is none.
+    ///
+    /// # Errors
+    ///
+    /// As [`SqliteMemoryStoreBuilder::open`].
+    pub fn new(path: impl AsRef<Path>) -> MemoryStoreResult<Self> {
+        Self::builder(path).open()
+    }
+
+    /// Settings beside the path.
+    pub fn builder(path: impl AsRef<Path>) -> SqliteMemoryStoreBuilder {
+        SqliteMemoryStoreBuilder::new(path.as_ref())
+    }
+
+    pub(crate) fn open(config: SqliteMemoryStoreBuilder) -> MemoryStoreResult<Self> {
+        let connections = Connections::open(&config)?;
+        Ok(Self(Arc::new(Inner {
+            path: config.path,
+            clock: config.clock,
+            connections,
+            caches: Arc::new(Caches::new(config.vectors_in_memory)),
+            model: Arc::default(),
+        })))
+    }
+
+    /// The file.
+    pub fn path(&self) -> &Path {
+        &self.0.path
+    }
+
+    /// The model this handle speaks for, if it has called `register_model`.
+    fn model(&self) -> Option<ModelSignature> {
+        self.0.model.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    fn speak_for(&self, signature: ModelSignature) {
+        *self.0.model.lock().unwrap_or_else(PoisonError::into_inner) = Some(signature);
+    }
+
+    async fn read<T: Send + 'static>(
+        &self,
+        work: impl FnOnce(&Transaction<'_>) -> MemoryStoreResult<T> + Send + 'static,
+    ) -> MemoryStoreResult<T> {
+        self.0.connections.read(work).await
+    }
+
+    async fn write<T: Send + 'static>(
+        &self,
+        work: impl FnOnce(&Transaction<'_>) -> MemoryStoreResult<T> + Send + 'static,
+    ) -> MemoryStoreResult<T> {
+        self.0.connections.write(work).await
+    }
+
+    async fn run_search(&self, query: &SearchQuery, legs: Legs) -> MemoryStoreResult<Vec<SearchResult>> {
+        query.validate()?;
+        let searcher = self.searcher(query, legs);
+        self.0.connections.with_reader(move |connection| searcher.run(connection)).await
+    }
+
+    fn searcher(&self, query: &SearchQuery, legs: Legs) -> Searcher {
+        Searcher::new(query, legs, Arc::clone(&self.0.caches), self.model(), self.0.clock.now())
+    }
+}
+
+impl fmt::Debug for SqliteMemoryStore {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("SqliteMemoryStore").field("path", &self.0.path).finish_non_exhaustive()
+    }
+}
+
+impl MemoryStore for SqliteMemoryStore {
+    #[tracing::instrument(level = "debug", skip_all, err(level = "debug"))]
+    async fn init(&self) -> MemoryStoreResult<()> {
+        let path = self.0.path.clone();
+        self.0.connections.with_writer(move |connection| schema::upgrade(connection, &path)).await
+    }
+
+    #[tracing::instrument(level = "debug", skip_all, err(level = "debug"))]
+    async fn health_check(&self) -> MemoryStoreResult<HealthStatus> {
+        let answer = self.read(|tx| {
+            tx.query_row("SELECT count(*) FROM embedding_model", [], |_| Ok(())).map_err(error::map)
+        });
+        Ok(match answer.await {
+            Ok(()) => HealthStatus::Healthy,
+            Err(error) => HealthStatus::Unavailable { reason: error.to_string() },
+        })
+    }
+
+    #[tracing::instrument(level = "debug", skip_all, err(level = "debug"))]
+    async fn count(&self) -> MemoryStoreResult<u64> {
+        self.read(|tx| transfer::count(tx, TransferKind::Memory)).await
+    }
+
+    #[tracing::instrument(level = "debug", skip_all, err(level = "debug"))]
+    async fn get_stats(&self) -> MemoryStoreResult<StoreStats> {
+        let now = self.0.clock.now();
+        self.read(move |tx| stats::collect(tx, now)).await
+    }
+
+    #[tracing::instrument(level = "debug", skip_all, err(level = "debug"))]
+    async fn vacuum(&self) -> MemoryStoreResult<()> {
+        self.0.connections.with_writer(|connection| stats::vacuum(connection)).await
+    }
+
+    #[tracing::instrument(level = "debug", skip_all, err(level = "debug"))]
+    async fn diagnose(&self) -> MemoryStoreResult<Vec<Finding>> {
+        self.read(diagnose::run).await
+    }
+
+    #[tracing::instrument(level = "debug", skip_all, err(level = "debug"))]
+    async fn rebuild_indexes(&self) -> MemoryStoreResult<()> {
+        self.write(records::rebuild_indexes).await
+    }
+
+    #[tracing::instrument(level = "debug", skip_all, err(level = "debug"))]
+    async fn registered_model(&self) -> MemoryStoreResult<Option<ModelSignature>> {
+        self.read(registry::registered).await
+    }
+
+    #[tracing::instrument(level = "debug", skip_all, fields(model = signature.name), err(level = "debug"))]
+    async fn register_model(&self, signature: &ModelSignature) -> MemoryStoreResult<()> {
+        signature.validate()?;
+        let wanted = signature.clone();
+        // Most handles find their model registered; those need not wait for a writer.
+        if !self.read(move |tx| registry::agrees(tx, &wanted)).await? {
+            let (wanted, now) = (signature.clone(), self.0.clock.now());
+            self.write(move |tx| registry::register(tx, &wanted, now)).await?;
+        }
+        self.speak_for(signature.clone());
+        Ok(())
+    }
+
+    #[tracing::instrument(level = "debug", skip_all, fields(id = %record.id), err(level = "debug"))]
+    async fn insert(&self, record: &MemoryRecord) -> MemoryStoreResult<()> {
+        self.insert_batch(std::slice::from_ref(record)).await
+    }
+
+    #[tracing::instrument(level = "debug", skip_all, fields(records = records.len()), err(level = "debug"))]
+    async fn insert_batch(&self, records: &[MemoryRecord]) -> MemoryStoreResult<()> {
+        limits::check_len("records", records.len(), limits::MAX_BATCH)?;
+        let records = records
+            .iter()
+            .map(|record| Ok(record.prepared()?.into_owned()))
+            .collect::<MemoryStoreResult<Vec<_>>>()?;
+        if records.is_empty() {
+            return Ok(());
+        }
+        let model = self.model();
+        self.write(move |tx| records::insert_all(tx, &records, model.as_ref())).await
+    }
+
+    #[tracing::instrument(level = "debug", skip_all, fields(%id), err(level = "debug"))]
+    async fn get(&self, id: Uuid) -> MemoryStoreResult<Option<MemoryRecord>> {
+        self.read(move |tx| records::get(tx, id)).await
+    }
+
+    #[tracing::instrument(level = "debug", skip_all, err(level = "debug"))]
+    async fn list(&self, query: &ListQuery) -> MemoryStoreResult<ListPage> {
+        let limit = query.validate()?;
+        let (query, now) = (query.clone(), self.0.clock.now());
+        self.read(move |tx| records::list(tx, &query, limit, now)).await
+    }
+
+    #[tracing::instrument(level = "debug", skip_all, fields(id = %record.id), err(level = "debug"))]
+    async fn update(&self, record: &MemoryRecord) -> MemoryStoreResult<DateTime<Utc>> {
+        let record = record.prepared()?.into_owned();
+        let (model, now) = (self.model(), self.0.clock.now());
+        self.write(move |tx| records::update(tx, &record, model.as_ref(), now)).await
+    }
+
+    #[tracing::instrument(level = "debug", skip_all, fields(%id), err(level = "debug"))]
+    async fn delete(&self, id: Uuid) -> MemoryStoreResult<()> {
+        self.write(move |tx| records::delete(tx, id)).await
+    }
+
+    #[tracing::instrument(level = "debug", skip_all, err(level = "debug"))]
+    async fn search(&self, query: &SearchQuery) -> MemoryStoreResult<Vec<SearchResult>> {
+        self.run_search(query, Legs::Both).await
+    }
+
+    #[tracing::instrument(level = "debug", skip_all, err(level = "debug"))]
+    async fn fts_search(&self, query: &SearchQuery) -> MemoryStoreResult<Vec<SearchResult>> {
+        self.run_search(query, Legs::Keyword).await
+    }
+
+    #[tracing::instrument(level = "debug", skip_all, err(level = "debug"))]
+    async fn vector_search(&self, query: &SearchQuery) -> MemoryStoreResult<Vec<SearchResult>> {
+        self.run_search(query, Legs::Vector).await
+    }
+
+    #[tracing::instrument(level = "debug", skip_all, err(level = "debug"))]
+    async fn explain_search(&self, query: &SearchQuery) -> MemoryStoreResult<SearchPlan> {
+        query.validate()?;
+        let searcher = self.searcher(query, Legs::Both);
+        self.0.connections.with_reader(move |connection| searcher.explain(connection)).await
+    }
+
+    #[tracing::instrument(level = "debug", skip_all, fields(%memory_id), err(level = "debug"))]
+    async fn get_scheduling(&self, memory_id: Uuid) -> MemoryStoreResult<Option<SchedulingState>> {
+        self.read(move |tx| scheduling::get(tx, memory_id)).await
+    }
+
+    #[tracing::instrument(level = "debug", skip_all, fields(%memory_id), err(level = "debug"))]
+    async fn update_scheduling(&self, memory_id: Uuid, state: &SchedulingState) -> MemoryStoreResult<()> {
+        state.validate()?;
+        let state = state.prepared();
+        self.write(move |tx| scheduling::set(tx, memory_id, &state)).await
+    }
+
+    #[tracing::instrument(level = "debug", skip_all, err(level = "debug"))]
+    async fn get_due_memories(&self, now: DateTime<Utc>, limit: usize) -> MemoryStoreResult<Vec<DueMemory>> {
+        limits::check_time("now", now)?;
+        let limit = limits::effective_limit(limit)?;
+        self.read(move |tx| scheduling::due(tx, now, limit)).await
+    }
+
+    #[tracing::instrument(level = "debug", skip_all, fields(memory_id = %event.memory_id), err(level = "debug"))]
+    async fn record_review(&self, event: &ReviewEvent) -> MemoryStoreResult<()> {
+        event.validate()?;
+        let event = event.clone().prepared();
+        self.write(move |tx| scheduling::record(tx, &event)).await
+    }
+
+    #[tracing::instrument(level = "debug", skip_all, fields(%memory_id), err(level = "debug"))]
+    async fn get_reviews(&self, memory_id: Uuid) -> MemoryStoreResult<Vec<ReviewEvent>> {
+        self.read(move |tx| scheduling::reviews(tx, memory_id)).await
+    }
+
+    #[tracing::instrument(level = "debug", skip_all, err(level = "debug"))]
+    async fn add_edge(&self, edge: &MemoryEdge) -> MemoryStoreResult<()> {
+        edge.validate()?;
+        let edge = edge.clone().prepared();
+        self.write(move |tx| graph::add(tx, &edge)).await
+    }
+
+    #[tracing::instrument(level = "debug", skip_all, fields(%memory_id), err(level = "debug"))]
+    async fn get_edges(&self, memory_id: Uuid) -> MemoryStoreResult<Vec<MemoryEdge>> {
+        self.read(move |tx| graph::edges(tx, memory_id)).await
+    }
+
+    #[tracing::instrument(level = "debug", skip_all, err(level = "debug"))]
+    async fn remove_edge(&self, source_id: Uuid, target_id: Uuid, edge_type: &str) -> MemoryStoreResult<()> {
+        let edge_type = edge_type.to_owned();
+        self.write(move |tx| graph::remove(tx, source_id, target_id, &edge_type)).await
+    }
+
+    #[tracing::instrument(level = "debug", skip_all, fields(%memory_id, depth), err(level = "debug"))]
+    async fn get_neighbors(&self, memory_id: Uuid, depth: usize) -> MemoryStoreResult<Vec<Neighbor>> {
+        self.read(move |tx| graph::neighbors(tx, memory_id, depth)).await
+    }
+
+    #[tracing::instrument(level = "debug", skip_all, err(level = "debug"))]
+    async fn list_domains(&self) -> MemoryStoreResult<Vec<Domain>> {
+        self.read(domains::list).await
+    }
+
+    #[tracing::instrument(level = "debug", skip_all, err(level = "debug"))]
+    async fn get_domain(&self, id: &str) -> MemoryStoreResult<Option<Domain>> {
+        let id = id.to_owned();
+        self.read(move |tx| domains::get(tx, &id)).await
+    }
+
+    #[tracing::instrument(level = "debug", skip_all, err(level = "debug"))]
+    async fn upsert_domain(&self, domain: &Domain) -> MemoryStoreResult<()> {
+        domain.validate()?;
+        let (domain, model) = (domain.clone().prepared(), self.model());
+        self.write(move |tx| domains::upsert(tx, &domain, model.as_ref())).await
+    }
+
+    #[tracing::instrument(level = "debug", skip_all, err(level = "debug"))]
+    async fn delete_domain(&self, id: &str) -> MemoryStoreResult<()> {
+        let id = id.to_owned();
+        self.write(move |tx| domains::delete(tx, &id)).await
+    }
+
+    #[tracing::instrument(level = "debug", skip_all, err(level = "debug"))]
+    async fn classify(&self, embedding: &[f32]) -> MemoryStoreResult<Vec<DomainScore>> {
+        limits::check_embedding("embedding", embedding)?;
+        let (embedding, model) = (embedding.to_vec(), self.model());
+        self.read(move |tx| domains::classify(tx, &embedding, model.as_ref())).await
+    }
+
+    #[tracing::instrument(level = "debug", skip_all, fields(%kind), err(level = "debug"))]
+    async fn count_rows(&self, kind: TransferKind) -> MemoryStoreResult<u64> {
+        self.read(move |tx| transfer::count(tx, kind)).await
+    }
+
+    #[tracing::instrument(level = "debug", skip_all, fields(%kind), err(level = "debug"))]
+    async fn export_page(
+        &self,
+        kind: TransferKind,
+        after: Option<&TransferKey>,
+        limit: usize,
+    ) -> MemoryStoreResult<TransferPage> {
+        limits::check_page("limit", limit)?;
+        let after = after.cloned();
+        self.read(move |tx| transfer::export(tx, kind, after.as_ref(), limit)).await
+    }
+
+    #[tracing::instrument(level = "debug", skip_all, fields(rows = rows.len()), err(level = "debug"))]
+    async fn import_page(
+        &self,
+        rows: &[TransferRow],
+        checkpoint: Option<Checkpoint>,
+    ) -> MemoryStoreResult<ImportReport> {
+        limits::check_len("rows", rows.len(), limits::MAX_BATCH)?;
+        let checkpoint = checkpoint.map(Checkpoint::prepared).transpose()?;
+        let (rows, model) = (rows.to_vec(), self.model());
+        self.write(move |tx| transfer::import(tx, &rows, checkpoint.as_ref(), model.as_ref())).await
+    }
+
+    async fn begin_bulk_load(&self) -> MemoryStoreResult<()> {
+        // Every index here is filled row by row at its full speed.
+        self.write(|_| Ok(())).await
+    }
+
+    #[tracing::instrument(level = "debug", skip_all, err(level = "debug"))]
+    async fn finish_bulk_load(&self) -> MemoryStoreResult<()> {
+        self.0.connections.with_writer(|connection| stats::optimize(connection)).await
+    }
+
+    #[tracing::instrument(level = "debug", skip_all, err(level = "debug"))]
+    async fn get_checkpoint(&self, name: &str) -> MemoryStoreResult<Option<Checkpoint>> {
+        let name = name.to_owned();
+        self.read(move |tx| transfer::checkpoint(tx, &name)).await
+    }
+
+    #[tracing::instrument(level = "debug", skip_all, err(level = "debug"))]
+    async fn clear_checkpoint(&self, name: &str) -> MemoryStoreResult<()> {
+        let name = name.to_owned();
+        self.write(move |tx| transfer::clear_checkpoint(tx, &name)).await
+    }
+
+    #[tracing::instrument(level = "debug", skip_all, fields(model = model.name), err(level = "debug"))]
+    async fn begin_reembedding(&self, model: &ModelSignature) -> MemoryStoreResult<ReembeddingStatus> {
+        model.validate()?;
+        let model = model.clone();
+        self.write(move |tx| reembed::begin(tx, &model)).await
+    }
+
+    #[tracing::instrument(level = "debug", skip_all, err(level = "debug"))]
+    async fn reembedding_status(&self) -> MemoryStoreResult<Option<ReembeddingStatus>> {
+        self.read(reembed::status).await
+    }
+
+    #[tracing::instrument(level = "debug", skip_all, err(level = "debug"))]
+    async fn reembedding_pending(
+        &self,
+        after: Option<Uuid>,
+        limit: usize,
+    ) -> MemoryStoreResult<Vec<PendingMemory>> {
+        limits::check_page("limit", limit)?;
+        self.read(move |tx| reembed::pending(tx, after, limit)).await
+    }
+
+    #[tracing::instrument(level = "debug", skip_all, fields(vectors = vectors.len()), err(level = "debug"))]
+    async fn write_reembedded(&self, vectors: &[ReembeddedMemory]) -> MemoryStoreResult<u64> {
+        limits::check_len("vectors", vectors.len(), limits::MAX_BATCH)?;
+        let vectors = vectors.to_vec();
+        self.write(move |tx| reembed::write(tx, &vectors)).await
+    }
+
+    #[tracing::instrument(level = "debug", skip_all, err(level = "debug"))]
+    async fn finish_reembedding(&self) -> MemoryStoreResult<()> {
+        let now = self.0.clock.now();
+        let model = self.write(move |tx| reembed::finish(tx, now)).await?;
+        self.speak_for(model);
+        Ok(())
+    }
+
+    #[tracing::instrument(level = "debug", skip_all, err(level = "debug"))]
+    async fn abort_reembedding(&self) -> MemoryStoreResult<()> {
+        self.write(reembed::abort).await
+    }
+}

@@ -1,0 +1,378 @@
+use rusqlite::types::Value;
+use rusqlite::{Row, Transaction, params, params_from_iter};
+use uuid::Uuid;
+use vestige_traits::{
+    Checkpoint, Group, GroupMembership, ImportReport, MemoryStoreError, MemoryStoreResult, ModelSignature,
+    RowIssue, ScheduledMemory, TransferKey, TransferKind, TransferPage, TransferRow, User, limits,
+};
+
+use crate::codec::{self, RECORD_COLUMNS, to_json};
+use crate::domains::{self, DOMAIN_COLUMNS};
+use crate::error::map;
+use crate::graph::{self, EDGE_COLUMNS};
+use crate::journal;
+use crate::records::{self, RecordWriter};
+use crate::scheduling::{self, EVENT_COLUMNS, STATE_COLUMNS};
+
+const NAMED_COLUMNS: &str = "id, handle, display_name, created_at, metadata";
+const MEMBERSHIP_COLUMNS: &str = "user_id, group_id, role, joined_at";
+
+/// Where the rows of a kind are, and how one is read. The columns of its key come first.
+struct Source {
+    table: &'static str,
+    columns: String,
+    key: &'static str,
+    read: fn(&Row<'_>) -> MemoryStoreResult<TransferRow>,
+}
+
+fn source(kind: TransferKind) -> Source {
+    let source = |table, columns: &str, key, read| Source { table, columns: columns.to_owned(), key, read };
+    match kind {
+        TransferKind::User => source("users", NAMED_COLUMNS, "id", |row| user(row).map(TransferRow::User)),
+        TransferKind::Group => {
+            source("groups", NAMED_COLUMNS, "id", |row| group(row).map(TransferRow::Group))
+        }
+        TransferKind::GroupMembership => {
+            source("group_memberships", MEMBERSHIP_COLUMNS, "user_id, group_id", |row| {
+                membership(row).map(TransferRow::GroupMembership)
+            })
+        }
+        TransferKind::Domain => {
+            source("domains", DOMAIN_COLUMNS, "id", |row| domains::domain(row).map(TransferRow::Domain))
+        }
+        TransferKind::Memory => source("knowledge_nodes n", RECORD_COLUMNS, "n.id", |row| {
+            codec::record(row).map(TransferRow::Memory)
+        }),
+        TransferKind::Scheduling => {
+            source("scheduling s", &format!("s.memory_id, {STATE_COLUMNS}"), "s.memory_id", |row| {
+                scheduled(row).map(TransferRow::Scheduling)
+            })
+        }
+        TransferKind::Edge => source("edges", EDGE_COLUMNS, "source_id, target_id, edge_type", |row| {
+            graph::edge(row).map(TransferRow::Edge)
+        }),
+        TransferKind::ReviewEvent => source("review_events", EVENT_COLUMNS, "id", |row| {
+            scheduling::event(row).map(TransferRow::ReviewEvent)
+        }),
+    }
+}
+
+pub(crate) fn count(tx: &Transaction<'_>, kind: TransferKind) -> MemoryStoreResult<u64> {
+    let sql = format!("SELECT count(*) FROM {}", source(kind).table);
+    tx.query_row(&sql, [], |row| row.get(0)).map_err(map)
+}
+
+pub(crate) fn export(
+    tx: &Transaction<'_>,
+    kind: TransferKind,
+    after: Option<&TransferKey>,
+    limit: usize,
+) -> MemoryStoreResult<TransferPage> {
+    let Source { table, columns, key, read } = source(kind);
+    let after = after.map(|after| after.parts(kind)).transpose()?;
+    let values: Vec<Value> = after
+        .iter()
+        .flat_map(|(ids, name)| {
+            let ids = ids.iter().map(|id| Value::from(id.into_bytes().to_vec()));
+            ids.chain(name.map(|name| Value::from(name.to_owned())))
+        })
+        .collect();
+    let condition = match values.len() {
+        0 => "true".to_owned(),
+        n => format!("({key}) > ({})", vec!["?"; n].join(", ")),
+    };
+    // One more than asked for tells whether there is another page.
+    let sql = format!("SELECT {columns} FROM {table} WHERE {condition} ORDER BY {key} LIMIT {}", limit + 1);
+    let mut statement = tx.prepare_cached(&sql).map_err(map)?;
+    let mut rows = statement.query(params_from_iter(values)).map_err(map)?;
+    let mut page = TransferPage { rows: Vec::new(), damaged: Vec::new(), next: None };
+    let mut last = None;
+    while let Some(row) = rows.next().map_err(map)? {
+        if page.rows.len() + page.damaged.len() == limit {
+            page.next = last;
+            break;
+        }
+        let key = key_of(row, kind);
+        match read(row) {
+            Ok(row) => page.rows.push(row),
+            Err(error) => page.damaged.push(RowIssue { kind, key: key.clone(), reason: error.to_string() }),
+        }
+        last = Some(key);
+    }
+    Ok(page)
+}
+
+/// The key in a row's first columns, also of a row that cannot be read.
+fn key_of(row: &Row<'_>, kind: TransferKind) -> TransferKey {
+    let id = |at| codec::uuid(row, at, "id").map_or_else(|_| "unreadable".to_owned(), |id| id.to_string());
+    let name = |at| row.get(at).unwrap_or_else(|_| "unreadable".to_owned());
+    TransferKey(match kind {
+        TransferKind::Domain => vec![name(0)],
+        TransferKind::GroupMembership => vec![id(0), id(1)],
+        TransferKind::Edge => vec![id(0), id(1), name(2)],
+        _ => vec![id(0)],
+    })
+}
+
+pub(crate) fn import(
+    tx: &Transaction<'_>,
+    rows: &[TransferRow],
+    checkpoint: Option<&Checkpoint>,
+    handle: Option<&ModelSignature>,
+) -> MemoryStoreResult<ImportReport> {
+    let vectors = rows.iter().any(|row| match row {
+        TransferRow::Memory(record) => record.embedding.is_some(),
+        TransferRow::Domain(domain) => domain.centroid.is_some(),
+        _ => false,
+    });
+    let importer = Importer { tx, records: RecordWriter::new(tx, vectors, handle)?, handle };
+    let mut report = ImportReport::default();
+    for row in rows {
+        let issue = |reason: String| RowIssue { kind: row.kind(), key: row.key(), reason };
+        match importer.import(row) {
+            Ok(Outcome::Inserted) => report.inserted += 1,
+            Ok(Outcome::Unchanged) => report.unchanged += 1,
+            Ok(Outcome::Conflict) => report.conflicts.push(issue("is there with other content".to_owned())),
+            Err(
+                error @ (MemoryStoreError::InvalidInput { .. }
+                | MemoryStoreError::NotFound { .. }
+                | MemoryStoreError::ModelMismatch { .. }
+                | MemoryStoreError::ModelNotRegistered),
+            ) => report.rejected.push(issue(error.to_string())),
+            Err(error) => return Err(error),
+        }
+    }
+    journal::trim(tx)?;
+    if let Some(checkpoint) = checkpoint {
+        tx.execute(
+            "INSERT OR REPLACE INTO transfer_checkpoints (name, state, updated_at) VALUES (?, ?, ?)",
+            params![checkpoint.name, to_json(&checkpoint.state)?, checkpoint.updated_at.timestamp_micros()],
+        )
+        .map_err(map)?;
+    }
+    Ok(report)
+}
+
+enum Outcome {
+    Inserted,
+    Unchanged,
+    Conflict,
+}
+
+struct Importer<'t> {
+    tx: &'t Transaction<'t>,
+    records: RecordWriter<'t>,
+    handle: Option<&'t ModelSignature>,
+}
+
+impl Importer<'_> {
+    fn import(&self, row: &TransferRow) -> MemoryStoreResult<Outcome> {
+        let tx = self.tx;
+        match row.prepared()? {
+            TransferRow::User(user) => {
+                let (id, handle) = (user.id, user.handle.as_str());
+                self.check_handle("user", "SELECT 1 FROM users WHERE handle = ? AND id <> ?", handle, id)?;
+                self.settle(self.find("users", NAMED_COLUMNS, user.id, self::user)?, &user, || {
+                    insert_named(
+                        tx,
+                        "users",
+                        user.id,
+                        &user.handle,
+                        user.display_name.as_deref(),
+                        &user.metadata,
+                        user.created_at,
+                    )
+                })
+            }
+            TransferRow::Group(group) => {
+                let (id, handle) = (group.id, group.handle.as_str());
+                self.check_handle("group", "SELECT 1 FROM groups WHERE handle = ? AND id <> ?", handle, id)?;
+                self.settle(self.find("groups", NAMED_COLUMNS, group.id, self::group)?, &group, || {
+                    insert_named(
+                        tx,
+                        "groups",
+                        group.id,
+                        &group.handle,
+                        group.display_name.as_deref(),
+                        &group.metadata,
+                        group.created_at,
+                    )
+                })
+            }
+            TransferRow::GroupMembership(membership) => {
+                self.check_exists("user", "SELECT 1 FROM users WHERE id = ?", membership.user_id)?;
+                self.check_exists("group", "SELECT 1 FROM groups WHERE id = ?", membership.group_id)?;
+                self.settle(self.find_membership(&membership)?, &membership, || {
+                    tx.prepare_cached(
+                        "INSERT INTO group_memberships (user_id, group_id, role, joined_at) VALUES (?, ?, ?, ?)",
+                    )?
+                    .execute(params![
+                        membership.user_id.into_bytes(),
+                        membership.group_id.into_bytes(),
+                        membership.role.as_str(),
+                        membership.joined_at.timestamp_micros(),
+                    ])
+                    .map(drop)
+                })
+            }
+            TransferRow::Domain(domain) => match domains::get(tx, &domain.id)? {
+                None => domains::upsert(tx, &domain, self.handle).map(|()| Outcome::Inserted),
+                Some(there) => Ok(same(&there, &domain)),
+            },
+            TransferRow::Memory(record) => match self.records.insert(&record) {
+                Ok(()) => Ok(Outcome::Inserted),
+                Err(MemoryStoreError::AlreadyExists { .. }) => {
+                    Ok(records::get(tx, record.id)?.map_or(Outcome::Conflict, |there| same(&there, &record)))
+                }
+                Err(error) => Err(error),
+            },
+            TransferRow::Scheduling(ScheduledMemory { memory_id, state }) => {
+                match scheduling::get(tx, memory_id)? {
+                    None => scheduling::set(tx, memory_id, &state).map(|()| Outcome::Inserted),
+                    Some(there) => Ok(same(&there, &state)),
+                }
+            }
+            TransferRow::Edge(edge) => {
+                match graph::find(tx, edge.source_id, edge.target_id, &edge.edge_type)? {
+                    None => graph::add(tx, &edge).map(|()| Outcome::Inserted),
+                    Some(there) => Ok(same(&there, &edge)),
+                }
+            }
+            // The log outlives the memories it speaks of, so an event needs none.
+            TransferRow::ReviewEvent(event) => match scheduling::find_event(tx, event.id)? {
+                None => scheduling::append(tx, &event).map(|()| Outcome::Inserted),
+                Some(there) => Ok(same(&there, &event)),
+            },
+        }
+    }
+
+    fn settle<T: PartialEq>(
+        &self,
+        there: Option<T>,
+        row: &T,
+        insert: impl FnOnce() -> rusqlite::Result<()>,
+    ) -> MemoryStoreResult<Outcome> {
+        match there {
+            None => insert().map(|()| Outcome::Inserted).map_err(map),
+            Some(there) => Ok(same(&there, row)),
+        }
+    }
+
+    fn find<T>(
+        &self,
+        table: &str,
+        columns: &str,
+        id: Uuid,
+        read: fn(&Row<'_>) -> MemoryStoreResult<T>,
+    ) -> MemoryStoreResult<Option<T>> {
+        let sql = format!("SELECT {columns} FROM {table} WHERE id = ?");
+        let mut statement = self.tx.prepare_cached(&sql).map_err(map)?;
+        let mut rows = statement.query([id.into_bytes()]).map_err(map)?;
+        rows.next().map_err(map)?.map(read).transpose()
+    }
+
+    fn find_membership(&self, wanted: &GroupMembership) -> MemoryStoreResult<Option<GroupMembership>> {
+        let sql =
+            format!("SELECT {MEMBERSHIP_COLUMNS} FROM group_memberships WHERE user_id = ? AND group_id = ?");
+        let mut statement = self.tx.prepare_cached(&sql).map_err(map)?;
+        let mut rows =
+            statement.query([wanted.user_id.into_bytes(), wanted.group_id.into_bytes()]).map_err(map)?;
+        rows.next().map_err(map)?.map(membership).transpose()
+    }
+
+    fn check_exists(&self, entity: &'static str, sql: &str, id: Uuid) -> MemoryStoreResult<()> {
+        let exists = self
+            .tx
+            .prepare_cached(sql)
+            .and_then(|mut statement| statement.exists([id.into_bytes()]))
+            .map_err(map)?;
+        if exists { Ok(()) } else { Err(MemoryStoreError::not_found(entity, id)) }
+    }
+
+    fn check_handle(&self, kind: &str, sql: &str, handle: &str, id: Uuid) -> MemoryStoreResult<()> {
+        let taken = self
+            .tx
+            .prepare_cached(sql)
+            .and_then(|mut statement| statement.exists(params![handle, id.into_bytes()]))
+            .map_err(map)?;
+        if taken {
+            let rule = format!("{handle:?} belongs to another {kind}");
+            return Err(MemoryStoreError::invalid(format!("{kind}.handle"), rule));
+        }
+        Ok(())
+    }
+}
+
+fn same<T: PartialEq>(there: &T, row: &T) -> Outcome {
+    if there == row { Outcome::Unchanged } else { Outcome::Conflict }
+}
+
+fn insert_named(
+    tx: &Transaction<'_>,
+    table: &str,
+    id: Uuid,
+    handle: &str,
+    display_name: Option<&str>,
+    metadata: &serde_json::Value,
+    created_at: chrono::DateTime<chrono::Utc>,
+) -> rusqlite::Result<()> {
+    tx.prepare_cached(&format!(
+        "INSERT INTO {table} (id, handle, display_name, created_at, metadata) VALUES (?, ?, ?, ?, ?)"
+    ))?
+    .execute(params![
+        id.into_bytes(),
+        handle,
+        display_name,
+        created_at.timestamp_micros(),
+        metadata.to_string()
+    ])
+    .map(drop)
+}
+
+fn user(row: &Row<'_>) -> MemoryStoreResult<User> {
+    Ok(User {
+        id: codec::uuid(row, 0, "id")?,
+        handle: row.get(1).map_err(map)?,
+        display_name: row.get(2).map_err(map)?,
+        created_at: codec::time(row, 3, "created_at")?,
+        metadata: codec::json(row, 4, "metadata")?,
+    })
+}
+
+fn group(row: &Row<'_>) -> MemoryStoreResult<Group> {
+    let User { id, handle, display_name, created_at, metadata } = user(row)?;
+    Ok(Group { id, handle, display_name, created_at, metadata })
+}
+
+fn membership(row: &Row<'_>) -> MemoryStoreResult<GroupMembership> {
+    Ok(GroupMembership {
+        user_id: codec::uuid(row, 0, "user_id")?,
+        group_id: codec::uuid(row, 1, "group_id")?,
+        role: codec::word(row, 2, "role")?,
+        joined_at: codec::time(row, 3, "joined_at")?,
+    })
+}
+
+fn scheduled(row: &Row<'_>) -> MemoryStoreResult<ScheduledMemory> {
+    Ok(ScheduledMemory { memory_id: codec::uuid(row, 0, "memory_id")?, state: scheduling::state(row, 1)? })
+}
+
+pub(crate) fn checkpoint(tx: &Transaction<'_>, name: &str) -> MemoryStoreResult<Option<Checkpoint>> {
+    limits::check_name("checkpoint.name", name)?;
+    let mut statement = tx
+        .prepare_cached("SELECT name, state, updated_at FROM transfer_checkpoints WHERE name = ?")
+        .map_err(map)?;
+    let mut rows = statement.query([name]).map_err(map)?;
+    let Some(row) = rows.next().map_err(map)? else { return Ok(None) };
+    Ok(Some(Checkpoint {
+        name: row.get(0).map_err(map)?,
+        state: codec::json(row, 1, "state")?,
+        updated_at: codec::time(row, 2, "updated_at")?,
+    }))
+}
+
+pub(crate) fn clear_checkpoint(tx: &Transaction<'_>, name: &str) -> MemoryStoreResult<()> {
+    limits::check_name("checkpoint.name", name)?;
+    tx.execute("DELETE FROM transfer_checkpoints WHERE name = ?", [name]).map_err(map)?;
+    Ok(())
+}

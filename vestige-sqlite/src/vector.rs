@@ -1,0 +1,35 @@
+//! The vector leg: sketches of a bit for each dimension say which quantised vectors are worth reading,
+//! these which vectors, and those are scored exactly.
+
+mod best;
+mod bounds;
+mod code;
+mod index;
+mod on_disk;
+mod scan;
+mod sketch;
+mod slots;
+
+use rusqlite::{Transaction, params};
+use vestige_traits::MemoryStoreResult;
+
+pub(crate) use code::encode;
+pub(crate) use index::{SharedIndex, VectorIndex};
+
+use crate::error::map;
+
+/// Writes the code of a node that has none.
+pub(crate) fn add(tx: &Transaction<'_>, node: i64, embedding: &[f32]) -> MemoryStoreResult<()> {
+    tx.prepare_cached("INSERT INTO vector_codes (node, code) VALUES (?, ?)")
+        .and_then(|mut statement| statement.execute(params![node, encode(embedding)]))
+        .map_err(map)?;
+    Ok(())
+}
+
+/// Removes the code of a node, if it has one.
+pub(crate) fn clear(tx: &Transaction<'_>, node: i64) -> MemoryStoreResult<()> {
+    tx.prepare_cached("DELETE FROM vector_codes WHERE node = ?")
+        .and_then(|mut statement| statement.execute([node]))
+        .map_err(map)?;
+    Ok(())
+}

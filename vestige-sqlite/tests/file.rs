@@ -1,0 +1,150 @@
+//! What the store does with files that are not as they should be.
+
+#![expect(clippy::unwrap_used, reason = "a test fails by panicking, its helpers too")]
+
+use std::fs;
+use std::path::Path;
+
+use rusqlite::Connection;
+use tempfile::TempDir;
+use vestige_sqlite::SqliteMemoryStore;
+use vestige_traits::{Finding, MemoryRecord, MemoryStore, MemoryStoreError, SearchQuery, Severity};
+
+async fn filled(path: &Path, memories: usize) {
+    let store = SqliteMemoryStore::new(path).unwrap();
+    let records: Vec<_> = (0..memories).map(|n| MemoryRecord::new(format!("memory number {n}"))).collect();
+    store.insert_batch(&records).await.unwrap();
+}
+
+/// Opens `path`, which must be refused and left as it was.
+fn refused(path: &Path) -> MemoryStoreError {
+    let before = fs::read(path).unwrap();
+    let error = SqliteMemoryStore::new(path).expect_err("it should have been refused");
+    assert_eq!(fs::read(path).unwrap(), before, "the file was changed");
+    assert_eq!(error.to_string().lines().count(), 1, "{error}");
+    error
+}
+
+#[tokio::test]
+async fn a_new_file_is_readable_by_its_owner_alone() {
+    let home = TempDir::new().unwrap();
+    let path = home.path().join("memory.db");
+    filled(&path, 1).await;
+    #[cfg(unix)]
+    {
+        use std::os::unix::fs::PermissionsExt;
+        assert_eq!(fs::metadata(&path).unwrap().permissions().mode() & 0o777, 0o600);
+    }
+}
+
+#[tokio::test]
+async fn what_was_stored_is_there_after_opening_again() {
+    let home = TempDir::new().unwrap();
+    let path = home.path().join("memory.db");
+    filled(&path, 25).await;
+    let store = SqliteMemoryStore::new(&path).unwrap();
+    assert_eq!(store.count().await.unwrap(), 25);
+    assert_eq!(
+        store.search(&SearchQuery::text("number 7")).await.unwrap()[0].record.content,
+        "memory number 7"
+    );
+}
+
+#[test]
+fn a_file_that_is_no_database_is_refused() {
+    let home = TempDir::new().unwrap();
+    let path = home.path().join("notes.txt");
+    fs::write(&path, "dear diary, ".repeat(1000)).unwrap();
+    assert!(matches!(refused(&path), MemoryStoreError::Damaged { .. }));
+}
+
+#[test]
+fn a_database_of_another_program_is_refused() {
+    let home = TempDir::new().unwrap();
+    let path = home.path().join("other.db");
+    Connection::open(&path).unwrap().execute_batch("CREATE TABLE bookmarks (url TEXT)").unwrap();
+    let error = refused(&path);
+    assert!(error.to_string().contains("another program"), "{error}");
+}
+
+#[tokio::test]
+async fn a_database_of_a_newer_version_is_refused() {
+    let home = TempDir::new().unwrap();
+    let path = home.path().join("memory.db");
+    filled(&path, 1).await;
+    Connection::open(&path).unwrap().pragma_update(None, "user_version", 99).unwrap();
+    assert!(matches!(refused(&path), MemoryStoreError::SchemaTooNew { found: 99, .. }));
+}
+
+#[tokio::test]
+async fn a_truncated_file_is_an_error_and_never_a_wrong_answer() {
+    let home = TempDir::new().unwrap();
+    let path = home.path().join("memory.db");
+    filled(&path, 2000).await;
+    let bytes = fs::read(&path).unwrap();
+    fs::write(&path, &bytes[..bytes.len() / 2]).unwrap();
+    match SqliteMemoryStore::new(&path) {
+        Err(error) => assert!(matches!(error, MemoryStoreError::Damaged { .. }), "{error}"),
+        Ok(store) => match store.diagnose().await {
+            Err(error) => assert!(matches!(error, MemoryStoreError::Damaged { .. }), "{error}"),
+            Ok(findings) => assert!(findings.iter().any(|finding| finding.severity == Severity::Error)),
+        },
+    }
+}
+
+#[test]
+fn a_folder_that_does_not_exist_is_named() {
+    let home = TempDir::new().unwrap();
+    let error = SqliteMemoryStore::new(home.path().join("no/such/folder.db")).unwrap_err();
+    assert!(error.to_string().contains("no/such/folder.db"), "{error}");
+    let missing = home.path().join("missing.db");
+    let error = SqliteMemoryStore::builder(&missing).create(false).open().unwrap_err();
+    assert!(matches!(error, MemoryStoreError::Unavailable { .. }), "{error}");
+    assert!(!missing.exists());
+}
+
+#[tokio::test]
+async fn a_store_that_is_only_read_refuses_writes_and_answers_reads() {
+    let home = TempDir::new().unwrap();
+    let path = home.path().join("memory.db");
+    filled(&path, 3).await;
+    let before = fs::read(&path).unwrap();
+    let store = SqliteMemoryStore::builder(&path).read_only(true).open().unwrap();
+    assert_eq!(store.count().await.unwrap(), 3);
+    let refusal = store.insert(&MemoryRecord::new("no")).await;
+    assert!(matches!(refusal, Err(MemoryStoreError::ReadOnly)));
+    drop(store);
+    assert_eq!(fs::read(&path).unwrap(), before);
+}
+
+#[tokio::test]
+async fn an_empty_file_that_is_only_read_is_refused() {
+    let home = TempDir::new().unwrap();
+    let path = home.path().join("memory.db");
+    fs::write(&path, "").unwrap();
+    let error = SqliteMemoryStore::builder(&path).read_only(true).open().unwrap_err();
+    assert!(matches!(error, MemoryStoreError::Damaged { .. }), "{error}");
+    assert_eq!(fs::read(&path).unwrap(), b"");
+}
+
+#[tokio::test]
+async fn an_index_that_disagrees_with_the_rows_is_found_and_mended() {
+    let home = TempDir::new().unwrap();
+    let path = home.path().join("memory.db");
+    filled(&path, 50).await;
+    let broken = |findings: &[Finding]| -> Vec<String> {
+        let errors = findings.iter().filter(|finding| finding.severity == Severity::Error);
+        errors.map(|finding| finding.subject.clone()).collect()
+    };
+    let store = SqliteMemoryStore::new(&path).unwrap();
+    assert_eq!(broken(&store.diagnose().await.unwrap()), Vec::<String>::new());
+
+    let behind = Connection::open(&path).unwrap();
+    behind
+        .execute_batch("UPDATE knowledge_nodes SET content = 'longer than it was before', tags = '[\"x\"]'")
+        .unwrap();
+    assert_eq!(broken(&store.diagnose().await.unwrap()), ["keyword index", "tag and domain index"]);
+    store.rebuild_indexes().await.unwrap();
+    assert_eq!(broken(&store.diagnose().await.unwrap()), Vec::<String>::new());
+    assert_eq!(store.search(&SearchQuery::text("longer").with_limit(100)).await.unwrap().len(), 50);
+}

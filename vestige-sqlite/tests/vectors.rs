@@ -1,0 +1,149 @@
+//! The vectors in memory follow the rows, whoever writes them.
+
+#![expect(clippy::unwrap_used, reason = "a test fails by panicking, its helpers too")]
+
+use std::path::Path;
+
+use tempfile::TempDir;
+use vestige_sqlite::{Durability, SqliteMemoryStore};
+use vestige_traits::{
+    MemoryFilter, MemoryRecord, MemoryStore, ModelSignature, SearchQuery, cosine_similarity,
+};
+
+const DIMENSION: usize = 48;
+
+fn open(path: &Path) -> SqliteMemoryStore {
+    SqliteMemoryStore::builder(path).durability(Durability::Process).open().unwrap()
+}
+
+fn signature() -> ModelSignature {
+    ModelSignature { name: "numbers".into(), dimension: DIMENSION, hash: "0".repeat(64) }
+}
+
+/// A vector that follows from a number, near those of numbers with the same remainder.
+fn vector(n: usize) -> Vec<f32> {
+    let mut state = n as u64 * 0x9e37_79b9 + 1;
+    let mut noise = || {
+        state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        (state >> 40) as f32 / (1 << 24) as f32 - 0.5
+    };
+    (0..DIMENSION).map(|i| ((n % 40 * 7 + i * 13) % 29) as f32 / 29.0 - 0.5 + noise()).collect()
+}
+
+fn record(n: usize) -> MemoryRecord {
+    let mut record = MemoryRecord::new(format!("number {n}"));
+    record.embedding = Some(vector(n));
+    record.tags = vec![format!("mod{}", n % 100)];
+    record
+}
+
+async fn found(store: &SqliteMemoryStore, n: usize) -> Vec<String> {
+    let hits = store.vector_search(&SearchQuery::embedding(vector(n)).with_limit(10)).await.unwrap();
+    hits.into_iter().map(|hit| hit.record.content).collect()
+}
+
+#[tokio::test]
+async fn the_next_search_of_another_handle_finds_what_was_committed() {
+    let home = TempDir::new().unwrap();
+    let path = home.path().join("memory.db");
+    let (writer, reader) = (open(&path), open(&path));
+    assert!(found(&reader, 1).await.is_empty());
+    writer.register_model(&signature()).await.unwrap();
+    assert!(found(&reader, 1).await.is_empty());
+    for n in 0..30 {
+        let mut memory = record(n);
+        writer.insert(&memory).await.unwrap();
+        assert_eq!(found(&reader, n).await[0], format!("number {n}"));
+        memory.embedding = Some(vector(n + 1000));
+        writer.update(&memory).await.unwrap();
+        assert_eq!(found(&reader, n + 1000).await[0], format!("number {n}"));
+        if n % 3 == 0 {
+            writer.delete(memory.id).await.unwrap();
+            assert!(!found(&reader, n + 1000).await.contains(&format!("number {n}")));
+        }
+    }
+    assert_eq!(found(&reader, 0).await, found(&open(&path), 0).await);
+}
+
+#[tokio::test]
+async fn a_handle_that_missed_much_of_the_journal_loads_everything_again() {
+    let home = TempDir::new().unwrap();
+    let path = home.path().join("memory.db");
+    let (writer, reader) = (open(&path), open(&path));
+    writer.register_model(&signature()).await.unwrap();
+    writer.insert_batch(&(0..10).map(record).collect::<Vec<_>>()).await.unwrap();
+    assert_eq!(found(&reader, 3).await[0], "number 3");
+    // More than the journal keeps: its first entries go.
+    for batch in 0..3 {
+        let records: Vec<_> = (0..10_000).map(|n| record(10 + batch * 10_000 + n)).collect();
+        writer.insert_batch(&records).await.unwrap();
+    }
+    assert_eq!(found(&reader, 24_321).await[0], "number 24321");
+    assert_eq!(found(&reader, 24_321).await, found(&open(&path), 24_321).await);
+}
+
+#[tokio::test]
+async fn the_scan_finds_what_an_exact_scan_finds_under_any_filter() {
+    let home = TempDir::new().unwrap();
+    let store = open(&home.path().join("memory.db"));
+    store.register_model(&signature()).await.unwrap();
+    let records: Vec<_> = (0..5000).map(record).collect();
+    store.insert_batch(&records).await.unwrap();
+    for tags in [vec![], vec!["mod7".to_owned()], (0..30).map(|n| format!("mod{n}")).collect()] {
+        let filter = MemoryFilter { tags: tags.clone(), ..MemoryFilter::default() };
+        let (mut hits, mut wanted) = (0, 0);
+        for question in (0..400).map(|n| vector(10_000 + n)) {
+            let query = SearchQuery::embedding(question.clone()).with_filter(filter.clone());
+            let found = store.vector_search(&query).await.unwrap();
+            assert_eq!(found.len(), 10);
+            let mut exact: Vec<_> = records
+                .iter()
+                .filter(|record| tags.is_empty() || tags.contains(&record.tags[0]))
+                .map(|record| (cosine_similarity(&question, record.embedding.as_ref().unwrap()), record.id))
+                .collect();
+            exact.sort_by(|a, b| b.0.total_cmp(&a.0));
+            wanted += 10;
+            hits += exact[..10].iter().filter(|(_, id)| found.iter().any(|hit| hit.record.id == *id)).count();
+        }
+        assert!(f64::from(hits as u32) >= 0.999 * f64::from(wanted), "{hits} of {wanted} with tags {tags:?}");
+    }
+}
+
+#[tokio::test]
+async fn a_dropped_write_is_done_or_not_done() {
+    let home = TempDir::new().unwrap();
+    let store = open(&home.path().join("memory.db"));
+    for n in 0..200_usize {
+        let records: Vec<_> = (0..20).map(|m| MemoryRecord::new(format!("{n} {m}"))).collect();
+        let write = store.insert_batch(&records);
+        let _ = tokio::time::timeout(std::time::Duration::from_micros(n as u64 * 20), write).await;
+    }
+    // A write that is under way when its caller leaves goes on; this one waits behind all of them.
+    store.insert(&MemoryRecord::new("last")).await.unwrap();
+    assert_eq!((store.count().await.unwrap() - 1) % 20, 0);
+}
+
+#[tokio::test]
+async fn vectors_left_on_disk_give_the_same_answers() {
+    let home = TempDir::new().unwrap();
+    let path = home.path().join("memory.db");
+    let memory = open(&path);
+    memory.register_model(&signature()).await.unwrap();
+    let records: Vec<_> = (0..400).map(record).collect();
+    memory.insert_batch(&records).await.unwrap();
+    let disk = SqliteMemoryStore::builder(&path).vectors_in_memory(false).open().unwrap();
+    let filter = MemoryFilter { tags: vec!["mod7".into(), "mod8".into()], ..MemoryFilter::default() };
+    for n in 0..50 {
+        for query in [
+            SearchQuery::embedding(vector(n)),
+            SearchQuery::hybrid("number -3", vector(n)),
+            SearchQuery::embedding(vector(n)).with_filter(filter.clone()),
+        ] {
+            assert_eq!(disk.search(&query).await.unwrap(), memory.search(&query).await.unwrap());
+        }
+    }
+    memory.delete(records[5].id).await.unwrap();
+    assert_eq!(found(&disk, 5).await, found(&memory, 5).await);
+    let plan = disk.explain_search(&SearchQuery::embedding(vector(1))).await.unwrap();
+    assert!(plan.steps.iter().any(|step| step.method.contains("on disk")), "{plan:?}");
+}

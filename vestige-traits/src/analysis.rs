@@ -1,0 +1,399 @@
+//! How text becomes searchable terms, the same for every backend.
+//!
+//! Compatibility decomposition (NFKD) without combining diacritics, lower
+//! case, words of letters and digits, English stop words dropped, and the
+//! Snowball English stemmer ("Porter2") on words without digits. PostgreSQL
+//! computes the same in SQL with its `english` configuration.
+
+use std::borrow::Cow;
+
+use rust_stemmers::{Algorithm, Stemmer};
+use unicode_normalization::UnicodeNormalization;
+
+use crate::limits::{MAX_INDEXED_CHARS, MAX_QUERY_TERMS};
+use crate::query::WebQuery;
+
+/// The weight of a term in each field: content, type, tags.
+pub const FIELD_WEIGHTS: [f64; 3] = [1.0, 0.5, 0.5];
+/// The longest word that is indexed, in bytes. A longer one is passed over, as PostgreSQL does.
+pub const MAX_WORD_BYTES: usize = 2046;
+
+/// A searchable term and its place among the words of its text, from 1.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Term {
+    /// The stem.
+    pub text: String,
+    /// Its position. Stop words count, so that phrases keep their distances.
+    pub position: u32,
+}
+
+/// Turns texts into terms. Cheap to make; keep one to save the allocation.
+pub struct Analyzer {
+    stemmer: Stemmer,
+}
+
+impl std::fmt::Debug for Analyzer {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Analyzer")
+    }
+}
+
+impl Default for Analyzer {
+    fn default() -> Self {
+        Self { stemmer: Stemmer::create(Algorithm::English) }
+    }
+}
+
+impl Analyzer {
+    /// The terms of the first [`MAX_INDEXED_CHARS`] characters of a text, in order.
+    pub fn terms(&self, text: &str) -> Vec<Term> {
+        let words = words(text).filter(|word| word.len() <= MAX_WORD_BYTES);
+        let stems = (1..).zip(words).filter_map(|(position, word)| {
+            let text = self.stem(&word)?.into_owned();
+            Some(Term { text, position })
+        });
+        stems.collect()
+    }
+
+    /// What a query's text looks for.
+    pub fn query(&self, text: &str) -> AnalyzedQuery {
+        let query = WebQuery::parse(text);
+        let mut analyzed = AnalyzedQuery::default();
+        let phrases = |texts: &[String]| -> Vec<Vec<Term>> {
+            texts.iter().map(|text| self.terms(text)).filter(|terms| !terms.is_empty()).collect()
+        };
+        analyzed.required = phrases(&query.phrases);
+        analyzed.excluded = phrases(&query.excluded);
+        let words = query.words.iter().flat_map(|word| self.terms(word));
+        let phrase_words = analyzed.required.iter().flatten().cloned();
+        for term in words.chain(phrase_words) {
+            if analyzed.terms.len() == MAX_QUERY_TERMS {
+                break;
+            }
+            if !analyzed.terms.contains(&term.text) {
+                analyzed.terms.push(term.text);
+            }
+        }
+        analyzed
+    }
+
+    fn stem<'w>(&self, word: &'w str) -> Option<Cow<'w, str>> {
+        if STOP_WORDS.binary_search(&word).is_ok() {
+            None
+        } else if word.contains(|c: char| c.is_numeric()) {
+            Some(Cow::Borrowed(word))
+        } else {
+            let stem = self.stemmer.stem(word);
+            // Snowball 3, which PostgreSQL 18 carries, leaves "added" and "egged" their double letter;
+            // rust-stemmers has an older revision of the algorithm.
+            Some(match stem.as_bytes() {
+                [b'a' | b'e' | b'o', last]
+                    if word.as_bytes().get(2) == Some(last)
+                        && ["ed", "ing"].iter().any(|ending| word[3..].starts_with(ending)) =>
+                {
+                    Cow::Borrowed(&word[..3])
+                }
+                _ => stem,
+            })
+        }
+    }
+}
+
+/// A query in terms of the index.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct AnalyzedQuery {
+    /// The terms that count for the score, each once: of the words, then of the phrases.
+    pub terms: Vec<String>,
+    /// Phrases that must occur.
+    pub required: Vec<Vec<Term>>,
+    /// Words and phrases that must not occur.
+    pub excluded: Vec<Vec<Term>>,
+}
+
+impl AnalyzedQuery {
+    /// Whether the keyword leg has nothing to look for.
+    pub fn is_empty(&self) -> bool {
+        self.terms.is_empty()
+    }
+
+    /// Whether there is a phrase that must or must not occur.
+    pub fn has_constraints(&self) -> bool {
+        !self.required.is_empty() || !self.excluded.is_empty()
+    }
+
+    /// Whether a document meets the phrases and exclusions.
+    pub fn admits(&self, document: &AnalyzedDocument) -> bool {
+        self.required.iter().all(|phrase| document.contains(phrase))
+            && !self.excluded.iter().any(|phrase| document.contains(phrase))
+    }
+}
+
+/// The terms of a memory's fields.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct AnalyzedDocument {
+    /// The terms of content, type and tags.
+    pub fields: [Vec<Term>; 3],
+}
+
+impl AnalyzedDocument {
+    /// Analyses the three fields. The tags are read as one text.
+    pub fn new(analyzer: &Analyzer, content: &str, node_type: &str, tags: &[String]) -> Self {
+        Self { fields: [analyzer.terms(content), analyzer.terms(node_type), analyzer.terms(&tags.join(" "))] }
+    }
+
+    /// How many terms the fields have together: the document length of BM25.
+    pub fn len(&self) -> usize {
+        self.fields.iter().map(Vec::len).sum()
+    }
+
+    /// Whether no field has a term.
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// How often a term occurs, by [`FIELD_WEIGHTS`].
+    pub fn frequency(&self, term: &str) -> f64 {
+        let count = |field: &Vec<Term>| field.iter().filter(|known| known.text == term).count() as f64;
+        self.fields.iter().zip(FIELD_WEIGHTS).map(|(field, weight)| weight * count(field)).sum()
+    }
+
+    /// Whether the phrase's terms stand in one field at the phrase's distances.
+    pub fn contains(&self, phrase: &[Term]) -> bool {
+        let Some((first, rest)) = phrase.split_first() else { return true };
+        self.fields.iter().any(|field| {
+            field.iter().filter(|term| term.text == first.text).any(|start| {
+                rest.iter().all(|wanted| {
+                    let position = start.position + (wanted.position - first.position);
+                    field
+                        .binary_search_by_key(&position, |term| term.position)
+                        .is_ok_and(|at| field[at].text == wanted.text)
+                })
+            })
+        })
+    }
+}
+
+/// Okapi BM25 as SQLite's FTS5 computes it (documentation of FTS5, section 5.1.1).
+///
+/// Robertson and Zaragoza, "The Probabilistic Relevance Framework: BM25 and
+/// Beyond", 2009, with k1 = 1.2 and b = 0.75; the inverse document frequency
+/// `ln((N - n + 0.5) / (n + 0.5))` is held above zero.
+#[derive(Clone, Copy, Debug)]
+pub struct Bm25 {
+    /// How many documents there are.
+    pub documents: u64,
+    /// The mean of their lengths, in terms.
+    pub mean_length: f64,
+}
+
+impl Bm25 {
+    /// Saturation of the term frequency.
+    pub const K1: f64 = 1.2;
+    /// Weight of the document's length.
+    pub const B: f64 = 0.75;
+    /// What a term in more than half of the documents is worth.
+    pub const MIN_IDF: f64 = 1e-6;
+
+    /// The inverse document frequency of a term that stands in `n` documents.
+    pub fn idf(&self, n: u64) -> f64 {
+        let (total, n) = (self.documents as f64, n as f64);
+        let idf = ((total - n + 0.5) / (n + 0.5)).ln();
+        if idf <= 0.0 { Self::MIN_IDF } else { idf }
+    }
+
+    /// What a term adds to the score of a document of `length` terms in which it has `frequency`.
+    pub fn term_score(&self, idf: f64, frequency: f64, length: f64) -> f64 {
+        let saturation = frequency + Self::K1 * (1.0 - Self::B + Self::B * length / self.mean_length);
+        idf * (frequency * (Self::K1 + 1.0) / saturation)
+    }
+}
+
+fn words(text: &str) -> impl Iterator<Item = String> {
+    let mut chars = text
+        .chars()
+        .take(MAX_INDEXED_CHARS)
+        .nfkd()
+        .filter(|c| !matches!(c, '\u{300}'..='\u{36f}'))
+        .flat_map(char::to_lowercase);
+    std::iter::from_fn(move || {
+        let first = chars.find(|c| c.is_alphanumeric())?;
+        let mut word = String::from(first);
+        for c in chars.by_ref() {
+            if !c.is_alphanumeric() {
+                break;
+            }
+            word.push(c);
+        }
+        Some(word)
+    })
+}
+
+/// The English stop words of the Snowball project, in byte order, without those that hold an apostrophe.
+const STOP_WORDS: [&str; 127] = [
+    "a",
+    "about",
+    "above",
+    "after",
+    "again",
+    "against",
+    "all",
+    "am",
+    "an",
+    "and",
+    "any",
+    "are",
+    "as",
+    "at",
+    "be",
+    "because",
+    "been",
+    "before",
+    "being",
+    "below",
+    "between",
+    "both",
+    "but",
+    "by",
+    "can",
+    "did",
+    "do",
+    "does",
+    "doing",
+    "don",
+    "down",
+    "during",
+    "each",
+    "few",
+    "for",
+    "from",
+    "further",
+    "had",
+    "has",
+    "have",
+    "having",
+    "he",
+    "her",
+    "here",
+    "hers",
+    "herself",
+    "him",
+    "himself",
+    "his",
+    "how",
+    "i",
+    "if",
+    "in",
+    "into",
+    "is",
+    "it",
+    "its",
+    "itself",
+    "just",
+    "me",
+    "more",
+    "most",
+    "my",
+    "myself",
+    "no",
+    "nor",
+    "not",
+    "now",
+    "of",
+    "off",
+    "on",
+    "once",
+    "only",
+    "or",
+    "other",
+    "our",
+    "ours",
+    "ourselves",
+    "out",
+    "over",
+    "own",
+    "s",
+    "same",
+    "she",
+    "should",
+    "so",
+    "some",
+    "such",
+    "t",
+    "than",
+    "that",
+    "the",
+    "their",
+    "theirs",
+    "them",
+    "themselves",
+    "then",
+    "there",
+    "these",
+    "they",
+    "this",
+    "those",
+    "through",
+    "to",
+    "too",
+    "under",
+    "until",
+    "up",
+    "very",
+    "was",
+    "we",
+    "were",
+    "what",
+    "when",
+    "where",
+    "which",
+    "while",
+    "who",
+    "whom",
+    "why",
+    "will",
+    "with",
+    "you",
+    "your",
+    "yours",
+    "yourself",
+    "yourselves",
+];
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn stems(text: &str) -> Vec<String> {
+        Analyzer::default().terms(text).into_iter().map(|term| term.text).collect()
+    }
+
+    #[test]
+    fn stop_words_are_in_byte_order() {
+        assert!(STOP_WORDS.is_sorted());
+    }
+
+    #[test]
+    fn words_are_folded_and_stemmed() {
+        assert_eq!(stems("Running CAFÉS, naïvely; don't"), ["run", "cafe", "naiv"]);
+        assert_eq!(stems("E0308 in src/ledger_v2.rs"), ["e0308", "src", "ledger", "v2", "rs"]);
+        assert_eq!(stems("ﬁle № 4²"), ["file", "42"]);
+        assert_eq!(stems("add added adding adds"), ["add"; 4]);
+    }
+
+    #[test]
+    fn a_phrase_keeps_the_distance_over_stop_words() {
+        let analyzer = Analyzer::default();
+        let document = AnalyzedDocument::new(&analyzer, "It ran out of the memory", "bug", &[]);
+        assert!(document.contains(&analyzer.terms("ran out of the memory")));
+        assert!(!document.contains(&analyzer.terms("ran memory")));
+        assert!(!document.contains(&analyzer.terms("memory bug")));
+    }
+
+    #[test]
+    fn bm25_prefers_rare_terms_and_short_documents() {
+        let bm25 = Bm25 { documents: 100, mean_length: 10.0 };
+        assert!(bm25.idf(1) > bm25.idf(10));
+        assert_eq!(bm25.idf(80), Bm25::MIN_IDF);
+        assert!(bm25.term_score(1.0, 1.0, 5.0) > bm25.term_score(1.0, 1.0, 20.0));
+    }
+}

@@ -1,0 +1,104 @@
+use std::error::Error as StdError;
+
+use crate::model::ModelSignature;
+
+/// Turns text into vectors that can be compared by cosine similarity.
+///
+/// # Contract
+///
+/// - Every vector has [`ModelSignature::dimension`] finite components and unit
+///   length (L2), so that a dot product is a cosine similarity.
+/// - A vector depends on its text and on the signature alone: not on the other
+///   texts of the call, not on the machine, not on what was embedded before.
+/// - Documents and queries may be prepared differently (prefixes); callers
+///   embed what they store with [`embed_documents`](Self::embed_documents) and
+///   what they search for with [`embed_query`](Self::embed_query).
+/// - Dropping a future loses its result and nothing else.
+///
+/// Implement `Embedder`, the variant whose futures are `Send`; a blanket
+/// implementation gives `LocalEmbedder`. Neither is dyn-compatible:
+/// [`AnyEmbedder`](crate::AnyEmbedder) is for callers that choose a model at
+/// run time.
+#[trait_variant::make(Embedder: Send)]
+pub trait LocalEmbedder {
+    /// The model these vectors belong to. Constant for the life of the value.
+    fn signature(&self) -> &ModelSignature;
+
+    /// Embeds texts that are to be stored: one vector for each, in their order.
+    ///
+    /// An empty slice gives an empty answer. Text beyond the model's window is
+    /// not looked at. A text in which the model knows no word is refused with
+    /// [`EmbedderError::NothingToEmbed`], because its vector would be all zero.
+    ///
+    /// # Errors
+    ///
+    /// [`EmbedderError::NothingToEmbed`] with the index of the first such text,
+    /// [`EmbedderError::Inference`] if the model fails. All or nothing: on an
+    /// error no vector is returned.
+    async fn embed_documents(&self, texts: &[&str]) -> EmbedderResult<Vec<Vec<f32>>>;
+
+    /// Embeds a question.
+    ///
+    /// # Errors
+    ///
+    /// As for [`embed_documents`](Self::embed_documents).
+    async fn embed_query(&self, text: &str) -> EmbedderResult<Vec<f32>>;
+}
+
+/// The result of an embedder's operation.
+pub type EmbedderResult<T> = Result<T, EmbedderError>;
+
+/// Why a text has no vector, or a model could not be opened.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum EmbedderError {
+    /// The text has no word that the model knows. Store or search it without a vector.
+    #[error("text {index} has no word that the model {model} knows")]
+    NothingToEmbed {
+        /// Position of the text in the call, from 0.
+        index: usize,
+        /// The model's name.
+        model: String,
+    },
+
+    /// There is no such model, here or in the list of known ones. The message says what was tried.
+    #[error("embedding model {model:?} is not available: {reason}")]
+    ModelUnavailable {
+        /// The name or folder that was asked for.
+        model: String,
+        /// What is missing and what to do.
+        reason: String,
+    },
+
+    /// The model exists and must not be used, since its vectors would break the contract.
+    #[error("embedding model {model:?} cannot be used: {reason}")]
+    Unsupported {
+        /// The model's name.
+        model: String,
+        /// Which part of the contract it breaks.
+        reason: String,
+    },
+
+    /// A native library that the model needs is missing or too old.
+    #[error("{library} cannot be used: {reason}")]
+    RuntimeUnavailable {
+        /// The library's name.
+        library: String,
+        /// What was looked for, where, and what to do.
+        reason: String,
+    },
+
+    /// A file of the model cannot be read or is damaged.
+    #[error("model file {path}: {source}")]
+    File {
+        /// The file.
+        path: String,
+        /// What reading or parsing it said.
+        #[source]
+        source: Box<dyn StdError + Send + Sync>,
+    },
+
+    /// The model failed while it computed.
+    #[error("embedding failed: {0}")]
+    Inference(#[source] Box<dyn StdError + Send + Sync>),
+}

@@ -1,0 +1,168 @@
+use chrono::{DateTime, TimeZone, Utc};
+use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value};
+use uuid::Uuid;
+
+use crate::error::{MemoryStoreError, MemoryStoreResult};
+use crate::limits;
+use crate::record::{LOCAL_USER_DISPLAY_NAME, LOCAL_USER_HANDLE, LOCAL_USER_ID};
+
+/// Somebody who owns memories.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct User {
+    /// The key.
+    pub id: Uuid,
+    /// The short name, unique among users.
+    pub handle: String,
+    /// What people see.
+    pub display_name: Option<String>,
+    /// When the user was made.
+    pub created_at: DateTime<Utc>,
+    /// A JSON object of whatever else belongs to the user.
+    pub metadata: Value,
+}
+
+impl User {
+    /// The user that every store has from the start. Its time is fixed, so that it is the same in every store.
+    pub fn local() -> Self {
+        Self {
+            id: LOCAL_USER_ID,
+            handle: LOCAL_USER_HANDLE.to_owned(),
+            display_name: Some(LOCAL_USER_DISPLAY_NAME.to_owned()),
+            created_at: Utc.timestamp_opt(0, 0).single().unwrap_or_default(),
+            metadata: Value::Object(Map::new()),
+        }
+    }
+
+    /// Checks every rule that does not depend on what a store holds.
+    ///
+    /// # Errors
+    ///
+    /// [`MemoryStoreError::InvalidInput`] naming the field.
+    pub fn validate(&self) -> MemoryStoreResult<()> {
+        check_named("user", &self.handle, self.display_name.as_deref(), self.created_at, &self.metadata)
+    }
+
+    /// The same user as a store keeps it: time in whole microseconds, numbers as
+    /// [`limits::normalize_json`] writes them.
+    #[must_use]
+    pub fn prepared(mut self) -> Self {
+        self.created_at = limits::to_micros(self.created_at);
+        limits::normalize_json(&mut self.metadata);
+        self
+    }
+}
+
+/// Users who share memories. The same shape as [`User`].
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Group {
+    /// The key.
+    pub id: Uuid,
+    /// The short name, unique among groups.
+    pub handle: String,
+    /// What people see.
+    pub display_name: Option<String>,
+    /// When the group was made.
+    pub created_at: DateTime<Utc>,
+    /// A JSON object of whatever else belongs to the group.
+    pub metadata: Value,
+}
+
+impl Group {
+    /// Checks every rule that does not depend on what a store holds.
+    ///
+    /// # Errors
+    ///
+    /// [`MemoryStoreError::InvalidInput`] naming the field.
+    pub fn validate(&self) -> MemoryStoreResult<()> {
+        check_named("group", &self.handle, self.display_name.as_deref(), self.created_at, &self.metadata)
+    }
+
+    /// The same group as a store keeps it: time in whole microseconds, numbers as
+    /// [`limits::normalize_json`] writes them.
+    #[must_use]
+    pub fn prepared(mut self) -> Self {
+        self.created_at = limits::to_micros(self.created_at);
+        limits::normalize_json(&mut self.metadata);
+        self
+    }
+}
+
+/// That a user belongs to a group. Its key is (user, group).
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct GroupMembership {
+    /// The user.
+    pub user_id: Uuid,
+    /// The group.
+    pub group_id: Uuid,
+    /// What the user may do there.
+    pub role: GroupRole,
+    /// Since when.
+    pub joined_at: DateTime<Utc>,
+}
+
+impl GroupMembership {
+    /// Checks the time.
+    ///
+    /// # Errors
+    ///
+    /// [`MemoryStoreError::InvalidInput`] naming the field.
+    pub fn validate(&self) -> MemoryStoreResult<()> {
+        limits::check_time("group_membership.joined_at", self.joined_at)
+    }
+
+    /// The same membership as a store keeps it: time in whole microseconds.
+    #[must_use]
+    pub fn prepared(mut self) -> Self {
+        self.joined_at = limits::to_micros(self.joined_at);
+        self
+    }
+}
+
+/// What a user may do in a group.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum GroupRole {
+    /// Sees what is shared.
+    #[default]
+    Member,
+    /// Decides who belongs to it.
+    Admin,
+}
+
+impl GroupRole {
+    /// The word that stands in the database and in JSON.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Member => "member",
+            Self::Admin => "admin",
+        }
+    }
+}
+
+impl std::str::FromStr for GroupRole {
+    type Err = MemoryStoreError;
+
+    fn from_str(word: &str) -> Result<Self, Self::Err> {
+        match word {
+            "member" => Ok(Self::Member),
+            "admin" => Ok(Self::Admin),
+            _ => Err(MemoryStoreError::invalid("role", format!("is {word:?}, must be member or admin"))),
+        }
+    }
+}
+
+fn check_named(
+    kind: &str,
+    handle: &str,
+    display_name: Option<&str>,
+    created_at: DateTime<Utc>,
+    metadata: &Value,
+) -> MemoryStoreResult<()> {
+    limits::check_name(&format!("{kind}.handle"), handle)?;
+    if let Some(name) = display_name {
+        limits::check_text(&format!("{kind}.display_name"), name, limits::MAX_NAME_BYTES)?;
+    }
+    limits::check_time(&format!("{kind}.created_at"), created_at)?;
+    limits::check_metadata(&format!("{kind}.metadata"), metadata)
+}

@@ -1,0 +1,127 @@
+use crate::limits::MAX_QUERY_TERMS;
+
+/// A question's text, read as a web search box reads it. Every text has a reading.
+///
+/// - A word may match; more matching words and rarer ones rank higher.
+/// - `"a phrase"` must occur, its words in this order side by side. A closing
+///   quote may be missing.
+/// - `-word` and `-"a phrase"` must not occur. A dash counts only in front of a
+///   word and after a space (or at the start): `well-known` is two words.
+/// - Everything else, operators of any query language included, is text.
+///
+/// Quotes are `"` and the typographic pairs. Phrases and exclusions hold for
+/// the vector leg of a hybrid search too. Each of the three lists keeps its
+/// first [`MAX_QUERY_TERMS`] different entries.
+///
+/// ```
+/// use vestige_traits::WebQuery;
+///
+/// let query = WebQuery::parse(r#"flaky "connection pool" -windows"#);
+/// assert_eq!(query.words, ["flaky"]);
+/// assert_eq!(query.phrases, ["connection pool"]);
+/// assert_eq!(query.excluded, ["windows"]);
+/// ```
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct WebQuery {
+    /// Runs of text between spaces, outside quotes: each of them one word or more.
+    pub words: Vec<String>,
+    /// What must occur.
+    pub phrases: Vec<String>,
+    /// What must not occur: words or phrases.
+    pub excluded: Vec<String>,
+}
+
+impl WebQuery {
+    /// Reads a text. Never fails, in time linear in the text.
+    pub fn parse(text: &str) -> Self {
+        let mut query = Self::default();
+        let mut rest = text;
+        loop {
+            rest = rest.trim_start_matches(is_space);
+            if rest.is_empty() {
+                return query;
+            }
+            let negated = rest
+                .strip_prefix('-')
+                .filter(|after| after.starts_with(|c: char| c.is_alphanumeric() || is_quote(c)));
+            rest = negated.unwrap_or(rest);
+            if rest.starts_with(is_quote) {
+                let inside = rest.trim_start_matches(is_quote);
+                let (phrase, after) = inside.split_once(is_quote).unwrap_or((inside, ""));
+                let list = if negated.is_some() { &mut query.excluded } else { &mut query.phrases };
+                push(list, phrase);
+                rest = after;
+            } else {
+                let end = rest.find(|c| is_space(c) || is_quote(c)).unwrap_or(rest.len());
+                let list = if negated.is_some() { &mut query.excluded } else { &mut query.words };
+                push(list, &rest[..end]);
+                rest = &rest[end..];
+            }
+        }
+    }
+
+    /// Whether nothing is asked for: no word and no phrase.
+    pub fn is_empty(&self) -> bool {
+        self.words.is_empty() && self.phrases.is_empty()
+    }
+}
+
+fn push(list: &mut Vec<String>, entry: &str) {
+    if list.len() < MAX_QUERY_TERMS
+        && entry.contains(char::is_alphanumeric)
+        && !list.iter().any(|known| known == entry)
+    {
+        list.push(entry.to_owned());
+    }
+}
+
+fn is_space(c: char) -> bool {
+    c.is_whitespace() || c.is_control()
+}
+
+fn is_quote(c: char) -> bool {
+    matches!(c, '"' | '\u{201c}' | '\u{201d}' | '\u{201e}' | '\u{ab}' | '\u{bb}')
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn parts(text: &str) -> (Vec<String>, Vec<String>, Vec<String>) {
+        let WebQuery { words, phrases, excluded } = WebQuery::parse(text);
+        (words, phrases, excluded)
+    }
+
+    fn owned(list: &[&str]) -> Vec<String> {
+        list.iter().map(|s| (*s).to_owned()).collect()
+    }
+
+    #[test]
+    fn operators_of_other_languages_are_words() {
+        let (words, phrases, excluded) = parts("a AND b NEAR(c) '; DROP TABLE x;-- *");
+        assert_eq!(words, owned(&["a", "AND", "b", "NEAR(c)", "DROP", "TABLE", "x;--"]));
+        assert!(phrases.is_empty() && excluded.is_empty());
+    }
+
+    #[test]
+    fn a_dash_excludes_only_in_front_of_a_word() {
+        let (words, phrases, excluded) = parts("well-known -foo - bar --baz -\"a b\" \"c d\"");
+        assert_eq!(words, owned(&["well-known", "bar", "--baz"]));
+        assert_eq!(phrases, owned(&["c d"]));
+        assert_eq!(excluded, owned(&["foo", "a b"]));
+    }
+
+    #[test]
+    fn an_unclosed_quote_runs_to_the_end() {
+        assert_eq!(parts("say \"hello there").1, owned(&["hello there"]));
+        assert_eq!(parts("\"").1, owned(&[]));
+        assert_eq!(parts("“connection pool” x").1, owned(&["connection pool"]));
+    }
+
+    #[test]
+    fn nothing_to_ask_is_empty() {
+        for text in ["", "  ", "\0", "***", "-foo", "😀", "\"\" ''"] {
+            assert!(WebQuery::parse(text).is_empty(), "{text:?}");
+        }
+    }
+}

@@ -1,0 +1,197 @@
+use std::borrow::Cow;
+use std::collections::BTreeMap;
+use std::fmt;
+use std::str::FromStr;
+
+use chrono::{DateTime, Utc};
+use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value};
+use uuid::Uuid;
+
+use crate::clock::{Clock, SystemClock, new_id};
+use crate::error::{MemoryStoreError, MemoryStoreResult};
+use crate::limits;
+
+/// The user that owns every memory until there are others.
+pub const LOCAL_USER_ID: Uuid = Uuid::from_u128(1);
+/// The handle of [`LOCAL_USER_ID`].
+pub const LOCAL_USER_HANDLE: &str = "local";
+/// The display name of [`LOCAL_USER_ID`].
+pub const LOCAL_USER_DISPLAY_NAME: &str = "Local User";
+/// The type of a memory of which nothing else is said.
+pub const DEFAULT_NODE_TYPE: &str = "general";
+
+/// One memory.
+///
+/// ```
+/// use vestige_traits::MemoryRecord;
+///
+/// let mut record = MemoryRecord::new("The staging database listens on port 5433.");
+/// record.node_type = "fact".into();
+/// record.tags = vec!["staging".into(), "postgres".into()];
+/// assert_eq!(record.id.get_version_num(), 7);
+/// ```
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct MemoryRecord {
+    /// The key. Version 7 for new memories; any UUID is accepted.
+    pub id: Uuid,
+    /// The text, not blank, at most [`limits::MAX_CONTENT_BYTES`].
+    pub content: String,
+    /// What kind of memory it is. [`DEFAULT_NODE_TYPE`] where nothing is said.
+    pub node_type: String,
+    /// Labels, in the order given.
+    pub tags: Vec<String>,
+    /// A JSON object of whatever else belongs to it.
+    pub metadata: Value,
+    /// The ids of the domains it belongs to.
+    pub domains: Vec<String>,
+    /// Its raw score per domain, finite.
+    pub domain_scores: BTreeMap<String, f64>,
+    /// Its vector under the registered model, or none.
+    pub embedding: Option<Vec<f32>>,
+    /// The code base it is about.
+    pub codebase: Option<String>,
+    /// Who owns it.
+    pub owner_user_id: Uuid,
+    /// Who may see it.
+    pub visibility: Visibility,
+    /// The groups it is shared with when `visibility` is [`Visibility::Group`].
+    pub shared_with_groups: Vec<Uuid>,
+    /// When it was taken in, in whole microseconds.
+    pub created_at: DateTime<Utc>,
+    /// When it last changed, in whole microseconds. A store sets it on `update` and never else.
+    pub updated_at: DateTime<Utc>,
+}
+
+impl MemoryRecord {
+    /// A memory of `content` with a new id, taken in now, and the default of every other field.
+    pub fn new(content: impl Into<String>) -> Self {
+        Self::new_at(content, SystemClock.now())
+    }
+
+    /// A memory of `content` with a new id, taken in at `now`.
+    pub fn new_at(content: impl Into<String>, now: DateTime<Utc>) -> Self {
+        let now = limits::to_micros(now);
+        Self {
+            id: new_id(now),
+            content: content.into(),
+            node_type: DEFAULT_NODE_TYPE.to_owned(),
+            tags: Vec::new(),
+            metadata: Value::Object(Map::new()),
+            domains: Vec::new(),
+            domain_scores: BTreeMap::new(),
+            embedding: None,
+            codebase: None,
+            owner_user_id: LOCAL_USER_ID,
+            visibility: Visibility::default(),
+            shared_with_groups: Vec::new(),
+            created_at: now,
+            updated_at: now,
+        }
+    }
+
+    /// Checks every rule that does not depend on what a store holds.
+    ///
+    /// # Errors
+    ///
+    /// [`MemoryStoreError::InvalidInput`] naming the first field that breaks its rule.
+    pub fn validate(&self) -> MemoryStoreResult<()> {
+        limits::check_text("content", &self.content, limits::MAX_CONTENT_BYTES)?;
+        if self.content.trim().is_empty() {
+            return Err(MemoryStoreError::invalid("content", "must not be empty"));
+        }
+        limits::check_name("node_type", &self.node_type)?;
+        limits::check_names("tags", &self.tags)?;
+        limits::check_metadata("metadata", &self.metadata)?;
+        limits::check_names("domains", &self.domains)?;
+        limits::check_len("domain_scores", self.domain_scores.len(), limits::MAX_LIST_ITEMS)?;
+        for (domain, score) in &self.domain_scores {
+            limits::check_name("domain_scores", domain)?;
+            limits::check_number("domain_scores", *score, f64::MIN..=f64::MAX)?;
+        }
+        if let Some(embedding) = &self.embedding {
+            limits::check_embedding("embedding", embedding)?;
+        }
+        if let Some(codebase) = &self.codebase {
+            limits::check_name("codebase", codebase)?;
+        }
+        limits::check_len("shared_with_groups", self.shared_with_groups.len(), limits::MAX_LIST_ITEMS)?;
+        limits::check_time("created_at", self.created_at)?;
+        limits::check_time("updated_at", self.updated_at)
+    }
+
+    /// The record as every backend stores it, checked by [`validate`](Self::validate): times in
+    /// whole microseconds, and numbers as [`limits::normalize_json`] writes them.
+    ///
+    /// # Errors
+    ///
+    /// As [`validate`](Self::validate).
+    pub fn prepared(&self) -> MemoryStoreResult<Cow<'_, Self>> {
+        self.validate()?;
+        let mut metadata = self.metadata.clone();
+        let renumbered = limits::normalize_json(&mut metadata);
+        let created_at = limits::to_micros(self.created_at);
+        let updated_at = limits::to_micros(self.updated_at);
+        let negative_zero = |score: &f64| *score == 0.0 && score.is_sign_negative();
+        if !renumbered
+            && created_at == self.created_at
+            && updated_at == self.updated_at
+            && !self.domain_scores.values().any(negative_zero)
+        {
+            return Ok(Cow::Borrowed(self));
+        }
+        let mut record = self.clone();
+        record.metadata = metadata;
+        record.created_at = created_at;
+        record.updated_at = updated_at;
+        // Adding a positive zero turns a negative one positive and leaves every other number.
+        record.domain_scores.values_mut().for_each(|score| *score += 0.0);
+        Ok(Cow::Owned(record))
+    }
+}
+
+/// Who may see a memory.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Visibility {
+    /// Its owner.
+    #[default]
+    Private,
+    /// Its owner and the groups it is shared with.
+    Group,
+    /// Everybody who can reach the store.
+    Public,
+}
+
+impl Visibility {
+    /// The word that stands in the database and in JSON.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Private => "private",
+            Self::Group => "group",
+            Self::Public => "public",
+        }
+    }
+}
+
+impl fmt::Display for Visibility {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
+impl FromStr for Visibility {
+    type Err = MemoryStoreError;
+
+    fn from_str(word: &str) -> Result<Self, Self::Err> {
+        match word {
+            "private" => Ok(Self::Private),
+            "group" => Ok(Self::Group),
+            "public" => Ok(Self::Public),
+            _ => Err(MemoryStoreError::invalid(
+                "visibility",
+                format!("is {word:?}, must be private, group or public"),
+            )),
+        }
+    }
+}

@@ -1,0 +1,390 @@
+use chrono::{DateTime, Utc};
+use uuid::Uuid;
+
+use crate::domain::{Domain, DomainScore};
+use crate::error::MemoryStoreResult;
+use crate::graph::{MemoryEdge, Neighbor};
+use crate::model::ModelSignature;
+use crate::page::{ListPage, ListQuery};
+use crate::record::MemoryRecord;
+use crate::reembed::{PendingMemory, ReembeddedMemory, ReembeddingStatus};
+use crate::scheduling::{DueMemory, ReviewEvent, SchedulingState};
+use crate::search::{SearchPlan, SearchQuery, SearchResult};
+use crate::stats::{Finding, HealthStatus, StoreStats};
+use crate::transfer::{Checkpoint, ImportReport, TransferKey, TransferKind, TransferPage, TransferRow};
+
+/// A store of memories.
+///
+/// # Contract
+///
+/// The API is the least that a backend must provide; every backend gives the
+/// same results, and the conformance suite (feature `conformance`) says what
+/// that means. What holds for every method:
+///
+/// - **Atomic.** A write happens as a whole or not at all, also when the
+///   process or the server dies. What was acknowledged is durable.
+/// - **Visible.** Once a write has returned, every read that begins later sees
+///   it, through this handle, another handle, or another process.
+/// - **Cancellation.** Dropping the future of a read loses its result and
+///   nothing else. Dropping the future of a write leaves it done or not done,
+///   never half done, and leaves nothing locked.
+/// - **Errors.** A method that fails has changed nothing. Besides the errors
+///   named for it, each may return the backend's own
+///   ([`Sqlite`](crate::MemoryStoreError::Sqlite),
+///   [`Postgres`](crate::MemoryStoreError::Postgres)) and
+///   [`Unavailable`](crate::MemoryStoreError::Unavailable);
+///   [`is_retryable`](crate::MemoryStoreError::is_retryable) says whether
+///   calling again can help. A store opened read-only answers writes with
+///   [`ReadOnly`](crate::MemoryStoreError::ReadOnly).
+/// - **Input.** Every input is checked by the rules of [`limits`](crate::limits)
+///   and the `validate` methods of the types; what breaks them is
+///   [`InvalidInput`](crate::MemoryStoreError::InvalidInput) with field and rule.
+///   Where a call could be refused for several reasons, any of them may be named.
+/// - **Times** are UTC in whole microseconds; finer parts are cut off.
+///   Only [`update`](Self::update) touches `updated_at`.
+/// - **Models.** A handle that has called [`register_model`](Self::register_model)
+///   speaks for that model: once the store has been switched to another one
+///   its writes of vectors and its vector searches are
+///   [`ModelMismatch`](crate::MemoryStoreError::ModelMismatch), never a wrong result.
+///
+/// Implement `MemoryStore`, the variant whose futures are `Send`; a blanket
+/// implementation gives `LocalMemoryStore`. Neither is dyn-compatible:
+/// [`AnyMemoryStore`](crate::AnyMemoryStore) is for callers that choose a
+/// backend at run time.
+#[trait_variant::make(MemoryStore: Send)]
+pub trait LocalMemoryStore {
+    // ---- life ----
+
+    /// Creates what is missing of the schema and brings an older one up to date.
+    ///
+    /// Constructors do this already; calling it again changes nothing.
+    ///
+    /// # Errors
+    ///
+    /// [`SchemaTooNew`](crate::MemoryStoreError::SchemaTooNew) if a newer
+    /// Vestige wrote the store, which stays as it was.
+    async fn init(&self) -> MemoryStoreResult<()>;
+
+    /// Whether the store answers now. A cheap question, for probes.
+    ///
+    /// A store that cannot be reached is [`HealthStatus::Unavailable`], not an error.
+    async fn health_check(&self) -> MemoryStoreResult<HealthStatus>;
+
+    /// How many memories there are.
+    async fn count(&self) -> MemoryStoreResult<u64>;
+
+    /// What the store holds, in one consistent view.
+    async fn get_stats(&self) -> MemoryStoreResult<StoreStats>;
+
+    /// Gives space of deleted memories back and refreshes the statistics behind searches.
+    ///
+    /// Slow on a large store; other work goes on, or waits, but does not fail.
+    async fn vacuum(&self) -> MemoryStoreResult<()>;
+
+    /// Examines the store thoroughly: its schema, its indexes against its rows, its settings.
+    ///
+    /// Reads everything, so it is slow on a large store; changes nothing. What
+    /// is in order is reported too, as [`Severity::Ok`](crate::Severity::Ok).
+    async fn diagnose(&self) -> MemoryStoreResult<Vec<Finding>>;
+
+    /// Makes everything that is derived from the rows anew: keyword index, vector index, statistics.
+    async fn rebuild_indexes(&self) -> MemoryStoreResult<()>;
+
+    // ---- model registry ----
+
+    /// The model that the store's vectors belong to; none in a new store.
+    async fn registered_model(&self) -> MemoryStoreResult<Option<ModelSignature>>;
+
+    /// Says which model the vectors of this handle belong to, and registers it in a store that has none.
+    ///
+    /// Idempotent. From then on vectors of the model's dimension are welcome.
+    ///
+    /// # Errors
+    ///
+    /// [`ModelMismatch`](crate::MemoryStoreError::ModelMismatch) if the store
+    /// holds another model; the handle then speaks for the model it spoke for before.
+    async fn register_model(&self, signature: &ModelSignature) -> MemoryStoreResult<()>;
+
+    // ---- records ----
+
+    /// Adds a memory as it is, times included.
+    ///
+    /// # Errors
+    ///
+    /// - [`AlreadyExists`](crate::MemoryStoreError::AlreadyExists) if its id is taken.
+    /// - [`ModelNotRegistered`](crate::MemoryStoreError::ModelNotRegistered) if it has a vector and the
+    ///   store has no model; [`ModelMismatch`](crate::MemoryStoreError::ModelMismatch) if its vector is
+    ///   of another length.
+    /// - [`InvalidInput`](crate::MemoryStoreError::InvalidInput) naming `owner_user_id` if there is no such user.
+    async fn insert(&self, record: &MemoryRecord) -> MemoryStoreResult<()>;
+
+    /// Adds up to [`MAX_BATCH`](crate::limits::MAX_BATCH) memories, all or none. An empty batch does nothing.
+    ///
+    /// # Errors
+    ///
+    /// As [`insert`](Self::insert), for a memory that is refused; also
+    /// [`AlreadyExists`](crate::MemoryStoreError::AlreadyExists) for an id that occurs twice in the batch.
+    async fn insert_batch(&self, records: &[MemoryRecord]) -> MemoryStoreResult<()>;
+
+    /// The memory with this id; none if there is none.
+    async fn get(&self, id: Uuid) -> MemoryStoreResult<Option<MemoryRecord>>;
+
+    /// A page of memories, newest `created_at` first, equal times by ascending id.
+    ///
+    /// A keyset cursor: memories that come or go meanwhile neither repeat nor
+    /// hide others. Never fewer than `limit` records where as many match.
+    async fn list(&self, query: &ListQuery) -> MemoryStoreResult<ListPage>;
+
+    /// Replaces every field of the memory with the same id, and sets its `updated_at`.
+    ///
+    /// Returns the `updated_at` that was set: the store's time, or one
+    /// microsecond after the previous `updated_at` if that is later, so that
+    /// versions of a memory never share a time. Scheduling, edges and reviews stay.
+    ///
+    /// # Errors
+    ///
+    /// [`NotFound`](crate::MemoryStoreError::NotFound) if there is no such
+    /// memory; vectors and owners as for [`insert`](Self::insert).
+    async fn update(&self, record: &MemoryRecord) -> MemoryStoreResult<DateTime<Utc>>;
+
+    /// Removes a memory with its scheduling and its edges. Its reviews stay in the log.
+    ///
+    /// # Errors
+    ///
+    /// [`NotFound`](crate::MemoryStoreError::NotFound) if there is no such memory.
+    async fn delete(&self, id: Uuid) -> MemoryStoreResult<()>;
+
+    // ---- search ----
+
+    /// Finds memories by words and by meaning.
+    ///
+    /// With `text` and `embedding` the two legs are fused by `query.fusion`;
+    /// with one of them that leg alone answers; with neither, or with a text
+    /// that asks for nothing and no vector, nothing is found. A text without
+    /// a searchable word beside a vector leaves the vector leg alone.
+    ///
+    /// The filter, and the phrases and exclusions of the text, hold inside
+    /// both legs: where `limit` memories match, `limit` come back. Memories
+    /// without a vector are found by words. Best score first, equal scores by
+    /// ascending id; the same data gives the same order every time.
+    ///
+    /// # Errors
+    ///
+    /// [`InvalidInput`](crate::MemoryStoreError::InvalidInput) by
+    /// [`SearchQuery::validate`];
+    /// [`ModelMismatch`](crate::MemoryStoreError::ModelMismatch) for a vector
+    /// of another model. In a store without a model the vector finds nothing.
+    async fn search(&self, query: &SearchQuery) -> MemoryStoreResult<Vec<SearchResult>>;
+
+    /// The keyword leg alone: [`search`](Self::search) as if `query` had no `embedding`.
+    ///
+    /// Any term may match and rare terms count for more
+    /// (BM25 over content, type and tags; English stop words have no weight).
+    async fn fts_search(&self, query: &SearchQuery) -> MemoryStoreResult<Vec<SearchResult>>;
+
+    /// The vector leg alone: [`search`](Self::search) as if `query` had no `text`.
+    ///
+    /// Ordered by cosine similarity, whatever its sign.
+    async fn vector_search(&self, query: &SearchQuery) -> MemoryStoreResult<Vec<SearchResult>>;
+
+    /// How [`search`](Self::search) would answer this question now, for people. The text is not stable.
+    async fn explain_search(&self, query: &SearchQuery) -> MemoryStoreResult<SearchPlan>;
+
+    // ---- scheduling ----
+
+    /// The scheduling state of a memory; none if it has none, or if there is no such memory.
+    async fn get_scheduling(&self, memory_id: Uuid) -> MemoryStoreResult<Option<SchedulingState>>;
+
+    /// Sets the scheduling state of a memory, without an event in the log.
+    ///
+    /// # Errors
+    ///
+    /// [`NotFound`](crate::MemoryStoreError::NotFound) if there is no such memory.
+    async fn update_scheduling(&self, memory_id: Uuid, state: &SchedulingState) -> MemoryStoreResult<()>;
+
+    /// Memories whose `next_review` is `now` or earlier: longest overdue first, equal times by
+    /// ascending id, at most `limit` (as for [`SearchQuery::limit`]).
+    async fn get_due_memories(&self, now: DateTime<Utc>, limit: usize) -> MemoryStoreResult<Vec<DueMemory>>;
+
+    /// Appends a review to the log and replaces the scheduling state by its `new_state`, in one transaction.
+    ///
+    /// Nothing changes an event afterwards. Recording the same event again changes nothing.
+    ///
+    /// # Errors
+    ///
+    /// - [`NotFound`](crate::MemoryStoreError::NotFound) if there is no such memory.
+    /// - [`Conflict`](crate::MemoryStoreError::Conflict) if the present state is not `prior_state`:
+    ///   somebody else reviewed first. Read the state and compute again.
+    /// - [`AlreadyExists`](crate::MemoryStoreError::AlreadyExists) if another event has this id.
+    async fn record_review(&self, event: &ReviewEvent) -> MemoryStoreResult<()>;
+
+    /// The reviews of a memory, oldest first, equal times by ascending id. Also those of a deleted memory.
+    async fn get_reviews(&self, memory_id: Uuid) -> MemoryStoreResult<Vec<ReviewEvent>>;
+
+    // ---- graph ----
+
+    /// Draws an edge. One with the same key gets the new weight and keeps its `created_at`.
+    ///
+    /// # Errors
+    ///
+    /// [`NotFound`](crate::MemoryStoreError::NotFound) naming the end that does not exist.
+    async fn add_edge(&self, edge: &MemoryEdge) -> MemoryStoreResult<()>;
+
+    /// The edges that start or end at a memory, ascending by source, target and type (byte order).
+    async fn get_edges(&self, memory_id: Uuid) -> MemoryStoreResult<Vec<MemoryEdge>>;
+
+    /// Removes an edge.
+    ///
+    /// # Errors
+    ///
+    /// [`NotFound`](crate::MemoryStoreError::NotFound) if there is no such edge.
+    async fn remove_edge(&self, source_id: Uuid, target_id: Uuid, edge_type: &str) -> MemoryStoreResult<()>;
+
+    /// The memories within `depth` edges, breadth first, edges followed both ways.
+    ///
+    /// The score is the product of the weights along the best path of at most
+    /// `depth` edges. Fewer hops first, then the higher score, then the lower
+    /// id; the memory itself is left out; at most
+    /// [`MAX_NEIGHBORS`](crate::limits::MAX_NEIGHBORS). A `depth` of 0 gives nothing.
+    ///
+    /// # Errors
+    ///
+    /// [`NotFound`](crate::MemoryStoreError::NotFound) if there is no such memory;
+    /// [`InvalidInput`](crate::MemoryStoreError::InvalidInput) for a `depth` above
+    /// [`MAX_NEIGHBOR_DEPTH`](crate::limits::MAX_NEIGHBOR_DEPTH).
+    async fn get_neighbors(&self, memory_id: Uuid, depth: usize) -> MemoryStoreResult<Vec<Neighbor>>;
+
+    // ---- domains ----
+
+    /// All domains, by id in byte order.
+    async fn list_domains(&self) -> MemoryStoreResult<Vec<Domain>>;
+
+    /// The domain with this id; none if there is none.
+    async fn get_domain(&self, id: &str) -> MemoryStoreResult<Option<Domain>>;
+
+    /// Adds a domain, or replaces every field of the one with the same id.
+    ///
+    /// # Errors
+    ///
+    /// For a centroid, the same as for a vector in [`insert`](Self::insert).
+    async fn upsert_domain(&self, domain: &Domain) -> MemoryStoreResult<()>;
+
+    /// Removes a domain. Memories keep their scores for it.
+    ///
+    /// # Errors
+    ///
+    /// [`NotFound`](crate::MemoryStoreError::NotFound) if there is no such domain.
+    async fn delete_domain(&self, id: &str) -> MemoryStoreResult<()>;
+
+    /// How near a vector is to every domain that has a centroid: best first, equal scores by id.
+    ///
+    /// # Errors
+    ///
+    /// As for the vector of a [`search`](Self::search).
+    async fn classify(&self, embedding: &[f32]) -> MemoryStoreResult<Vec<DomainScore>>;
+
+    // ---- transfer ----
+
+    /// How many rows of a kind there are.
+    async fn count_rows(&self, kind: TransferKind) -> MemoryStoreResult<u64>;
+
+    /// A page of everything of a kind, ascending by key, beginning after `after`.
+    ///
+    /// `limit` is 1 to [`MAX_BATCH`](crate::limits::MAX_BATCH). Rows that
+    /// cannot be read are listed beside the rows and stop nothing.
+    async fn export_page(
+        &self,
+        kind: TransferKind,
+        after: Option<&TransferKey>,
+        limit: usize,
+    ) -> MemoryStoreResult<TransferPage>;
+
+    /// Takes in rows as they are, ids and times included, and writes the checkpoint, in one transaction.
+    ///
+    /// Idempotent: a row that is there with the same content counts as
+    /// unchanged. A row that is there with other content, or that breaks a
+    /// rule, is reported and not written; the other rows are. At most
+    /// [`MAX_BATCH`](crate::limits::MAX_BATCH) rows, of any kinds, in an order
+    /// in which nothing comes before what it refers to. Events of the review
+    /// log refer to nothing, since the log outlives its memories.
+    ///
+    /// # Errors
+    ///
+    /// [`ModelMismatch`](crate::MemoryStoreError::ModelMismatch) for a row with a vector from a handle that speaks
+    /// for another model than the store's; [`InvalidInput`](crate::MemoryStoreError::InvalidInput) for too many
+    /// rows or an invalid checkpoint. A vector that does not fit the store is a rejected row.
+    async fn import_page(
+        &self,
+        rows: &[TransferRow],
+        checkpoint: Option<Checkpoint>,
+    ) -> MemoryStoreResult<ImportReport>;
+
+    /// Prepares for many [`import_page`](Self::import_page)s: indexes that are slow to fill row by row may be dropped.
+    ///
+    /// Searches stay right and may be slow until [`finish_bulk_load`](Self::finish_bulk_load). Idempotent.
+    async fn begin_bulk_load(&self) -> MemoryStoreResult<()>;
+
+    /// Builds again what [`begin_bulk_load`](Self::begin_bulk_load) dropped, and refreshes statistics. Idempotent.
+    async fn finish_bulk_load(&self) -> MemoryStoreResult<()>;
+
+    /// The checkpoint of this name; none if there is none.
+    async fn get_checkpoint(&self, name: &str) -> MemoryStoreResult<Option<Checkpoint>>;
+
+    /// Removes the checkpoint of this name, if there is one.
+    async fn clear_checkpoint(&self, name: &str) -> MemoryStoreResult<()>;
+
+    // ---- re-embedding ----
+
+    /// Begins to build vectors of another model beside the present ones, or goes on with it.
+    ///
+    /// Searches and writes go on with the present model until the switch.
+    ///
+    /// # Errors
+    ///
+    /// [`Conflict`](crate::MemoryStoreError::Conflict) if a re-embedding to a
+    /// third model is under way;
+    /// [`InvalidInput`](crate::MemoryStoreError::InvalidInput) if the store is on this model already.
+    async fn begin_reembedding(&self, model: &ModelSignature) -> MemoryStoreResult<ReembeddingStatus>;
+
+    /// How far the re-embedding has come; none if none is under way.
+    async fn reembedding_status(&self) -> MemoryStoreResult<Option<ReembeddingStatus>>;
+
+    /// Up to `limit` memories (1 to [`MAX_BATCH`](crate::limits::MAX_BATCH)) that are still to do, ascending by
+    /// id, after `after`.
+    ///
+    /// New memories appear here, and so does every one that was updated, so the work is done when a page from
+    /// the start is empty.
+    ///
+    /// # Errors
+    ///
+    /// [`Conflict`](crate::MemoryStoreError::Conflict) if no re-embedding is under way.
+    async fn reembedding_pending(
+        &self,
+        after: Option<Uuid>,
+        limit: usize,
+    ) -> MemoryStoreResult<Vec<PendingMemory>>;
+
+    /// Stores new vectors beside the present ones, and says how many were taken.
+    ///
+    /// A vector of a text that has changed since, or of a memory that is gone, is passed over.
+    ///
+    /// # Errors
+    ///
+    /// [`Conflict`](crate::MemoryStoreError::Conflict) if no re-embedding is under way;
+    /// [`ModelMismatch`](crate::MemoryStoreError::ModelMismatch) for a vector of another length than the new model's.
+    async fn write_reembedded(&self, vectors: &[ReembeddedMemory]) -> MemoryStoreResult<u64>;
+
+    /// Switches vectors, dimension and registry to the new model in one short transaction.
+    ///
+    /// Afterwards this handle speaks for the new model. The centroids of domains, which belong to the old one, are
+    /// dropped. `updated_at` of the memories stays.
+    ///
+    /// # Errors
+    ///
+    /// [`Conflict`](crate::MemoryStoreError::Conflict) if no re-embedding is
+    /// under way, or while memories are still to do.
+    async fn finish_reembedding(&self) -> MemoryStoreResult<()>;
+
+    /// Drops what was built. Does nothing if no re-embedding is under way.
+    async fn abort_reembedding(&self) -> MemoryStoreResult<()>;
+}

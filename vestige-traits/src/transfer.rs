@@ -1,0 +1,279 @@
+use std::fmt;
+
+use chrono::{DateTime, Utc};
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+use uuid::Uuid;
+
+use crate::domain::Domain;
+use crate::error::{MemoryStoreError, MemoryStoreResult};
+use crate::graph::MemoryEdge;
+use crate::identity::{Group, GroupMembership, User};
+use crate::limits;
+use crate::record::MemoryRecord;
+use crate::scheduling::{ReviewEvent, SchedulingState};
+
+/// The kinds of rows a store holds, in the order in which they must be imported.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum TransferKind {
+    /// [`User`], by id.
+    User,
+    /// [`Group`], by id.
+    Group,
+    /// [`GroupMembership`], by user and group.
+    GroupMembership,
+    /// [`Domain`], by id in byte order.
+    Domain,
+    /// [`MemoryRecord`], by id.
+    Memory,
+    /// [`SchedulingState`], by memory.
+    Scheduling,
+    /// [`MemoryEdge`], by source, target and type in byte order.
+    Edge,
+    /// [`ReviewEvent`], by id.
+    ReviewEvent,
+}
+
+impl TransferKind {
+    /// Every kind, in the order of import.
+    pub const ALL: [Self; 8] = [
+        Self::User,
+        Self::Group,
+        Self::GroupMembership,
+        Self::Domain,
+        Self::Memory,
+        Self::Scheduling,
+        Self::Edge,
+        Self::ReviewEvent,
+    ];
+
+    /// The word that stands in archives.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::User => "user",
+            Self::Group => "group",
+            Self::GroupMembership => "group_membership",
+            Self::Domain => "domain",
+            Self::Memory => "memory",
+            Self::Scheduling => "scheduling",
+            Self::Edge => "edge",
+            Self::ReviewEvent => "review_event",
+        }
+    }
+}
+
+impl fmt::Display for TransferKind {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
+/// One row of a store, whole.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "kind", rename_all = "snake_case")]
+pub enum TransferRow {
+    /// A user.
+    User(User),
+    /// A group.
+    Group(Group),
+    /// A membership.
+    GroupMembership(GroupMembership),
+    /// A domain.
+    Domain(Domain),
+    /// A memory with its vector.
+    Memory(MemoryRecord),
+    /// A memory's scheduling state.
+    Scheduling(ScheduledMemory),
+    /// An edge.
+    Edge(MemoryEdge),
+    /// An event of the review log.
+    ReviewEvent(ReviewEvent),
+}
+
+impl TransferRow {
+    /// Its kind.
+    pub fn kind(&self) -> TransferKind {
+        match self {
+            Self::User(_) => TransferKind::User,
+            Self::Group(_) => TransferKind::Group,
+            Self::GroupMembership(_) => TransferKind::GroupMembership,
+            Self::Domain(_) => TransferKind::Domain,
+            Self::Memory(_) => TransferKind::Memory,
+            Self::Scheduling(_) => TransferKind::Scheduling,
+            Self::Edge(_) => TransferKind::Edge,
+            Self::ReviewEvent(_) => TransferKind::ReviewEvent,
+        }
+    }
+
+    /// The row as every backend stores it, checked by the `validate` of its type.
+    ///
+    /// # Errors
+    ///
+    /// [`MemoryStoreError::InvalidInput`] naming the first field that
+    /// breaks its rule.
+    pub fn prepared(&self) -> MemoryStoreResult<Self> {
+        let row = match self {
+            Self::User(user) => {
+                user.validate()?;
+                Self::User(user.clone().prepared())
+            }
+            Self::Group(group) => {
+                group.validate()?;
+                Self::Group(group.clone().prepared())
+            }
+            Self::GroupMembership(membership) => {
+                membership.validate()?;
+                Self::GroupMembership(membership.clone().prepared())
+            }
+            Self::Domain(domain) => {
+                domain.validate()?;
+                Self::Domain(domain.clone().prepared())
+            }
+            Self::Memory(record) => Self::Memory(record.prepared()?.into_owned()),
+            Self::Scheduling(scheduled) => {
+                scheduled.state.validate()?;
+                let state = scheduled.state.prepared();
+                Self::Scheduling(ScheduledMemory { memory_id: scheduled.memory_id, state })
+            }
+            Self::Edge(edge) => {
+                edge.validate()?;
+                Self::Edge(edge.clone().prepared())
+            }
+            Self::ReviewEvent(event) => {
+                event.validate()?;
+                Self::ReviewEvent(event.clone().prepared())
+            }
+        };
+        Ok(row)
+    }
+
+    /// Its key, which orders the rows of a kind.
+    pub fn key(&self) -> TransferKey {
+        let uuids = |ids: &[Uuid]| TransferKey(ids.iter().map(Uuid::to_string).collect());
+        match self {
+            Self::User(user) => uuids(&[user.id]),
+            Self::Group(group) => uuids(&[group.id]),
+            Self::GroupMembership(membership) => uuids(&[membership.user_id, membership.group_id]),
+            Self::Domain(domain) => TransferKey(vec![domain.id.clone()]),
+            Self::Memory(record) => uuids(&[record.id]),
+            Self::Scheduling(scheduled) => uuids(&[scheduled.memory_id]),
+            Self::Edge(edge) => TransferKey(vec![
+                edge.source_id.to_string(),
+                edge.target_id.to_string(),
+                edge.edge_type.clone(),
+            ]),
+            Self::ReviewEvent(event) => uuids(&[event.id]),
+        }
+    }
+}
+
+/// A scheduling state together with the memory it belongs to.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+pub struct ScheduledMemory {
+    /// The memory.
+    pub memory_id: Uuid,
+    /// Its state.
+    #[serde(flatten)]
+    pub state: SchedulingState,
+}
+
+/// The key of a row: its parts as text. UUIDs are lowercase and hyphenated, so the order of the
+/// text is the order of the keys.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+pub struct TransferKey(pub Vec<String>);
+
+impl TransferKey {
+    /// Its parts, if it is a key of this kind: as many parts as the kind's key has, and UUIDs where it has them.
+    ///
+    /// # Errors
+    ///
+    /// [`MemoryStoreError::InvalidInput`] naming `after`.
+    pub fn parts(&self, kind: TransferKind) -> MemoryStoreResult<(Vec<Uuid>, Option<&str>)> {
+        let (uuids, names) = match kind {
+            TransferKind::Domain => (0, 1),
+            TransferKind::Edge => (2, 1),
+            TransferKind::GroupMembership => (2, 0),
+            _ => (1, 0),
+        };
+        let wrong = || MemoryStoreError::invalid("after", format!("{self} is no key of a {kind}"));
+        if self.0.len() != uuids + names {
+            return Err(wrong());
+        }
+        let ids = self.0[..uuids].iter().map(|text| Uuid::parse_str(text)).collect::<Result<_, _>>();
+        let name = self.0.get(uuids).map(String::as_str);
+        if name.is_some_and(|name| name.contains('\0')) {
+            return Err(wrong());
+        }
+        Ok((ids.map_err(|_| wrong())?, name))
+    }
+}
+
+impl fmt::Display for TransferKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0.join("/"))
+    }
+}
+
+/// A page of rows of one kind, ascending by key.
+#[derive(Clone, Debug, PartialEq)]
+pub struct TransferPage {
+    /// The rows.
+    pub rows: Vec<TransferRow>,
+    /// Rows of the same stretch that cannot be read as what they should be.
+    pub damaged: Vec<RowIssue>,
+    /// Where to go on; none if there is no more.
+    pub next: Option<TransferKey>,
+}
+
+/// A row that could not be moved, and why.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RowIssue {
+    /// The row's kind.
+    pub kind: TransferKind,
+    /// The row's key.
+    pub key: TransferKey,
+    /// Why.
+    pub reason: String,
+}
+
+/// What became of the rows of an import.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ImportReport {
+    /// How many were new.
+    pub inserted: u64,
+    /// How many were there already, with the same content.
+    pub unchanged: u64,
+    /// Rows whose key is there with other content. What was there stays.
+    pub conflicts: Vec<RowIssue>,
+    /// Rows that break a rule, or belong to something that is not there.
+    pub rejected: Vec<RowIssue>,
+}
+
+/// How far a named piece of work has come.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Checkpoint {
+    /// Whose it is, such as the identity of a copy.
+    pub name: String,
+    /// What the work needs to go on: a JSON object.
+    pub state: Value,
+    /// When it was written, by its writer.
+    pub updated_at: DateTime<Utc>,
+}
+
+impl Checkpoint {
+    /// The checkpoint as every backend stores it: time in whole microseconds, numbers as
+    /// [`limits::normalize_json`] writes them.
+    ///
+    /// # Errors
+    ///
+    /// [`MemoryStoreError::InvalidInput`] naming the field.
+    pub fn prepared(mut self) -> MemoryStoreResult<Self> {
+        limits::check_name("checkpoint.name", &self.name)?;
+        limits::check_metadata("checkpoint.state", &self.state)?;
+        limits::check_time("checkpoint.updated_at", self.updated_at)?;
+        limits::normalize_json(&mut self.state);
+        self.updated_at = limits::to_micros(self.updated_at);
+        Ok(self)
+    }
+}

@@ -1,0 +1,52 @@
+//! `cargo xtask bench`: the criterion benches of `vestige-bench`.
+
+use anyhow::Result;
+use clap::Args;
+
+use crate::pg::{self, Provider};
+use crate::{process, project};
+
+/// The arguments of `cargo xtask bench`.
+#[derive(Debug, Args)]
+pub struct BenchArgs {
+    /// Shorter measurements: enough to see a factor, not a percent.
+    #[arg(long, conflicts_with = "heavy")]
+    pub quick: bool,
+    /// The large sizes too: 100,000 memories.
+    #[arg(long)]
+    pub heavy: bool,
+    /// Leave the benches out that need PostgreSQL.
+    #[arg(long)]
+    pub no_postgres: bool,
+    /// Where PostgreSQL comes from.
+    #[arg(long, value_enum, default_value_t)]
+    pub provider: Provider,
+    /// Only benches whose name matches this regular expression, such as `search/hybrid/sqlite`.
+    pub filter: Option<String>,
+}
+
+/// Runs the benches, on a PostgreSQL of their own where this machine has one.
+///
+/// # Errors
+///
+/// Where a bench fails.
+pub fn run(args: &BenchArgs) -> Result<()> {
+    process::caught_signal()?;
+    let server = pg::Server::to_measure("benches on PostgreSQL are", args.provider, args.no_postgres)?;
+    let mut bench = project::cargo();
+    bench.args(["bench", "--package=vestige-bench", "--bench=*"]);
+    if server.is_some() && project::has_feature("vestige-bench", "postgres")? {
+        bench.arg("--features=vestige-bench/postgres");
+    }
+    bench.arg("--").args(args.quick.then_some("--quick")).args(&args.filter);
+    if args.heavy {
+        bench.env("VESTIGE_BENCH_HEAVY", "1");
+    }
+    for variable in pg::VARIABLES {
+        bench.env_remove(variable);
+    }
+    bench.envs(server.iter().flat_map(pg::Server::env));
+    let ran = process::run_ok(&mut bench);
+    server.map_or(Ok(()), pg::Server::stop)?;
+    ran
+}

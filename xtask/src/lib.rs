@@ -1,0 +1,19 @@
+#![doc = include_str!("../README.md")]
+
+pub mod assets;
+pub mod bench;
+pub mod ci;
+pub mod distill;
+pub mod fuzz;
+pub mod pg;
+pub mod process;
+pub mod project;
+pub mod report;
+pub mod sqlx_prepare;
+pub mod test;
+pub mod tidy;
+pub mod versus;
+
+mod cli;
+
+pub use cli::Command;
