@@ -28,6 +28,7 @@ impl Interrupt {
                 if inner.asked.swap(true, Ordering::Relaxed) {
                     std::process::exit(130);
                 }
+                tracing::info!("stopping at the next good place; Ctrl-C again stops at once");
                 inner.notify.notify_waiters();
             }
         });

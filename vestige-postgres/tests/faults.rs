@@ -81,7 +81,7 @@ async fn what_was_acknowledged_survives_cut_connections() {
 #[tokio::test]
 async fn a_statement_timeout_is_unavailable_and_leaves_the_store_usable() {
     let Some(database) = TestDatabase::new().await else { return };
-    let store = database.builder().statement_timeout(Duration::from_millis(200)).connect().await.unwrap();
+    let store = database.builder().statement_timeout(Duration::from_secs(2)).connect().await.unwrap();
     store.insert(&memory(1, "locked")).await.unwrap();
     let pool = database.pool().await;
     let mut holder = pool.begin().await.unwrap();
@@ -102,7 +102,7 @@ async fn an_exhausted_pool_is_unavailable_and_says_what_to_raise() {
     let store = database
         .builder()
         .max_connections(1)
-        .acquire_timeout(Duration::from_millis(300))
+        .acquire_timeout(Duration::from_secs(2))
         .connect()
         .await
         .unwrap();
@@ -135,7 +135,7 @@ async fn an_exhausted_pool_is_unavailable_and_says_what_to_raise() {
 #[tokio::test]
 async fn a_transaction_that_fails_to_begin_leaves_its_connection_usable() {
     let Some(database) = TestDatabase::new().await else { return };
-    let builder = database.builder().max_connections(1).statement_timeout(Duration::from_millis(200));
+    let builder = database.builder().max_connections(1).statement_timeout(Duration::from_secs(2));
     let store = builder.connect().await.unwrap();
     store.insert(&memory(1, "locked")).await.unwrap();
     let pool = database.pool().await;
@@ -156,7 +156,7 @@ async fn a_transaction_that_fails_to_begin_leaves_its_connection_usable() {
 #[tokio::test]
 async fn a_pool_of_one_connection_is_enough_for_every_refusal() {
     let Some(database) = TestDatabase::new().await else { return };
-    let builder = database.builder().max_connections(1).acquire_timeout(Duration::from_secs(2));
+    let builder = database.builder().max_connections(1).acquire_timeout(Duration::from_secs(10));
     let store = builder.connect().await.unwrap();
     store.insert(&memory(1, "there")).await.unwrap();
     let again = store.insert(&memory(1, "again")).await.expect_err("it is there");

@@ -151,7 +151,7 @@ mod faults {
         };
         let _alone = SERVER.lock().await;
         let Some(database) = TestDatabase::new().await else { return };
-        let builder = database.builder().acquire_timeout(Duration::from_secs(1));
+        let builder = database.builder().acquire_timeout(Duration::from_secs(3));
         let store = builder.clone().connect().await.unwrap();
         tell(&command, "stop").await;
         let error = patiently_refused(&store).await;

@@ -7,7 +7,6 @@ pub mod child;
 use std::io::{self, Cursor};
 use std::sync::Arc;
 use std::task::Poll;
-use std::time::Duration;
 
 use chrono::{DateTime, TimeDelta, Utc};
 use serde_json::json;
@@ -298,15 +297,13 @@ pub async fn interrupted_when<T>(
 /// A model whose vectors are hashes of words. It knows no word that begins with `x`.
 pub struct Words {
     signature: ModelSignature,
-    /// How long a batch takes at least, for tests that write meanwhile.
-    pub pause: Duration,
 }
 
 impl Words {
     pub fn new(dimension: usize) -> Self {
         let hash = blake3::hash(&dimension.to_le_bytes()).to_hex().to_string();
         let signature = ModelSignature { name: format!("test/words-{dimension}"), dimension, hash };
-        Self { signature, pause: Duration::ZERO }
+        Self { signature }
     }
 
     pub fn vector(&self, text: &str) -> Option<Vec<f32>> {
@@ -328,9 +325,6 @@ impl Embedder for Words {
     }
 
     async fn embed_documents(&self, texts: &[&str]) -> EmbedderResult<Vec<Vec<f32>>> {
-        if self.pause > Duration::ZERO {
-            tokio::time::sleep(self.pause).await;
-        }
         let embed = |(index, text): (usize, &&str)| {
             let nothing = || EmbedderError::NothingToEmbed { index, model: self.signature.name.clone() };
             self.vector(text).ok_or_else(nothing)

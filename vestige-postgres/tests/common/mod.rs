@@ -202,9 +202,9 @@ impl StoreFactory for Postgres {
     }
 }
 
-/// Waits until `done` says so, for at most ten seconds.
+/// Waits until `done` says so, for at most a minute.
 pub(crate) async fn eventually<F: Future<Output = bool>>(what: &str, mut done: impl FnMut() -> F) {
-    for _ in 0..200 {
+    for _ in 0..1200 {
         if done().await {
             return;
         }
