@@ -88,6 +88,8 @@ pub trait LocalMemoryStore {
     async fn diagnose(&self) -> MemoryStoreResult<Vec<Finding>>;
 
     /// Makes everything that is derived from the rows anew: keyword index, vector index, statistics.
+    ///
+    /// Slow on a large store; other work goes on, or waits, but does not fail. The rows stay as they are.
     async fn rebuild_indexes(&self) -> MemoryStoreResult<()>;
 
     // ---- model registry ----
@@ -180,14 +182,26 @@ pub trait LocalMemoryStore {
     ///
     /// Any term may match and rare terms count for more
     /// (BM25 over content, type and tags; English stop words have no weight).
+    ///
+    /// # Errors
+    ///
+    /// Those of [`search`](Self::search).
     async fn fts_search(&self, query: &SearchQuery) -> MemoryStoreResult<Vec<SearchResult>>;
 
     /// The vector leg alone: [`search`](Self::search) as if `query` had no `text`.
     ///
     /// Ordered by cosine similarity, whatever its sign.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`search`](Self::search).
     async fn vector_search(&self, query: &SearchQuery) -> MemoryStoreResult<Vec<SearchResult>>;
 
     /// How [`search`](Self::search) would answer this question now, for people. The text is not stable.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`search`](Self::search).
     async fn explain_search(&self, query: &SearchQuery) -> MemoryStoreResult<SearchPlan>;
 
     // ---- scheduling ----
@@ -195,7 +209,7 @@ pub trait LocalMemoryStore {
     /// The scheduling state of a memory; none if it has none, or if there is no such memory.
     async fn get_scheduling(&self, memory_id: Uuid) -> MemoryStoreResult<Option<SchedulingState>>;
 
-    /// Sets the scheduling state of a memory, without an event in the log.
+    /// Sets the scheduling state of a memory, without an event in the log. Idempotent.
     ///
     /// # Errors
     ///
@@ -203,7 +217,7 @@ pub trait LocalMemoryStore {
     async fn update_scheduling(&self, memory_id: Uuid, state: &SchedulingState) -> MemoryStoreResult<()>;
 
     /// Memories whose `next_review` is `now` or earlier: longest overdue first, equal times by
-    /// ascending id, at most `limit` (as for [`SearchQuery::limit`]).
+    /// ascending id, at most `limit` (as for [`SearchQuery::limit`]). Those without a `next_review` are left out.
     async fn get_due_memories(&self, now: DateTime<Utc>, limit: usize) -> MemoryStoreResult<Vec<DueMemory>>;
 
     /// Appends a review to the log and replaces the scheduling state by its `new_state`, in one transaction.
@@ -223,7 +237,7 @@ pub trait LocalMemoryStore {
 
     // ---- graph ----
 
-    /// Draws an edge. One with the same key gets the new weight and keeps its `created_at`.
+    /// Draws an edge. One with the same key gets the new weight and keeps its `created_at`. Idempotent.
     ///
     /// # Errors
     ///
@@ -231,6 +245,7 @@ pub trait LocalMemoryStore {
     async fn add_edge(&self, edge: &MemoryEdge) -> MemoryStoreResult<()>;
 
     /// The edges that start or end at a memory, ascending by source, target and type (byte order).
+    /// None where there is no such memory.
     async fn get_edges(&self, memory_id: Uuid) -> MemoryStoreResult<Vec<MemoryEdge>>;
 
     /// Removes an edge.
@@ -262,7 +277,7 @@ pub trait LocalMemoryStore {
     /// The domain with this id; none if there is none.
     async fn get_domain(&self, id: &str) -> MemoryStoreResult<Option<Domain>>;
 
-    /// Adds a domain, or replaces every field of the one with the same id.
+    /// Adds a domain, or replaces every field of the one with the same id. Idempotent.
     ///
     /// # Errors
     ///
@@ -276,7 +291,8 @@ pub trait LocalMemoryStore {
     /// [`NotFound`](crate::MemoryStoreError::NotFound) if there is no such domain.
     async fn delete_domain(&self, id: &str) -> MemoryStoreResult<()>;
 
-    /// How near a vector is to every domain that has a centroid: best first, equal scores by id.
+    /// How near a vector is to every domain that has a centroid, as cosine similarity: best first, equal scores by
+    /// id. Nothing in a store without a model.
     ///
     /// # Errors
     ///
@@ -385,6 +401,6 @@ pub trait LocalMemoryStore {
     /// under way, or while memories are still to do.
     async fn finish_reembedding(&self) -> MemoryStoreResult<()>;
 
-    /// Drops what was built. Does nothing if no re-embedding is under way.
+    /// Drops what was built for the new model; the present vectors stay. Does nothing if no re-embedding is under way.
     async fn abort_reembedding(&self) -> MemoryStoreResult<()>;
 }
