@@ -168,6 +168,16 @@ fn what_is_no_archive_is_recognised() {
     assert_refused("[1,2]\n", 1, "does not begin with an archive's header");
     assert_refused("just text\n", 1, "does not begin with an archive's header");
     assert_refused(vec![0xff, 0xfe, b'\n'], 1, "does not begin with an archive's header");
+    assert_refused(b"\x28\xb5\x2f\xfd and so on\n", 1, "unpack it first");
+    assert_refused(b"\x1f\x8b\x08 and so on\n", 1, "unpack it first");
+}
+
+#[tokio::test]
+async fn an_archive_that_was_handled_as_a_text_is_recognised() {
+    let whole = String::from_utf8(archive_of(&filled(2).await).await).unwrap();
+    assert_refused(whole.replace('\n', "\r\n"), 1, "CR LF");
+    assert_refused(format!("\u{feff}{whole}"), 1, "byte order mark");
+    assert_refused(format!("{whole}{whole}"), whole.lines().count() as u64 + 1, "follows the closing line");
 }
 
 #[tokio::test]
@@ -183,6 +193,20 @@ async fn restoring_into_other_memories_is_refused_and_changes_nothing() {
     let report = Restorer::new(&mut open(&bytes), &target).into_existing(true).run().await.unwrap();
     assert!(report.is_lossless());
     assert_eq!(target.count().await.unwrap(), 5);
+}
+
+#[tokio::test]
+async fn an_archive_that_is_changed_after_it_was_checked_is_said() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("memory.vestige.jsonl");
+    let store = filled(20).await;
+    Exporter::new(&store).write_file(&path).await.unwrap();
+    let mut archive = Archive::open(&path).unwrap();
+    let text = std::fs::read_to_string(&path).unwrap();
+    std::fs::write(&path, text.replace("note 7:", "nota 7:")).unwrap();
+    let report = Restorer::new(&mut archive, &empty()).run().await.unwrap();
+    assert_eq!(report.outcome, CopyOutcome::SourceChanged);
+    assert!(!report.is_lossless());
 }
 
 #[tokio::test]
@@ -214,6 +238,44 @@ async fn a_file_is_replaced_whole_and_can_be_opened() {
     let spooled = Archive::spool(&mut stream, |progress| seen = progress.done).unwrap();
     assert_eq!(spooled.blake3(), report.blake3);
     assert_eq!(seen, report.inventory.counts.total());
+}
+
+#[tokio::test]
+async fn an_archive_does_not_replace_a_store_or_a_folder() {
+    let store = common::sqlite();
+    common::fill(&store.store, 5, 8).await;
+    let before = archive_of(&store.store).await;
+    let error = Exporter::new(&store.store).write_file(&store.path).await.unwrap_err();
+    assert!(error.to_string().contains("name another file"), "{error}");
+    let error = Exporter::new(&store.store).write_file(store.path.parent().unwrap()).await.unwrap_err();
+    assert!(matches!(error, MigrateError::Io { .. }), "{error}");
+    drop(store.store);
+    assert_eq!(archive_of(&common::open_sqlite(&store.path)).await, before);
+}
+
+#[cfg(unix)]
+#[tokio::test]
+async fn links_and_pipes_stay_what_they_are() {
+    let folder = tempfile::tempdir().unwrap();
+    let (file, link, pipe) =
+        (folder.path().join("a"), folder.path().join("link"), folder.path().join("pipe"));
+    let store = filled(10).await;
+    let whole = archive_of(&store).await;
+
+    std::fs::write(&file, "old").unwrap();
+    std::os::unix::fs::symlink("a", &link).unwrap();
+    Exporter::new(&store).write_file(&link).await.unwrap();
+    assert!(link.is_symlink());
+    assert_eq!(std::fs::read(&file).unwrap(), whole);
+
+    assert!(std::process::Command::new("mkfifo").arg(&pipe).status().unwrap().success());
+    let reader = std::thread::spawn({
+        let pipe = pipe.clone();
+        move || std::fs::read(pipe).unwrap()
+    });
+    Exporter::new(&store).write_file(&pipe).await.unwrap();
+    assert_eq!(reader.join().unwrap(), whole);
+    assert!(!std::fs::metadata(&pipe).unwrap().is_file());
 }
 
 #[tokio::test]

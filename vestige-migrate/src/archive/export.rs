@@ -1,10 +1,12 @@
-use std::io::{self, Write};
+use std::borrow::Cow;
+use std::fs::{self, File};
+use std::io::{self, Read, Write};
 use std::path::Path;
 
 use serde::Serialize;
 use vestige_traits::{MemoryStore, TransferKind};
 
-use super::header::{write_closing, write_header};
+use super::header::{SQLITE_MAGIC, write_closing, write_header};
 use crate::error::{MigrateError, MigrateResult};
 use crate::inventory::Inventory;
 use crate::limits::DEFAULT_PAGE_ROWS;
@@ -133,13 +135,21 @@ impl<'a, S: MemoryStore + Sync> Exporter<'a, S> {
 
     /// Writes the archive to a file, which appears whole or not at all and replaces an older one.
     ///
-    /// A store that is written to meanwhile is read again, three times in all.
+    /// A store that is written to meanwhile is read again, three times in all. Of a link, what it
+    /// leads to is replaced. A pipe or a device is written to, once, and stays.
     ///
     /// # Errors
     ///
-    /// As [`write`](Self::write).
+    /// As [`write`](Self::write); [`MigrateError::Io`] also if `path` is a folder or an SQLite
+    /// database, which an archive does not replace.
     pub async fn write_file(&mut self, path: &Path) -> MigrateResult<ExportReport> {
         let what = || format!("cannot write {}", path.display());
+        let path = match destination(path).map_err(MigrateError::io(what()))? {
+            Destination::File(path) => path,
+            Destination::Stream(file) => {
+                return self.write(&mut io::BufWriter::with_capacity(1 << 18, file)).await;
+            }
+        };
         let folder = match path.parent() {
             Some(folder) if !folder.as_os_str().is_empty() => folder,
             _ => Path::new("."),
@@ -159,7 +169,7 @@ impl<'a, S: MemoryStore + Sync> Exporter<'a, S> {
             };
             let file = writer.into_inner().map_err(|error| MigrateError::io(what())(error.into_error()))?;
             file.as_file().sync_all().map_err(MigrateError::io(what()))?;
-            file.persist(path).map_err(|error| MigrateError::io(what())(error.error))?;
+            file.persist(&path).map_err(|error| MigrateError::io(what())(error.error))?;
             sync_folder(folder);
             return Ok(report);
         }
@@ -179,10 +189,42 @@ impl<'a, S: MemoryStore + Sync> Exporter<'a, S> {
     }
 }
 
+enum Destination<'p> {
+    /// A file that is there or not, under its own name.
+    File(Cow<'p, Path>),
+    /// A pipe or a device, opened.
+    Stream(File),
+}
+
+/// What a path leads to, and whether an archive may go there.
+fn destination(path: &Path) -> io::Result<Destination<'_>> {
+    let found = match fs::metadata(path) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Destination::File(path.into())),
+        found => found?,
+    };
+    if found.is_dir() {
+        return Err(io::ErrorKind::IsADirectory.into());
+    }
+    if !found.is_file() {
+        return File::options().write(true).open(path).map(Destination::Stream);
+    }
+    // The store itself, if somebody mistakes one argument for the other.
+    let mut head = Vec::new();
+    let database = File::open(path).and_then(|file| file.take(16).read_to_end(&mut head)).is_ok()
+        && head.starts_with(SQLITE_MAGIC);
+    if database {
+        return Err(io::Error::new(
+            io::ErrorKind::AlreadyExists,
+            "it is an SQLite database, which an archive does not replace; name another file",
+        ));
+    }
+    fs::canonicalize(path).map(|path| Destination::File(path.into()))
+}
+
 /// Makes the new name of the file durable. Not every system can open a folder, and then its file
 /// system sees to that by itself.
 fn sync_folder(folder: &Path) {
-    if let Err(error) = std::fs::File::open(folder).and_then(|folder| folder.sync_all()) {
+    if let Err(error) = File::open(folder).and_then(|folder| folder.sync_all()) {
         tracing::debug!(%error, "the folder of the archive was not synchronised");
     }
 }

@@ -10,6 +10,10 @@ use crate::inventory::{Inventory, PerKind, RowDigest};
 /// The version of the archive format that this crate writes, and the newest it reads.
 pub const FORMAT_VERSION: u64 = 1;
 const FORMAT: &str = "vestige-archive";
+/// How the file of an SQLite database begins.
+pub(super) const SQLITE_MAGIC: &[u8] = b"SQLite format 3\0";
+/// How the files of gzip, zstd, xz, bzip2 and zip begin.
+const COMPRESSED: [&[u8]; 5] = [b"\x1f\x8b", b"\x28\xb5\x2f\xfd", b"\xfd7zXZ\0", b"BZh", b"PK\x03\x04"];
 
 /// What the first line says.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
@@ -70,8 +74,17 @@ pub(super) fn read_header(line: &[u8]) -> MigrateResult<Header> {
         content: Option<serde::de::IgnoredAny>,
     }
     let refuse = |reason: &str| Err(MigrateError::archive(1, reason));
-    if line.starts_with(b"SQLite format 3\0") {
+    if line.starts_with(SQLITE_MAGIC) {
         return refuse("is no Vestige archive but a SQLite database; open it as a store instead");
+    }
+    if COMPRESSED.iter().any(|magic| line.starts_with(magic)) {
+        return refuse("is compressed; unpack it first, such as by `zstd -dc FILE | vestige restore -`");
+    }
+    if line.starts_with(b"\xef\xbb\xbf") || line.ends_with(b"\r") {
+        return refuse(
+            "has a byte order mark or CR LF line ends: a program took the archive for a text and rewrote it; take \
+             another copy, and transfer it as binary",
+        );
     }
     let Ok(seen) = serde_json::from_slice::<Recognise>(line) else {
         return refuse("is no Vestige archive: it does not begin with an archive's header");

@@ -6,7 +6,7 @@ use super::read::Archive;
 use crate::error::MigrateResult;
 use crate::progress::{Progress, Reporter};
 use crate::rejects::RejectSink;
-use crate::transfer::{CopyPlan, CopyReport, Engine, Settings};
+use crate::transfer::{CopyOutcome, CopyPlan, CopyReport, Engine, Settings};
 
 /// Brings an archive into a store.
 ///
@@ -67,10 +67,17 @@ impl<'a, R: Read + Seek + Send, T: MemoryStore + Sync> Restorer<'a, R, T> {
     ///
     /// # Errors
     ///
-    /// As [`Copier::run`](crate::Copier::run). Rows that are not taken are no error but in the report.
+    /// As [`Copier::run`](crate::Copier::run). Rows that are not taken are no error but in the report,
+    /// and so is an archive that somebody has changed since it was checked.
     pub async fn run(mut self) -> MigrateResult<CopyReport> {
         let label = format!("archive {}", self.archive.blake3());
-        self.engine(&label).run().await.map(|(report, _)| report)
+        let checked = self.archive.inventory().clone();
+        let (mut report, _) = self.engine(&label).run().await?;
+        // The archive was checked when it was opened, and its rows were read from it again.
+        if report.proof.as_ref().is_some_and(|proof| !proof.source.same_rows(&checked)) {
+            report.outcome = CopyOutcome::SourceChanged;
+        }
+        Ok(report)
     }
 
     /// What [`run`](Self::run) would do, and about how long it would take. Changes nothing.
