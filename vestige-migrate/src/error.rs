@@ -97,6 +97,20 @@ pub enum MigrateError {
         pending: u64,
     },
 
+    /// Somebody else dropped this re-embedding while it was going on, or took the store to another model. No vector of
+    /// this model was mixed with those of another. Find out who does, and run the same again if it is still wanted.
+    #[error(
+        "somebody else has ended the re-embedding to {wanted} meanwhile{}: make sure that only one model is wanted, \
+         then run the same command again",
+        .under_way.as_ref().map(|model| format!(", and begun one to {model}")).unwrap_or_default()
+    )]
+    ReembeddingEnded {
+        /// The model that this re-embedding was to go to.
+        wanted: Box<ModelSignature>,
+        /// The model that another one goes to now; none if none is under way.
+        under_way: Option<Box<ModelSignature>>,
+    },
+
     /// A backend broke its contract. Report it.
     #[error(
         "the {kind} rows come out of order: {after} after {before}; this is a defect of the store, report it"

@@ -267,6 +267,55 @@ async fn a_model_that_fails_leaves_the_old_one_in_use_and_what_was_done_is_kept(
     assert_eq!((report.embedded, report.resumed), (20, true));
 }
 
+/// A slow model, during whose first batch somebody else aborts the re-embedding and may begin another.
+struct Rival<'s> {
+    model: Words,
+    store: &'s vestige_sqlite::SqliteMemoryStore,
+    to: Option<ModelSignature>,
+    batches: AtomicUsize,
+}
+
+impl Embedder for Rival<'_> {
+    fn signature(&self) -> &ModelSignature {
+        self.model.signature()
+    }
+
+    async fn embed_documents(&self, texts: &[&str]) -> EmbedderResult<Vec<Vec<f32>>> {
+        if self.batches.fetch_add(1, Relaxed) == 0 {
+            self.store.abort_reembedding().await.unwrap();
+            if let Some(to) = &self.to {
+                self.store.begin_reembedding(to).await.unwrap();
+            }
+            tokio::time::sleep(Duration::from_millis(600)).await;
+        }
+        self.model.embed_documents(texts).await
+    }
+
+    async fn embed_query(&self, text: &str) -> EmbedderResult<Vec<f32>> {
+        self.model.embed_query(text).await
+    }
+}
+
+#[tokio::test]
+async fn one_that_somebody_else_aborts_or_replaces_stops_and_mixes_nothing() {
+    let store = sqlite();
+    fill(&store.store, 30, 8).await;
+    let before = archive_of(&store.store).await;
+    let other = open_sqlite(&store.path);
+    // Of the same dimension, so that no length tells its vectors from those of the first.
+    let third = ModelSignature { name: "test/third".to_owned(), ..Words::new(16).signature().clone() };
+    for to in [None, Some(third.clone())] {
+        let model = Rival { model: Words::new(16), store: &other, to, batches: AtomicUsize::new(0) };
+        let error = Reembedder::new(&store.store, &model).batch(10).run().await.unwrap_err();
+        assert!(matches!(error, MigrateError::ReembeddingEnded { .. }), "{error}");
+        assert!(error.to_string().contains("only one model"), "{error}");
+        assert_eq!(error.to_string().contains("test/third"), model.to.is_some(), "{error}");
+    }
+    let status = store.store.reembedding_status().await.unwrap().unwrap();
+    assert_eq!((status.model, status.done), (third, 0));
+    assert_eq!(archive_of(&store.store).await, before);
+}
+
 /// A model that is slower than the memories come in: with every batch there is another one.
 struct Outrun(Words, vestige_traits::conformance::ReferenceStore);
 

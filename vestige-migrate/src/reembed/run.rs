@@ -13,6 +13,8 @@ use crate::progress::{Phase, Progress, Reporter};
 
 /// How many memories are embedded at once where nothing else is said.
 const DEFAULT_BATCH: usize = 256;
+/// How long what somebody else does to the re-embedding may go unnoticed. Looking counts the memories, so it has its price.
+const LOOK_EVERY: Duration = Duration::from_millis(500);
 /// How many batches beyond those of the beginning to embed before giving up.
 const MAX_EXTRA_BATCHES: u64 = 1000;
 
@@ -108,6 +110,7 @@ impl<'a, S: MemoryStore + Sync, E: Embedder + Sync> Reembedder<'a, S, E> {
     ///   to a third model is under way; otherwise if the store fails.
     /// - [`MigrateError::Embedder`] if the model fails.
     /// - [`MigrateError::NotCaughtUp`] if memories come in faster than they are embedded.
+    /// - [`MigrateError::ReembeddingEnded`] if somebody else aborts it meanwhile.
     pub async fn run(mut self) -> MigrateResult<ReembedReport> {
         let began = Instant::now();
         let to = self.embedder.signature().clone();
@@ -128,8 +131,15 @@ impl<'a, S: MemoryStore + Sync, E: Embedder + Sync> Reembedder<'a, S, E> {
             tracing::info!(%to, done = status.done, pending = status.pending, "re-embedding");
             match self.embed_all(&mut report, status.done, status.pending).await {
                 // Another process that did the same work made the switch.
-                Err(MigrateError::Store(MemoryStoreError::Conflict { .. }))
-                    if is_switched(self.store, &to).await? => {}
+                Err(
+                    MigrateError::Store(MemoryStoreError::Conflict { .. })
+                    | MigrateError::ReembeddingEnded { .. },
+                ) if is_switched(self.store, &to).await? => {}
+                Err(error @ MigrateError::Store(MemoryStoreError::Conflict { .. })) => {
+                    check_under_way(self.store, &to).await?;
+                    return Err(error);
+                }
+                Ok(()) if !is_switched(self.store, &to).await? => return Err(ended(&to, None)),
                 result => result?,
             }
             report.outcome = ReembedOutcome::Switched;
@@ -145,10 +155,12 @@ impl<'a, S: MemoryStore + Sync, E: Embedder + Sync> Reembedder<'a, S, E> {
         self.reporter.report(Phase::Embedding, done, total);
         // Ids of new memories ascend, so a writer can keep a single pass from its end.
         let mut batches_left = pending.div_ceil(self.batch as u64) + MAX_EXTRA_BATCHES;
+        let mut looked = Instant::now();
         loop {
             let mut page = self.pending(None).await?;
             if page.is_empty() {
                 self.reporter.report(Phase::Switching, 0, 0);
+                check_under_way(self.store, &report.to).await?;
                 match self.store.finish_reembedding().await {
                     Ok(()) => return Ok(()),
                     // Something came in between the last look and the switch.
@@ -161,6 +173,12 @@ impl<'a, S: MemoryStore + Sync, E: Embedder + Sync> Reembedder<'a, S, E> {
                 let (vectors, next) =
                     future::join(embed(self.embedder, &page), self.pending(Some(last.id))).await;
                 let vectors = vectors?;
+                // Vectors of this model must not get among those of another that somebody has begun meanwhile, of the
+                // same dimension perhaps: a slow model, or a process that was suspended, leaves time for that.
+                if looked.elapsed() >= LOOK_EVERY {
+                    check_under_way(self.store, &report.to).await?;
+                    looked = Instant::now();
+                }
                 report.without_vector +=
                     vectors.iter().filter(|vector| vector.embedding.is_none()).count() as u64;
                 report.embedded +=
@@ -199,6 +217,19 @@ impl<'a, S: MemoryStore + Sync, E: Embedder + Sync> Reembedder<'a, S, E> {
 async fn is_switched(store: &(impl MemoryStore + Sync), to: &ModelSignature) -> MigrateResult<bool> {
     let registered = store.registered_model().await.map_err(MigrateError::Store)?;
     Ok(registered.as_ref() == Some(to))
+}
+
+/// Fails unless the re-embedding under way is the one to this model.
+async fn check_under_way(store: &(impl MemoryStore + Sync), to: &ModelSignature) -> MigrateResult<()> {
+    let status = store.reembedding_status().await.map_err(MigrateError::Store)?;
+    match status {
+        Some(status) if status.model == *to => Ok(()),
+        other => Err(ended(to, other.map(|status| status.model))),
+    }
+}
+
+fn ended(to: &ModelSignature, under_way: Option<ModelSignature>) -> MigrateError {
+    MigrateError::ReembeddingEnded { wanted: Box::new(to.clone()), under_way: under_way.map(Box::new) }
 }
 
 /// How many memories have no new vector; none if there are none, or nothing is under way.
