@@ -245,6 +245,39 @@ async fn rows_that_cannot_be_moved_are_listed_and_the_rest_goes_on() {
 }
 
 #[tokio::test]
+async fn a_row_whose_key_is_spoilt_stops_nothing_wherever_a_page_ends() {
+    let source = sqlite();
+    fill(&source.store, 30, 8).await;
+    let rows = [
+        source.store.count_rows(TransferKind::Domain).await.unwrap(),
+        source.store.count_rows(TransferKind::Edge).await.unwrap(),
+    ];
+    drop(source.store);
+    {
+        let file = rusqlite::Connection::open(&source.path).unwrap();
+        for spoil in [
+            "UPDATE edges SET edge_type = 'a' || char(0) || 'b' WHERE source_id IN \
+             (SELECT source_id FROM edges ORDER BY 1 LIMIT 3)",
+            "INSERT INTO domains (id, label, created_at) VALUES ('a' || char(0), 'nul', 0)",
+            "INSERT INTO domains (id, label, created_at) VALUES (CAST(x'62ff' AS TEXT), 'no UTF-8', 0)",
+        ] {
+            assert!(file.execute(spoil, []).unwrap() > 0);
+        }
+    }
+    let source = open_sqlite(&source.path);
+    for page_rows in [1, 2, 3, 100] {
+        let target = empty();
+        let mut kept = Kept::default();
+        let copier = Copier::new("a", &source, &target).page_rows(page_rows).rejects(&mut kept);
+        let report = copier.run().await.unwrap();
+        let (domains, edges) = (report.rows[TransferKind::Domain], report.rows[TransferKind::Edge]);
+        assert_eq!((domains.inserted, domains.not_moved()), (rows[0], 2), "{:?}", kept.0);
+        assert_eq!((edges.inserted, edges.not_moved()), (rows[1] - 3, 3), "{:?}", kept.0);
+        assert_eq!(kept.0.len(), 5, "{:?}", kept.0);
+    }
+}
+
+#[tokio::test]
 async fn sqlite_to_sqlite_by_copy_and_by_archive_is_the_same_bytes() {
     let (source, copied, restored) = (sqlite(), sqlite(), sqlite());
     fill(&source.store, 300, 32).await;

@@ -68,6 +68,23 @@ pub(crate) fn export(
     after: Option<&TransferKey>,
     limit: usize,
 ) -> MemoryStoreResult<TransferPage> {
+    let mut rows = limit;
+    loop {
+        // A page cannot end at a row whose key is spoilt: no page could begin after it.
+        match page(tx, kind, after, rows)? {
+            Some(page) => return Ok(page),
+            None => rows += 1,
+        }
+    }
+}
+
+/// A page of so many rows; none if its last row has no key to go on from.
+fn page(
+    tx: &Transaction<'_>,
+    kind: TransferKind,
+    after: Option<&TransferKey>,
+    limit: usize,
+) -> MemoryStoreResult<Option<TransferPage>> {
     let Source { table, columns, key, read } = source(kind);
     let after = after.map(|after| after.parts(kind)).transpose()?;
     let values: Vec<Value> = after
@@ -89,29 +106,39 @@ pub(crate) fn export(
     let mut last = None;
     while let Some(row) = rows.next().map_err(map)? {
         if page.rows.len() + page.damaged.len() == limit {
-            page.next = last;
+            let Some(last) = last else { return Ok(None) };
+            page.next = Some(last);
             break;
         }
-        let key = key_of(row, kind);
+        let (key, readable) = key_of(row, kind);
         match read(row) {
-            Ok(row) => page.rows.push(row),
+            Ok(row) if page.rows.len() < limits::MAX_BATCH => page.rows.push(row),
+            // One more than any page may hold, because of keys that are spoilt.
+            Ok(_) => {
+                page.damaged.push(RowIssue { kind, key: key.clone(), reason: "has a spoilt key".to_owned() })
+            }
             Err(error) => page.damaged.push(RowIssue { kind, key: key.clone(), reason: error.to_string() }),
         }
-        last = Some(key);
+        last = Some(key).filter(|_| readable);
     }
-    Ok(page)
+    Ok(Some(page))
 }
 
-/// The key in a row's first columns, also of a row that cannot be read.
-fn key_of(row: &Row<'_>, kind: TransferKind) -> TransferKey {
-    let id = |at| codec::uuid(row, at, "id").map_or_else(|_| "unreadable".to_owned(), |id| id.to_string());
-    let name = |at| row.get(at).unwrap_or_else(|_| "unreadable".to_owned());
-    TransferKey(match kind {
+/// The key in a row's first columns, also of a row that cannot be read, and whether it is one.
+fn key_of(row: &Row<'_>, kind: TransferKind) -> (TransferKey, bool) {
+    let id = |at| codec::uuid(row, at, "id").ok().map(|id| id.to_string());
+    let name = |at| row.get::<_, String>(at).ok();
+    let parts = match kind {
         TransferKind::Domain => vec![name(0)],
         TransferKind::GroupMembership => vec![id(0), id(1)],
         TransferKind::Edge => vec![id(0), id(1), name(2)],
         _ => vec![id(0)],
-    })
+    };
+    let whole = parts.iter().all(Option::is_some);
+    let unreadable = || "unreadable".to_owned();
+    let key = TransferKey(parts.into_iter().map(|part| part.unwrap_or_else(unreadable)).collect());
+    let readable = whole && key.parts(kind).is_ok();
+    (key, readable)
 }
 
 pub(crate) fn import(
