@@ -13,8 +13,8 @@ use crate::progress::{Phase, Reporter};
 use crate::rows::{Row, Rows};
 use crate::walk::SideBySide;
 
-/// How many differences are named; all are counted.
-const MAX_EXAMPLES: usize = 100;
+/// How many differences of each sort are named; all are counted.
+const MAX_EXAMPLES: u64 = 100;
 
 /// Every row of two sides, compared.
 ///
@@ -28,7 +28,8 @@ pub struct Proof {
     pub target: Inventory,
     /// How many rows of each kind differ.
     pub differences: PerKind<Differences>,
-    /// The first hundred rows that differ.
+    /// The first hundred rows that are missing, the first hundred that are different, and the first hundred that the
+    /// target alone has.
     pub examples: Vec<Difference>,
     /// Rows that the source could not read.
     pub damaged_in_source: u64,
@@ -176,23 +177,24 @@ impl Proof {
         {
             self.target.add(kind, &row.line);
         }
+        let before = self.sum();
         let differences = &mut self.differences[kind];
-        let (row, difference) = match order {
+        let (row, difference, named) = match order {
             Ordering::Less => {
                 differences.missing += 1;
-                (left, DifferenceKind::Missing)
+                (left, DifferenceKind::Missing, before.missing)
             }
             Ordering::Greater => {
                 differences.extra += 1;
-                (right, DifferenceKind::Extra)
+                (right, DifferenceKind::Extra, before.extra)
             }
             Ordering::Equal if left.map(|row| &row.line) != right.map(|row| &row.line) => {
                 differences.different += 1;
-                (left, DifferenceKind::Different)
+                (left, DifferenceKind::Different, before.different)
             }
             Ordering::Equal => return,
         };
-        if let Some(row) = row.filter(|_| self.examples.len() < MAX_EXAMPLES) {
+        if let Some(row) = row.filter(|_| named < MAX_EXAMPLES) {
             self.examples.push(Difference { kind, key: row.key.clone(), difference });
         }
     }
