@@ -37,12 +37,33 @@ fn fields() -> [Field; 9] {
     ]
 }
 
-fn on_sqlite_and_postgres(test: impl Fn(&Vestige)) {
-    test(&Vestige::new());
+/// Runs the test on both backends, with a way to read the only row as the database itself holds it.
+fn on_sqlite_and_postgres(test: impl Fn(&Vestige, &dyn Fn() -> Value)) {
+    let vestige = Vestige::new();
+    test(&vestige, &|| {
+        let file = rusqlite::Connection::open(vestige.db()).expect("the store");
+        let sql = "SELECT json_object('content', content, 'node_type', node_type, 'tags', json(tags), \
+                   'codebase', codebase, 'metadata', json(metadata)) FROM knowledge_nodes";
+        read(&file.query_row(sql, [], |row| row.get::<_, String>(0)).expect("a row"))
+    });
     #[cfg(feature = "postgres-backend")]
     if let Some(database) = common::database::Database::new("context on PostgreSQL") {
-        test(&Vestige::on_postgres(&database.url));
+        use sqlx::Connection;
+
+        test(&Vestige::on_postgres(&database.url), &|| {
+            let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+            let row = runtime.expect("a runtime").block_on(async {
+                let mut connection = sqlx::PgConnection::connect(&database.url).await.expect("it answers");
+                let sql = "SELECT row_to_json(knowledge_nodes)::text FROM knowledge_nodes";
+                sqlx::query_scalar::<_, String>(sql).fetch_one(&mut connection).await.expect("a row")
+            });
+            read(&row)
+        });
     }
+}
+
+fn read(json: &str) -> Value {
+    serde_json::from_str(json).expect("JSON")
 }
 
 /// The memory in an archive.
@@ -62,7 +83,7 @@ fn assert_row(whence: &str, memory: &Value, session: &Value) {
 
 #[test]
 fn every_field_reaches_the_row_and_comes_back_by_every_way() {
-    on_sqlite_and_postgres(|vestige| {
+    on_sqlite_and_postgres(|vestige, row_of_database| {
         let mut memory = serde_json::Map::new();
         for field in fields().into_iter().filter(|field| !field.said.is_null()) {
             memory.insert(field.name.to_owned(), field.said);
@@ -74,7 +95,8 @@ fn every_field_reaches_the_row_and_comes_back_by_every_way() {
         let row = vestige.json(&["get", &id])[0].clone();
         let session = row["metadata"]["session_id"].clone();
         assert!(session.as_str().is_some_and(|session| session.len() == 36), "{row}");
-        assert_row("the row", &row, &session);
+        assert_row("the row", &row_of_database(), &session);
+        assert_row("get by the command", &row, &session);
         for mode in ["hybrid", "keyword", "vector"] {
             let found = server.ok("recall", &json!({"query": "when do tokens expire?", "mode": mode}));
             assert_row(mode, &found["results"][0], &session);
