@@ -105,6 +105,15 @@ fn a_memory_that_is_named_stands_in_the_configuration() {
     tools_of(&vestige, entry(&config));
     assert!(Path::new(&other).exists());
 
+    // The file also says how the model is run, so it is named beside a memory that is not its own.
+    let file = vestige.write("agents.toml", "[embeddings]\nmodel = \"bundled\"\n").display().to_string();
+    let flags = ["--config", "agents.toml", "--db", "other memory.db", "--model", "bundled"];
+    let printed = vestige.ok(&[&flags[..], &["mcp", "--print-config", "cursor"]].concat());
+    let config: Value = serde_json::from_str(&printed).expect("JSON");
+    let expected = ["--config", &file, "--db", &other, "--model", "bundled", "mcp"];
+    assert_eq!(entry(&config)["args"], serde_json::json!(expected));
+    tools_of(&vestige, entry(&config));
+
     let mut command = vestige.command();
     command.env_remove("VESTIGE_DB").env("VESTIGE_POSTGRES_URL", "postgres://ada:s3cret@h/m");
     let output = command.args(["mcp", "--print-config", "generic"]).output().expect("it runs");

@@ -48,25 +48,28 @@ pub(crate) async fn run(args: McpArgs, app: &App, out: Output) -> CommandResult 
 }
 
 /// A client starts the server from anywhere and without the environment of a shell, so paths are whole,
-/// and a store that this shell's flags or variables choose is named.
+/// and a configuration file, a store and a model that this shell's flags, variables or folder choose are named.
 fn print_config(client: Client, app: &App, mut out: Output) -> CommandResult {
     let program = std::env::current_exe().map_err(Failure::io("this program's own path"))?;
-    let mut args = vec!["mcp".to_owned()];
     let settings = &app.settings;
-    if matches!(settings.store_from, Origin::Flag(_) | Origin::Variable(_)) {
+    let is_of_this_shell = |from: &Origin| matches!(from, Origin::Flag(_) | Origin::Variable(_));
+    let mut args = Vec::new();
+    if let Some(file) = &settings.file {
+        args.extend(["--config".to_owned(), file.display().to_string()]);
+    }
+    if is_of_this_shell(&settings.store_from) {
         match &settings.store {
-            StoreChoice::Sqlite { path } => {
-                args.splice(0..0, ["--db".to_owned(), path.display().to_string()]);
-            }
+            StoreChoice::Sqlite { path } => args.extend(["--db".to_owned(), path.display().to_string()]),
             StoreChoice::Postgres { .. } => note(
                 "the client does not see this shell's database: name it in vestige.toml (`vestige help` says where it lies), \
                  since other users of the machine could read its password in the arguments of a process",
             ),
         }
     }
-    if let Origin::File(file) = &settings.store_from {
-        args.splice(0..0, ["--config".to_owned(), file.display().to_string()]);
+    if is_of_this_shell(&settings.model_from) {
+        args.extend(["--model".to_owned(), settings.model.to_string()]);
     }
+    args.push("mcp".to_owned());
     note(&format!("goes into {}", client.place()));
     let config = client.config(&program.display().to_string(), &args);
     let text = serde_json::to_string_pretty(&config).map_err(|error| Failure::message(error.to_string()))?;
