@@ -1,17 +1,21 @@
 //! What can be set before a store is opened.
 
 use std::fmt;
-use std::str::FromStr;
 use std::sync::Arc;
 use std::time::Duration;
 
 use sqlx::postgres::PgConnectOptions;
 use vestige_traits::{Clock, MemoryStoreError, MemoryStoreResult, SystemClock};
 
-use crate::error;
 use crate::pool;
 use crate::session::keeps_statements;
 use crate::store::PgMemoryStore;
+use crate::url;
+
+/// The most connections that a server takes: `MAX_BACKENDS` of its source.
+const MAX_CONNECTIONS: u32 = 262_143;
+/// The longest `statement_timeout` that a server takes.
+const MAX_STATEMENT_TIMEOUT: Duration = Duration::from_millis(i32::MAX as u64);
 
 /// How searches trade exactness for speed. The defaults suit stores of up to a few hundred thousand memories.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -82,7 +86,7 @@ pub struct PgMemoryStoreBuilder {
     pub(crate) idle_timeout: Option<Duration>,
     pub(crate) max_lifetime: Option<Duration>,
     statement_timeout: Option<Duration>,
-    application_name: String,
+    application_name: Option<String>,
     statement_cache_capacity: Option<usize>,
     pub(crate) read_only: bool,
     pub(crate) clock: Arc<dyn Clock>,
@@ -99,7 +103,7 @@ impl PgMemoryStoreBuilder {
             idle_timeout: Some(Duration::from_secs(600)),
             max_lifetime: Some(Duration::from_secs(1800)),
             statement_timeout: None,
-            application_name: "vestige".to_owned(),
+            application_name: None,
             statement_cache_capacity: None,
             read_only: false,
             clock: Arc::new(SystemClock),
@@ -107,14 +111,14 @@ impl PgMemoryStoreBuilder {
         }
     }
 
-    /// The most connections the store holds at a time, from 1. 10 by default.
+    /// The most connections the store holds at a time, 1 to 262,143. 10 by default.
     #[must_use]
     pub fn max_connections(mut self, connections: u32) -> Self {
         self.max_connections = connections;
         self
     }
 
-    /// How many connections are kept open while nothing happens. None by default.
+    /// How many connections are kept open while nothing happens, `max_connections` at most. None by default.
     #[must_use]
     pub fn min_connections(mut self, connections: u32) -> Self {
         self.min_connections = connections;
@@ -142,7 +146,8 @@ impl PgMemoryStoreBuilder {
         self
     }
 
-    /// After how long the server gives a statement up; none leaves it to the server, which is the default.
+    /// After how long the server gives a statement up, in whole milliseconds from 1; none leaves it to the server,
+    /// which is the default.
     ///
     /// Migrations and index builds are not limited by it. Told to each connection when it starts; with a statement
     /// cache of 0 to each transaction. Where PgBouncer's session mode refuses the former, set it for the role
@@ -153,10 +158,10 @@ impl PgMemoryStoreBuilder {
         self
     }
 
-    /// What `pg_stat_activity` shows. `vestige` by default.
+    /// What `pg_stat_activity` shows: what the URL's `application_name` says, or `vestige`.
     #[must_use]
     pub fn application_name(mut self, name: impl Into<String>) -> Self {
-        self.application_name = name.into();
+        self.application_name = Some(name.into());
         self
     }
 
@@ -205,23 +210,40 @@ impl PgMemoryStoreBuilder {
     /// - [`Migrate`](MemoryStoreError::Migrate) if a migration failed; the schema is as it was.
     /// - [`Damaged`](MemoryStoreError::Damaged) for a read-only store on a database without the present schema.
     pub async fn connect(self) -> MemoryStoreResult<PgMemoryStore> {
-        self.search.validate()?;
-        if self.max_connections == 0 {
-            return Err(MemoryStoreError::invalid("max_connections", "must be at least 1"));
-        }
+        self.validate()?;
         let options = self.connect_options()?;
         let pool = pool::open(&self, options).await?;
         PgMemoryStore::open(pool, &self).await
     }
 
-    fn connect_options(&self) -> MemoryStoreResult<PgConnectOptions> {
-        // The driver does not look at the scheme.
-        if !["postgres://", "postgresql://"].iter().any(|scheme| self.url.starts_with(scheme)) {
-            return Err(error::of_url());
+    fn validate(&self) -> MemoryStoreResult<()> {
+        self.search.validate()?;
+        if !(1..=MAX_CONNECTIONS).contains(&self.max_connections) {
+            let rule = format!("is {}, must be 1 to {MAX_CONNECTIONS}", self.max_connections);
+            return Err(MemoryStoreError::invalid("max_connections", rule));
         }
-        let options = PgConnectOptions::from_str(&self.url).map_err(|_| error::of_url())?;
+        if self.min_connections > self.max_connections {
+            let rule = format!("is {}, and max_connections {}", self.min_connections, self.max_connections);
+            return Err(MemoryStoreError::invalid("min_connections", rule));
+        }
+        let allowed = Duration::from_millis(1)..=MAX_STATEMENT_TIMEOUT;
+        if let Some(timeout) = self.statement_timeout.filter(|timeout| !allowed.contains(timeout)) {
+            let rule = format!("is {timeout:?}, must be 1 ms to {} ms", MAX_STATEMENT_TIMEOUT.as_millis());
+            return Err(MemoryStoreError::invalid("statement_timeout", rule));
+        }
+        Ok(())
+    }
+
+    fn connect_options(&self) -> MemoryStoreResult<PgConnectOptions> {
+        let options = url::read(&self.url)?;
+        let name = self
+            .application_name
+            .as_deref()
+            .or(options.get_application_name())
+            .unwrap_or("vestige")
+            .to_owned();
         // The digits of floats in text form. Nothing is read in text form, and PgBouncer refuses to pass it on.
-        let mut options = options.application_name(&self.application_name).extra_float_digits(None);
+        let mut options = options.application_name(&name).extra_float_digits(None);
         if let Some(capacity) = self.statement_cache_capacity {
             options = options.statement_cache_capacity(capacity);
         }
@@ -268,14 +290,36 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_url_that_cannot_be_read_is_refused_without_being_shown() {
-        for url in ["postgres://me:s3cret@host:port/db", "s3cret", "mysql://me:s3cret@host/db", ""] {
-            let error = PgMemoryStore::builder(url).connect().await.expect_err(url);
+    async fn what_cannot_be_is_refused_by_name() {
+        let url = "postgres://me:s3cret@127.0.0.1:1/memory";
+        let builder = || PgMemoryStore::builder(url);
+        for (builder, field) in [
+            (PgMemoryStore::builder("s3cret"), "url"),
+            (builder().max_connections(0), "max_connections"),
+            (builder().max_connections(u32::MAX), "max_connections"),
+            (builder().max_connections(2).min_connections(3), "min_connections"),
+            (builder().statement_timeout(Duration::ZERO), "statement_timeout"),
+            (builder().statement_timeout(Duration::from_micros(500)), "statement_timeout"),
+            (builder().statement_timeout(Duration::MAX), "statement_timeout"),
+            (builder().search(SearchSettings { ef_search: 1001, ..SearchSettings::default() }), "ef_search"),
+        ] {
+            let error = builder.connect().await.expect_err(field);
             assert!(
-                matches!(&error, MemoryStoreError::InvalidInput { field, .. } if field == "url"),
+                matches!(&error, MemoryStoreError::InvalidInput { field: found, .. } if found == field),
                 "{error:?}"
             );
-            assert!(!format!("{error} {error:?}").contains("s3cret"), "{error:?}");
         }
+    }
+
+    #[test]
+    fn the_name_in_pg_stat_activity_is_the_builders_the_urls_or_vestige() {
+        let name = |builder: PgMemoryStoreBuilder| {
+            builder.connect_options().map(|options| options.get_application_name().map(str::to_owned))
+        };
+        let (plain, named) = ("postgres://h/db", "postgres://h/db?application_name=laptop");
+        assert_eq!(name(PgMemoryStore::builder(plain)).unwrap().as_deref(), Some("vestige"));
+        assert_eq!(name(PgMemoryStore::builder(named)).unwrap().as_deref(), Some("laptop"));
+        let both = PgMemoryStore::builder(named).application_name("agent");
+        assert_eq!(name(both).unwrap().as_deref(), Some("agent"));
     }
 }

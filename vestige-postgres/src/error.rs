@@ -27,20 +27,32 @@ pub(crate) fn of(error: sqlx::Error) -> MemoryStoreError {
         ),
         sqlx::Error::PoolClosed => unavailable("the store has been closed", false, error),
         sqlx::Error::Io(ref broken) => match broken.kind() {
-            io::ErrorKind::ConnectionRefused | io::ErrorKind::NotFound => unavailable(
-                "no PostgreSQL server answers at this address; start it, or mend the URL",
+            io::ErrorKind::ConnectionRefused => nobody_answers(error),
+            io::ErrorKind::NotFound => unavailable(
+                "the server's socket, or a certificate that the URL names, is not there; start the server, or mend the URL",
                 true,
                 error,
             ),
+            // How a certificate is refused.
+            io::ErrorKind::InvalidData => not_trusted(error),
             _ => postgres(error, true),
         },
-        sqlx::Error::Tls(_) => unavailable(
-            "the server's TLS certificate or mode is not accepted; see sslmode in the URL",
-            false,
-            error,
-        ),
+        sqlx::Error::Tls(_) => not_trusted(error),
         sqlx::Error::Protocol(_) | sqlx::Error::WorkerCrashed => postgres(error, true),
         error => postgres(error, false),
+    }
+}
+
+/// [`of`], where a first connection was tried: a name that is not known, and a host that is not reached, have no kind
+/// of their own.
+pub(crate) fn of_connecting(error: sqlx::Error) -> MemoryStoreError {
+    match error {
+        sqlx::Error::Io(ref broken)
+            if !matches!(broken.kind(), io::ErrorKind::InvalidData | io::ErrorKind::NotFound) =>
+        {
+            nobody_answers(error)
+        }
+        error => of(error),
     }
 }
 
@@ -66,14 +78,6 @@ pub(crate) fn of_vector(
     }
 }
 
-/// A URL that the driver cannot read. The driver's words may repeat parts of it, so they are left out.
-pub(crate) fn of_url() -> MemoryStoreError {
-    MemoryStoreError::invalid(
-        "url",
-        "is no PostgreSQL URL; write postgres://user@host:port/database, special characters percent-encoded",
-    )
-}
-
 /// An error of a migration.
 pub(crate) fn of_migration(error: impl Into<BoxError>) -> MemoryStoreError {
     MemoryStoreError::Migrate { source: error.into() }
@@ -84,6 +88,21 @@ pub(crate) fn is_rivalry(error: &sqlx::Error) -> bool {
     error
         .as_database_error()
         .is_some_and(|error| error.is_unique_violation() || error.is_foreign_key_violation())
+}
+
+/// Whether an error is about the server, the way to it or what it allows, and not about the statement.
+pub(crate) fn is_of_server(error: &sqlx::Error) -> bool {
+    match error {
+        sqlx::Error::Io(_)
+        | sqlx::Error::PoolTimedOut
+        | sqlx::Error::PoolClosed
+        | sqlx::Error::Protocol(_)
+        | sqlx::Error::WorkerCrashed => true,
+        error => code(error).is_some_and(|code| {
+            ["08", "40", "53", "57"].iter().any(|class| code.starts_with(class))
+                || ["25006", "42501", "55P03"].contains(&code.as_str())
+        }),
+    }
 }
 
 /// The SQLSTATE of an error.
@@ -102,6 +121,18 @@ fn postgres(error: sqlx::Error, retryable: bool) -> MemoryStoreError {
 
 fn unavailable(reason: &str, retryable: bool, error: sqlx::Error) -> MemoryStoreError {
     MemoryStoreError::Unavailable { reason: reason.to_owned(), retryable, source: Some(error.into()) }
+}
+
+fn nobody_answers(error: sqlx::Error) -> MemoryStoreError {
+    unavailable("no PostgreSQL server answers at this address; start it, or mend the URL", true, error)
+}
+
+fn not_trusted(error: sqlx::Error) -> MemoryStoreError {
+    unavailable(
+        "the server's TLS certificate or mode is not accepted; see sslmode and sslrootcert in the URL",
+        false,
+        error,
+    )
 }
 
 /// What a SQLSTATE means, before the error itself is put behind it.
@@ -139,20 +170,30 @@ fn of_code(error: &PgDatabaseError) -> Option<Meaning> {
         "23505" => Meaning::Complete(MemoryStoreError::already_exists(entity(error.table()), key(error))),
         "23503" => Meaning::Complete(of_reference(error)),
         "40001" | "40P01" | "55P03" => Meaning::Retry,
-        "57P01" | "57P02" => Meaning::Retry,
+        "57P01" | "57P02" | "57P05" | "25P03" => Meaning::Retry,
         code if code.starts_with("08") => Meaning::Retry,
         "57P03" => unavailable("the server is starting or shutting down", true),
-        "57014" => unavailable(
+        "57014" | "25P04" => unavailable(
             "the server gave the statement up, most likely after statement_timeout; raise it or ask for less",
             true,
+        ),
+        "26000" | "42P05" => unavailable(
+            "the server's process is not the one of the last statement, as behind PgBouncer in transaction mode; \
+             write ?statement-cache-capacity=0 in the URL",
+            false,
         ),
         "53300" => {
             unavailable("the server has no connection left; raise its max_connections or pool fewer", true)
         }
         "53100" => unavailable("the server's disk is full (or its shared memory); make room there", false),
         "53200" => unavailable("the server is out of memory", true),
-        "28P01" | "28000" => unavailable("the server refuses this user or password", false),
-        "3D000" => unavailable("this database does not exist; create it first", false),
+        "53400" => {
+            unavailable("a limit set on the server is exceeded, such as temp_file_limit; raise it", false)
+        }
+        "28P01" | "28000" => {
+            unavailable("the server refuses this user or password, or the way in (pg_hba.conf)", false)
+        }
+        "3D000" | "57P04" => unavailable("this database does not exist; create it first", false),
         "42501" => Meaning::Unavailable {
             reason: format!("the role may not do this: {}; see the runbook on privileges", error.message()),
             retryable: false,
@@ -208,4 +249,31 @@ fn key(error: &PgDatabaseError) -> String {
 
 fn registered_model(detail: &str) -> Option<ModelSignature> {
     serde_json::from_str(detail).ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn broken(kind: io::ErrorKind) -> sqlx::Error {
+        sqlx::Error::Io(kind.into())
+    }
+
+    #[test]
+    fn what_cannot_be_reached_may_come_back_and_what_is_not_trusted_does_not() {
+        for kind in [io::ErrorKind::ConnectionRefused, io::ErrorKind::TimedOut, io::ErrorKind::Other] {
+            let error = of_connecting(broken(kind));
+            assert!(matches!(error, MemoryStoreError::Unavailable { retryable: true, .. }), "{error:?}");
+            assert!(error.to_string().contains("no PostgreSQL server answers"), "{error}");
+        }
+        for error in
+            [of_connecting(broken(io::ErrorKind::InvalidData)), of(broken(io::ErrorKind::InvalidData))]
+        {
+            assert!(matches!(error, MemoryStoreError::Unavailable { retryable: false, .. }), "{error:?}");
+            assert!(error.to_string().contains("TLS"), "{error}");
+        }
+        assert!(of_connecting(broken(io::ErrorKind::NotFound)).to_string().contains("is not there"));
+        let lost = of(broken(io::ErrorKind::ConnectionReset));
+        assert!(matches!(lost, MemoryStoreError::Postgres { retryable: true, .. }), "{lost:?}");
+    }
 }

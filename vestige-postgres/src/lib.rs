@@ -21,6 +21,7 @@ mod session;
 mod statistics;
 mod store;
 mod transfer;
+mod url;
 
 pub use config::{PgMemoryStoreBuilder, SearchSettings};
 pub use store::PgMemoryStore;

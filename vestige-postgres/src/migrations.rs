@@ -184,10 +184,11 @@ fn unusable(reason: String) -> MemoryStoreError {
     MemoryStoreError::Unavailable { reason, retryable: false, source: None }
 }
 
+/// What is about the server and not about the migration is said as everywhere: it may be worth another attempt.
 fn of_migrate(error: MigrateError) -> MemoryStoreError {
     match error {
         MigrateError::Execute(error) | MigrateError::ExecuteMigration(error, _)
-            if matches!(error, sqlx::Error::Io(_) | sqlx::Error::PoolTimedOut) =>
+            if error::is_of_server(&error) =>
         {
             error::of(error)
         }

@@ -23,7 +23,7 @@ pub(crate) async fn open(
 ) -> MemoryStoreResult<PgPool> {
     let trial = tokio::time::timeout(settings.acquire_timeout, PgConnection::connect_with(&options));
     match trial.await {
-        Ok(connected) => drop(connected.map_err(error::of)?.close().await),
+        Ok(connected) => drop(connected.map_err(error::of_connecting)?.close().await),
         Err(_) => {
             return Err(MemoryStoreError::Unavailable {
                 reason: format!("the server did not answer within {:?}", settings.acquire_timeout),

@@ -90,8 +90,8 @@ impl Sessions {
 
 /// Whether connections keep prepared statements.
 pub(crate) fn keeps_statements(options: &PgConnectOptions) -> bool {
-    // The driver tells its capacity in this way alone.
-    let url = options.to_url_lossy();
+    // The driver tells its capacity in this way alone; it panics where user or host do not make a URL, such as `::1`.
+    let url = options.clone().username("any").host("any").to_url_lossy();
     url.query_pairs().all(|(key, value)| key != "statement-cache-capacity" || value != "0")
 }
 
@@ -191,5 +191,11 @@ mod tests {
         let options: PgConnectOptions = "postgres://me@db.example/memory".parse().expect("a URL");
         assert!(keeps_statements(&options));
         assert!(!keeps_statements(&options.statement_cache_capacity(0)));
+    }
+
+    #[test]
+    fn an_address_or_a_user_that_makes_no_url_is_no_panic() {
+        let options = PgConnectOptions::new_without_pgpass().host("::1").username("a:b/c");
+        assert!(keeps_statements(&options));
     }
 }

@@ -59,6 +59,9 @@ async fn every_code_that_matters_has_a_meaning_of_its_own() {
         ("23505", Kind::AlreadyExists),      // unique violation
         ("23514", Kind::Postgres(false)),    // check violation: nothing that a store should meet
         ("25006", Kind::ReadOnly),           // read-only transaction
+        ("25P03", Kind::Postgres(true)),     // idle in transaction for too long
+        ("25P04", Kind::Unavailable(true)),  // transaction timeout
+        ("26000", Kind::Unavailable(false)), // prepared statement missing
         ("28000", Kind::Unavailable(false)), // invalid authorization
         ("28P01", Kind::Unavailable(false)), // invalid password
         ("3D000", Kind::Unavailable(false)), // no such database
@@ -66,14 +69,18 @@ async fn every_code_that_matters_has_a_meaning_of_its_own() {
         ("40P01", Kind::Postgres(true)),     // deadlock
         ("42501", Kind::Unavailable(false)), // insufficient privilege
         ("42P01", Kind::Damaged),            // undefined table
+        ("42P05", Kind::Unavailable(false)), // prepared statement there already
         ("53100", Kind::Unavailable(false)), // disk full
         ("53200", Kind::Unavailable(true)),  // out of memory
         ("53300", Kind::Unavailable(true)),  // too many connections
+        ("53400", Kind::Unavailable(false)), // configuration limit exceeded
         ("55P03", Kind::Postgres(true)),     // lock not available
         ("57014", Kind::Unavailable(true)),  // query canceled
         ("57P01", Kind::Postgres(true)),     // admin shutdown
         ("57P02", Kind::Postgres(true)),     // crash shutdown
         ("57P03", Kind::Unavailable(true)),  // cannot connect now
+        ("57P04", Kind::Unavailable(false)), // database dropped
+        ("57P05", Kind::Postgres(true)),     // idle for too long
         ("VS002", Kind::ModelNotRegistered), // the schema's own
         ("XX001", Kind::Damaged),            // data corrupted
         ("XX002", Kind::Damaged),            // index corrupted
