@@ -32,7 +32,7 @@ const INDEXES: [&str; 16] = [
     "idx_scheduling_next_review",
     "knowledge_nodes_pkey",
 ];
-const REBUILD: &str = "rebuild the indexes (`vestige doctor` names the command; `rebuild_indexes` in code)";
+const REBUILD: &str = "run `vestige doctor --repair` (`rebuild_indexes` in code)";
 
 impl PgMemoryStore {
     pub(crate) async fn health(&self) -> HealthStatus {
@@ -318,11 +318,9 @@ async fn keywords(snapshot: &mut Session, large: u32, findings: &mut Vec<Finding
     findings.push(match totals.computed_for {
         _ if !is_large => Finding::ok("keyword statistics", "not needed for a store of this size"),
         Some(then) if fresh => Finding::ok("keyword statistics", format!("computed for {then} memories")),
-        _ => Finding::warning(
-            "keyword statistics",
-            "old or missing: common words make searches slow",
-            "vacuum the store",
-        ),
+        _ => {
+            Finding::warning("keyword statistics", "old or missing: common words make searches slow", REBUILD)
+        }
     });
     Ok(())
 }

@@ -12,6 +12,12 @@ use crate::store::PgMemoryStore;
 const BYTES_PER_ELEMENT: u64 = 1200;
 /// The most memory that a build is given beyond what the server gives it.
 const MAX_BUILD_MEMORY: u64 = 1 << 30;
+/// How many server processes may have counted for themselves before their counts are folded.
+const MANY_COUNTS: i64 = 1000;
+/// The advisory lock of the process that folds them.
+const FOLD_LOCK: i64 = 33_322_211_104_450_407;
+/// What a transaction with an index build begins with: what is counted for it reads every row, too.
+pub(crate) const NO_TIMEOUT: &str = "SET LOCAL statement_timeout = 0";
 
 /// Gives an index build of this transaction as much memory as the graph of `vectors` needs, within reason: one that
 /// does not fit is built on disk, many times slower.
@@ -20,7 +26,6 @@ pub(crate) async fn give_memory(
     vectors: u64,
     dimension: usize,
 ) -> sqlx::Result<()> {
-    transaction.execute("SET LOCAL statement_timeout = 0").await?;
     let needed = vectors.saturating_mul(4 * dimension as u64 + BYTES_PER_ELEMENT);
     let kilobytes = rows::big(needed.min(MAX_BUILD_MEMORY) / 1024 + 1024);
     sqlx::query!(
@@ -73,7 +78,7 @@ impl PgMemoryStore {
     }
 
     async fn try_build(&self, statements: &'static str, alone: bool) -> sqlx::Result<()> {
-        let mut transaction = self.sessions().begin("BEGIN", "").await?;
+        let mut transaction = self.sessions().begin("BEGIN", NO_TIMEOUT).await?;
         let embedded = sqlx::query!(
             r#"SELECT
                  (SELECT count(embedding) FROM knowledge_nodes) AS "vectors!",
@@ -98,7 +103,40 @@ impl PgMemoryStore {
                group_memberships, keyword_totals, keyword_statistics, checkpoints, reembedding_vectors",
         )
         .await?;
-        let mut connection = self.writer().await?;
+        self.fold_counts().await?;
+        self.refresh_statistics().await
+    }
+
+    /// Folds the counts where there are so many that adding them up takes part of every search. What goes wrong is
+    /// logged: the sums stay right.
+    pub(crate) async fn fold_counts_if_many(&self) {
+        let folded = async {
+            let mut connection = self.connection().await?;
+            let many: bool = sqlx::query_scalar("SELECT count(*) > $1 FROM keyword_totals")
+                .bind(MANY_COUNTS)
+                .fetch_one(&mut connection)
+                .await
+                .map_err(error::of)?;
+            drop(connection);
+            if many { self.fold_counts().await } else { Ok(()) }
+        };
+        if let Err(error) = folded.await {
+            tracing::warn!(%error, "the counts of keyword ranking could not be folded");
+        }
+    }
+
+    /// Folds the counts of other server processes into one. Does nothing while another process does: each would wait
+    /// for the other's own row.
+    async fn fold_counts(&self) -> MemoryStoreResult<()> {
+        let mut transaction = self.transaction().await?;
+        let ours: bool = sqlx::query_scalar("SELECT pg_try_advisory_xact_lock($1)")
+            .bind(FOLD_LOCK)
+            .fetch_one(&mut transaction)
+            .await
+            .map_err(error::of)?;
+        if !ours {
+            return Ok(());
+        }
         // Rows that a writer holds are left for the next time: waiting for it while it waits for us helps nobody.
         sqlx::query!(
             "WITH folded AS (
@@ -111,10 +149,9 @@ impl PgMemoryStore {
              SELECT vestige_count_documents(coalesce(sum(documents), 0)::bigint, coalesce(sum(terms), 0)::bigint)
              FROM folded"
         )
-        .fetch_one(&mut connection)
+        .fetch_one(&mut transaction)
         .await
         .map_err(error::of)?;
-        connection.commit().await.map_err(error::of)?;
-        self.refresh_statistics().await
+        transaction.commit().await.map_err(error::of)
     }
 }

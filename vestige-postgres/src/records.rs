@@ -1,7 +1,6 @@
 //! Memories one by one, in batches, and in pages.
 
 use std::collections::HashSet;
-use std::sync::atomic::Ordering;
 
 use chrono::{DateTime, Utc};
 use sqlx::types::Json;
@@ -17,8 +16,8 @@ use crate::rows::{self, MemoryRow};
 use crate::search::Filter;
 use crate::store::PgMemoryStore;
 
-/// After how many single writes a handle looks whether the statistics of keyword ranking are still good.
-const LOOK_EVERY: u64 = 1000;
+/// One memory in so many brings a look at what is kept for keyword ranking.
+const LOOK_EVERY: u128 = 1000;
 
 impl PgMemoryStore {
     pub(crate) async fn insert_record(&self, record: &MemoryRecord) -> MemoryStoreResult<()> {
@@ -65,8 +64,9 @@ impl PgMemoryStore {
                 MemoryStoreError::already_exists("memory", record.id)
             }));
         }
-        if self.written().fetch_add(1, Ordering::Relaxed) % LOOK_EVERY == LOOK_EVERY - 1 {
+        if draws_a_look(&record) {
             self.refresh_statistics_if_stale().await;
+            self.fold_counts_if_many().await;
         }
         Ok(())
     }
@@ -87,6 +87,9 @@ impl PgMemoryStore {
         match self.copy_records(&prepared).await {
             Ok(()) => {
                 self.refresh_statistics_if_stale().await;
+                if prepared.iter().any(|record| draws_a_look(record)) {
+                    self.fold_counts_if_many().await;
+                }
                 Ok(())
             }
             // The server names one of the refused; the contract names the first.
@@ -269,4 +272,10 @@ impl PgMemoryStore {
             .map_err(error::of)?;
         Ok(rows::count(memories))
     }
+}
+
+/// The random end of the id draws the lot: a counter of the handle would never get that far in programs that write
+/// once and end.
+fn draws_a_look(record: &MemoryRecord) -> bool {
+    record.id.as_u128() % LOOK_EVERY == 0
 }

@@ -1,7 +1,6 @@
 //! The store itself: a handle, and the trait's operations handed to the rooms they belong to.
 
 use std::fmt;
-use std::sync::atomic::AtomicU64;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use chrono::{DateTime, Utc};
@@ -33,8 +32,6 @@ struct Inner {
     read_only: bool,
     search: SearchSettings,
     speaks_for: Mutex<Option<Arc<ModelSignature>>>,
-    /// How many memories this handle has written, for the occasional look at the statistics.
-    written: AtomicU64,
 }
 
 impl PgMemoryStore {
@@ -79,7 +76,6 @@ impl PgMemoryStore {
             read_only: settings.read_only,
             search: settings.search,
             speaks_for: Mutex::new(None),
-            written: AtomicU64::new(0),
         };
         let store = Self { inner: Arc::new(inner) };
         store.init().await?;
@@ -100,10 +96,6 @@ impl PgMemoryStore {
 
     pub(crate) fn search_settings(&self) -> &SearchSettings {
         &self.inner.search
-    }
-
-    pub(crate) fn written(&self) -> &AtomicU64 {
-        &self.inner.written
     }
 
     /// The model this handle speaks for.
