@@ -8,23 +8,27 @@ pub(crate) mod clients;
 mod duplicates;
 mod graph;
 mod memories;
+mod opening;
 mod origin;
 mod recall;
 mod remember;
 mod resources;
 mod reviews;
 mod server;
+mod shape;
 mod stats;
 mod view;
 
 use std::path::PathBuf;
 
 use rmcp::ServiceExt;
+use rmcp::service::ServerInitializeError;
 use rmcp::transport::async_rw::AsyncRwTransport;
 use rmcp::transport::io::stdio_pipes;
 use vestige_traits::{Embedder, MemoryStore};
 
 use crate::failure::{CommandResult, Failure};
+use crate::mcp::opening::Opening;
 use crate::mcp::server::Server;
 
 /// The longest message that is read. A longer one is dropped and the connection goes on.
@@ -40,11 +44,16 @@ where
 {
     let (stdin, stdout) = stdio_pipes();
     let transport = AsyncRwTransport::new_server(stdin, stdout).with_max_line_length(MAX_MESSAGE_BYTES);
+    let transport = Opening::new(transport);
     let server = Server::new(store, embedder, place, working_dir);
     match server.serve(transport).await {
         Ok(running) => running.waiting().await.map_err(|error| Failure::message(error.to_string())).map(drop),
         // A client that goes away before it has said anything has nothing to be told.
-        Err(rmcp::service::ServerInitializeError::ConnectionClosed(_)) => Ok(()),
+        Err(ServerInitializeError::ConnectionClosed(_)) => Ok(()),
+        // The error would quote the whole message.
+        Err(ServerInitializeError::ExpectedInitializeRequest(_)) => {
+            Err(Failure::message("the client does not speak MCP: it begins without a request"))
+        }
         Err(error) => Err(Failure::message(format!("the client does not speak MCP: {error}"))),
     }
 }

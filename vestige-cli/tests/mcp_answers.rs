@@ -33,6 +33,21 @@ fn what_is_known_in_another_code_base_is_no_duplicate() {
 }
 
 #[test]
+fn a_duplicate_is_found_however_many_code_bases_say_the_same() {
+    let vestige = Vestige::new();
+    let mut server = Server::start(&vestige);
+    let content = "The tests need Docker.";
+    let of = |n: usize| json!({"content": content, "codebase": format!("service {n}")});
+    let memories: Vec<Value> = (0..25).map(of).collect();
+    let stored = server.ok("remember", &json!({"memories": memories}));
+    assert_eq!(stored["stored"], 25);
+    for n in [0, 24] {
+        assert_eq!(remembered(&mut server, &of(n))["near"]["id"], stored["results"][n]["id"], "service {n}");
+    }
+    assert_eq!(remembered(&mut server, &of(25))["stored"], true);
+}
+
+#[test]
 fn a_correction_is_pointed_to_the_memory_that_it_corrects() {
     let vestige = Vestige::new();
     let mut server = Server::start(&vestige);
@@ -128,4 +143,40 @@ fn null_means_left_out_but_in_metadata() {
     assert_eq!(updated["memory"]["metadata"].get("a"), None);
     let refused = server.call("remember", &json!({"memories": [{"content": null}]}));
     assert_eq!(refused["result"]["isError"], true);
+}
+
+#[test]
+fn lists_that_are_given_empty_are_emptied() {
+    let vestige = Vestige::new();
+    let mut server = Server::start(&vestige);
+    let id =
+        remembered(&mut server, &json!({"content": "one", "tags": ["a"], "topics": ["b"]}))["id"].clone();
+    let kept = server.ok("update", &json!({"id": id, "type": "fact"}))["memory"].clone();
+    assert_eq!((&kept["tags"], &kept["metadata"]["topics"]), (&json!(["a"]), &json!(["b"])));
+    let emptied = server.ok("update", &json!({"id": id, "tags": [], "topics": []}))["memory"].clone();
+    assert_eq!((&emptied["tags"], emptied["metadata"].get("topics")), (&json!([]), None));
+}
+
+#[test]
+fn a_memory_that_was_moved_to_another_model_says_what_still_works() {
+    let vestige = Vestige::new();
+    let mut server = Server::start(&vestige);
+    let id = server.remember("The ferry leaves at nine.");
+    let file = rusqlite::Connection::open(vestige.db()).expect("the store");
+    let sql = "UPDATE embedding_model SET name = 'another', hash = ?1";
+    assert_eq!(file.execute(sql, ["0".repeat(64)]).expect("it runs"), 1);
+    for (tool, arguments) in [
+        ("remember", json!({"memories": [{"content": "two"}]})),
+        ("recall", json!({"query": "ferry"})),
+        ("update", json!({"id": id, "content": "three"})),
+    ] {
+        let refused = server.call(tool, &arguments);
+        let text = refused["result"]["content"][0]["text"].as_str().expect("a text");
+        assert_eq!(refused["result"]["isError"], true, "{tool}: {text}");
+        for word in ["another", "mode keyword", "restart"] {
+            assert!(text.contains(word), "{tool}: {word} is missing: {text}");
+        }
+    }
+    assert_eq!(server.recall(&json!({"query": "ferry", "mode": "keyword"})), ["The ferry leaves at nine."]);
+    server.ok("review", &json!({"id": id, "rating": "good"}));
 }

@@ -87,9 +87,13 @@ fn unknown_methods_tools_and_wrong_types_are_answered_with_an_error() {
         let answer = server.call(tool, &arguments);
         assert!(!error(&answer).is_empty(), "{tool} {answer}");
     }
-    // Arguments that are no object are no call.
-    let answer = server.request("tools/call", &json!({"name": "stats", "arguments": [1]}));
-    assert!(answer.get("error").is_some(), "{answer}");
+    // Arguments that are no object are no call, and neither is a call of nothing.
+    for params in [json!({"name": "stats", "arguments": [1]}), json!({"arguments": {}}), Value::Null] {
+        let answer = server.request("tools/call", &params);
+        assert_eq!(answer["error"]["code"], -32602, "{answer}");
+        assert!(error(&answer).contains("\"arguments\": an object"), "{answer}");
+    }
+    assert_eq!(server.request("tools/burn", &json!({}))["error"]["code"], -32601);
     assert_eq!(memories(&mut server), 0);
     assert!(server.close().0.success());
 }
@@ -191,6 +195,28 @@ fn a_client_that_says_nothing_or_goes_in_the_middle_of_a_word_ends_the_server_qu
     server.send_bytes(b"{\"jsonrpc\": \"2.0\", \"id\": 99, \"method\": \"tools/ca");
     assert!(server.close().0.success());
     assert_eq!(vestige.count(), 1);
+}
+
+#[test]
+fn what_comes_before_the_handshake_and_is_no_request_is_passed_over() {
+    let vestige = Vestige::new();
+    let mut server = Server::silent(&vestige, vestige.folder());
+    for line in [
+        json!({"jsonrpc": "2.0", "method": "notifications/initialized"}),
+        json!({"jsonrpc": "2.0", "id": 7, "result": {}}),
+        json!({"jsonrpc": "2.0", "id": 7, "error": {"code": 1, "message": "no"}}),
+        json!({"jsonrpc": "2.0", "method": "notifications/cancelled", "params": {"requestId": 1}}),
+    ] {
+        server.send(&line);
+        assert_eq!(server.request("ping", &json!({}))["result"], json!({}), "{line}");
+    }
+    assert!(server.request("tools/list", &json!({})).get("error").is_some(), "not before the handshake");
+    let client = json!({"name": "late", "version": "1"});
+    let hello = json!({"protocolVersion": "1999-01-01", "capabilities": {}, "clientInfo": client});
+    let hello = server.request("initialize", &hello);
+    assert_eq!(hello["result"]["protocolVersion"], "2025-11-25", "of the server's own: {hello}");
+    server.remember("one");
+    assert!(server.close().0.success());
 }
 
 #[test]

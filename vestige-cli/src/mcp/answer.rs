@@ -7,6 +7,7 @@ use serde::de::DeserializeOwned;
 use serde_json::Value;
 use vestige_traits::{EmbedderError, MemoryStoreError};
 
+use super::shape;
 use crate::failure::Failure;
 use crate::printable::shortened;
 
@@ -45,6 +46,12 @@ impl ToolError {
     }
 }
 
+impl std::fmt::Display for ToolError {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
 /// A tool that fails answers all the same: the model reads why, which it would not with a protocol error.
 pub(crate) fn result(answer: ToolResult) -> CallToolResult {
     match answer {
@@ -59,7 +66,10 @@ pub(crate) fn result(answer: ToolResult) -> CallToolResult {
 
 /// The arguments of a call, in the shape of the tool's schema. Models write `null` for what they leave
 /// out, whatever the schema says, so there it means nothing; inside of other objects it is a value.
-pub(crate) fn arguments<T: DeserializeOwned>(arguments: Option<JsonObject>) -> ToolResult<T> {
+pub(crate) fn arguments<T: DeserializeOwned>(
+    schema: &JsonObject,
+    arguments: Option<JsonObject>,
+) -> ToolResult<T> {
     let mut arguments = arguments.unwrap_or_default();
     arguments.retain(|_, value| !value.is_null());
     for item in arguments.values_mut().filter_map(Value::as_array_mut).flatten() {
@@ -67,13 +77,11 @@ pub(crate) fn arguments<T: DeserializeOwned>(arguments: Option<JsonObject>) -> T
             item.retain(|_, value| !value.is_null());
         }
     }
-    serde_json::from_value(Value::Object(arguments)).map_err(|error| {
-        // It may quote an argument of many megabytes.
-        ToolError::new(format!(
-            "wrong arguments: {}; nothing was done, call again in the shape of the input schema",
-            shortened(&error.to_string(), 300)
-        ))
-    })
+    let mut arguments = Value::Object(arguments);
+    shape::check(schema, &mut arguments)?;
+    // The schema is made from the type, so this does not fail.
+    serde_json::from_value(arguments)
+        .map_err(|error| ToolError::new(format!("wrong arguments: {}", shortened(&error.to_string(), 300))))
 }
 
 impl From<MemoryStoreError> for ToolError {
@@ -81,6 +89,11 @@ impl From<MemoryStoreError> for ToolError {
         let hint = match &error {
             MemoryStoreError::NotFound { .. } => "; `recall` finds memories and their ids",
             MemoryStoreError::AlreadyExists { .. } | MemoryStoreError::InvalidInput { .. } => "",
+            // Somebody moved the memory to another model while this server ran.
+            MemoryStoreError::ModelMismatch { .. } => {
+                "; `recall` with mode keyword works all the same; for the rest ask the user to restart this server \
+                 with that model, which `vestige doctor` names"
+            }
             error if error.is_retryable() => "; try the same call again",
             _ => "; ask the user to run `vestige doctor`",
         };

@@ -4,6 +4,7 @@ use std::sync::{Arc, LazyLock};
 
 use rmcp::model::{JsonObject, Tool, ToolAnnotations};
 use rmcp::schemars::JsonSchema;
+use serde_json::Value;
 
 use super::{graph, memories, recall, remember, reviews, stats};
 
@@ -30,9 +31,13 @@ pub(crate) fn tools() -> &'static [Tool] {
     &TOOLS
 }
 
+pub(crate) fn tool(name: &str) -> Option<&'static Tool> {
+    tools().iter().find(|tool| tool.name == name)
+}
+
 fn all() -> Vec<Tool> {
     vec![
-        tool::<remember::RememberArgs, remember::Remembered>(
+        described::<remember::RememberArgs, remember::Remembered>(
             "remember",
             "Remember",
             "Store one or many memories, each a self-contained statement. A text that is close to an existing memory \
@@ -40,58 +45,58 @@ fn all() -> Vec<Tool> {
              again with `force` if both shall stay. Returns the ids.",
             Effect::Adds,
         ),
-        tool::<recall::RecallArgs, recall::Recalled>(
+        described::<recall::RecallArgs, recall::Recalled>(
             "recall",
             "Recall",
             "Find memories by words and meaning, best first. Ask in plain language; \"a phrase\" must occur, -word must \
              not. Filters narrow the search: leave them out unless you know the values (`stats` lists types and code bases).",
             Effect::Reads,
         ),
-        tool::<memories::GetArgs, memories::Got>(
+        described::<memories::GetArgs, memories::Got>(
             "get",
             "Get memories",
             "Show memories whole, with their links and their review schedule.",
             Effect::Reads,
         ),
-        tool::<memories::UpdateArgs, memories::Updated>(
+        described::<memories::UpdateArgs, memories::Updated>(
             "update",
             "Update a memory",
             "Change a memory. What is not named stays as it is; a new content replaces the old one and keeps id, links and \
              reviews.",
             Effect::Overwrites,
         ),
-        tool::<memories::ForgetArgs, memories::Forgotten>(
+        described::<memories::ForgetArgs, memories::Forgotten>(
             "forget",
             "Forget memories",
             "Delete memories for ever, with their links and schedules. Prefer `update` where a memory is outdated rather \
              than wrong.",
             Effect::Overwrites,
         ),
-        tool::<graph::LinkArgs, graph::Linked>(
+        described::<graph::LinkArgs, graph::Linked>(
             "link",
             "Link two memories",
             "Draw a link from one memory to another, such as `supersedes` or `causes`. The same link again gets the new weight.",
             Effect::Sets,
         ),
-        tool::<graph::NeighborsArgs, graph::Neighborhood>(
+        described::<graph::NeighborsArgs, graph::Neighborhood>(
             "neighbors",
             "Linked memories",
             "Show the memories that are linked to one, nearest first. Links are followed both ways.",
             Effect::Reads,
         ),
-        tool::<reviews::ReviewArgs, reviews::Reviewed>(
+        described::<reviews::ReviewArgs, reviews::Reviewed>(
             "review",
             "Review a memory",
             "Say how well a memory held up: again (forgotten or useless), hard, good, easy. Sets when it is due again (FSRS-6).",
             Effect::Adds,
         ),
-        tool::<reviews::DueArgs, reviews::DueList>(
+        described::<reviews::DueArgs, reviews::DueList>(
             "due",
             "Memories due for review",
             "List memories whose review is due, longest overdue first. Check each, then `review`, `update` or `forget` it.",
             Effect::Reads,
         ),
-        tool::<stats::StatsArgs, stats::StatsView>(
+        described::<stats::StatsArgs, stats::StatsView>(
             "stats",
             "Statistics",
             "Say what the memory holds: counts, types, code bases, what is due.",
@@ -100,7 +105,7 @@ fn all() -> Vec<Tool> {
     ]
 }
 
-fn tool<I: JsonSchema + 'static, O: JsonSchema + 'static>(
+fn described<I: JsonSchema + 'static, O: JsonSchema + 'static>(
     name: &'static str,
     title: &str,
     description: &'static str,
@@ -117,16 +122,76 @@ fn tool<I: JsonSchema + 'static, O: JsonSchema + 'static>(
         .destructive(destructive)
         .idempotent(idempotent)
         .open_world(false);
-    Tool::new(name, description, Arc::new(JsonObject::new()))
+    let mut tool = Tool::new(name, description, Arc::new(JsonObject::new()))
         .with_title(title)
         .with_input_schema::<I>()
         .with_output_schema::<O>()
-        .annotate(annotations)
+        .annotate(annotations);
+    let input = Arc::make_mut(&mut tool.input_schema);
+    make_plain(input);
+    make_optional(input);
+    if let Some(output) = &mut tool.output_schema {
+        make_plain(Arc::make_mut(output));
+    }
+    tool
+}
+
+/// Takes away what only Rust knows, such as the format `uint`, at which strict validators stumble.
+fn make_plain(schema: &mut JsonObject) {
+    schema.retain(|key, value| !(key == "$schema" || key == "format" && value.is_string()));
+    schema.values_mut().for_each(|value| each_schema(value, make_plain));
+}
+
+/// What may be left out need not be null too: not every client takes a list of types.
+fn make_optional(schema: &mut JsonObject) {
+    if let Some(Value::Array(types)) = schema.get_mut("type") {
+        types.retain(|kind| kind != "null");
+        if let [only] = &types[..] {
+            let only = only.clone();
+            schema.insert("type".to_owned(), only);
+        }
+    }
+    schema.values_mut().for_each(|value| each_schema(value, make_optional));
+}
+
+/// Calls `change` with the objects that lie in `value`.
+fn each_schema(value: &mut Value, change: fn(&mut JsonObject)) {
+    match value {
+        Value::Object(object) => change(object),
+        Value::Array(items) => items.iter_mut().for_each(|item| each_schema(item, change)),
+        _ => {}
+    }
 }
 
 #[cfg(test)]
 mod tests {
+    use super::super::shape;
     use super::*;
+
+    /// Whether the arguments are checked against all that this says.
+    fn assert_understood(schema: &Value) {
+        for (keyword, value) in schema.as_object().expect("a schema") {
+            assert!(shape::KEYWORDS.contains(&keyword.as_str()), "{keyword} in {schema}");
+            for (low, high) in [("minimum", "maximum"), ("minItems", "maxItems")] {
+                assert_eq!(schema.get(low).is_some(), schema.get(high).is_some(), "{schema}");
+            }
+            match (keyword.as_str(), value) {
+                ("type", value) => assert!(value.is_string(), "{schema}"),
+                ("properties", Value::Object(properties)) => properties.values().for_each(assert_understood),
+                ("items", items) => assert_understood(items),
+                _ => {}
+            }
+        }
+    }
+
+    #[test]
+    fn input_schemas_say_nothing_but_what_arguments_are_checked_against() {
+        for tool in tools() {
+            assert_understood(&tool.schema_as_json_value());
+            let output = serde_json::to_string(&tool.output_schema).expect("JSON");
+            assert!(!output.contains("\"format\""), "{}: {output}", tool.name);
+        }
+    }
 
     #[test]
     fn every_tool_is_described_in_full_and_shortly() {

@@ -9,7 +9,6 @@ use vestige_traits::{DEFAULT_EDGE_TYPE, Embedder, MemoryEdge, MemoryStore, Neigh
 use super::answer::{Answer, ToolResult};
 use super::server::Server;
 use super::view::{LinkView, MemoryView, block};
-use crate::ids;
 use crate::printable::{counted, one_line};
 
 #[derive(Deserialize, JsonSchema)]
@@ -79,8 +78,8 @@ where
     E: Embedder + Send + Sync + 'static,
 {
     pub(super) async fn link(&self, args: LinkArgs) -> ToolResult {
-        let source = ids::resolve(&self.store, &args.source_id).await?;
-        let target = ids::resolve(&self.store, &args.target_id).await?;
+        let source = self.resolve(&args.source_id).await?;
+        let target = self.resolve(&args.target_id).await?;
         let mut edge = MemoryEdge::new(source, target, self.now());
         edge.edge_type = args.r#type.unwrap_or_else(|| DEFAULT_EDGE_TYPE.to_owned());
         edge.weight = args.weight.unwrap_or(1.0);
@@ -90,7 +89,7 @@ where
     }
 
     pub(super) async fn neighbors(&self, args: NeighborsArgs) -> ToolResult {
-        let id = ids::resolve(&self.store, &args.id).await?;
+        let id = self.resolve(&args.id).await?;
         let all = self.store.get_neighbors(id, args.depth.unwrap_or(1)).await?;
         let shown = &all[..all.len().min(args.limit.unwrap_or(20))];
         let mut text = match all.len() as u64 {

@@ -12,13 +12,11 @@ use super::answer::{Answer, ToolError, ToolResult};
 use super::server::Server;
 use super::view::{LinkView, MemoryView, ScheduleView, block};
 use crate::app::embed_documents;
+use crate::failure::Failure;
 use crate::ids;
 use crate::printable::{counted, shortened};
 use crate::render::scheduling;
 use crate::scheduler::as_of;
-
-/// The most ids in one call.
-const MOST: usize = 100;
 
 #[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
@@ -64,8 +62,7 @@ pub(crate) struct UpdateArgs {
     /// The file it is about.
     file: Option<String>,
     /// What it is about, in place of the topics it has.
-    #[serde(default)]
-    topics: Vec<String>,
+    topics: Option<Vec<String>>,
     /// Keys of the metadata to set; null takes a key away.
     #[serde(default)]
     metadata: Map<String, Value>,
@@ -123,7 +120,7 @@ where
     }
 
     pub(super) async fn update(&self, args: UpdateArgs) -> ToolResult {
-        let id = ids::resolve(&self.store, &args.id).await?;
+        let id = self.resolve(&args.id).await?;
         let before = self.store.get(id).await?.ok_or_else(|| MemoryStoreError::not_found("memory", id))?;
         let mut record = before.clone();
         args.apply(&mut record)?;
@@ -173,15 +170,23 @@ where
         })
     }
 
+    /// The memory that `text` means: its id, or the first digits of it.
+    pub(super) async fn resolve(&self, text: &str) -> ToolResult<Uuid> {
+        ids::resolve(&self.store, text).await.map_err(|failure| match failure {
+            Failure::Store(error) => error.into(),
+            failure => ToolError::new(format!(
+                "{}; `recall` finds memories and their ids",
+                failure.line("").unwrap_or_default()
+            )),
+        })
+    }
+
     /// The memories with these ids, each once, and the ids that there are no memories for.
     async fn records(&self, texts: &[String]) -> ToolResult<(Vec<MemoryRecord>, Vec<String>)> {
-        if !(1..=MOST).contains(&texts.len()) {
-            return Err(ToolError::new(format!("ids: has {} items, must have 1 to {MOST}", texts.len())));
-        }
         let mut seen: Vec<Uuid> = Vec::new();
         let (mut records, mut missing) = (Vec::new(), Vec::new());
         for text in texts {
-            let id = ids::resolve(&self.store, text).await?;
+            let id = self.resolve(text).await?;
             if seen.contains(&id) {
                 continue;
             }
@@ -215,10 +220,13 @@ impl UpdateArgs {
                 }
             }
         }
+        if let (Some([]), Value::Object(metadata)) = (self.topics.as_deref(), &mut record.metadata) {
+            metadata.remove("topics");
+        }
         let context = IngestContext {
             codebase: self.codebase,
             file: self.file,
-            topics: self.topics,
+            topics: self.topics.unwrap_or_default(),
             ..IngestContext::default()
         };
         context.apply(record)?;

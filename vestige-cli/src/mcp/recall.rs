@@ -12,9 +12,6 @@ use super::view::{MemoryView, block};
 use crate::printable::counted;
 use crate::times::When;
 
-/// The most results of one call. More would fill a model's context.
-const MOST: usize = 100;
-
 #[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 #[schemars(crate = "schemars")]
@@ -41,6 +38,7 @@ pub(crate) struct RecallArgs {
     /// Only memories taken in until then, in the same forms; a day counts whole.
     until: Option<String>,
     /// Only memories that are still recalled with at least this probability, 0 to 1.
+    #[schemars(range(min = 0, max = 1))]
     min_retrievability: Option<f64>,
 }
 
@@ -91,9 +89,8 @@ where
     E: Embedder + Send + Sync + 'static,
 {
     pub(super) async fn recall(&self, args: RecallArgs) -> ToolResult {
-        let limit = args.limit.unwrap_or(limits::DEFAULT_LIMIT);
-        if !(1..=MOST).contains(&limit) {
-            return Err(ToolError::new(format!("limit: is {limit}, must be 1 to {MOST}")));
+        if args.query.trim().is_empty() {
+            return Err(ToolError::new("query: must not be empty; ask for what you want to know"));
         }
         let filter = MemoryFilter {
             tags: args.tags,
@@ -104,7 +101,9 @@ where
             min_retrievability: args.min_retrievability,
             ..MemoryFilter::default()
         };
-        let mut query = SearchQuery::text(args.query).with_limit(limit).with_filter(filter);
+        let mut query = SearchQuery::text(args.query)
+            .with_limit(args.limit.unwrap_or(limits::DEFAULT_LIMIT))
+            .with_filter(filter);
         query.validate()?;
         if args.mode != Mode::Keyword {
             query.embedding = self.embed_query(query.text.as_deref().unwrap_or_default()).await?;

@@ -9,14 +9,12 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 use vestige_traits::{DEFAULT_NODE_TYPE, Embedder, IngestContext, MemoryRecord, MemoryStore};
 
-use super::answer::{Answer, ToolError, ToolResult};
+use super::answer::{Answer, ToolResult};
 use super::duplicates::{self, Near};
 use super::server::Server;
 use crate::app::embed_documents;
 use crate::printable::{counted, shortened};
 
-/// The most memories in one call.
-const MOST: usize = 1000;
 /// How many texts are worked on between two notifications of progress.
 const STRETCH: usize = 16;
 
@@ -97,12 +95,6 @@ where
         args: RememberArgs,
         request: &RequestContext<RoleServer>,
     ) -> ToolResult {
-        if !(1..=MOST).contains(&args.memories.len()) {
-            return Err(ToolError::new(format!(
-                "memories: has {} items, must have 1 to {MOST}",
-                args.memories.len()
-            )));
-        }
         let origin = self.origin.context(request).await;
         let mut records = Vec::with_capacity(args.memories.len());
         for (at, memory) in args.memories.into_iter().enumerate() {

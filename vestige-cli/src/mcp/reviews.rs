@@ -6,15 +6,12 @@ use rmcp::schemars::{self, JsonSchema};
 use serde::{Deserialize, Serialize};
 use vestige_traits::{Embedder, MemoryStore, Rating};
 
-use super::answer::{Answer, ToolError, ToolResult};
+use super::answer::{Answer, ToolResult};
 use super::server::Server;
 use super::view::{MemoryView, ScheduleView, block};
-use crate::ids;
 use crate::printable::counted;
 use crate::render::scheduling;
 use crate::scheduler::as_of;
-
-const MOST: usize = 100;
 
 #[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
@@ -84,7 +81,7 @@ where
     E: Embedder + Send + Sync + 'static,
 {
     pub(super) async fn review(&self, args: ReviewArgs) -> ToolResult {
-        let id = ids::resolve(&self.store, &args.id).await?;
+        let id = self.resolve(&args.id).await?;
         let event = self.scheduler.review(&self.store, id, args.rating.into(), self.now()).await?;
         let now = self.now();
         let text = format!("Reviewed {id} as {}: {}", event.rating, scheduling(&as_of(event.new_state, now)));
@@ -92,12 +89,8 @@ where
     }
 
     pub(super) async fn due(&self, args: DueArgs) -> ToolResult {
-        let limit = args.limit.unwrap_or(10);
-        if !(1..=MOST).contains(&limit) {
-            return Err(ToolError::new(format!("limit: is {limit}, must be 1 to {MOST}")));
-        }
         let now = self.now();
-        let due = self.store.get_due_memories(now, limit).await?;
+        let due = self.store.get_due_memories(now, args.limit.unwrap_or(10)).await?;
         let mut text = match due.len() as u64 {
             0 => "Nothing is due.".to_owned(),
             found => format!(

@@ -4,9 +4,9 @@ use std::path::PathBuf;
 
 use chrono::{DateTime, Utc};
 use rmcp::model::{
-    CallToolRequestParams, CallToolResponse, Implementation, ListResourceTemplatesResult,
-    ListResourcesResult, ListToolsResult, PaginatedRequestParams, ReadResourceRequestParams,
-    ReadResourceResponse, ServerCapabilities, ServerConfig,
+    CallToolRequestParams, CallToolResponse, CustomRequest, CustomResult, ErrorCode, Implementation,
+    ListResourceTemplatesResult, ListResourcesResult, ListToolsResult, PaginatedRequestParams,
+    ReadResourceRequestParams, ReadResourceResponse, ServerCapabilities, ServerConfig,
 };
 use rmcp::service::{NotificationContext, RequestContext, RoleServer};
 use rmcp::{ErrorData, ServerHandler};
@@ -46,11 +46,12 @@ where
         request: CallToolRequestParams,
         context: &RequestContext<RoleServer>,
     ) -> Result<ToolResult, ErrorData> {
+        let Some(tool) = catalog::tool(&request.name) else { return Err(unknown_tool(&request.name)) };
         let given = request.arguments;
         /// Reads the arguments and runs the tool with them.
         macro_rules! run {
             ($tool:ident $(, $context:expr)?) => {
-                match arguments(given) {
+                match arguments(&tool.input_schema, given) {
                     Ok(args) => self.$tool(args $(, $context)?).await,
                     Err(error) => Err(error),
                 }
@@ -67,14 +68,15 @@ where
             "review" => run!(review),
             "due" => run!(due),
             "stats" => run!(stats),
-            unknown => {
-                let known: Vec<_> = catalog::tools().iter().map(|tool| tool.name.clone()).collect();
-                let message =
-                    format!("unknown tool {:?}; there are {}", shortened(unknown, 60), known.join(", "));
-                return Err(ErrorData::invalid_params(message, None));
-            }
+            unknown => return Err(unknown_tool(unknown)),
         })
     }
+}
+
+fn unknown_tool(name: &str) -> ErrorData {
+    let known: Vec<_> = catalog::tools().iter().map(|tool| &*tool.name).collect();
+    let message = format!("unknown tool {:?}; there are {}", shortened(name, 60), known.join(", "));
+    ErrorData::invalid_params(message, None)
 }
 
 impl<S, E> ServerHandler for Server<S, E>
@@ -140,6 +142,24 @@ where
             () = context.ct.cancelled() => Err(ErrorData::internal_error("cancelled", None)),
             read = self.read(&request.uri) => read.map(Into::into),
         }
+    }
+
+    /// Methods that are not known, and known ones whose parameters have another shape.
+    async fn on_custom_request(
+        &self,
+        request: CustomRequest,
+        _: RequestContext<RoleServer>,
+    ) -> Result<CustomResult, ErrorData> {
+        let shape = match &*request.method {
+            "tools/call" => "{\"name\": the tool, \"arguments\": an object}",
+            "resources/read" => "{\"uri\": the address}",
+            unknown => {
+                let message = format!("unknown method {}", shortened(unknown, 60));
+                return Err(ErrorData::new(ErrorCode::METHOD_NOT_FOUND, message, None));
+            }
+        };
+        let message = format!("{}: params must be {shape}", request.method);
+        Err(ErrorData::invalid_params(message, None))
     }
 
     async fn on_roots_list_changed(&self, _: NotificationContext<RoleServer>) {
