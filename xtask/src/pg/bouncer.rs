@@ -2,7 +2,8 @@
 
 use std::fs;
 use std::net::{Ipv4Addr, SocketAddr};
-use std::path::PathBuf;
+use std::os::unix::fs::PermissionsExt;
+use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
@@ -41,11 +42,16 @@ impl Bouncer {
         let program = program().with_context(|| lacks().unwrap_or_default())?;
         let folder = std::env::temp_dir().join(format!("vestige-pgbouncer-{}", probe::password()));
         fs::create_dir(&folder).with_context(|| format!("cannot create {}", folder.display()))?;
+        // The password of a superuser goes in there.
+        fs::set_permissions(&folder, fs::Permissions::from_mode(0o700))?;
         give_away(&folder)?;
         let address = SocketAddr::from((Ipv4Addr::LOCALHOST, probe::free_port()?));
-        let settings = folder.join("pgbouncer.ini");
-        fs::write(&settings, configuration(server.url(), address)?)?;
-        give_away(&settings)?;
+        let (settings, users) = (folder.join("pgbouncer.ini"), folder.join("userlist.txt"));
+        let (settings_lines, user_line) = configuration(server.url(), address, &users)?;
+        for (file, text) in [(&settings, settings_lines), (&users, user_line)] {
+            fs::write(file, text)?;
+            give_away(file)?;
+        }
         let log = fs::File::create(folder.join("log"))?;
         let process = unprivileged(&program)
             .arg(&settings)
@@ -96,28 +102,32 @@ fn program() -> Option<PathBuf> {
         .map(PathBuf::from)
 }
 
-/// Every database of the server, by the tests' own user: who logs in here is not asked who he is.
-fn configuration(url: &str, address: SocketAddr) -> Result<String> {
+/// The settings, and the list of users: every database of the server, for the tests' own user, who logs in as the
+/// runbook has it.
+fn configuration(url: &str, address: SocketAddr, users: &Path) -> Result<(String, String)> {
     let (_, rest) = url.split_once("://").context("the server's URL has no scheme")?;
     let (authority, _) = rest.split_once('/').context("the server's URL names no database")?;
     let (login, host) = authority.rsplit_once('@').context("the server's URL has no user")?;
     let (user, password) = login.split_once(':').context("the server's URL has no password")?;
     let (host, port) = host.rsplit_once(':').unwrap_or((host, "5432"));
-    Ok(format!(
+    let settings = format!(
         "[databases]\n\
-         * = host={host} port={port} user={user} password={password}\n\
+         * = host={host} port={port}\n\
          [pgbouncer]\n\
          listen_addr = {}\n\
          listen_port = {}\n\
          unix_socket_dir =\n\
-         auth_type = any\n\
+         auth_type = scram-sha-256\n\
+         auth_file = {}\n\
          pool_mode = transaction\n\
          default_pool_size = {CONNECTIONS_OF_A_DATABASE}\n\
          max_client_conn = 1000\n\
          server_idle_timeout = 5\n",
         address.ip(),
         address.port(),
-    ))
+        users.display(),
+    );
+    Ok((settings, format!("\"{user}\" \"{password}\"\n")))
 }
 
 #[cfg(test)]
@@ -127,9 +137,13 @@ mod tests {
     #[test]
     fn the_server_is_reached_as_its_url_says() {
         let address = SocketAddr::from((Ipv4Addr::LOCALHOST, 6543));
-        let lines = configuration("postgres://me:s3cret@127.0.0.1:5433/postgres", address).unwrap();
-        assert!(lines.contains("* = host=127.0.0.1 port=5433 user=me password=s3cret\n"), "{lines}");
-        assert!(lines.contains("listen_port = 6543\n") && lines.contains("pool_mode = transaction\n"));
-        assert!(configuration("postgres://127.0.0.1/postgres", address).is_err());
+        let users = Path::new("/folder/userlist.txt");
+        let url = "postgres://me:s3cret@127.0.0.1:5433/postgres";
+        let (settings, list) = configuration(url, address, users).unwrap();
+        assert!(settings.contains("* = host=127.0.0.1 port=5433\n"), "{settings}");
+        assert!(settings.contains("listen_port = 6543\n") && settings.contains("pool_mode = transaction\n"));
+        assert!(settings.contains("auth_file = /folder/userlist.txt\n") && !settings.contains("s3cret"));
+        assert_eq!(list, "\"me\" \"s3cret\"\n");
+        assert!(configuration("postgres://127.0.0.1/postgres", address, users).is_err());
     }
 }
