@@ -34,6 +34,21 @@ fn a_first_review_has_the_stabilities_of_the_default_parameters() {
 }
 
 #[test]
+fn a_century_without_a_review_and_a_clock_that_goes_back_are_no_error() {
+    let scheduler = Scheduler::new();
+    let first = scheduler.next(None, start(), Rating::Good).unwrap();
+    let late = scheduler.next(Some(&first), start() + TimeDelta::days(36_525), Rating::Good).unwrap();
+    late.validate().unwrap();
+    assert!(late.stability > first.stability && late.next_review > late.last_review, "{late:?}");
+
+    let earlier = start() - TimeDelta::days(400);
+    let back = scheduler.next(Some(&first), earlier, Rating::Hard).unwrap();
+    let same_day = scheduler.next(Some(&first), start(), Rating::Hard).unwrap();
+    assert_eq!((back.stability, back.difficulty), (same_day.stability, same_day.difficulty));
+    assert_eq!(as_of(first, earlier).retrievability, 1.0);
+}
+
+#[test]
 fn a_thousand_random_histories_end_where_the_crate_says() {
     let mut random = StdRng::seed_from_u64(6);
     let (scheduler, crate_itself) = (Scheduler::new(), FSRS::default());
