@@ -15,9 +15,9 @@ use crate::printable::{counted, one_line};
 #[serde(deny_unknown_fields)]
 #[schemars(crate = "schemars")]
 pub(crate) struct LinkArgs {
-    /// The memory the link starts at.
+    /// The id of the memory the link starts at.
     source_id: String,
-    /// The memory it leads to.
+    /// The id of the memory it leads to.
     target_id: String,
     /// What the link means, such as supersedes, causes, contradicts. Default: related.
     r#type: Option<String>,
@@ -36,7 +36,7 @@ pub(crate) struct Linked {
 #[serde(deny_unknown_fields)]
 #[schemars(crate = "schemars")]
 pub(crate) struct NeighborsArgs {
-    /// The memory to start at.
+    /// The id of the memory to start at.
     id: String,
     /// How many links to follow, 1 to 16. Default: 1.
     #[schemars(range(min = 1, max = 16))]

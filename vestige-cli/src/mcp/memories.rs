@@ -49,7 +49,7 @@ pub(crate) struct WholeView {
 #[serde(deny_unknown_fields)]
 #[schemars(crate = "schemars")]
 pub(crate) struct UpdateArgs {
-    /// The memory.
+    /// The id of the memory.
     id: String,
     /// The new text.
     content: Option<String>,

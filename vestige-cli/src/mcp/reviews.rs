@@ -17,7 +17,7 @@ use crate::scheduler::as_of;
 #[serde(deny_unknown_fields)]
 #[schemars(crate = "schemars")]
 pub(crate) struct ReviewArgs {
-    /// The memory.
+    /// The id of the memory.
     id: String,
     /// again: forgotten or of no use; hard: recalled with effort; good: recalled; easy: recalled at once.
     rating: RatingArg,
