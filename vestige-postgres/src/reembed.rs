@@ -164,6 +164,15 @@ impl PgMemoryStore {
         .fetch_one(&mut transaction)
         .await
         .map_err(error::of)?;
+        // Where the second table is built already, it holds this memory as it was before, under the same time perhaps,
+        // if somebody has deleted it and added it again.
+        if next_is_built(&mut transaction).await? {
+            sqlx::query("DELETE FROM knowledge_nodes_next WHERE id = ANY ($1)")
+                .bind(vectors.iter().map(|vector| vector.id).collect::<Vec<_>>())
+                .execute(&mut transaction)
+                .await
+                .map_err(error::of)?;
+        }
         transaction.commit().await.map_err(error::of)?;
         Ok(rows::count(taken))
     }
@@ -206,7 +215,7 @@ impl PgMemoryStore {
     }
 
     async fn build_next(&self, alone: bool) -> sqlx::Result<MemoryStoreResult<()>> {
-        let mut transaction = self.sessions().begin("BEGIN", "").await?;
+        let mut transaction = self.sessions().begin("BEGIN", indexes::NO_TIMEOUT).await?;
         // One builds, the others wait for it and find its work.
         let model = sqlx::query_as!(ModelRow, "SELECT name, dimension, hash FROM reembedding FOR UPDATE")
             .fetch_optional(&mut transaction)
@@ -245,6 +254,8 @@ impl PgMemoryStore {
     async fn catch_up(&self) -> MemoryStoreResult<()> {
         let mut transaction = self.transaction().await?;
         transaction.execute("SET LOCAL statement_timeout = 0").await.map_err(error::of)?;
+        // Whoever stages a vector meanwhile waits, and then takes the memory out of what has been made up here.
+        transaction.execute("SELECT FROM reembedding FOR UPDATE").await.map_err(error::of)?;
         sqlx::raw_sql(include_str!("sql/next_catch_up.sql"))
             .execute(&mut transaction)
             .await
@@ -314,6 +325,13 @@ async fn under_way(connection: &mut Session) -> MemoryStoreResult<Option<ModelSi
         .map_err(error::of)?
         .map(ModelSignature::try_from)
         .transpose()
+}
+
+async fn next_is_built(connection: &mut Session) -> MemoryStoreResult<bool> {
+    sqlx::query_scalar("SELECT to_regclass('knowledge_nodes_next') IS NOT NULL")
+        .fetch_one(connection)
+        .await
+        .map_err(error::of)
 }
 
 async fn status(connection: &mut Session, model: ModelSignature) -> MemoryStoreResult<ReembeddingStatus> {
