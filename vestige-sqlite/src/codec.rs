@@ -98,3 +98,10 @@ pub(crate) fn from_bytes(bytes: &[u8]) -> Option<Vec<f32>> {
     let (components, rest) = bytes.as_chunks::<4>();
     rest.is_empty().then(|| components.iter().map(|&component| f32::from_le_bytes(component)).collect())
 }
+
+/// Reads SQLite's variable-length integers (file format, section 1.6), of at most eight bytes.
+pub(crate) fn varints(bytes: &[u8]) -> impl Iterator<Item = u64> {
+    bytes
+        .split_inclusive(|byte| byte & 0x80 == 0)
+        .map(|number| number.iter().fold(0, |number, byte| number << 7 | u64::from(byte & 0x7f)))
+}

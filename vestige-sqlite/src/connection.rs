@@ -18,7 +18,7 @@ use vestige_traits::{MemoryStoreError, MemoryStoreResult};
 
 use crate::config::{Durability, SqliteMemoryStoreBuilder};
 use crate::error::{map, map_open};
-use crate::schema;
+use crate::{keyword, schema};
 
 type Job = Box<dyn FnOnce(&mut Connection) + Send>;
 
@@ -53,7 +53,7 @@ impl Connections {
             Some(Worker::start("vestige-writer", vec![connection])?)
         };
         let readers = (0..config.readers.get())
-            .map(|_| connect(config).map_err(|e| map_open(path, e)))
+            .map(|_| connect_reader(config).map_err(|e| map_open(path, e)))
             .collect::<MemoryStoreResult<Vec<_>>>()?;
         Ok(Self { writer, readers: Some(Worker::start("vestige-reader", readers)?) })
     }
@@ -202,6 +202,12 @@ fn connect(config: &SqliteMemoryStoreBuilder) -> rusqlite::Result<Connection> {
     connection.pragma_update(None, "synchronous", synchronous)?;
     // A database without its schema can be opened and not read: find out now.
     connection.query_row("SELECT count(*) FROM sqlite_schema", [], |_| Ok(()))?;
+    Ok(connection)
+}
+
+fn connect_reader(config: &SqliteMemoryStoreBuilder) -> rusqlite::Result<Connection> {
+    let connection = connect(config)?;
+    connection.execute_batch(keyword::PLACES)?;
     Ok(connection)
 }
 

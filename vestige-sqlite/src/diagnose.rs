@@ -179,11 +179,11 @@ impl<'t> Indexed<'t> {
         analyzer: &Analyzer,
     ) -> MemoryStoreResult<bool> {
         let document = AnalyzedDocument::new(analyzer, &record.content, &record.node_type, &record.tags);
-        let expected: Vec<u64> = document.fields.iter().map(|field| field.len() as u64).collect();
+        let expected = document.fields.iter().map(|field| field.len() as u64);
         let mut rows = self.sizes.query([node]).map_err(map)?;
         let Some(row) = rows.next().map_err(map)? else { return Ok(false) };
         let stored = row.get_ref(0).map_err(map)?.as_blob().unwrap_or_default();
-        Ok(varints(stored) == expected)
+        Ok(codec::varints(stored).eq(expected))
     }
 
     fn lists_agree(&mut self, node: i64, record: &MemoryRecord) -> MemoryStoreResult<bool> {
@@ -213,18 +213,4 @@ fn sorted(values: &[String]) -> Vec<String> {
     values.sort_unstable();
     values.dedup();
     values
-}
-
-/// Reads SQLite's variable-length integers (file format, section 1.6), of at most eight bytes.
-fn varints(bytes: &[u8]) -> Vec<u64> {
-    let mut numbers = Vec::new();
-    let mut number = 0;
-    for byte in bytes {
-        number = number << 7 | u64::from(byte & 0x7f);
-        if byte & 0x80 == 0 {
-            numbers.push(number);
-            number = 0;
-        }
-    }
-    numbers
 }

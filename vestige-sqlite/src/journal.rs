@@ -11,8 +11,8 @@ use crate::error::map;
 /// How many entries the journal keeps at least, and at most.
 const LENGTH: std::ops::Range<i64> = 10_000..20_000;
 
-/// A state of the store, as the journal counts it. The default is before every state.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+/// A state of the store, as the journal counts it: later ones are greater. The default is before every state.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) struct State {
     generation: i64,
     seq: i64,

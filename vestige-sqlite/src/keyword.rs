@@ -1,14 +1,23 @@
-//! The keyword leg: FTS5 over terms.
+//! The keyword leg: FTS5 over terms, and postings that were read from it before.
 
-use std::fmt::Write as _;
+mod postings;
+mod rank;
+
+use std::collections::HashMap;
 
 use rusqlite::{Transaction, params};
-use vestige_traits::analysis::{AnalyzedDocument, AnalyzedQuery, Analyzer, FIELD_WEIGHTS, Term};
+use vestige_traits::analysis::{AnalyzedDocument, AnalyzedQuery, Analyzer, Bm25, FIELD_WEIGHTS, Term};
 use vestige_traits::{MemoryStoreResult, round_score};
 
 use crate::codec;
 use crate::error::{bad_value, map};
 use crate::filter::{Admission, NodeSet};
+
+pub(crate) use postings::PostingCache;
+
+/// Makes the index readable by term, on a connection.
+pub(crate) const PLACES: &str = "CREATE VIRTUAL TABLE temp.memory_term_places \
+     USING fts5vocab ('main', 'memory_terms', 'instance')";
 
 /// Puts a node's terms into the index.
 pub(crate) fn add(tx: &Transaction<'_>, node: i64, document: AnalyzedDocument) -> MemoryStoreResult<()> {
@@ -54,6 +63,7 @@ fn document(
 /// at most `depth`, but all that share the last one's score.
 pub(crate) fn search(
     tx: &Transaction<'_>,
+    cache: &PostingCache,
     query: &AnalyzedQuery,
     admission: &Admission,
     depth: usize,
@@ -61,23 +71,54 @@ pub(crate) fn search(
     if query.is_empty() {
         return Ok(Vec::new());
     }
-    let [content, node_type, tags] = FIELD_WEIGHTS;
-    // The statement is the same for every query, so that it is prepared once.
+    match cache.lists(tx, &query.terms)? {
+        Some(lists) => Ok(rank::best(&lists, admission, depth)),
+        None => by_statement(tx, query, admission, depth),
+    }
+}
+
+/// The same, by FTS5 itself, term by term.
+///
+/// For a single term its `bm25()` is `idf × 2.2 × f / (f + 1.2 × l)`, where f is the weighted frequency and l depends on
+/// the length. Larger weights of the fields make another k1 of the 1.2, and the idf is known.
+fn by_statement(
+    tx: &Transaction<'_>,
+    query: &AnalyzedQuery,
+    admission: &Admission,
+    depth: usize,
+) -> MemoryStoreResult<Vec<(i64, f64)>> {
+    const K1: f64 = 1.2;
+    let [content, node_type, tags] = FIELD_WEIGHTS.map(|weight| weight * K1 / Bm25::K1);
+    let bm25 = postings::totals(tx)?;
     let mut statement = tx
         .prepare_cached(
             "SELECT rowid, bm25(memory_terms, ?, ?, ?) FROM memory_terms WHERE memory_terms MATCH ?",
         )
         .map_err(map)?;
-    let mut rows = statement.query(params![content, node_type, tags, any_of(&query.terms)]).map_err(map)?;
-    let mut found = Vec::new();
-    while let Some(row) = rows.next().map_err(map)? {
-        let node = row.get(0).map_err(map)?;
-        if admission.admits(node) {
+    let mut scores: HashMap<i64, f64> = HashMap::new();
+    for term in &query.terms {
+        // A term is letters and digits, so quoting needs no escapes.
+        let quoted = format!("\"{term}\"");
+        let hits = statement
+            .query_map(params![content, node_type, tags, quoted], |row| Ok((row.get(0)?, row.get(1)?)))
+            .and_then(Iterator::collect::<rusqlite::Result<Vec<(i64, f64)>>>)
+            .map_err(map)?;
+        let n = hits.len() as u64;
+        let factor = bm25.idf(n).powi(2) * (Bm25::K1 + 1.0) / (fts5_idf(bm25.documents, n) * (K1 + 1.0));
+        for (node, score) in hits.into_iter().filter(|(node, _)| admission.admits(*node)) {
             // FTS5's score is negative: lower is better.
-            found.push((node, round_score(-row.get::<_, f64>(1).map_err(map)?)));
+            *scores.entry(node).or_default() -= factor * score;
         }
     }
-    Ok(best(found, depth))
+    let scored = scores.into_iter().map(|(node, score)| (node, round_score(score)));
+    Ok(best(scored.collect(), depth))
+}
+
+/// The inverse document frequency in FTS5's `bm25()` (documentation of FTS5, section 5.1.1).
+fn fts5_idf(documents: u64, holding: u64) -> f64 {
+    let (documents, holding) = (documents as f64, holding as f64);
+    let idf = ((documents - holding + 0.5) / (holding + 0.5)).ln();
+    if idf <= 0.0 { 1e-6 } else { idf }
 }
 
 /// The best `depth` of the scored nodes, best first, and all that share the last one's score.
@@ -133,16 +174,6 @@ fn holding(tx: &Transaction<'_>, analyzer: &Analyzer, phrase: &[Term]) -> Memory
 
 fn joined(terms: Vec<Term>) -> String {
     terms.into_iter().map(|term| term.text).collect::<Vec<_>>().join(" ")
-}
-
-/// An FTS5 query for any of the terms. A term is letters and digits, so quoting needs no escapes.
-fn any_of(terms: &[String]) -> String {
-    let mut query = String::new();
-    for term in terms {
-        let separator = if query.is_empty() { "" } else { " OR " };
-        let _ = write!(query, "{separator}\"{term}\"");
-    }
-    query
 }
 
 /// An FTS5 query for all of a phrase's terms, wherever they stand.

@@ -6,13 +6,14 @@ use rusqlite::{Connection, OptionalExtension, Transaction};
 use uuid::Uuid;
 use vestige_traits::analysis::{AnalyzedQuery, Analyzer};
 use vestige_traits::{
-    Fusion, MemoryFilter, MemoryStoreError, MemoryStoreResult, ModelSignature, PlanStep, SearchPlan,
+    Fusion, FusionScale, LegPlace, MemoryFilter, MemoryStoreError, MemoryStoreResult, ModelSignature, PlanStep, SearchPlan,
     SearchQuery, SearchResult, cosine_similarity, limits, round_score,
 };
 
 use crate::codec::{self, RECORD_COLUMNS};
 use crate::error::map;
 use crate::filter::{Admission, Condition, FilterCache};
+use crate::keyword::PostingCache;
 use crate::vector::{SharedIndex, VectorIndex};
 use crate::{keyword, registry};
 
@@ -20,14 +21,19 @@ use crate::{keyword, registry};
 #[derive(Debug)]
 pub(crate) struct Caches {
     vectors: SharedIndex,
+    postings: PostingCache,
     filters: FilterCache,
     ids: Ids,
 }
 
 impl Caches {
-    pub(crate) fn new(vectors_in_memory: bool) -> Self {
-        let vectors = if vectors_in_memory { SharedIndex::default() } else { SharedIndex::on_disk() };
-        Self { vectors, filters: FilterCache::default(), ids: Ids::default() }
+    pub(crate) fn new(indexes_in_memory: bool) -> Self {
+        let (vectors, postings) = if indexes_in_memory {
+            (SharedIndex::default(), PostingCache::new())
+        } else {
+            (SharedIndex::on_disk(), PostingCache::off())
+        };
+        Self { vectors, postings, filters: FilterCache::default(), ids: Ids::default() }
     }
 }
 
@@ -109,8 +115,10 @@ impl Searcher {
             Some((embedding, index)) => self.vector_leg(tx, embedding, index, &admission, depth)?,
             None => Vec::new(),
         };
+        let scores = |leg: &[Found]| leg.iter().map(|found| found.score).collect::<Vec<_>>();
+        let scale = FusionScale::of(scores(&keyword), scores(&vector));
         let mut ranked = rank(&keyword, &vector, |keyword, vector| match (hybrid, keyword, vector) {
-            (true, _, _) => self.fusion.score(keyword.map(|leg| leg.0), vector.map(|leg| leg.0)),
+            (true, _, _) => self.fusion.score(&scale, keyword, vector),
             (false, leg, None) | (false, None, leg) => leg.map_or(0.0, |(_, score)| score),
             (false, Some(_), Some(_)) => unreachable!("one leg ran"),
         });
@@ -134,7 +142,7 @@ impl Searcher {
         admission: &Admission,
         depth: usize,
     ) -> MemoryStoreResult<Vec<Found>> {
-        let scored = keyword::search(tx, &self.words, admission, depth)?;
+        let scored = keyword::search(tx, &self.caches.postings, &self.words, admission, depth)?;
         Ok(in_order(self.caches.ids.name(tx, scored)?, depth))
     }
 
@@ -213,11 +221,7 @@ impl Searcher {
                 ),
             }
             if hybrid {
-                let Fusion { k, keyword_weight, vector_weight, .. } = self.fusion;
-                step(
-                    "fusion",
-                    format!("reciprocal rank fusion, k {k}, keyword weight {keyword_weight}, vector weight {vector_weight}"),
-                );
+                step("fusion", self.fusion.to_string());
             }
             Ok(SearchPlan { steps })
         })
@@ -258,8 +262,7 @@ fn in_order(mut found: Vec<Found>, depth: usize) -> Vec<Found> {
     found
 }
 
-/// A leg's rank, from 1, and score.
-type Place = Option<(u32, f64)>;
+type Place = Option<LegPlace>;
 
 struct Ranked {
     node: i64,

@@ -1,0 +1,321 @@
+//! The postings of terms that were searched before, in memory.
+//!
+//! FTS5 descends a B-tree for the length of every document that it scores, and reads the postings of each term
+//! twice. Here a posting holds all that its score needs, and the lists follow the rows by the journal.
+
+use std::collections::HashMap;
+use std::collections::hash_map::Entry;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use rusqlite::Transaction;
+use vestige_traits::MemoryStoreResult;
+use vestige_traits::analysis::{Analyzer, Bm25, FIELD_WEIGHTS};
+
+use crate::codec;
+use crate::error::{bad_value, map};
+use crate::journal::{self, State};
+
+/// A node that holds a term.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(super) struct Posting {
+    pub(super) node: u32,
+    /// How many terms the node holds together.
+    pub(super) length: u32,
+    /// How often it holds this one, by the weights of the fields.
+    pub(super) frequency: f64,
+}
+
+/// The postings of some terms, each in ascending order of nodes, and what all of them have in common.
+pub(super) struct Lists {
+    pub(super) bm25: Bm25,
+    pub(super) lists: Vec<Arc<Vec<Posting>>>,
+}
+
+/// The lists that the readers of one process share.
+#[derive(Debug)]
+pub(crate) struct PostingCache(Option<Mutex<Cached>>);
+
+#[derive(Debug)]
+struct Cached {
+    state: State,
+    bm25: Bm25,
+    terms: HashMap<String, List>,
+    /// How many terms a node holds, where it is known; 0 where not. A node that holds none has no postings.
+    lengths: Vec<u32>,
+    /// Postings of all lists.
+    size: usize,
+    /// How many searches there were.
+    searches: u64,
+}
+
+#[derive(Debug)]
+struct List {
+    postings: Arc<Vec<Posting>>,
+    /// The last search that asked for it.
+    asked: u64,
+}
+
+impl PostingCache {
+    /// How many postings are kept, of 16 bytes each. Lists that were not asked for lately go first.
+    const CAPACITY: usize = 2 << 20;
+    /// With more changes than this, reading the lists anew is faster.
+    const CHANGES: usize = 500;
+
+    pub(crate) fn new() -> Self {
+        Self(Some(Mutex::new(Cached::new())))
+    }
+
+    /// One that keeps nothing, and has no lists.
+    pub(crate) fn off() -> Self {
+        Self(None)
+    }
+
+    /// The lists of terms as of this view. None where FTS5 has to be asked: where nothing is kept, another reader has
+    /// seen a later view, or FTS5 may write a term in another way.
+    pub(super) fn lists(&self, view: &Transaction<'_>, terms: &[String]) -> MemoryStoreResult<Option<Lists>> {
+        let Some(cached) = &self.0 else { return Ok(None) };
+        if !terms.iter().all(|term| is_plain(term)) {
+            return Ok(None);
+        }
+        let now = journal::state(view)?;
+        let mut cached = cached.lock().unwrap_or_else(PoisonError::into_inner);
+        if cached.state > now {
+            return Ok(None);
+        }
+        let lists = cached.lists(view, now, terms);
+        if lists.is_err() {
+            // Half caught up: the next search starts from nothing.
+            *cached = Cached::new();
+        }
+        lists.map(Some)
+    }
+}
+
+impl Cached {
+    fn new() -> Self {
+        Self {
+            state: State::default(),
+            bm25: Bm25 { documents: 0, mean_length: 0.0 },
+            terms: HashMap::new(),
+            lengths: Vec::new(),
+            size: 0,
+            searches: 0,
+        }
+    }
+
+    fn lists(&mut self, view: &Transaction<'_>, now: State, terms: &[String]) -> MemoryStoreResult<Lists> {
+        if self.state != now {
+            self.catch_up(view, now)?;
+        }
+        self.searches += 1;
+        let unknown: Vec<&String> = terms.iter().filter(|term| !self.terms.contains_key(*term)).collect();
+        if !unknown.is_empty() {
+            self.read(view, &unknown)?;
+        }
+        let mut lists = Vec::with_capacity(terms.len());
+        for term in terms {
+            if let Some(list) = self.terms.get_mut(term) {
+                list.asked = self.searches;
+                lists.push(Arc::clone(&list.postings));
+            }
+        }
+        self.shrink();
+        Ok(Lists { bm25: self.bm25, lists })
+    }
+
+    fn catch_up(&mut self, view: &Transaction<'_>, now: State) -> MemoryStoreResult<()> {
+        let changes = journal::changes(view, self.state, now)?;
+        match changes.filter(|nodes| nodes.len() <= PostingCache::CHANGES) {
+            Some(nodes) => {
+                let analyzer = Analyzer::default();
+                for node in nodes {
+                    self.renew(view, &analyzer, node)?;
+                }
+            }
+            None => self.clear(),
+        }
+        self.bm25 = totals(view)?;
+        self.state = now;
+        Ok(())
+    }
+
+    fn clear(&mut self) {
+        self.terms.clear();
+        self.lengths.clear();
+        self.size = 0;
+    }
+
+    /// Brings a changed node's postings up to its row.
+    fn renew(&mut self, view: &Transaction<'_>, analyzer: &Analyzer, node: i64) -> MemoryStoreResult<()> {
+        let document = super::document(view, analyzer, node)?.unwrap_or_default();
+        let held = || document.fields.iter().flatten();
+        if !held().all(|term| is_plain(&term.text)) {
+            // What FTS5 made of it is not known.
+            self.clear();
+            return Ok(());
+        }
+        let node = number(node)?;
+        let length = u32::try_from(document.len()).unwrap_or(u32::MAX);
+        *self.length(node) = length;
+        let mut frequencies: HashMap<&str, f64> = HashMap::new();
+        for (field, weight) in document.fields.iter().zip(FIELD_WEIGHTS) {
+            for term in field {
+                *frequencies.entry(&term.text).or_default() += weight;
+            }
+        }
+        for (term, list) in &mut self.terms {
+            let posting =
+                frequencies.get(term.as_str()).map(|&frequency| Posting { node, length, frequency });
+            match (list.postings.binary_search_by_key(&node, |known| known.node), posting) {
+                (Ok(at), Some(posting)) => Arc::make_mut(&mut list.postings)[at] = posting,
+                (Ok(at), None) => {
+                    Arc::make_mut(&mut list.postings).remove(at);
+                    self.size -= 1;
+                }
+                (Err(at), Some(posting)) => {
+                    Arc::make_mut(&mut list.postings).insert(at, posting);
+                    self.size += 1;
+                }
+                (Err(_), None) => {}
+            }
+        }
+        Ok(())
+    }
+
+    /// Reads the lists of terms that are not known.
+    fn read(&mut self, view: &Transaction<'_>, terms: &[&String]) -> MemoryStoreResult<()> {
+        let mut lists: HashMap<&str, Vec<Posting>> =
+            terms.iter().map(|term| (term.as_str(), Vec::new())).collect();
+        // One statement for all: opening this table costs more than a short list.
+        let mut statement = view
+            .prepare_cached(
+                "SELECT term, doc, col FROM memory_term_places WHERE term IN (SELECT value FROM json_each(?))",
+            )
+            .map_err(map)?;
+        let wanted = serde_json::to_string(terms).unwrap_or_default();
+        let mut rows = statement.query([wanted]).map_err(map)?;
+        while let Some(row) = rows.next().map_err(map)? {
+            let text = |at, column| {
+                row.get_ref(at).map_err(map)?.as_str().map_err(|error| bad_value(column, error.to_string()))
+            };
+            let Some(list) = lists.get_mut(text(0, "term")?) else { continue };
+            let node = number(row.get(1).map_err(map)?)?;
+            let frequency = FIELD_WEIGHTS[match text(2, "col")? {
+                "content" => 0,
+                "node_type" => 1,
+                _ => 2,
+            }];
+            match list.last_mut() {
+                Some(last) if last.node == node => last.frequency += frequency,
+                _ => list.push(Posting { node, length: 0, frequency }),
+            }
+        }
+        let mut sizes =
+            view.prepare_cached("SELECT sz FROM memory_terms_docsize WHERE id = ?").map_err(map)?;
+        for (term, mut list) in lists {
+            for posting in &mut list {
+                let length = self.length(posting.node);
+                if *length == 0 {
+                    let mut rows = sizes.query([posting.node]).map_err(map)?;
+                    if let Some(row) = rows.next().map_err(map)? {
+                        let stored = row.get_ref(0).map_err(map)?.as_blob().unwrap_or_default();
+                        let terms = codec::varints(stored).sum::<u64>();
+                        *length = u32::try_from(terms).unwrap_or(u32::MAX);
+                    }
+                }
+                posting.length = *length;
+            }
+            self.size += list.len();
+            list.shrink_to_fit();
+            if let Entry::Vacant(entry) = self.terms.entry(term.to_owned()) {
+                entry.insert(List { postings: Arc::new(list), asked: 0 });
+            }
+        }
+        Ok(())
+    }
+
+    fn length(&mut self, node: u32) -> &mut u32 {
+        let at = node as usize;
+        if at >= self.lengths.len() {
+            self.lengths.resize(at + 1, 0);
+        }
+        &mut self.lengths[at]
+    }
+
+    /// Lets go of the lists that were not asked for longest, where all of them are too large.
+    fn shrink(&mut self) {
+        if self.size <= PostingCache::CAPACITY {
+            return;
+        }
+        let mut ages: Vec<(u64, usize)> =
+            self.terms.values().map(|list| (list.asked, list.postings.len())).collect();
+        ages.sort_unstable();
+        let mut surplus = self.size - PostingCache::CAPACITY / 2;
+        let mut oldest = 0;
+        for (asked, postings) in ages {
+            oldest = asked;
+            surplus = surplus.saturating_sub(postings);
+            if surplus == 0 {
+                break;
+            }
+        }
+        self.terms.retain(|_, list| list.asked > oldest);
+        self.size = self.terms.values().map(|list| list.postings.len()).sum();
+    }
+}
+
+fn number(node: i64) -> MemoryStoreResult<u32> {
+    u32::try_from(node).map_err(|error| bad_value("node", error.to_string()))
+}
+
+/// How many documents the index holds, and their mean length: the "averages" record of FTS5 (documentation of FTS5,
+/// section 9.2).
+pub(super) fn totals(view: &Transaction<'_>) -> MemoryStoreResult<Bm25> {
+    let mut statement =
+        view.prepare_cached("SELECT block FROM memory_terms_data WHERE id = 1").map_err(map)?;
+    let mut rows = statement.query([]).map_err(map)?;
+    let Some(row) = rows.next().map_err(map)? else { return Ok(Bm25 { documents: 0, mean_length: 0.0 }) };
+    let block = row.get_ref(0).map_err(map)?.as_blob().unwrap_or_default();
+    let mut numbers = codec::varints(block);
+    let documents = numbers.next().unwrap_or(0);
+    let terms: u64 = numbers.sum();
+    Ok(Bm25 { documents, mean_length: terms as f64 / documents.max(1) as f64 })
+}
+
+/// Whether FTS5's tokenizer leaves a term as it is, neither folding nor splitting it. For those that it does not, the
+/// answer may be false.
+fn is_plain(term: &str) -> bool {
+    term.chars().all(|c| c.is_ascii_alphanumeric() || PLAIN.iter().any(|plain| plain.contains(&c)))
+}
+
+/// Letters beyond ASCII of which this is known, for the scripts that are written most.
+const PLAIN: [std::ops::RangeInclusive<char>; 4] = ['α'..='ρ', 'а'..='я', 'ぁ'..='ゖ', '一'..='龥'];
+
+#[cfg(test)]
+mod tests {
+    use rusqlite::Connection;
+
+    use super::*;
+
+    #[test]
+    fn the_tokenizer_leaves_plain_terms_as_they_are() {
+        let connection = Connection::open_in_memory().unwrap();
+        connection.execute_batch(include_str!("../sql/0001_init.sql")).unwrap();
+        connection.execute_batch(super::super::PLACES).unwrap();
+        let mut plain: Vec<char> = ('\0'..='\u{2ffff}').filter(|c| is_plain(&c.to_string())).collect();
+        let add = "INSERT INTO memory_terms (content, node_type, tags) VALUES (?, '', '')";
+        let words: Vec<String> =
+            plain.iter().filter(|c| !c.is_uppercase()).map(|c| format!("x{c}y")).collect();
+        connection.execute(add, [words.join(" ")]).unwrap();
+        let mut statement = connection.prepare("SELECT DISTINCT term FROM memory_term_places").unwrap();
+        let mut stored: Vec<char> = statement
+            .query_map([], |row| row.get::<_, String>(0))
+            .unwrap()
+            .map(|term| term.unwrap().chars().nth(1).unwrap())
+            .collect();
+        plain.retain(|c| !c.is_uppercase());
+        plain.sort_unstable();
+        stored.sort_unstable();
+        assert_eq!(stored, plain);
+    }
+}

@@ -1,0 +1,104 @@
+//! BM25 over lists of postings.
+
+use vestige_traits::round_score;
+
+use super::postings::{Lists, Posting};
+use crate::filter::Admission;
+
+/// How many nodes are scored at a time: their scores stay in the processor's cache.
+const WINDOW: u32 = 4096;
+
+/// The best `depth` of the admitted nodes that are in any of the lists with their rounded scores, best first, and all
+/// that share the last one's score.
+pub(super) fn best(lists: &Lists, admission: &Admission, depth: usize) -> Vec<(i64, f64)> {
+    let mut rests: Vec<(f64, &[Posting])> = lists
+        .lists
+        .iter()
+        .map(|postings| (lists.bm25.idf(postings.len() as u64), postings.as_slice()))
+        .collect();
+    let mut scores = vec![0.0; WINDOW as usize];
+    let mut scored = Vec::new();
+    let mut found = Vec::new();
+    let mut room = 4 * depth.max(64);
+    let mut floor = 0.0;
+    while let Some(first) = rests.iter().filter_map(|(_, rest)| rest.first()).map(|next| next.node).min() {
+        for (idf, rest) in &mut rests {
+            while let Some((posting, others)) = rest.split_first()
+                && posting.node - first < WINDOW
+            {
+                *rest = others;
+                let score = &mut scores[(posting.node - first) as usize];
+                if *score == 0.0 {
+                    if !admission.admits(i64::from(posting.node)) {
+                        continue;
+                    }
+                    scored.push(posting.node);
+                }
+                *score += lists.bm25.term_score(*idf, posting.frequency, f64::from(posting.length));
+            }
+        }
+        for node in scored.drain(..) {
+            let score = round_score(std::mem::take(&mut scores[(node - first) as usize]));
+            if score >= floor {
+                found.push((i64::from(node), score));
+                if found.len() >= room {
+                    found = super::best(found, depth);
+                    floor = found.last().map_or(0.0, |&(_, score)| score);
+                    // Ties may keep it long; then it has to grow, or it would be sorted at every node.
+                    room = room.max(2 * found.len());
+                }
+            }
+        }
+    }
+    super::best(found, depth)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use vestige_traits::analysis::Bm25;
+
+    use super::*;
+    use crate::filter::NodeSet;
+
+    fn list(nodes: impl Iterator<Item = u32>) -> Arc<Vec<Posting>> {
+        Arc::new(
+            nodes
+                .map(|node| Posting { node, length: 5 + node % 7, frequency: 1.0 + f64::from(node % 3) })
+                .collect(),
+        )
+    }
+
+    #[test]
+    fn windows_and_floors_lose_nothing() {
+        let lists = Lists {
+            bm25: Bm25 { documents: 100_000, mean_length: 8.0 },
+            lists: vec![
+                list((1..60_000).step_by(7)),
+                list((1..90_000).step_by(11)),
+                list([3, 4095, 4096, 4097, 89_999].into_iter()),
+            ],
+        };
+        let never: NodeSet = (0..90_000).step_by(13).collect();
+        let admission = Admission { only: None, never };
+        let mut expected = std::collections::BTreeMap::new();
+        for postings in &lists.lists {
+            let idf = lists.bm25.idf(postings.len() as u64);
+            for posting in postings.iter().filter(|posting| admission.admits(posting.node.into())) {
+                *expected.entry(i64::from(posting.node)).or_insert(0.0) +=
+                    lists.bm25.term_score(idf, posting.frequency, posting.length.into());
+            }
+        }
+        let expected: Vec<(i64, f64)> =
+            expected.into_iter().map(|(node, score)| (node, round_score(score))).collect();
+        for depth in [1, 10, 100, 50_000] {
+            let mut found = best(&lists, &admission, depth);
+            let mut expected = super::super::best(expected.clone(), depth);
+            for scored in [&mut found, &mut expected] {
+                scored.sort_unstable_by(|a, b| b.1.total_cmp(&a.1).then(a.0.cmp(&b.0)));
+            }
+            assert_eq!(found, expected, "depth {depth}");
+        }
+    }
+}
