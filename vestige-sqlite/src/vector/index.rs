@@ -19,6 +19,9 @@ use crate::journal::{self, State};
 const BLOCK: usize = 512;
 /// With fewer vectors than this, reading all codes is as fast as reading the sketches first.
 const SKETCHED: usize = 4096;
+/// Who asks once, such as a command, would pay for the sketches and not use them: they are made when so many
+/// questions have been asked.
+const ASKED: u32 = 3;
 /// More candidates than this are many.
 const FEW: usize = 32;
 /// How many searches do without the sketches before they are tried again.
@@ -41,6 +44,8 @@ pub(crate) struct VectorIndex {
     sketches: Option<Sketches>,
     /// How many there were when their mean was taken.
     centered: usize,
+    /// How many questions there were, up to [`ASKED`].
+    asked: AtomicU32,
     /// How many searches to come do without the sketches, which ruled out too little: for few and for many
     /// candidates.
     without_sketches: [AtomicU32; 2],
@@ -65,7 +70,7 @@ impl SharedIndex {
         {
             let index = self.0.read().unwrap_or_else(PoisonError::into_inner);
             let view = connection.transaction().map_err(map)?;
-            if index.on_disk || index.state == journal::state(&view)? {
+            if index.on_disk || (index.state == journal::state(&view)? && !index.lacks_sketches()) {
                 return work(&view, &index);
             }
         }
@@ -113,8 +118,10 @@ impl VectorIndex {
             Some(nodes) if self.len() > 0 => self.apply(view, &nodes)?,
             _ => self.load(view)?,
         }
-        self.sketch();
         self.state = now;
+        if self.lacks_sketches() {
+            self.sketch();
+        }
         Ok(())
     }
 
@@ -178,11 +185,14 @@ impl VectorIndex {
         }
     }
 
-    /// Sketches all vectors around their mean, if there are none yet or twice as many as when it was taken.
+    /// Whether it is time to sketch all vectors: there are many and no sketches yet, or twice as many as when their
+    /// mean was taken.
+    fn lacks_sketches(&self) -> bool {
+        self.len() >= SKETCHED.max(2 * self.centered) && self.asked.load(Ordering::Relaxed) >= ASKED
+    }
+
+    /// Sketches all vectors around their mean.
     fn sketch(&mut self) {
-        if self.len() < SKETCHED.max(2 * self.centered) {
-            return;
-        }
         let mut center = vec![0.0; self.dimension];
         for (code, &scale) in self.codes.chunks_exact(self.dimension).zip(&self.scales) {
             center.iter_mut().zip(code).for_each(|(sum, &byte)| *sum += f32::from(byte) * scale);
@@ -221,6 +231,7 @@ impl VectorIndex {
         if let Some(only) = few.filter(|only| only.len() <= count) {
             return self.admitted(only, admission).map(|slot| self.nodes[slot]).collect();
         }
+        self.asked.fetch_add(u32::from(self.asked.load(Ordering::Relaxed) < ASKED), Ordering::Relaxed);
         let encoded = encode(vector);
         let Some((scale, query)) = split(&encoded) else { return Vec::new() };
         let query = Query { codes: query.iter().map(|byte| byte.cast_signed()).collect(), scale };

@@ -1,152 +1,198 @@
-//! The inner loops: sums of byte products over many codes, and counts of bits over many sketches.
+//! The inner loops: sums of byte products over many codes, bounds from the bits of many sketches, and the rotation
+//! of vectors that are to be sketched.
 
 use std::sync::OnceLock;
+
+use super::sketch::{Question, Rows};
 
 /// How many sketches stand side by side.
 pub(super) const LANES: usize = 8;
 /// Bits of a question's component.
-pub(super) const PLANES: usize = 4;
+pub(super) const PLANES: usize = 3;
 
-type Kernel = fn(&[i8], &[i8], &mut [i32]);
-type BitKernel = fn(&[[u64; PLANES]], &[[u64; LANES]], &mut [[f32; LANES]]);
+/// The kernels for one kind of processor.
+struct Kernels {
+    dot: fn(&[i8], &[i8], &mut [i32]),
+    bound: fn(&Question, &[[u64; LANES]], &[Rows], &mut [[f32; LANES]]),
+    turn: fn(&[Vec<f32>], &mut [f32]),
+}
+
+/// The best kernels that this processor runs.
+fn kernels() -> &'static Kernels {
+    static KERNELS: OnceLock<Kernels> = OnceLock::new();
+    KERNELS.get_or_init(best_kernels)
+}
 
 /// Writes the sum of products of `query` with each row of `codes` into `sums`.
 ///
 /// `codes` holds `sums.len()` rows of `query.len()` bytes.
 pub(crate) fn dot_rows(query: &[i8], codes: &[i8], sums: &mut [i32]) {
     debug_assert_eq!(codes.len(), query.len() * sums.len());
-    static KERNEL: OnceLock<Kernel> = OnceLock::new();
-    KERNEL.get_or_init(best_kernel)(query, codes, sums);
+    (kernels().dot)(query, codes, sums);
 }
 
-/// Writes, for each sketch, the sum of the question's components where the sketch has a bit.
+/// Writes, for each sketch, what its vector's cosine with the question is at most.
 ///
-/// `groups` holds as many groups as `sums`, each of as many words as `planes`.
-pub(super) fn count_bits(planes: &[[u64; PLANES]], groups: &[[u64; LANES]], sums: &mut [[f32; LANES]]) {
-    debug_assert_eq!(groups.len(), planes.len() * sums.len());
-    static KERNEL: OnceLock<BitKernel> = OnceLock::new();
-    KERNEL.get_or_init(best_bit_kernel)(planes, groups, sums);
+/// There are as many `rows` as `bounds`, and `groups` holds for each as many words as the question has planes.
+pub(super) fn bound_groups(
+    question: &Question,
+    groups: &[[u64; LANES]],
+    rows: &[Rows],
+    bounds: &mut [[f32; LANES]],
+) {
+    debug_assert_eq!(rows.len(), bounds.len());
+    debug_assert_eq!(groups.len(), question.planes.len() * bounds.len());
+    (kernels().bound)(question, groups, rows, bounds);
+}
+
+/// Turns a vector: for each row of `signs`, flips signs by it and mixes all components.
+pub(super) fn turn(signs: &[Vec<f32>], vector: &mut [f32]) {
+    (kernels().turn)(signs, vector);
 }
 
 #[inline(always)]
-fn portable_bits(planes: &[[u64; PLANES]], groups: &[[u64; LANES]], sums: &mut [[f32; LANES]]) {
-    for (group, sums) in groups.chunks_exact(planes.len()).zip(sums) {
-        let mut counts = [0_u64; LANES];
-        for (sketches, planes) in group.iter().zip(planes) {
-            for (count, sketch) in counts.iter_mut().zip(sketches) {
-                let ones = planes.map(|plane| u64::from((sketch & plane).count_ones()));
-                *count += ones[0] + 2 * ones[1] + 4 * ones[2] + 8 * ones[3];
-            }
-        }
-        // A sum is at most 15 × dimensions: exact as f32.
-        *sums = counts.map(|count| count as u32 as f32);
-    }
-}
-
-#[inline(always)]
-fn portable(query: &[i8], codes: &[i8], sums: &mut [i32]) {
+fn portable_dot(query: &[i8], codes: &[i8], sums: &mut [i32]) {
     for (row, sum) in codes.chunks_exact(query.len()).zip(sums) {
         *sum = row.iter().zip(query).map(|(&a, &b)| i32::from(a) * i32::from(b)).sum();
     }
 }
 
-#[cfg(not(target_arch = "x86_64"))]
-fn best_kernel() -> Kernel {
-    portable
+#[inline(always)]
+fn portable_bound(question: &Question, groups: &[[u64; LANES]], rows: &[Rows], bounds: &mut [[f32; LANES]]) {
+    let groups = groups.chunks_exact(question.planes.len());
+    for ((group, rows), bounds) in groups.zip(rows).zip(bounds) {
+        let mut counts = [0_u64; LANES];
+        for (sketches, planes) in group.iter().zip(&question.planes) {
+            for (count, sketch) in counts.iter_mut().zip(sketches) {
+                let ones = planes.map(|plane| u64::from((sketch & plane).count_ones()));
+                *count += ones[0] + 2 * ones[1] + 4 * ones[2];
+            }
+        }
+        for (lane, bound) in bounds.iter_mut().enumerate() {
+            // A count is at most 7 × dimensions: exact as f32.
+            let count = counts[lane] as u32 as f32;
+            let sum = question.per_count * count + question.per_one * rows.ones[lane] + question.constant;
+            let around = rows.offset[lane] + question.offset;
+            *bound = sum * rows.factor[lane] + around + question.deviations * rows.deviation[lane];
+        }
+    }
 }
 
+#[inline(always)]
+fn portable_turn(signs: &[Vec<f32>], vector: &mut [f32]) {
+    let window = 1 << vector.len().ilog2();
+    for signs in signs {
+        vector.iter_mut().zip(signs).for_each(|(x, sign)| *x *= sign);
+        transform(&mut vector[..window]);
+        if window < vector.len() {
+            // Two windows that overlap; what neither shares has to keep its length beside the rest.
+            let (start, scale) = (vector.len() - window, (window as f32).sqrt());
+            vector[window..].iter_mut().for_each(|x| *x *= scale);
+            transform(&mut vector[start..]);
+            vector[..start].iter_mut().for_each(|x| *x *= scale);
+        }
+    }
+}
+
+/// The Walsh–Hadamard transform, not normalised. The length is a power of two.
+#[inline(always)]
+fn transform(vector: &mut [f32]) {
+    let mut half = vector.len() / 2;
+    while half >= 1 {
+        for block in vector.chunks_exact_mut(2 * half) {
+            let (low, high) = block.split_at_mut(half);
+            for (x, y) in low.iter_mut().zip(high) {
+                (*x, *y) = (*x + *y, *x - *y);
+            }
+        }
+        half /= 2;
+    }
+}
+
+const PORTABLE: Kernels = Kernels { dot: portable_dot, bound: portable_bound, turn: portable_turn };
+
 #[cfg(not(target_arch = "x86_64"))]
-fn best_bit_kernel() -> BitKernel {
-    portable_bits
+fn best_kernels() -> Kernels {
+    PORTABLE
 }
 
 #[cfg(target_arch = "x86_64")]
-fn best_kernel() -> Kernel {
-    let avx512 = is_x86_feature_detected!("avx512f")
+fn best_kernels() -> Kernels {
+    if is_x86_feature_detected!("avx512f")
         && is_x86_feature_detected!("avx512bw")
-        && is_x86_feature_detected!("avx512vl")
-        && is_x86_feature_detected!("avx512vnni");
-    if avx512 {
-        x86::call_avx512
-    } else if is_x86_feature_detected!("avx2") {
-        x86::call_avx2
-    } else {
-        portable
-    }
-}
-
-#[cfg(target_arch = "x86_64")]
-fn best_bit_kernel() -> BitKernel {
-    let avx512 = is_x86_feature_detected!("avx512f")
         && is_x86_feature_detected!("avx512dq")
-        && is_x86_feature_detected!("avx512vpopcntdq");
-    if avx512 {
-        x86::call_avx512_bits
+        && is_x86_feature_detected!("avx512vl")
+        && is_x86_feature_detected!("avx512vnni")
+        && is_x86_feature_detected!("avx512vpopcntdq")
+    {
+        avx512::KERNELS
     } else if is_x86_feature_detected!("avx2") && is_x86_feature_detected!("popcnt") {
-        x86::call_avx2_bits
+        avx2::KERNELS
     } else {
-        portable_bits
+        PORTABLE
     }
 }
 
-/// The portable loops, compiled for wider registers. The compiler finds the vector instructions;
-/// what is unsafe is only to call code for a processor that this one might not be.
+/// The portable loops, compiled for wider registers. The compiler finds the vector instructions; what is unsafe is
+/// only to call code for a processor that this one might not be.
 #[cfg(target_arch = "x86_64")]
-mod x86 {
-    use super::{LANES, PLANES, portable, portable_bits};
+macro_rules! compiled_for {
+    ($name:ident, $features:literal) => {
+        mod $name {
+            use super::*;
 
-    #[target_feature(enable = "avx2")]
-    fn avx2(query: &[i8], codes: &[i8], sums: &mut [i32]) {
-        portable(query, codes, sums);
-    }
+            /// Only for a processor that has the features.
+            pub(super) const KERNELS: Kernels = Kernels {
+                dot: |query, codes, sums| {
+                    #[expect(unsafe_code, reason = "best_kernels has asked the processor for the features")]
+                    // SAFETY: best_kernels gives these kernels out only where the processor has them.
+                    unsafe {
+                        dot(query, codes, sums);
+                    }
+                },
+                bound: |question, groups, rows, bounds| {
+                    #[expect(unsafe_code, reason = "best_kernels has asked the processor for the features")]
+                    // SAFETY: as above.
+                    unsafe {
+                        bound(question, groups, rows, bounds);
+                    }
+                },
+                turn: |signs, vector| {
+                    #[expect(unsafe_code, reason = "best_kernels has asked the processor for the features")]
+                    // SAFETY: as above.
+                    unsafe {
+                        turn(signs, vector);
+                    }
+                },
+            };
 
-    #[target_feature(enable = "avx512f,avx512bw,avx512vl,avx512vnni")]
-    fn avx512(query: &[i8], codes: &[i8], sums: &mut [i32]) {
-        portable(query, codes, sums);
-    }
+            #[target_feature(enable = $features)]
+            fn dot(query: &[i8], codes: &[i8], sums: &mut [i32]) {
+                portable_dot(query, codes, sums);
+            }
 
-    #[expect(unsafe_code, reason = "best_kernel has asked the processor for AVX2")]
-    pub(super) fn call_avx2(query: &[i8], codes: &[i8], sums: &mut [i32]) {
-        // SAFETY: best_kernel gives this function out only where the processor has AVX2.
-        unsafe { avx2(query, codes, sums) }
-    }
+            #[target_feature(enable = $features)]
+            fn bound(
+                question: &Question,
+                groups: &[[u64; LANES]],
+                rows: &[Rows],
+                bounds: &mut [[f32; LANES]],
+            ) {
+                portable_bound(question, groups, rows, bounds);
+            }
 
-    #[expect(unsafe_code, reason = "best_kernel has asked the processor for these extensions")]
-    pub(super) fn call_avx512(query: &[i8], codes: &[i8], sums: &mut [i32]) {
-        // SAFETY: best_kernel gives this function out only where the processor has all four extensions.
-        unsafe { avx512(query, codes, sums) }
-    }
-
-    #[target_feature(enable = "avx2,popcnt")]
-    fn avx2_bits(planes: &[[u64; PLANES]], groups: &[[u64; LANES]], sums: &mut [[f32; LANES]]) {
-        portable_bits(planes, groups, sums);
-    }
-
-    #[target_feature(enable = "avx512f,avx512dq,avx512vpopcntdq")]
-    fn avx512_bits(planes: &[[u64; PLANES]], groups: &[[u64; LANES]], sums: &mut [[f32; LANES]]) {
-        portable_bits(planes, groups, sums);
-    }
-
-    #[expect(unsafe_code, reason = "best_bit_kernel has asked the processor for AVX2 and POPCNT")]
-    pub(super) fn call_avx2_bits(
-        planes: &[[u64; PLANES]],
-        groups: &[[u64; LANES]],
-        sums: &mut [[f32; LANES]],
-    ) {
-        // SAFETY: best_bit_kernel gives this function out only where the processor has both extensions.
-        unsafe { avx2_bits(planes, groups, sums) }
-    }
-
-    #[expect(unsafe_code, reason = "best_bit_kernel has asked the processor for these extensions")]
-    pub(super) fn call_avx512_bits(
-        planes: &[[u64; PLANES]],
-        groups: &[[u64; LANES]],
-        sums: &mut [[f32; LANES]],
-    ) {
-        // SAFETY: best_bit_kernel gives this function out only where the processor has all three extensions.
-        unsafe { avx512_bits(planes, groups, sums) }
-    }
+            #[target_feature(enable = $features)]
+            fn turn(signs: &[Vec<f32>], vector: &mut [f32]) {
+                portable_turn(signs, vector);
+            }
+        }
+    };
 }
+
+#[cfg(target_arch = "x86_64")]
+compiled_for!(avx2, "avx2,popcnt");
+#[cfg(target_arch = "x86_64")]
+compiled_for!(avx512, "avx512f,avx512bw,avx512dq,avx512vl,avx512vnni,avx512vpopcntdq");
 
 #[cfg(test)]
 mod tests {
@@ -159,25 +205,52 @@ mod tests {
             let query: Vec<i8> = (0..dimension).map(byte).collect();
             let codes: Vec<i8> = (0..5 * dimension).map(|i| byte(i + 3)).collect();
             let (mut expected, mut sums) = ([0; 5], [0; 5]);
-            portable(&query, &codes, &mut expected);
+            portable_dot(&query, &codes, &mut expected);
             dot_rows(&query, &codes, &mut sums);
             assert_eq!(sums, expected, "{dimension} dimensions");
         }
     }
 
     #[test]
-    fn every_kernel_counts_the_same_bits() {
+    fn every_kernel_gives_the_same_bounds() {
         let word = |i: u64| (i + 1).wrapping_mul(0x9e37_79b9_7f4a_7c15).rotate_left(17);
         for words in [1, 4, 6, 24] {
-            let planes: Vec<[u64; PLANES]> =
-                (0..words).map(|w| std::array::from_fn(|plane| word(w * 4 + plane as u64))).collect();
+            let question = Question {
+                planes: (0..words).map(|w| std::array::from_fn(|plane| word(w * 4 + plane as u64))).collect(),
+                per_count: 0.01,
+                per_one: -0.02,
+                constant: 0.3,
+                offset: 0.1,
+                deviations: 3.0,
+            };
             let groups: Vec<[u64; LANES]> = (0..3 * words)
                 .map(|w| std::array::from_fn(|lane| word(1000 + w * 8 + lane as u64)))
                 .collect();
-            let (mut expected, mut sums) = ([[0.0; LANES]; 3], [[0.0; LANES]; 3]);
-            portable_bits(&planes, &groups, &mut expected);
-            count_bits(&planes, &groups, &mut sums);
-            assert_eq!(sums, expected, "{words} words");
+            let lanes = |seed: u64| std::array::from_fn(|lane| (word(seed + lane as u64) >> 40) as f32 / 1e7);
+            let rows: Vec<Rows> = (0..3)
+                .map(|group| Rows {
+                    factor: lanes(group),
+                    ones: lanes(group + 10).map(f32::round),
+                    offset: lanes(group + 20),
+                    deviation: lanes(group + 30),
+                })
+                .collect();
+            let (mut expected, mut bounds) = ([[0.0; LANES]; 3], [[0.0; LANES]; 3]);
+            portable_bound(&question, &groups, &rows, &mut expected);
+            bound_groups(&question, &groups, &rows, &mut bounds);
+            assert_eq!(bounds, expected, "{words} words");
+        }
+    }
+
+    #[test]
+    fn every_kernel_turns_the_same_way() {
+        for width in [64, 192, 384, 1536] {
+            let signs = vec![(0..width).map(|i| if i % 3 == 0 { -1.0 } else { 1.0 }).collect(); 2];
+            let mut expected: Vec<f32> = (0..width).map(|i| (i * 7919 % 1009) as f32 - 504.0).collect();
+            let mut turned = expected.clone();
+            portable_turn(&signs, &mut expected);
+            turn(&signs, &mut turned);
+            assert_eq!(turned, expected, "width {width}");
         }
     }
 

@@ -4,14 +4,17 @@
 //! for Approximate Nearest Neighbor Search", SIGMOD 2024): what a vector adds to the mean of all is turned
 //! by a random rotation, and the signs of its components are kept. For unit vectors `o` and `q`, rotated
 //! alike, `Σ sign(o)·q / Σ|o|` estimates their cosine without bias. With `c = Σ|o| / √d` its standard
-//! deviation is at most `√(1 - c²) / c / √(d - 1)`; `c` is near 0.8. The question is rounded to four bits.
+//! deviation is at most `√(1 - c²) / c / √(d - 1)`; `c` is near 0.8. The question is rounded to three bits.
 
-use super::scan::{LANES, PLANES, count_bits};
+use super::scan::{LANES, PLANES, bound_groups, turn};
 
 /// How many standard deviations an estimate may be off before a neighbour is missed.
 const DEVIATIONS: f32 = 3.5;
 /// `√(1 - c²)` for `c` = 0.8.
 const ACROSS: f32 = 0.6;
+/// The step, in standard deviations, that rounds a normal variable to eight levels with the least error
+/// (Max, "Quantizing for Minimum Distortion", 1960, table II).
+const STEP: f32 = 0.586;
 
 /// A rotation that mixes all dimensions: signs are flipped and Walsh–Hadamard transforms applied, twice.
 /// The same for every index of a dimension.
@@ -36,32 +39,7 @@ impl Rotation {
 
     /// Turns a vector, up to a factor that is the same for all.
     fn turn(&self, vector: &mut [f32]) {
-        let window = 1 << vector.len().ilog2();
-        for signs in &self.signs {
-            vector.iter_mut().zip(signs).for_each(|(x, sign)| *x *= sign);
-            transform(&mut vector[..window]);
-            if window < vector.len() {
-                // Two windows that overlap; what neither shares has to keep its length beside the rest.
-                let (start, scale) = (vector.len() - window, (window as f32).sqrt());
-                vector[window..].iter_mut().for_each(|x| *x *= scale);
-                transform(&mut vector[start..]);
-                vector[..start].iter_mut().for_each(|x| *x *= scale);
-            }
-        }
-    }
-}
-
-/// The Walsh–Hadamard transform, not normalised. The length is a power of two.
-fn transform(vector: &mut [f32]) {
-    let mut half = vector.len() / 2;
-    while half >= 1 {
-        for block in vector.chunks_exact_mut(2 * half) {
-            let (low, high) = block.split_at_mut(half);
-            for (x, y) in low.iter_mut().zip(high) {
-                (*x, *y) = (*x + *y, *x - *y);
-            }
-        }
-        half /= 2;
+        turn(&self.signs, vector);
     }
 }
 
@@ -74,21 +52,21 @@ pub(super) struct Sketches {
     words: usize,
     /// [`LANES`] sketches side by side, word by word.
     groups: Vec<[u64; LANES]>,
-    rows: Vec<Row>,
+    rows: Vec<Rows>,
     scratch: Vec<f32>,
 }
 
-/// What turns a count of bits into the cosine of `o = center + r`.
+/// What turns counts of bits into the cosines of [`LANES`] vectors `o = center + r`.
 #[derive(Clone, Copy, Debug, Default)]
-struct Row {
+pub(super) struct Rows {
     /// |r| / Σ|r̂|.
-    factor: f32,
+    pub(super) factor: [f32; LANES],
     /// Bits that are set.
-    ones: f32,
+    pub(super) ones: [f32; LANES],
     /// o·center.
-    offset: f32,
+    pub(super) offset: [f32; LANES],
     /// |r| times the standard deviation.
-    deviation: f32,
+    pub(super) deviation: [f32; LANES],
 }
 
 impl Sketches {
@@ -100,46 +78,44 @@ impl Sketches {
             center,
             words,
             groups: Vec::with_capacity(count.div_ceil(LANES) * words),
-            rows: Vec::with_capacity(count.next_multiple_of(LANES)),
+            rows: Vec::with_capacity(count.div_ceil(LANES)),
             scratch: vec![0.0; words * 64],
         }
     }
 
     /// Sketches a unit vector at a slot that is taken, or the next one.
     pub(super) fn put(&mut self, slot: usize, vector: impl Iterator<Item = f32>) {
-        if slot >= self.rows.len() {
-            self.rows.resize((slot + 1).next_multiple_of(LANES), Row::default());
-            self.groups.resize(self.rows.len() / LANES * self.words, [0; LANES]);
+        let (group, lane) = (slot / LANES, slot % LANES);
+        if group >= self.rows.len() {
+            self.rows.resize(group + 1, Rows::default());
+            self.groups.resize(self.rows.len() * self.words, [0; LANES]);
         }
         self.scratch.fill(0.0);
-        let (mut offset, mut squares) = (0.0, 0.0);
-        for ((to, from), center) in self.scratch.iter_mut().zip(vector).zip(&self.center) {
-            *to = from - center;
-            offset += from * center;
-            squares += *to * *to;
-        }
-        let length = squares.sqrt();
+        self.scratch.iter_mut().zip(vector).for_each(|(to, from)| *to = from);
+        let offset = sum(&self.scratch, &self.center, |x, center| x * center);
+        self.scratch.iter_mut().zip(&self.center).for_each(|(x, center)| *x -= center);
+        let length = sum(&self.scratch, &self.scratch, |x, _| x * x).sqrt();
         self.rotation.turn(&mut self.scratch);
-        let (mut sum, mut squares) = (0.0, 0.0);
-        for &x in &self.scratch {
-            sum += x.abs();
-            squares += x * x;
-        }
         let mut ones = 0;
         for (word, components) in self.scratch.chunks_exact(64).enumerate() {
             let bits = components.iter().rev().fold(0, |bits, &x| bits << 1 | u64::from(x > 0.0));
             ones += bits.count_ones();
-            self.groups[slot / LANES * self.words + word][slot % LANES] = bits;
+            self.groups[group * self.words + word][lane] = bits;
         }
         let width = self.scratch.len() as f32;
-        let alignment = sum / (squares * width).sqrt();
-        self.rows[slot] = if alignment > 0.0 {
+        let squares = sum(&self.scratch, &self.scratch, |x, _| x * x);
+        let alignment = sum(&self.scratch, &self.scratch, |x, _| x.abs()) / (squares * width).sqrt();
+        let (factor, deviation) = if alignment > 0.0 {
             let deviation = ((1.0 - alignment * alignment).max(0.0) / (width - 1.0)).sqrt() / alignment;
-            let factor = length / (alignment * width.sqrt());
-            Row { factor, ones: ones as f32, offset, deviation: length * deviation }
+            (length / (alignment * width.sqrt()), length * deviation)
         } else {
-            Row { offset, ..Row::default() }
+            (0.0, 0.0)
         };
+        let rows = &mut self.rows[group];
+        rows.factor[lane] = factor;
+        rows.ones[lane] = ones as f32;
+        rows.offset[lane] = offset;
+        rows.deviation[lane] = deviation;
     }
 
     /// Moves the sketch of the slot `from`, which is the last, to `to`.
@@ -148,7 +124,13 @@ impl Sketches {
             let bits = self.groups[from / LANES * self.words + word][from % LANES];
             self.groups[to / LANES * self.words + word][to % LANES] = bits;
         }
-        self.rows[to] = self.rows[from];
+        let rows = self.rows[from / LANES];
+        let (from, lane) = (from % LANES, to % LANES);
+        let target = &mut self.rows[to / LANES];
+        target.factor[lane] = rows.factor[from];
+        target.ones[lane] = rows.ones[from];
+        target.offset[lane] = rows.offset[from];
+        target.deviation[lane] = rows.deviation[from];
     }
 
     /// Prepares a vector to be compared.
@@ -162,24 +144,34 @@ impl Sketches {
         let length = normalize(&mut turned);
         self.rotation.turn(&mut turned);
         normalize(&mut turned);
-        let (low, high) =
-            turned.iter().fold((f32::MAX, f32::MIN), |(low, high), &x| (low.min(x), high.max(x)));
-        let step = ((high - low) / ((1 << PLANES) - 1) as f32).max(f32::MIN_POSITIVE);
+        let step = STEP / (turned.len() as f32).sqrt();
+        let highest = (1 << PLANES) - 1;
+        let low = -0.5 * highest as f32 * step;
         let mut planes = vec![[0; PLANES]; self.words];
+        let (mut sum, mut squares, mut along_rounded) = (0.0, 0.0, 0.0);
         for (at, &x) in turned.iter().enumerate() {
-            let level = ((x - low) / step).round() as u64;
+            let level = ((x - low) / step).round().clamp(0.0, highest as f32);
+            let rounded = low + level * step;
+            sum += rounded;
+            squares += rounded * rounded;
+            along_rounded += rounded * x;
             for (plane, bits) in planes[at / 64].iter_mut().enumerate() {
-                *bits |= (level >> plane & 1) << (at % 64);
+                *bits |= (level as u64 >> plane & 1) << (at % 64);
             }
         }
-        let rounding = step * (turned.len() as f32 / 12.0).sqrt() / ACROSS;
+        // Rounding shortens it; stretched so far that only an error across it is left, it is without bias again.
+        let (stretch, rounding) = if along_rounded > 0.0 {
+            (1.0 / along_rounded, (squares / (along_rounded * along_rounded) - 1.0).max(0.0).sqrt())
+        } else {
+            (0.0, 0.0)
+        };
         Question {
             planes,
-            per_count: 2.0 * step * length,
-            per_one: 2.0 * low * length,
-            constant: -turned.iter().sum::<f32>() * length,
+            per_count: 2.0 * step * stretch * length,
+            per_one: 2.0 * low * stretch * length,
+            constant: -sum * stretch * length,
             offset: along - center,
-            deviations: DEVIATIONS * length * rounding.hypot(1.0),
+            deviations: DEVIATIONS * length * (rounding / ACROSS).hypot(1.0),
         }
     }
 
@@ -187,16 +179,17 @@ impl Sketches {
     /// from `first` on.
     pub(super) fn bound(&self, question: &Question, first: usize, bounds: &mut [[f32; LANES]]) {
         let groups = &self.groups[first * self.words..][..bounds.len() * self.words];
-        let rows = self.rows[first * LANES..].chunks_exact(LANES);
-        count_bits(&question.planes, groups, bounds);
-        for (bounds, rows) in bounds.iter_mut().zip(rows) {
-            for (bound, row) in bounds.iter_mut().zip(rows) {
-                let sum = question.per_count * *bound + question.per_one * row.ones + question.constant;
-                let around = row.offset + question.offset;
-                *bound = sum * row.factor + around + question.deviations * row.deviation;
-            }
-        }
+        bound_groups(question, groups, &self.rows[first..][..bounds.len()], bounds);
     }
+}
+
+/// The sum over pairs of numbers. Many sums side by side do not wait for each other.
+fn sum(a: &[f32], b: &[f32], of: impl Fn(f32, f32) -> f32) -> f32 {
+    let mut sums = [0.0; 16];
+    for (a, b) in a.chunks(16).zip(b.chunks(16)) {
+        sums.iter_mut().zip(a.iter().zip(b)).for_each(|(sum, (&a, &b))| *sum += of(a, b));
+    }
+    sums.iter().sum()
 }
 
 /// Makes the length 1, if it is not 0, and answers what it was.
@@ -210,12 +203,12 @@ fn normalize(vector: &mut [f32]) -> f32 {
 
 /// A question's vector, rotated and rounded to bit planes.
 pub(super) struct Question {
-    planes: Vec<[u64; PLANES]>,
-    per_count: f32,
-    per_one: f32,
-    constant: f32,
-    offset: f32,
-    deviations: f32,
+    pub(super) planes: Vec<[u64; PLANES]>,
+    pub(super) per_count: f32,
+    pub(super) per_one: f32,
+    pub(super) constant: f32,
+    pub(super) offset: f32,
+    pub(super) deviations: f32,
 }
 
 #[cfg(test)]
