@@ -55,6 +55,9 @@ impl SqliteMemoryStoreBuilder {
     }
 
     /// Whether the file is only read. It is then neither created nor upgraded. Default: no.
+    ///
+    /// A file in a folder that may not be written, such as a backup on a medium for reading, is read as it lies:
+    /// nobody may write it, by another way to it, while this store is open.
     #[must_use]
     pub fn read_only(mut self, read_only: bool) -> Self {
         self.read_only = read_only;
@@ -93,9 +96,9 @@ impl SqliteMemoryStoreBuilder {
         self
     }
 
-    /// Whether a search by meaning keeps the vectors' codes in memory: a byte for each dimension of
-    /// each memory. Without it every search reads them from the file, with the same results.
-    /// Default: yes.
+    /// Whether searches keep their indexes in memory: of each vector a byte and a bit for each dimension, of each
+    /// memory its length in words, and the postings of terms that were searched lately, up to 32 MiB. Without it
+    /// every search reads from the file, with the same results. Default: yes.
     #[must_use]
     pub fn vectors_in_memory(mut self, in_memory: bool) -> Self {
         self.vectors_in_memory = in_memory;
@@ -113,10 +116,12 @@ impl SqliteMemoryStoreBuilder {
     ///
     /// # Errors
     ///
-    /// - [`Damaged`](vestige_traits::MemoryStoreError::Damaged) if the file is no SQLite database, not
-    ///   Vestige's, or broken.
+    /// - [`Damaged`](vestige_traits::MemoryStoreError::Damaged) if there is something else than a file, or the file is
+    ///   no SQLite database, not Vestige's, or broken.
     /// - [`SchemaTooNew`](vestige_traits::MemoryStoreError::SchemaTooNew) if a newer Vestige wrote it.
     /// - [`Unavailable`](vestige_traits::MemoryStoreError::Unavailable) if it cannot be opened or created.
+    /// - [`InvalidInput`](vestige_traits::MemoryStoreError::InvalidInput) if the path is empty or `:memory:`: several
+    ///   connections share a store, so it needs a file.
     ///
     /// In each case the file is left as it was.
     pub fn open(self) -> MemoryStoreResult<SqliteMemoryStore> {

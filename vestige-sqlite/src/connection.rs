@@ -4,7 +4,6 @@
 //! connection that writes, a few own connections that read, and a job is a
 //! closure sent to them.
 
-use std::fs::OpenOptions;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::Path;
 use std::sync::mpsc::{Receiver, Sender, channel};
@@ -18,7 +17,7 @@ use vestige_traits::{MemoryStoreError, MemoryStoreResult};
 
 use crate::config::{Durability, SqliteMemoryStoreBuilder};
 use crate::error::{map, map_open};
-use crate::{keyword, schema};
+use crate::{file, keyword, schema};
 
 type Job = Box<dyn FnOnce(&mut Connection) + Send>;
 
@@ -37,23 +36,25 @@ impl Connections {
     /// Opens the file, checks or makes its schema, and starts the threads.
     pub(crate) fn open(config: &SqliteMemoryStoreBuilder) -> MemoryStoreResult<Self> {
         let path = &config.path;
-        let writer = if config.read_only {
-            let connection = connect(config).map_err(|e| map_open(path, e))?;
+        file::refuse_what_is_no_file(path)?;
+        let (writer, access) = if config.read_only {
+            let (connection, access) = connect_for_reading(config).map_err(|e| map_open(path, e))?;
             schema::check(&connection, path)?;
-            None
+            (None, access)
         } else {
             if config.create {
-                create_private(path)?;
+                file::create_private(path)?;
             }
-            let mut connection = connect(config).map_err(|e| map_open(path, e))?;
+            file::align_side_files(path);
+            let mut connection = connect(config, Access::Write).map_err(|e| map_open(path, e))?;
             schema::refuse_foreign(&connection, path)?;
             retry_busy(config.busy_timeout, || prepare_for_writing(&connection))
                 .map_err(|e| map_open(path, e))?;
             schema::upgrade(&mut connection, path)?;
-            Some(Worker::start("vestige-writer", vec![connection])?)
+            (Some(Worker::start("vestige-writer", vec![connection])?), Access::Write)
         };
         let readers = (0..config.readers.get())
-            .map(|_| connect_reader(config).map_err(|e| map_open(path, e)))
+            .map(|_| connect_reader(config, access).map_err(|e| map_open(path, e)))
             .collect::<MemoryStoreResult<Vec<_>>>()?;
         Ok(Self { writer, readers: Some(Worker::start("vestige-reader", readers)?) })
     }
@@ -186,10 +187,39 @@ fn serve(mut connection: Connection, queue: &Mutex<Receiver<Job>>) {
     }
 }
 
-fn connect(config: &SqliteMemoryStoreBuilder) -> rusqlite::Result<Connection> {
-    let access =
-        if config.read_only { OpenFlags::SQLITE_OPEN_READ_ONLY } else { OpenFlags::SQLITE_OPEN_READ_WRITE };
-    let connection = Connection::open_with_flags(&config.path, access | OpenFlags::SQLITE_OPEN_NO_MUTEX)?;
+/// What a connection may do with the file.
+#[derive(Clone, Copy)]
+enum Access {
+    Write,
+    Read,
+    /// Read what nobody writes meanwhile.
+    AtRest,
+}
+
+/// Opens the file for reading, and says how.
+fn connect_for_reading(config: &SqliteMemoryStoreBuilder) -> rusqlite::Result<(Connection, Access)> {
+    match connect(config, Access::Read) {
+        // Readers of the write-ahead log share a side file. Where it cannot be made, nobody can write here either
+        // (who could has made it), and a file with an empty log can be read without.
+        Err(error)
+            if file::is_at_rest(&config.path)
+                && matches!(error.sqlite_error_code(), Some(ErrorCode::CannotOpen | ErrorCode::ReadOnly)) =>
+        {
+            Ok((connect(config, Access::AtRest)?, Access::AtRest))
+        }
+        opened => Ok((opened?, Access::Read)),
+    }
+}
+
+fn connect(config: &SqliteMemoryStoreBuilder, access: Access) -> rusqlite::Result<Connection> {
+    let path = &config.path;
+    let connection = match (access, file::immutable_uri(path)) {
+        (Access::Write, _) => open(path, OpenFlags::SQLITE_OPEN_READ_WRITE),
+        (Access::AtRest, Some(uri)) => {
+            open(uri, OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_URI)
+        }
+        (Access::Read, _) | (Access::AtRest, None) => open(path, OpenFlags::SQLITE_OPEN_READ_ONLY),
+    }?;
     connection.busy_timeout(config.busy_timeout)?;
     connection.set_prepared_statement_cache_capacity(64);
     connection.pragma_update(None, "foreign_keys", true)?;
@@ -205,8 +235,12 @@ fn connect(config: &SqliteMemoryStoreBuilder) -> rusqlite::Result<Connection> {
     Ok(connection)
 }
 
-fn connect_reader(config: &SqliteMemoryStoreBuilder) -> rusqlite::Result<Connection> {
-    let connection = connect(config)?;
+fn open(path: impl AsRef<Path>, access: OpenFlags) -> rusqlite::Result<Connection> {
+    Connection::open_with_flags(path, access | OpenFlags::SQLITE_OPEN_NO_MUTEX)
+}
+
+fn connect_reader(config: &SqliteMemoryStoreBuilder, access: Access) -> rusqlite::Result<Connection> {
+    let connection = connect(config, access)?;
     connection.execute_batch(keyword::PLACES)?;
     Ok(connection)
 }
@@ -232,22 +266,5 @@ fn retry_busy<T>(timeout: Duration, mut attempt: impl FnMut() -> rusqlite::Resul
             }
             outcome => return outcome,
         }
-    }
-}
-
-/// Makes a missing file, readable by its owner alone; SQLite gives its side files the same mode.
-fn create_private(path: &Path) -> MemoryStoreResult<()> {
-    let mut options = OpenOptions::new();
-    options.write(true).create_new(true);
-    #[cfg(unix)]
-    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
-    match options.open(path) {
-        Ok(_) => Ok(()),
-        Err(error) if error.kind() == std::io::ErrorKind::AlreadyExists => Ok(()),
-        Err(error) => Err(MemoryStoreError::Unavailable {
-            reason: format!("{} cannot be created: {error}", path.display()),
-            retryable: false,
-            source: Some(Box::new(error)),
-        }),
     }
 }

@@ -6,6 +6,7 @@ mod connection;
 mod diagnose;
 mod domains;
 mod error;
+mod file;
 mod filter;
 mod graph;
 mod journal;

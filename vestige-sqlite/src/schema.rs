@@ -23,7 +23,8 @@ pub(crate) fn refuse_foreign(connection: &Connection, path: &Path) -> MemoryStor
         Ok((pragma("application_id")?, pragma("user_version")?, tables))
     };
     let (application, version, tables) = read().map_err(|error| map_open(path, error))?;
-    if application != i64::from(APPLICATION_ID) && tables > 0 {
+    // Vestige writes its mark, its version and its tables in one transaction.
+    if application != i64::from(APPLICATION_ID) && (tables > 0 || version != 0) {
         return Err(MemoryStoreError::Damaged {
             what: path.display().to_string(),
             reason: "it is an SQLite database of another program; choose another path".to_owned(),

@@ -117,6 +117,58 @@ async fn a_store_that_is_only_read_refuses_writes_and_answers_reads() {
     assert_eq!(fs::read(&path).unwrap(), before);
 }
 
+#[test]
+fn what_is_no_file_is_refused_at_once() {
+    let home = TempDir::new().unwrap();
+    let error = SqliteMemoryStore::new(home.path()).unwrap_err();
+    assert!(
+        matches!(error, MemoryStoreError::Damaged { .. }) && error.to_string().contains("folder"),
+        "{error}"
+    );
+    for path in ["", ":memory:"] {
+        let error = SqliteMemoryStore::new(path).unwrap_err();
+        assert!(matches!(error, MemoryStoreError::InvalidInput { .. }), "{error}");
+        assert!(!Path::new(":memory:").exists());
+    }
+    #[cfg(unix)]
+    {
+        let error = SqliteMemoryStore::new("/dev/null").unwrap_err();
+        assert!(error.to_string().contains("/dev/null") && error.to_string().contains("regular"), "{error}");
+    }
+}
+
+#[cfg(unix)]
+#[tokio::test]
+async fn a_file_that_may_be_written_again_is_written_whatever_a_reader_left_beside_it() {
+    use std::os::unix::fs::PermissionsExt;
+    let home = TempDir::new().unwrap();
+    let path = home.path().join("memory.db");
+    filled(&path, 1).await;
+    // What a reader of the write-protected file leaves, and a link to the file.
+    let sides = ["memory.db-wal", "memory.db-shm"].map(|name| home.path().join(name));
+    for side in &sides {
+        fs::write(side, "").unwrap();
+        fs::set_permissions(side, fs::Permissions::from_mode(0o444)).unwrap();
+    }
+    let link = home.path().join("link.db");
+    std::os::unix::fs::symlink(&path, &link).unwrap();
+    let store = SqliteMemoryStore::new(&link).unwrap();
+    for side in &sides {
+        assert_eq!(fs::metadata(side).unwrap().permissions().mode() & 0o777, 0o600, "{}", side.display());
+    }
+    store.insert(&MemoryRecord::new("another")).await.unwrap();
+    assert_eq!(store.count().await.unwrap(), 2);
+}
+
+#[test]
+fn an_empty_database_with_a_version_of_its_own_is_another_programs() {
+    let home = TempDir::new().unwrap();
+    let path = home.path().join("other.db");
+    Connection::open(&path).unwrap().pragma_update(None, "user_version", 1).unwrap();
+    let error = refused(&path);
+    assert!(error.to_string().contains("another program"), "{error}");
+}
+
 #[tokio::test]
 async fn an_empty_file_that_is_only_read_is_refused() {
     let home = TempDir::new().unwrap();

@@ -1,0 +1,124 @@
+//! The file as it lies, before SQLite opens it.
+
+use std::ffi::OsString;
+use std::fs::{self, OpenOptions};
+use std::path::{Path, PathBuf};
+
+use vestige_traits::{MemoryStoreError, MemoryStoreResult};
+
+/// Refuses a path where no database can lie. SQLite would wait for a device, and call a folder a failing disk.
+pub(crate) fn refuse_what_is_no_file(path: &Path) -> MemoryStoreResult<()> {
+    // To SQLite these are databases without a file, another one for each connection.
+    if path.as_os_str().is_empty() || path == Path::new(":memory:") {
+        return Err(MemoryStoreError::invalid("path", "must name a file, such as one in a temporary folder"));
+    }
+    let reason = match fs::metadata(path) {
+        Ok(metadata) if metadata.is_dir() => "it is a folder, and a file is wanted",
+        Ok(metadata) if !metadata.is_file() => "it is no regular file",
+        // What is missing, or cannot be looked at, is told of when it is opened.
+        _ => return Ok(()),
+    };
+    Err(MemoryStoreError::Damaged {
+        what: path.display().to_string(),
+        reason: reason.to_owned(),
+        source: None,
+    })
+}
+
+/// Makes a missing file, readable by its owner alone; SQLite gives its side files the same mode.
+pub(crate) fn create_private(path: &Path) -> MemoryStoreResult<()> {
+    let mut options = OpenOptions::new();
+    options.write(true).create_new(true);
+    #[cfg(unix)]
+    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
+    match options.open(path) {
+        Ok(_) => Ok(()),
+        Err(error) if error.kind() == std::io::ErrorKind::AlreadyExists => Ok(()),
+        Err(error) => Err(MemoryStoreError::Unavailable {
+            reason: format!("{} cannot be created: {error}", path.display()),
+            retryable: false,
+            source: Some(Box::new(error)),
+        }),
+    }
+}
+
+/// Gives the side files the permissions that the file has now.
+///
+/// Who reads a write-protected file leaves write-protected side files behind, which would keep
+/// everybody from writing after the protection of the file itself is lifted.
+pub(crate) fn align_side_files(path: &Path) {
+    let Ok(permissions) = fs::metadata(path).map(|metadata| metadata.permissions()) else { return };
+    for name in ["-wal", "-shm"] {
+        let side = side_file(path, name);
+        let differs = fs::symlink_metadata(&side)
+            .is_ok_and(|metadata| metadata.is_file() && metadata.permissions() != permissions);
+        if differs {
+            // Those of another user stay, and SQLite says what it makes of them.
+            let _ = fs::set_permissions(&side, permissions.clone());
+        }
+    }
+}
+
+/// Whether everything that was committed stands in the file itself: there is nothing in a write-ahead log.
+pub(crate) fn is_at_rest(path: &Path) -> bool {
+    match fs::metadata(side_file(path, "-wal")) {
+        Ok(metadata) => metadata.len() == 0,
+        Err(error) => error.kind() == std::io::ErrorKind::NotFound,
+    }
+}
+
+/// The URI by which SQLite reads a file that nobody writes: without locks, and without side files.
+/// None where a path is no sequence of bytes.
+#[cfg(unix)]
+pub(crate) fn immutable_uri(path: &Path) -> Option<String> {
+    use std::fmt::Write as _;
+    use std::os::unix::ffi::OsStrExt;
+
+    let mut uri = "file:".to_owned();
+    for &byte in std::path::absolute(path).ok()?.as_os_str().as_bytes() {
+        match byte {
+            b'/' | b'.' | b'-' | b'_' => uri.push(char::from(byte)),
+            _ if byte.is_ascii_alphanumeric() => uri.push(char::from(byte)),
+            _ => write!(uri, "%{byte:02x}").ok()?,
+        }
+    }
+    uri.push_str("?immutable=1");
+    Some(uri)
+}
+
+/// The URI by which SQLite reads a file that nobody writes: without locks, and without side files.
+/// None where a path is no sequence of bytes.
+#[cfg(not(unix))]
+pub(crate) fn immutable_uri(_path: &Path) -> Option<String> {
+    None
+}
+
+/// The path of a file that SQLite keeps beside the database, of which a link is followed.
+fn side_file(path: &Path, suffix: &str) -> PathBuf {
+    let mut name: OsString = fs::canonicalize(path).unwrap_or_else(|_| path.to_owned()).into();
+    name.push(suffix);
+    name.into()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_names_no_file_is_refused() {
+        for path in ["", ":memory:"] {
+            let error = refuse_what_is_no_file(Path::new(path)).unwrap_err();
+            assert!(matches!(error, MemoryStoreError::InvalidInput { .. }), "{error}");
+        }
+        let error = refuse_what_is_no_file(&std::env::temp_dir()).unwrap_err();
+        assert!(error.to_string().contains("folder"), "{error}");
+        assert!(refuse_what_is_no_file(Path::new("/no/such/file.db")).is_ok());
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn a_uri_escapes_what_a_uri_gives_a_meaning() {
+        let uri = immutable_uri(Path::new("/a b/50%?#é.db"));
+        assert_eq!(uri.as_deref(), Some("file:/a%20b/50%25%3f%23%c3%a9.db?immutable=1"));
+    }
+}
