@@ -64,15 +64,20 @@ impl FilterArgs {
     }
 }
 
-/// `KEY=VALUE`, the value being JSON if it reads as JSON, else text.
+/// `KEY=VALUE`, the value being JSON if it reads as JSON and loses nothing by it, else text.
 pub(crate) fn meta(text: &str) -> Result<(String, Value), String> {
     let (key, value) =
         text.split_once('=').ok_or("has no `=`; write KEY=VALUE, such as ticket=QW-204 or retries=3")?;
     if key.is_empty() {
         return Err("has no key before the `=`".to_owned());
     }
-    let value = serde_json::from_str(value).unwrap_or_else(|_| Value::from(value));
-    Ok((key.to_owned(), value))
+    let json = serde_json::from_str(value).ok().filter(|json| keeps_its_digits(json, value));
+    Ok((key.to_owned(), json.unwrap_or_else(|| Value::from(value))))
+}
+
+/// False for a number that would come back as another text: `12e4567` and forty digits are hashes, not numbers.
+fn keeps_its_digits(json: &Value, text: &str) -> bool {
+    !json.is_f64() || (text.contains('.') && !text.contains(['e', 'E']))
 }
 
 /// Sets the keys in a metadata object.
@@ -85,14 +90,22 @@ pub(crate) fn set_meta(metadata: &mut Value, entries: Vec<(String, Value)>) {
 }
 
 /// The text of an argument; stdin for `-`, and where nothing is given but stdin is no terminal.
-pub(crate) fn text_or_stdin(text: Option<String>, what: &str) -> CommandResult<String> {
+pub(crate) async fn text_or_stdin(text: Option<String>, what: &str) -> CommandResult<String> {
     match text {
         Some(text) if text != "-" => Ok(text),
         None if std::io::stdin().is_terminal() => {
             Err(Failure::usage(format!("no {what}; give it as an argument, or `-` to read it from stdin")))
         }
-        _ => stdin_text(),
+        // On another thread, so that Ctrl-C is heard while nothing comes.
+        _ => apart(stdin_text).await,
     }
+}
+
+/// Runs work that blocks on another thread. Whoever stops waiting for it leaves it behind.
+pub(crate) async fn apart<T: Send + 'static>(
+    work: impl FnOnce() -> CommandResult<T> + Send + 'static,
+) -> CommandResult<T> {
+    tokio::task::spawn_blocking(work).await.map_err(|error| Failure::message(error.to_string()))?
 }
 
 /// What stdin holds, up to what a memory or a question may hold.
@@ -129,6 +142,9 @@ mod tests {
             ("quoted=\"3\"", "quoted", json!("3")),
             ("empty=", "empty", json!("")),
             ("formula=a=b", "formula", json!("a=b")),
+            ("weight=-1.50", "weight", json!(-1.5)),
+            ("commit=1234e56", "commit", json!("1234e56")),
+            ("commit=12345678901234567890123", "commit", json!("12345678901234567890123")),
         ] {
             assert_eq!(meta(text), Ok((key.to_owned(), value)), "{text}");
         }

@@ -16,7 +16,7 @@ pub(crate) async fn resolve<S: MemoryStore>(store: &S, text: &str) -> CommandRes
     }
     let first = lowest_with_prefix(text).ok_or_else(|| {
         Failure::usage(format!(
-            "{} is no id; give a UUID or its first digits, at least {MIN_DIGITS}",
+            "{:?} is no id; give a UUID or its first digits, at least {MIN_DIGITS}",
             shortened(text, 60)
         ))
     })?;

@@ -3,10 +3,12 @@
 use std::future::Future;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
 
 use tokio::sync::Notify;
 
 use crate::failure::{CommandResult, Failure};
+use crate::output::note;
 
 /// Whether the user has asked to stop. A second request ends the process at once.
 #[derive(Clone, Debug, Default)]
@@ -28,8 +30,12 @@ impl Interrupt {
                 if inner.asked.swap(true, Ordering::Relaxed) {
                     std::process::exit(130);
                 }
-                tracing::info!("stopping at the next good place; Ctrl-C again stops at once");
                 inner.notify.notify_waiters();
+                tokio::spawn(async {
+                    // Most work has ended by then.
+                    tokio::time::sleep(Duration::from_secs(1)).await;
+                    note("stopping at the next good place; Ctrl-C again stops at once");
+                });
             }
         });
         interrupt

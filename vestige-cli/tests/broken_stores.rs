@@ -210,12 +210,23 @@ fn a_read_only_folder_is_one_line_and_is_not_written_to() {
     let Some(run) = with_mounts(&vestige, &format!("{read_only} && vestige add another")) else {
         return skip("a_read_only_folder_is_one_line_and_is_not_written_to", "no mount namespaces here");
     };
-    run.refuses(1, &["memory.db"]);
-    for args in ["search memory", "list", "stats", "export -"] {
+    run.refuses(1, &["memory.db", "may not be written"]);
+    for (args, expected) in [
+        ("search memory", "memory number 2"),
+        ("search memory --mode vector", "memory number 2"),
+        ("list", "memory number 2"),
+        ("get $(vestige list --json | grep -o '[0-9a-f-]\\{36\\}' | head -1)", "memory number"),
+        ("stats", "memories   3"),
+        ("export -", "memory number 2"),
+        ("doctor", "vector index: agrees"),
+    ] {
         let run = with_mounts(&vestige, &format!("{read_only} && vestige {args}")).expect("namespaces");
-        if run.code != Some(0) {
-            run.refuses(1, &["memory.db", "may be written"]);
-        }
+        assert!(run.code == Some(0) && run.stdout.contains(expected), "{args}: {run:?}");
+    }
+    for args in ["delete $(vestige list --json | grep -o '[0-9a-f-]\\{36\\}' | head -1)", "doctor --repair"] {
+        let run = with_mounts(&vestige, &format!("{read_only} && vestige {args}")).expect("namespaces");
+        assert_eq!(run.code, Some(1), "{args}");
+        assert!(format!("{}{}", run.stdout, run.stderr).contains("may only be read"), "{args}: {run:?}");
     }
     let run =
         with_mounts(&vestige, &format!("{read_only} && vestige add x --db new.db")).expect("namespaces");

@@ -572,6 +572,85 @@ fn output_that_cannot_be_written_is_a_failure() {
     }
 }
 
+#[cfg(target_os = "linux")]
+#[test]
+fn one_ctrl_c_ends_a_command_that_waits_for_stdin() {
+    use std::process::{Command, Stdio};
+    use std::time::{Duration, Instant};
+
+    let vestige = Vestige::new();
+    let id = vestige.add(&["one"]);
+    for args in [
+        &["import", "-"][..],
+        &["import", "-", "--dry-run"],
+        &["add", "-"],
+        &["search", "-"],
+        &["update", &id, "--content", "-"],
+        &["restore", "-"],
+    ] {
+        let mut child = vestige.spawn(args, Stdio::piped());
+        // Stays open, so that nothing but the signal ends the command.
+        let stdin = child.stdin.take();
+        let deadline = Instant::now() + Duration::from_secs(60);
+        let until = |what: &str, mut done: Box<dyn FnMut() -> bool + '_>| {
+            while !done() {
+                assert!(Instant::now() < deadline, "{args:?}: {what}");
+                std::thread::sleep(Duration::from_millis(5));
+            }
+        };
+        let status = format!("/proc/{}/status", child.id());
+        until(
+            "never listened to SIGINT",
+            Box::new(|| {
+                let text = std::fs::read_to_string(&status).expect("it runs");
+                let caught = text.lines().find_map(|line| line.strip_prefix("SigCgt:")).expect("a mask");
+                u64::from_str_radix(caught.trim(), 16).expect("a mask") & 0b10 != 0
+            }),
+        );
+        assert!(
+            Command::new("kill")
+                .args(["-INT", &child.id().to_string()])
+                .status()
+                .expect("kill runs")
+                .success()
+        );
+        until("Ctrl-C is not heard", Box::new(|| child.try_wait().expect("it is ours").is_some()));
+        drop(stdin);
+        let output = child.wait_with_output().expect("it ended");
+        let stderr = String::from_utf8_lossy(&output.stderr);
+        assert_eq!(output.status.code(), Some(130), "{args:?}: {stderr}");
+        assert!(stderr.contains("error: interrupted"), "{args:?}: {stderr}");
+    }
+    assert_eq!(vestige.count(), 1);
+}
+
+#[test]
+fn vv_says_every_operation_and_no_content() {
+    let vestige = Vestige::new();
+    let run = vestige.run(&["add", "quite a secret", "--tag", "hidden", "-vv"]);
+    assert_eq!(run.code, Some(0), "{}", run.stderr);
+    assert!(run.stderr.contains("register_model") && run.stderr.contains("insert"), "{}", run.stderr);
+    assert!(!run.stderr.contains("secret") && !run.stderr.contains("hidden"), "{}", run.stderr);
+    assert!(!vestige.run(&["search", "secret"]).stderr.contains("search"));
+}
+
+#[test]
+fn an_empty_answer_says_why() {
+    let vestige = Vestige::new();
+    let said = |args: &[&str]| {
+        let run = vestige.run(args);
+        assert_eq!((run.code, run.stdout.as_str()), (Some(0), ""), "{args:?}");
+        run.stderr
+    };
+    assert!(said(&["list"]).contains("`vestige add` makes one"));
+    vestige.add(&["one"]);
+    assert_eq!(said(&["list", "--type", "other"]), "note: no memory passes the filters\n");
+    assert_eq!(said(&["list", "-n", "0"]), "");
+    assert_eq!(said(&["search", " "]), "note: the question is empty\n");
+    assert!(said(&["search", "one", "--type", "other"]).contains("filters"));
+    vestige.run(&["get", ""]).refuses(2, &["\"\" is no id"]);
+}
+
 #[test]
 fn without_the_feature_postgres_is_refused_and_its_password_is_not_shown() {
     if cfg!(feature = "postgres-backend") {

@@ -56,7 +56,7 @@ pub(crate) struct AddArgs {
 }
 
 impl AddArgs {
-    fn record(self, app: &App) -> CommandResult<MemoryRecord> {
+    async fn record(self, app: &App) -> CommandResult<MemoryRecord> {
         let now = app.now();
         let created_at = match self.created_at {
             Some(when) => {
@@ -64,7 +64,7 @@ impl AddArgs {
             }
             None => now,
         };
-        let mut record = MemoryRecord::new_at(args::text_or_stdin(self.text, "text")?, created_at);
+        let mut record = MemoryRecord::new_at(args::text_or_stdin(self.text, "text").await?, created_at);
         record.node_type = self.node_type;
         record.tags = self.tags;
         args::set_meta(&mut record.metadata, self.meta);
@@ -82,7 +82,7 @@ impl AddArgs {
 }
 
 pub(crate) async fn run(args: AddArgs, app: &App, mut out: Output) -> CommandResult {
-    let mut record = args.record(app)?;
+    let mut record = args.record(app).await?;
     let store = app.open_for_vectors().await?;
     record.embedding = app.embed_document(&record.content).await?;
     store.insert(&record).await?;

@@ -1,17 +1,19 @@
 //! `vestige import`: its flags and its three acts (check, store, say).
 
 use std::fs::File;
-use std::io::{BufRead, BufReader};
+use std::io::{self, BufRead, BufReader};
 use std::path::{Path, PathBuf};
 
 use clap::{Args, ValueEnum};
 use serde::Serialize;
+use tokio::sync::mpsc;
 use vestige_cli::{ImportDefaults, ImportLine, Line, LineReader, MAX_LINE_BYTES, UnknownKeys};
 use vestige_traits::DEFAULT_NODE_TYPE;
 
 use crate::app::App;
 use crate::failure::{CommandResult, Failure};
 use crate::importer::{Importer, Totals};
+use crate::interrupt::Interrupt;
 use crate::output::{self, Output};
 use crate::printable::counted;
 use crate::progress;
@@ -99,13 +101,13 @@ pub(crate) async fn run(args: ImportArgs, app: &App, out: Output) -> CommandResu
         return Err(Failure::Reported);
     }
     if args.dry_run {
-        return dry_run(source, &args, &defaults, out);
+        return dry_run(&source, &args, &defaults, app, out).await;
     }
     let store = app.open_for_vectors().await?;
     let embedder = app.embedder().await?;
     let mut importer = Importer::new(&store, embedder, &source.label);
     importer.totals.bad = bad;
-    let stored = read_and_store(source.reader()?, &source, &args, &defaults, &mut importer, app).await;
+    let stored = read_and_store(&source, &args, &defaults, &mut importer, app).await;
     say(&source.label, &importer.totals, stored, out)
 }
 
@@ -154,8 +156,8 @@ impl Source {
         Ok(Self { label, kind: Kind::File { path: file.to_owned(), length: metadata.len() } })
     }
 
-    fn reader(&self) -> CommandResult<LineReader<Box<dyn BufRead>>> {
-        let source: Box<dyn BufRead> = match &self.kind {
+    fn reader(&self) -> CommandResult<LineReader<Box<dyn BufRead + Send>>> {
+        let source: Box<dyn BufRead + Send> = match &self.kind {
             Kind::File { path, .. } | Kind::Stream(Some(path)) => {
                 let file = File::open(path).map_err(Failure::io(&self.label))?;
                 Box::new(BufReader::with_capacity(1 << 18, file))
@@ -169,6 +171,59 @@ impl Source {
         match self.kind {
             Kind::File { length, .. } => Some(length),
             Kind::Stream(_) => None,
+        }
+    }
+}
+
+/// A line that was read and parsed, or how the reading ended.
+struct Read {
+    number: u64,
+    /// How many bytes were read so far.
+    bytes: u64,
+    what: What,
+}
+
+enum What {
+    Line(Result<Option<ImportLine>, String>),
+    Failed(io::Error),
+    End,
+}
+
+/// The lines of a source, read on a thread of their own: while nothing comes, Ctrl-C is heard.
+struct Lines<'a> {
+    queue: mpsc::Receiver<Read>,
+    label: &'a str,
+    interrupt: &'a Interrupt,
+}
+
+impl<'a> Lines<'a> {
+    fn of(source: &'a Source, defaults: &ImportDefaults, app: &'a App) -> CommandResult<Self> {
+        // A line may be a megabyte long.
+        let (sender, queue) = mpsc::channel(64);
+        let (mut reader, defaults) = (source.reader()?, defaults.clone());
+        std::thread::spawn(move || {
+            loop {
+                let what = match reader.next_line() {
+                    Ok(Some(line)) => What::Line(parse(line, &defaults)),
+                    Ok(None) => What::End,
+                    Err(error) => What::Failed(error),
+                };
+                let last = !matches!(what, What::Line(_));
+                let read = Read { number: reader.number(), bytes: reader.bytes(), what };
+                if sender.blocking_send(read).is_err() || last {
+                    return;
+                }
+            }
+        });
+        Ok(Self { queue, label: &source.label, interrupt: &app.interrupt })
+    }
+
+    async fn next(&mut self) -> CommandResult<Read> {
+        let read = self.interrupt.guard(async { Ok(self.queue.recv().await) }).await?;
+        match read {
+            Some(Read { what: What::Failed(error), .. }) => Err(Failure::io(self.label)(error)),
+            Some(read) => Ok(read),
+            None => Err(Failure::message(format!("{}: reading it ended before its end", self.label))),
         }
     }
 }
@@ -214,7 +269,6 @@ fn complain(label: &str, number: u64, reason: &str, count: u64) {
 
 /// Stores every good line. The error says why it stopped before the end.
 async fn read_and_store(
-    mut reader: LineReader<Box<dyn BufRead>>,
     source: &Source,
     args: &ImportArgs,
     defaults: &ImportDefaults,
@@ -223,32 +277,33 @@ async fn read_and_store(
 ) -> CommandResult {
     let checked = source.length().is_some();
     let bar = progress::bytes(source.length(), "storing");
+    let mut lines = Lines::of(source, defaults, app)?;
     let mut batch = Vec::with_capacity(usize::from(args.batch_size));
     loop {
-        let line = reader.next_line().map_err(Failure::io(&source.label))?;
-        let end = line.is_none();
-        match line.map(|line| parse(line, defaults)).transpose() {
-            Ok(line) => batch.extend(line.flatten().map(|line| (reader.number(), line))),
+        let Read { number, bytes, what } = lines.next().await.inspect_err(|_| bar.finish_and_clear())?;
+        let mut end = false;
+        match what {
+            What::Line(Ok(line)) => batch.extend(line.map(|line| (number, line))),
             // The bad lines of a file were named when it was checked.
-            Err(_) if checked && args.skip_bad => {}
-            Err(reason) => {
+            What::Line(Err(_)) if checked && args.skip_bad => {}
+            What::Line(Err(reason)) => {
                 importer.totals.bad += 1;
-                bar.suspend(|| complain(&source.label, reader.number(), &reason, importer.totals.bad));
+                bar.suspend(|| complain(&source.label, number, &reason, importer.totals.bad));
                 if !args.skip_bad {
                     importer.store(std::mem::take(&mut batch)).await?;
                     return Err(Failure::message(format!(
-                        "{}: stopped at line {}; mend it and import again, or pass bad lines over with --skip-bad",
-                        source.label,
-                        reader.number()
+                        "{}: stopped at line {number}; mend it and import again, or pass bad lines over with --skip-bad",
+                        source.label
                     )));
                 }
             }
+            What::Failed(_) | What::End => end = true,
         }
         if batch.len() >= usize::from(args.batch_size) || end {
             importer.store(std::mem::take(&mut batch)).await?;
-            bar.set_position(reader.bytes());
+            bar.set_position(bytes);
             tracing::info!(
-                line = reader.number(),
+                line = number,
                 stored = importer.totals.stored,
                 unchanged = importer.totals.unchanged,
                 "committed"
@@ -256,10 +311,6 @@ async fn read_and_store(
             if end {
                 bar.finish_and_clear();
                 return Ok(());
-            }
-            if app.interrupt.is_asked() {
-                bar.finish_and_clear();
-                return Err(Failure::Interrupted);
             }
         }
     }
@@ -289,19 +340,27 @@ fn say(label: &str, totals: &Totals, ended: CommandResult, mut out: Output) -> C
     if totals.bad + totals.conflicts > 0 { Err(Failure::Reported) } else { Ok(()) }
 }
 
-fn dry_run(source: Source, args: &ImportArgs, defaults: &ImportDefaults, mut out: Output) -> CommandResult {
-    let mut reader = source.reader()?;
+async fn dry_run(
+    source: &Source,
+    args: &ImportArgs,
+    defaults: &ImportDefaults,
+    app: &App,
+    mut out: Output,
+) -> CommandResult {
+    let mut lines = Lines::of(source, defaults, app)?;
     let checked = source.length().is_some();
     let (mut good, mut bad) = (0_u64, 0_u64);
-    while let Some(line) = reader.next_line().map_err(Failure::io(&source.label))? {
-        match parse(line, defaults) {
-            Ok(line) => good += u64::from(line.is_some()),
-            Err(reason) => {
+    loop {
+        let Read { number, what, .. } = lines.next().await?;
+        match what {
+            What::Line(Ok(line)) => good += u64::from(line.is_some()),
+            What::Line(Err(reason)) => {
                 bad += 1;
                 if !checked {
-                    complain(&source.label, reader.number(), &reason, bad);
+                    complain(&source.label, number, &reason, bad);
                 }
             }
+            What::Failed(_) | What::End => break,
         }
     }
     if out.json {

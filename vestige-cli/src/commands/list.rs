@@ -62,8 +62,12 @@ pub(crate) async fn run(args: ListArgs, app: &App, mut out: Output) -> CommandRe
     out.finish()?;
     if query.after.is_some() && !args.all {
         note(&format!("{shown} shown, and there are more: --limit N or --all"));
-    } else if shown == 0 {
-        note("no memories; `vestige add` makes one");
+    } else if shown == 0 && args.limit > 0 {
+        note(if query.filter.is_empty() {
+            "no memories; `vestige add` makes one"
+        } else {
+            "no memory passes the filters"
+        });
     }
     Ok(())
 }

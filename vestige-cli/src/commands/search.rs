@@ -73,7 +73,7 @@ struct ExplainedHit<'a> {
 }
 
 pub(crate) async fn run(args: SearchArgs, app: &App, mut out: Output) -> CommandResult {
-    let text = args::text_or_stdin(Some(args.query.join(" ")), "question")?;
+    let text = args::text_or_stdin(Some(args.query.join(" ")), "question").await?;
     let mut query =
         SearchQuery::text(text).with_limit(args.limit).with_filter(args.filter.filter(app.now())?);
     // Before a store is made for it.
@@ -129,6 +129,7 @@ async fn say_why_nothing(
     let asks_nothing = query.text.as_deref().is_none_or(|text| WebQuery::parse(text).is_empty());
     let reason = match why_no_vector {
         _ if store.count().await? == 0 => "the memory is empty; `vestige add` or `vestige import` fills it",
+        _ if query.text.as_deref().is_some_and(|text| text.trim().is_empty()) => "the question is empty",
         Some(reason) if asks_nothing => reason,
         _ if !query.filter.is_empty() => "nothing found; the filters may be too narrow",
         _ => "nothing found",

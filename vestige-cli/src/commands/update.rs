@@ -80,9 +80,9 @@ struct Changes {
 }
 
 impl Changes {
-    fn apply(self, record: &mut MemoryRecord) -> CommandResult {
+    async fn apply(self, record: &mut MemoryRecord) -> CommandResult {
         if self.content.is_some() {
-            record.content = args::text_or_stdin(self.content, "text")?;
+            record.content = args::text_or_stdin(self.content, "text").await?;
         }
         if let Some(node_type) = self.node_type {
             record.node_type = node_type;
@@ -123,7 +123,7 @@ pub(crate) async fn run(args: UpdateArgs, app: &App, mut out: Output) -> Command
     let id = ids::resolve(&store, &args.id).await?;
     let before = store.get(id).await?.ok_or_else(|| MemoryStoreError::not_found("memory", id))?;
     let mut record = before.clone();
-    args.changes.apply(&mut record)?;
+    args.changes.apply(&mut record).await?;
     if record == before {
         note("nothing to change: the memory says all that already");
     } else {
