@@ -4,10 +4,11 @@ use std::path::{Path, PathBuf};
 
 use clap::Args;
 use vestige_migrate::archive::{Archive, Restorer};
-use vestige_migrate::{CopyOutcome, CopyReport, Reject, RejectSink};
+use vestige_migrate::{CopyOutcome, CopyReport, MigrateError, Reject, RejectSink};
 use vestige_traits::TransferKind;
 
 use crate::app::App;
+use crate::args::apart;
 use crate::failure::{CommandResult, Failure};
 use crate::open::Access;
 use crate::output::{self, Output};
@@ -33,12 +34,20 @@ pub(crate) struct RestoreArgs {
 
 pub(crate) async fn run(args: RestoreArgs, app: &App, mut out: Output) -> CommandResult {
     let label = args.file.display().to_string();
-    let opened = if args.file == Path::new("-") {
-        Archive::spool(&mut std::io::stdin().lock(), progress::rows())
-    } else {
-        Archive::open_with(&args.file, progress::rows())
-    };
-    let mut archive = opened.map_err(|error| Failure::message(format!("{label}: {error}")))?;
+    let file = args.file;
+    let place = label.clone();
+    let mut archive = apart(move || {
+        let opened = if file == Path::new("-") {
+            Archive::spool(&mut std::io::stdin().lock(), progress::rows())
+        } else {
+            Archive::open_with(&file, progress::rows())
+        };
+        opened.map_err(|error| match error {
+            MigrateError::Io { .. } => error.into(),
+            error => Failure::message(format!("{place}: {error}")),
+        })
+    })
+    .await?;
     let store = app.open(Access::Write).await?;
     let mut refused = Refused { said: 0 };
     let report = Restorer::new(&mut archive, &store)
