@@ -129,3 +129,54 @@ fn a_source_that_is_not_there_is_named_and_not_made() {
     assert!(stderr.contains("none.db") && !stderr.contains("s3cret"), "{stderr}");
     assert!(!vestige.path("none.db").exists());
 }
+
+#[test]
+fn no_file_that_a_command_writes_replaces_a_store() {
+    let vestige = Vestige::new();
+    vestige.add(&["The harbour opens at six."]);
+    let before = std::fs::read(vestige.db()).unwrap();
+    vestige.run(&["export", "memory.db"]).refuses(1, &["memory.db", "name another file"]);
+    for flag in ["--report", "--rejects"] {
+        let route =
+            ["migrate", "--from", "sqlite", "--to", "postgres", "--postgres-url", "postgres://127.0.0.1:1/x"];
+        vestige
+            .run(&[&route[..], &[flag, "memory.db"]].concat())
+            .refuses(2, &["memory.db", "name another file"]);
+    }
+    assert_eq!(std::fs::read(vestige.db()).unwrap(), before);
+}
+
+#[test]
+fn an_archive_that_is_cut_off_by_its_reader_is_no_success() {
+    let vestige = Vestige::new();
+    let lines: String =
+        (0..3000).map(|n| format!("{{\"content\": \"memory number {n} with some text\"}}\n")).collect();
+    vestige.run_with_stdin(&["import", "-"], lines.as_bytes()).ok();
+    let script = "(vestige export -; echo $? > code) | head -c 10 > part";
+    vestige.shell(script).output().unwrap();
+    assert_eq!(std::fs::read_to_string(vestige.path("code")).unwrap().trim(), "1");
+}
+
+#[test]
+fn rows_that_a_restore_does_not_bring_in_go_to_a_file() {
+    let vestige = Vestige::new();
+    let id = vestige.add(&["The harbour opens at six."]);
+    vestige.ok(&["export", "before.jsonl"]);
+    vestige.ok(&["update", &id, "--content", "The harbour opens at seven."]);
+    let run = vestige.run(&[
+        "restore",
+        "before.jsonl",
+        "--into-existing",
+        "--rejects",
+        "r.jsonl",
+        "--db",
+        "memory.db",
+    ]);
+    assert_eq!(run.code, Some(1), "{run:?}");
+    assert!(run.stderr.contains("1 are there with other content"), "{run:?}");
+    let rejects = std::fs::read_to_string(vestige.path("r.jsonl")).unwrap();
+    let reject: Value = serde_json::from_str(&rejects).unwrap();
+    assert_eq!((&reject["outcome"], &reject["key"][0]), (&"conflict".into(), &Value::from(id.clone())));
+    assert_eq!(reject["row"]["content"], "The harbour opens at six.");
+    assert!(vestige.ok(&["get", &id]).contains("seven"), "nothing is overwritten");
+}

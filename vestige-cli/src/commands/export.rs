@@ -1,12 +1,12 @@
 //! `vestige export`.
 
-use std::io::{IsTerminal, Write};
+use std::io::{ErrorKind, IsTerminal, Write};
 use std::path::{Path, PathBuf};
 
 use clap::Args;
 use serde_json::json;
 use vestige_migrate::archive::{ExportReport, Exporter};
-use vestige_migrate::{Reject, RejectSink};
+use vestige_migrate::{MigrateError, Reject, RejectSink};
 use vestige_traits::TransferKind;
 
 use crate::app::App;
@@ -39,13 +39,13 @@ pub(crate) async fn run(args: ExportArgs, app: &App, out: Output) -> CommandResu
             ));
         }
         let mut stdout = std::io::BufWriter::with_capacity(1 << 18, std::io::stdout());
-        let report = exporter.write(&mut stdout).await?;
+        let report = exporter.write(&mut stdout).await.map_err(failure)?;
         stdout.flush().map_err(Failure::io("stdout"))?;
         drop(exporter);
         say(&report, None, out)?;
         report
     } else {
-        let report = exporter.write_file(&args.file).await?;
+        let report = exporter.write_file(&args.file).await.map_err(failure)?;
         drop(exporter);
         say(&report, Some(&args.file), out)?;
         report
@@ -58,6 +58,15 @@ pub(crate) async fn run(args: ExportArgs, app: &App, out: Output) -> CommandResu
         return Err(Failure::Reported);
     }
     Ok(())
+}
+
+/// Elsewhere a reader that has seen enough is no failure; an archive that was cut off is no archive, so the exit
+/// code says it, as silently as a signal would.
+fn failure(error: MigrateError) -> Failure {
+    match error {
+        MigrateError::Io { source, .. } if source.kind() == ErrorKind::BrokenPipe => Failure::Reported,
+        error => error.into(),
+    }
 }
 
 /// The summary: on stdout if the archive is in a file, else on stderr.

@@ -7,10 +7,12 @@ mod reembed;
 mod rejects;
 mod report;
 
-use std::path::PathBuf;
+use std::io::Read;
+use std::path::{Path, PathBuf};
 
 use clap::{Args, ValueEnum};
 
+pub(super) use self::rejects::RejectFile;
 use crate::app::App;
 use crate::failure::{CommandResult, Failure};
 use crate::output::{self, Output};
@@ -92,6 +94,9 @@ pub(crate) enum Backend {
 }
 
 pub(crate) async fn run(args: MigrateArgs, app: &App, out: Output) -> CommandResult {
+    for path in [&args.report, &args.rejects].into_iter().flatten() {
+        refuse_database(path)?;
+    }
     let done = match (args.from, args.to) {
         (Some(from), Some(to)) if from == to => {
             return Err(Failure::usage(
@@ -107,6 +112,19 @@ pub(crate) async fn run(args: MigrateArgs, app: &App, out: Output) -> CommandRes
         output::note("what was done is kept; the same command goes on from there");
     }
     done
+}
+
+/// A store that is given in the place of a file to write would be lost.
+pub(super) fn refuse_database(path: &Path) -> CommandResult {
+    let mut head = [0; 16];
+    let begins = std::fs::File::open(path).and_then(|mut file| file.read_exact(&mut head));
+    if begins.is_ok() && head == *b"SQLite format 3\0" {
+        return Err(Failure::usage(format!(
+            "{} is an SQLite database, which neither a report nor rejects go into; name another file",
+            path.display()
+        )));
+    }
+    Ok(())
 }
 
 /// Writes a report where one is wanted.

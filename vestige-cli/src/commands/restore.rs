@@ -4,9 +4,10 @@ use std::path::{Path, PathBuf};
 
 use clap::Args;
 use vestige_migrate::archive::{Archive, Restorer};
-use vestige_migrate::{CopyOutcome, CopyReport, MigrateError, Reject, RejectSink};
+use vestige_migrate::{CopyOutcome, CopyReport, MigrateError};
 use vestige_traits::TransferKind;
 
+use super::migrate::{RejectFile, refuse_database};
 use crate::app::App;
 use crate::args::apart;
 use crate::failure::{CommandResult, Failure};
@@ -30,9 +31,14 @@ pub(crate) struct RestoreArgs {
     /// Merge into a memory that holds others: by id, and what is there with other content stays
     #[arg(long)]
     into_existing: bool,
+
+    /// Append the rows that the memory does not take to this file, as JSON lines with the reason
+    #[arg(long, value_name = "FILE")]
+    rejects: Option<PathBuf>,
 }
 
 pub(crate) async fn run(args: RestoreArgs, app: &App, mut out: Output) -> CommandResult {
+    args.rejects.as_deref().map_or(Ok(()), refuse_database)?;
     let label = args.file.display().to_string();
     let file = args.file;
     let place = label.clone();
@@ -49,10 +55,10 @@ pub(crate) async fn run(args: RestoreArgs, app: &App, mut out: Output) -> Comman
     })
     .await?;
     let store = app.open(Access::Write).await?;
-    let mut refused = Refused { said: 0 };
+    let mut rejects = RejectFile::new(args.rejects.clone());
     let report = Restorer::new(&mut archive, &store)
         .into_existing(args.into_existing)
-        .rejects(&mut refused)
+        .rejects(&mut rejects)
         .on_progress(progress::rows())
         .run()
         .await?;
@@ -85,38 +91,20 @@ fn say(label: &str, report: &CopyReport, out: &mut Output) -> CommandResult {
             sum.rejected
         ));
     }
-    if let Some(proof) = &report.proof {
+    if report.outcome == CopyOutcome::SourceChanged {
+        output::error(
+            "the archive was changed after it was checked, so the store may hold what was not in it: take another \
+             copy, and restore it into a new store",
+        );
+    } else if let Some(proof) = &report.proof {
         if proof.nothing_lost() {
             out.line("every row of the archive was compared with the store: nothing is missing")?;
         } else {
-            output::error("the store does not hold every row of the archive; run the same command again");
+            output::error(
+                "the store does not hold every row of the archive, since it has been written to; --into-existing adds \
+                 what it lacks",
+            );
         }
     }
     Ok(())
-}
-
-/// Names the rows that the store does not take, the first of them.
-struct Refused {
-    said: u32,
-}
-
-impl RejectSink for Refused {
-    fn reject(&mut self, reject: &Reject<'_>) -> std::io::Result<()> {
-        const MOST: u32 = 20;
-        let issue = reject.issue;
-        match self.said {
-            0..MOST => output::warning(&format!(
-                "{} {}: {}: {}",
-                issue.kind, issue.key, reject.outcome, issue.reason
-            )),
-            MOST => output::warning("and more"),
-            _ => {}
-        }
-        self.said = self.said.saturating_add(1);
-        Ok(())
-    }
-
-    fn flush(&mut self) -> std::io::Result<()> {
-        Ok(())
-    }
 }

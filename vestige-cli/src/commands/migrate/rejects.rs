@@ -12,15 +12,15 @@ use crate::output;
 const NAMED: u64 = 20;
 
 /// Names the first rows that were not moved, and appends all of them to a file.
-pub(super) struct RejectFile {
-    /// None for a plan, which writes only where it is told to.
+pub(in crate::commands) struct RejectFile {
+    /// None where rows are only named, such as by a plan, which writes only where it is told to.
     path: Option<PathBuf>,
     file: Option<JsonLinesRejects<File>>,
     pub(super) count: u64,
 }
 
 impl RejectFile {
-    pub(super) fn new(path: Option<PathBuf>) -> Self {
+    pub(in crate::commands) fn new(path: Option<PathBuf>) -> Self {
         Self { path, file: None, count: 0 }
     }
 

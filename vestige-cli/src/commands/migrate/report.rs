@@ -1,6 +1,6 @@
 //! What a copy did, for people.
 
-use vestige_migrate::{CopyOutcome, CopyPlan, CopyReport, PerKind, Proof, Tally};
+use vestige_migrate::{CopyOutcome, CopyPlan, CopyReport, DifferenceKind, PerKind, Proof, Tally};
 use vestige_traits::TransferKind;
 
 use super::places::Place;
@@ -82,7 +82,10 @@ pub(super) fn proven(out: &mut Output, proof: &Proof) -> CommandResult {
                 proof.damaged_in_source, proof.damaged_in_target
             ))?;
         }
-        for example in proof.examples.iter().take(10) {
+        // What is lost comes before what is there besides.
+        let (extra, lost): (Vec<_>, Vec<_>) =
+            proof.examples.iter().partition(|example| example.difference == DifferenceKind::Extra);
+        for example in lost.into_iter().chain(extra).take(10) {
             let text = format!("  {} {}: {}", name(example.kind), example.key, example.difference);
             out.line(one_line(&text))?;
         }
@@ -129,7 +132,10 @@ pub(super) fn complain(report: &CopyReport) {
              target lacks",
         ),
         _ if sum.not_moved() == 0 => {
-            output::error("the target does not hold every row of the source; run the same command again");
+            output::error(
+                "the target does not hold every row of the source as it was copied: something else writes to it; \
+                 --into-existing adds what the target lacks",
+            );
         }
         _ => {}
     }
