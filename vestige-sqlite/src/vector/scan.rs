@@ -14,7 +14,7 @@ pub(super) const PLANES: usize = 3;
 struct Kernels {
     dot: fn(&[i8], &[i8], &mut [i32]),
     bound: fn(&Question, &[[u64; LANES]], &[Rows], &mut [[f32; LANES]]),
-    turn: fn(&[Vec<f32>], &mut [f32]),
+    turn: fn(&[Vec<f32>], &mut [f32], &mut [f32]),
 }
 
 /// The best kernels that this processor runs.
@@ -45,9 +45,10 @@ pub(super) fn bound_groups(
     (kernels().bound)(question, groups, rows, bounds);
 }
 
-/// Turns a vector: for each row of `signs`, flips signs by it and mixes all components.
-pub(super) fn turn(signs: &[Vec<f32>], vector: &mut [f32]) {
-    (kernels().turn)(signs, vector);
+/// Turns a vector: for each row of `signs`, flips signs by it and mixes all components. `scratch` is as long as it.
+pub(super) fn turn(signs: &[Vec<f32>], vector: &mut [f32], scratch: &mut [f32]) {
+    debug_assert!(vector.len() >= 64 && scratch.len() == vector.len());
+    (kernels().turn)(signs, vector, scratch);
 }
 
 #[inline(always)]
@@ -79,26 +80,41 @@ fn portable_bound(question: &Question, groups: &[[u64; LANES]], rows: &[Rows], b
 }
 
 #[inline(always)]
-fn portable_turn(signs: &[Vec<f32>], vector: &mut [f32]) {
+fn portable_turn(signs: &[Vec<f32>], vector: &mut [f32], scratch: &mut [f32]) {
     let window = 1 << vector.len().ilog2();
     for signs in signs {
         vector.iter_mut().zip(signs).for_each(|(x, sign)| *x *= sign);
-        transform(&mut vector[..window]);
+        transform(&mut vector[..window], scratch);
         if window < vector.len() {
             // Two windows that overlap; what neither shares has to keep its length beside the rest.
             let (start, scale) = (vector.len() - window, (window as f32).sqrt());
             vector[window..].iter_mut().for_each(|x| *x *= scale);
-            transform(&mut vector[start..]);
+            transform(&mut vector[start..], scratch);
             vector[..start].iter_mut().for_each(|x| *x *= scale);
         }
     }
 }
 
-/// The Walsh–Hadamard transform, not normalised. The length is a power of two.
+/// The Walsh–Hadamard transform, not normalised and in an order of its own. The length is a power of two, 64 at least.
 #[inline(always)]
-fn transform(vector: &mut [f32]) {
+fn transform(vector: &mut [f32], scratch: &mut [f32]) {
+    const NEAR: usize = 8;
+    butterflies(vector, NEAR);
+    // Neighbours are mixed where they stand apart: there whole registers are added.
+    let (rows, _) = vector.as_chunks::<NEAR>();
+    let scratch = &mut scratch[..NEAR * rows.len()];
+    for (column, to) in scratch.chunks_exact_mut(rows.len()).enumerate() {
+        to.iter_mut().zip(rows).for_each(|(to, row)| *to = row[column]);
+    }
+    butterflies(scratch, scratch.len() / NEAR);
+    vector.copy_from_slice(scratch);
+}
+
+/// Sums and differences of what stands `least` apart or further.
+#[inline(always)]
+fn butterflies(vector: &mut [f32], least: usize) {
     let mut half = vector.len() / 2;
-    while half >= 1 {
+    while half >= least {
         for block in vector.chunks_exact_mut(2 * half) {
             let (low, high) = block.split_at_mut(half);
             for (x, y) in low.iter_mut().zip(high) {
@@ -157,11 +173,11 @@ macro_rules! compiled_for {
                         bound(question, groups, rows, bounds);
                     }
                 },
-                turn: |signs, vector| {
+                turn: |signs, vector, scratch| {
                     #[expect(unsafe_code, reason = "best_kernels has asked the processor for the features")]
                     // SAFETY: as above.
                     unsafe {
-                        turn(signs, vector);
+                        turn(signs, vector, scratch);
                     }
                 },
             };
@@ -182,8 +198,8 @@ macro_rules! compiled_for {
             }
 
             #[target_feature(enable = $features)]
-            fn turn(signs: &[Vec<f32>], vector: &mut [f32]) {
-                portable_turn(signs, vector);
+            fn turn(signs: &[Vec<f32>], vector: &mut [f32], scratch: &mut [f32]) {
+                portable_turn(signs, vector, scratch);
             }
         }
     };
@@ -248,8 +264,9 @@ mod tests {
             let signs = vec![(0..width).map(|i| if i % 3 == 0 { -1.0 } else { 1.0 }).collect(); 2];
             let mut expected: Vec<f32> = (0..width).map(|i| (i * 7919 % 1009) as f32 - 504.0).collect();
             let mut turned = expected.clone();
-            portable_turn(&signs, &mut expected);
-            turn(&signs, &mut turned);
+            let mut scratch = vec![0.0; width];
+            portable_turn(&signs, &mut expected, &mut scratch);
+            turn(&signs, &mut turned, &mut scratch);
             assert_eq!(turned, expected, "width {width}");
         }
     }

@@ -38,8 +38,8 @@ impl Rotation {
     }
 
     /// Turns a vector, up to a factor that is the same for all.
-    fn turn(&self, vector: &mut [f32]) {
-        turn(&self.signs, vector);
+    fn turn(&self, vector: &mut [f32], scratch: &mut [f32]) {
+        turn(&self.signs, vector, scratch);
     }
 }
 
@@ -53,7 +53,8 @@ pub(super) struct Sketches {
     /// [`LANES`] sketches side by side, word by word.
     groups: Vec<[u64; LANES]>,
     rows: Vec<Rows>,
-    scratch: Vec<f32>,
+    /// A vector to be sketched, and room to turn it.
+    scratch: [Vec<f32>; 2],
 }
 
 /// What turns counts of bits into the cosines of [`LANES`] vectors `o = center + r`.
@@ -71,15 +72,16 @@ pub(super) struct Rows {
 
 impl Sketches {
     /// None yet, with room for `count`. The better `center` is their mean, the better the estimates.
-    pub(super) fn new(center: Vec<f32>, count: usize) -> Self {
+    pub(super) fn new(mut center: Vec<f32>, count: usize) -> Self {
         let words = center.len().div_ceil(64).max(1);
+        center.resize(words * 64, 0.0);
         Self {
             rotation: Rotation::new(words * 64),
             center,
             words,
             groups: Vec::with_capacity(count.div_ceil(LANES) * words),
             rows: Vec::with_capacity(count.div_ceil(LANES)),
-            scratch: vec![0.0; words * 64],
+            scratch: [(); 2].map(|()| vec![0.0; words * 64]),
         }
     }
 
@@ -90,21 +92,25 @@ impl Sketches {
             self.rows.resize(group + 1, Rows::default());
             self.groups.resize(self.rows.len() * self.words, [0; LANES]);
         }
-        self.scratch.fill(0.0);
-        self.scratch.iter_mut().zip(vector).for_each(|(to, from)| *to = from);
-        let offset = sum(&self.scratch, &self.center, |x, center| x * center);
-        self.scratch.iter_mut().zip(&self.center).for_each(|(x, center)| *x -= center);
-        let length = sum(&self.scratch, &self.scratch, |x, _| x * x).sqrt();
-        self.rotation.turn(&mut self.scratch);
+        let [turned, room] = &mut self.scratch;
+        turned.fill(0.0);
+        turned.iter_mut().zip(vector).for_each(|(to, from)| *to = from);
+        let offset = sum(turned, &self.center, |x, center| x * center);
+        turned.iter_mut().zip(&self.center).for_each(|(x, center)| *x -= center);
+        let length = sum(turned, turned, |x, _| x * x).sqrt();
+        self.rotation.turn(turned, room);
         let mut ones = 0;
-        for (word, components) in self.scratch.chunks_exact(64).enumerate() {
-            let bits = components.iter().rev().fold(0, |bits, &x| bits << 1 | u64::from(x > 0.0));
+        for (word, components) in turned.chunks_exact(64).enumerate() {
+            let mut bits = 0_u64;
+            for (at, &x) in components.iter().enumerate() {
+                bits |= u64::from(x > 0.0) << at;
+            }
             ones += bits.count_ones();
             self.groups[group * self.words + word][lane] = bits;
         }
-        let width = self.scratch.len() as f32;
-        let squares = sum(&self.scratch, &self.scratch, |x, _| x * x);
-        let alignment = sum(&self.scratch, &self.scratch, |x, _| x.abs()) / (squares * width).sqrt();
+        let width = turned.len() as f32;
+        let squares = sum(turned, turned, |x, _| x * x);
+        let alignment = sum(turned, turned, |x, _| x.abs()) / (squares * width).sqrt();
         let (factor, deviation) = if alignment > 0.0 {
             let deviation = ((1.0 - alignment * alignment).max(0.0) / (width - 1.0)).sqrt() / alignment;
             (length / (alignment * width.sqrt()), length * deviation)
@@ -142,7 +148,7 @@ impl Sketches {
         let mut turned = vec![0.0; self.words * 64];
         turned.iter_mut().zip(unit.iter().zip(&self.center)).for_each(|(to, (x, center))| *to = x - center);
         let length = normalize(&mut turned);
-        self.rotation.turn(&mut turned);
+        self.rotation.turn(&mut turned, &mut vec![0.0; self.words * 64]);
         normalize(&mut turned);
         let step = STEP / (turned.len() as f32).sqrt();
         let highest = (1 << PLANES) - 1;
@@ -183,11 +189,13 @@ impl Sketches {
     }
 }
 
-/// The sum over pairs of numbers. Many sums side by side do not wait for each other.
+/// The sum over pairs of numbers, of which there are a multiple of 16. Many sums side by side do not wait for each other.
 fn sum(a: &[f32], b: &[f32], of: impl Fn(f32, f32) -> f32) -> f32 {
     let mut sums = [0.0; 16];
-    for (a, b) in a.chunks(16).zip(b.chunks(16)) {
-        sums.iter_mut().zip(a.iter().zip(b)).for_each(|(sum, (&a, &b))| *sum += of(a, b));
+    for (a, b) in a.as_chunks::<16>().0.iter().zip(b.as_chunks::<16>().0) {
+        for (lane, sum) in sums.iter_mut().enumerate() {
+            *sum += of(a[lane], b[lane]);
+        }
     }
     sums.iter().sum()
 }
@@ -226,8 +234,9 @@ mod tests {
             let rotation = Rotation::new(dimension);
             let (a, b) = (vector(dimension, 1), vector(dimension, 2));
             let (mut turned_a, mut turned_b) = (a.clone(), b.clone());
-            rotation.turn(&mut turned_a);
-            rotation.turn(&mut turned_b);
+            let mut scratch = vec![0.0; dimension];
+            rotation.turn(&mut turned_a, &mut scratch);
+            rotation.turn(&mut turned_b, &mut scratch);
             let difference = cosine_similarity(&a, &b) - cosine_similarity(&turned_a, &turned_b);
             assert!(difference.abs() < 1e-4, "{dimension} dimensions: {difference}");
         }
