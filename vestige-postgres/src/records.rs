@@ -277,5 +277,5 @@ impl PgMemoryStore {
 /// The random end of the id draws the lot: a counter of the handle would never get that far in programs that write
 /// once and end.
 fn draws_a_look(record: &MemoryRecord) -> bool {
-    record.id.as_u128() % LOOK_EVERY == 0
+    record.id.as_u128().is_multiple_of(LOOK_EVERY)
 }

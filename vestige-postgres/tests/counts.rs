@@ -1,7 +1,5 @@
 //! The counts behind keyword ranking, of which each server process that wrote has one.
 
-#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
-
 mod common;
 
 use common::TestDatabase;
