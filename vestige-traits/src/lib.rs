@@ -46,7 +46,8 @@ pub use scheduling::{
     DueMemory, FSRS_DECAY, Rating, ReviewEvent, SchedulingState, elapsed_stabilities, retrievability,
 };
 pub use search::{
-    Fusion, MemoryFilter, PlanStep, SearchPlan, SearchQuery, SearchResult, cosine_similarity, round_score,
+    Fusion, FusionMethod, FusionScale, LegPlace, MemoryFilter, PlanStep, SearchPlan, SearchQuery,
+    SearchResult, cosine_similarity, round_score,
 };
 pub use stats::{Finding, HealthStatus, Severity, StoreStats};
 pub use store::{LocalMemoryStore, MemoryStore};

@@ -1,3 +1,5 @@
+use std::fmt;
+
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 
@@ -145,18 +147,16 @@ impl MemoryFilter {
     }
 }
 
-/// Reciprocal rank fusion with a weight for each leg:
-/// `keyword_weight / (k + rank_keyword) + vector_weight / (k + rank_vector)`,
-/// ranks from 1, a leg that did not find the memory adding nothing.
+/// How the rankings of the two legs become one: each leg gives a memory a share, and the score is their weighted sum.
 ///
-/// Cormack, Clarke and Büttcher, "Reciprocal Rank Fusion outperforms Condorcet
-/// and individual Rank Learning Methods", SIGIR 2009, with weights. The default
-/// leans on the words: with equal weights and the paper's k = 60 the fusion is
-/// worse than its own keyword leg on conversations and on dictionary text alike.
+/// The default leans on the words, and on short texts is better than either leg for every kind of question that was
+/// measured: `docs/adr/0011`.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct Fusion {
-    /// How slowly a rank loses value, 0 to 10,000.
+    /// What a leg's share is made of.
+    pub method: FusionMethod,
+    /// How slowly a rank loses value, 0 to 10,000. Only [`FusionMethod::ReciprocalRank`] looks at it.
     pub k: f64,
     /// What the keyword leg counts, 0 to 1,000.
     pub keyword_weight: f64,
@@ -166,9 +166,65 @@ pub struct Fusion {
     pub depth: usize,
 }
 
+/// What a memory's share of a leg is made of. A leg that did not find the memory gives nothing.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum FusionMethod {
+    /// The memory's score on a scale from 0 to 1: BM25 as a part of the leg's best, since a memory without any of the
+    /// words has 0; the cosine similarity between the leg's last and its best, since models differ in what they
+    /// call unlike. Where all similarities of the leg are the same, each is 1.
+    ///
+    /// A convex combination with min-max normalisation: Bruch, Gai and Ingber, "An Analysis of Fusion Functions for
+    /// Hybrid Retrieval", ACM TOIS 2023.
+    #[default]
+    RelativeScore,
+    /// `1 / (k + rank)`, ranks from 1.
+    ///
+    /// Cormack, Clarke and Büttcher, "Reciprocal Rank Fusion outperforms Condorcet and individual Rank Learning
+    /// Methods", SIGIR 2009, with weights. With equal weights and the paper's k = 60 the fusion is worse than its own
+    /// keyword leg on conversations and on dictionary text alike.
+    ReciprocalRank,
+}
+
+/// Where a leg found a memory: its 1-based rank and its score.
+pub type LegPlace = (u32, f64);
+
+/// What the scores of two legs are measured against by [`FusionMethod::RelativeScore`].
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub struct FusionScale {
+    best_keyword: f64,
+    best_vector: f64,
+    last_vector: f64,
+}
+
+impl FusionScale {
+    /// The scale of two legs by the scores of what takes part, best first.
+    pub fn of(keyword: impl IntoIterator<Item = f64>, vector: impl IntoIterator<Item = f64>) -> Self {
+        let mut vector = vector.into_iter();
+        let best_vector = vector.next().unwrap_or(0.0);
+        Self {
+            best_keyword: keyword.into_iter().next().unwrap_or(0.0),
+            best_vector,
+            last_vector: vector.last().unwrap_or(best_vector),
+        }
+    }
+
+    fn keyword(&self, score: f64) -> f64 {
+        if self.best_keyword > 0.0 { score / self.best_keyword } else { 1.0 }
+    }
+
+    fn vector(&self, score: f64) -> f64 {
+        if self.best_vector > self.last_vector {
+            (score - self.last_vector) / (self.best_vector - self.last_vector)
+        } else {
+            1.0
+        }
+    }
+}
+
 impl Default for Fusion {
     fn default() -> Self {
-        Self { k: 10.0, keyword_weight: 0.7, vector_weight: 0.3, depth: 0 }
+        Self { method: FusionMethod::default(), k: 10.0, keyword_weight: 0.65, vector_weight: 0.35, depth: 0 }
     }
 }
 
@@ -181,11 +237,16 @@ impl Fusion {
         }
     }
 
-    /// The score of a memory by its 1-based ranks in the legs that found it.
-    pub fn score(&self, keyword_rank: Option<u32>, vector_rank: Option<u32>) -> f64 {
-        let leg =
-            |weight: f64, rank: Option<u32>| rank.map_or(0.0, |rank| weight / (self.k + f64::from(rank)));
-        leg(self.keyword_weight, keyword_rank) + leg(self.vector_weight, vector_rank)
+    /// The score of a memory by its places in the legs that found it.
+    pub fn score(&self, scale: &FusionScale, keyword: Option<LegPlace>, vector: Option<LegPlace>) -> f64 {
+        let part = |weight: f64, place: Option<LegPlace>, share: &dyn Fn(f64) -> f64| {
+            place.map_or(0.0, |(rank, score)| match self.method {
+                FusionMethod::RelativeScore => weight * share(score),
+                FusionMethod::ReciprocalRank => weight / (self.k + f64::from(rank)),
+            })
+        };
+        part(self.keyword_weight, keyword, &|score| scale.keyword(score))
+            + part(self.vector_weight, vector, &|score| scale.vector(score))
     }
 
     /// Checks the ranges.
@@ -204,6 +265,18 @@ impl Fusion {
             ));
         }
         Ok(())
+    }
+}
+
+/// One line for people, as a step of a [`SearchPlan`].
+impl fmt::Display for Fusion {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { method, k, keyword_weight, vector_weight, .. } = self;
+        match method {
+            FusionMethod::RelativeScore => f.write_str("relative score fusion")?,
+            FusionMethod::ReciprocalRank => write!(f, "reciprocal rank fusion, k {k}")?,
+        }
+        write!(f, ", keyword weight {keyword_weight}, vector weight {vector_weight}")
     }
 }
 
@@ -274,12 +347,40 @@ mod tests {
     use super::*;
 
     #[test]
-    fn fusion_adds_what_each_leg_gives() {
-        let fusion = Fusion { k: 10.0, keyword_weight: 0.7, vector_weight: 0.3, depth: 0 };
-        assert_eq!(fusion.score(Some(1), None), 0.7 / 11.0);
-        assert_eq!(fusion.score(None, Some(2)), 0.3 / 12.0);
-        assert_eq!(fusion.score(Some(1), Some(2)), 0.7 / 11.0 + 0.3 / 12.0);
-        assert_eq!(fusion.score(None, None), 0.0);
+    fn ranks_are_fused_by_their_reciprocals() {
+        let method = FusionMethod::ReciprocalRank;
+        let fusion = Fusion { method, k: 10.0, keyword_weight: 0.7, vector_weight: 0.3, depth: 0 };
+        let score = |keyword: Option<u32>, vector: Option<u32>| {
+            let place = |rank: Option<u32>| rank.map(|rank| (rank, 123.0));
+            fusion.score(&FusionScale::default(), place(keyword), place(vector))
+        };
+        assert_eq!(score(Some(1), None), 0.7 / 11.0);
+        assert_eq!(score(None, Some(2)), 0.3 / 12.0);
+        assert_eq!(score(Some(1), Some(2)), 0.7 / 11.0 + 0.3 / 12.0);
+        assert_eq!(score(None, None), 0.0);
+    }
+
+    #[test]
+    fn scores_are_fused_on_the_scale_of_their_leg() {
+        let fusion = Fusion { keyword_weight: 0.5, vector_weight: 0.25, ..Fusion::default() };
+        let scale = FusionScale::of([8.0, 6.0, 4.0], [0.75, 0.5, 0.25]);
+        let score = |keyword: Option<f64>, vector: Option<f64>| {
+            fusion.score(&scale, keyword.map(|score| (7, score)), vector.map(|score| (7, score)))
+        };
+        assert_eq!(score(Some(8.0), Some(0.75)), 0.75);
+        assert_eq!(score(Some(4.0), Some(0.5)), 0.25 + 0.125);
+        assert_eq!(score(None, Some(0.25)), 0.0, "as good as not found");
+        assert_eq!(score(Some(2.0), None), 0.125);
+    }
+
+    #[test]
+    fn a_leg_without_a_span_gives_its_whole_weight() {
+        let fusion = Fusion::default();
+        for vector in [vec![0.3], vec![0.3; 4], vec![-0.5; 2]] {
+            let scale = FusionScale::of([], vector.iter().copied());
+            assert_eq!(fusion.score(&scale, None, Some((1, vector[0]))), fusion.vector_weight);
+        }
+        assert_eq!(fusion.score(&FusionScale::of([], []), None, None), 0.0);
     }
 
     #[test]

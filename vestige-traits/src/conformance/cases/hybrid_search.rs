@@ -1,9 +1,21 @@
 use crate::conformance::fixtures::*;
 use crate::conformance::hostile::HOSTILE_QUERIES;
 use crate::conformance::{StoreFactory, TestBed};
-use crate::{Fusion, MemoryFilter, MemoryStore, SearchQuery};
+use crate::{Fusion, FusionMethod, FusionScale, MemoryFilter, MemoryStore, SearchQuery, SearchResult};
 
 const EAST: [f32; 4] = [1.0, 0.0, 0.0, 0.0];
+
+/// What a result's score has to be, by the legs' results up to their depth.
+fn fused(
+    fusion: Fusion,
+    by_words: &[SearchResult],
+    by_meaning: &[SearchResult],
+    result: &SearchResult,
+) -> f64 {
+    let scores = |leg: &[SearchResult]| leg.iter().map(|result| result.score).collect::<Vec<_>>();
+    let scale = FusionScale::of(scores(by_words), scores(by_meaning));
+    fusion.score(&scale, result.fts_rank.zip(result.fts_score), result.vector_rank.zip(result.vector_score))
+}
 
 /// By words 1, 2, 3 hold "lamp", 1 most; by meaning 4, 3, 2 are near EAST, in this order.
 async fn fill(bed: &TestBed<impl StoreFactory>) {
@@ -35,34 +47,75 @@ pub async fn both_legs_are_united(bed: &TestBed<impl StoreFactory>) {
         assert_eq!(result.fts_rank, word.and_then(|other| other.fts_rank));
         assert_eq!(result.vector_score, meaning.map(|other| other.score));
         assert_eq!(result.vector_rank, meaning.and_then(|other| other.vector_rank));
-        assert_close(result.score, Fusion::default().score(result.fts_rank, result.vector_rank));
+        assert_close(result.score, fused(Fusion::default(), &by_words, &by_meaning, result));
     }
     assert!(results.is_sorted_by(|a, b| (b.score, a.record.id) <= (a.score, b.record.id)));
 }
 
 pub async fn the_weights_of_the_legs_decide(bed: &TestBed<impl StoreFactory>) {
     fill(bed).await;
-    let with = |keyword_weight, vector_weight| {
-        SearchQuery::hybrid("lamp", EAST.to_vec()).with_fusion(Fusion {
-            keyword_weight,
-            vector_weight,
-            ..Fusion::default()
-        })
+    for method in [FusionMethod::RelativeScore, FusionMethod::ReciprocalRank] {
+        let with = |keyword_weight, vector_weight| {
+            let fusion = Fusion { method, keyword_weight, vector_weight, ..Fusion::default() };
+            SearchQuery::hybrid("lamp", EAST.to_vec()).with_fusion(fusion)
+        };
+        let words = bed.store.search(&with(1.0, 0.0)).await.unwrap();
+        assert_eq!(found(&words)[..3], found(&bed.store.fts_search(&with(1.0, 1.0)).await.unwrap()));
+        assert_eq!((words[3].record.id, words[3].score), (id(4), 0.0), "found without counting");
+        let meaning = bed.store.search(&with(0.0, 1.0)).await.unwrap();
+        // On the scale of its leg, the last that the vector finds has 0 like those that it does not find.
+        let expected = match method {
+            FusionMethod::RelativeScore => ids([4, 3, 1, 2]),
+            FusionMethod::ReciprocalRank => ids([4, 3, 2, 1]),
+        };
+        assert_eq!(found(&meaning), expected, "{method:?}");
+    }
+}
+
+pub async fn scores_are_relative_to_the_depth_of_their_leg(bed: &TestBed<impl StoreFactory>) {
+    bed.store.register_model(&model()).await.unwrap();
+    let records: Vec<_> = (1..=40)
+        .map(|n| embedded(n, "lamp ".repeat(n as usize) + "in a room", &[1.0, (n % 23) as f32, 0.0, 0.0]))
+        .collect();
+    bed.store.insert_batch(&records).await.unwrap();
+    let query = |depth, limit| {
+        let fusion = Fusion { depth, ..Fusion::default() };
+        SearchQuery::hybrid("lamp", EAST.to_vec()).with_fusion(fusion).with_limit(limit)
     };
-    let words = bed.store.search(&with(1.0, 0.0)).await.unwrap();
-    assert_eq!(found(&words)[..3], found(&bed.store.fts_search(&with(1.0, 1.0)).await.unwrap()));
-    assert_eq!((words[3].record.id, words[3].score), (id(4), 0.0), "found without counting");
-    let meaning = bed.store.search(&with(0.0, 1.0)).await.unwrap();
-    assert_eq!(found(&meaning), ids([4, 3, 2, 1]));
+    for (depth, limit) in [(1, 1), (5, 3), (10, 10), (0, 40)] {
+        let query = query(depth, limit);
+        let leg = query.fusion.leg_depth(limit);
+        let by_words = bed.store.fts_search(&query.clone().with_limit(leg)).await.unwrap();
+        let by_meaning = bed.store.vector_search(&query.clone().with_limit(leg)).await.unwrap();
+        let results = bed.store.search(&query).await.unwrap();
+        assert_eq!(results.len(), limit);
+        for result in &results {
+            assert_close(result.score, fused(query.fusion, &by_words, &by_meaning, result));
+        }
+        assert!(results.is_sorted_by(|a, b| (b.score, a.record.id) <= (a.score, b.record.id)));
+    }
+}
+
+pub async fn a_leg_of_equal_scores_gives_each_its_whole_weight(bed: &TestBed<impl StoreFactory>) {
+    bed.store.register_model(&model()).await.unwrap();
+    let records: Vec<_> = (1..=3).map(|n| embedded(n, "lamp", &[1.0, 1.0, 0.0, 0.0])).collect();
+    bed.store.insert_batch(&records).await.unwrap();
+    let Fusion { keyword_weight, vector_weight, .. } = Fusion::default();
+    for (text, score) in [("lamp", keyword_weight + vector_weight), ("table", vector_weight)] {
+        let results = bed.store.search(&SearchQuery::hybrid(text, EAST.to_vec())).await.unwrap();
+        assert_eq!(found(&results), ids([1, 2, 3]));
+        results.iter().for_each(|result| assert_close(result.score, score));
+    }
 }
 
 pub async fn k_decides_how_fast_ranks_lose_value(bed: &TestBed<impl StoreFactory>) {
     fill(bed).await;
     for k in [0.0, 0.5, 60.0, 10_000.0] {
-        let fusion = Fusion { k, keyword_weight: 1.0, vector_weight: 1.0, depth: 0 };
+        let method = FusionMethod::ReciprocalRank;
+        let fusion = Fusion { method, k, keyword_weight: 1.0, vector_weight: 1.0, depth: 0 };
         let query = SearchQuery::hybrid("lamp", EAST.to_vec()).with_fusion(fusion);
         for result in bed.store.search(&query).await.unwrap() {
-            assert_close(result.score, fusion.score(result.fts_rank, result.vector_rank));
+            assert_close(result.score, fused(fusion, &[], &[], &result));
         }
     }
 }
@@ -148,7 +201,7 @@ pub async fn words_that_match_nothing_leave_what_the_vector_finds(bed: &TestBed<
     fill(bed).await;
     let results = bed.store.search(&SearchQuery::hybrid("xylophone", EAST.to_vec())).await.unwrap();
     assert_eq!(found(&results), ids([4, 3, 2]));
-    assert_close(results[0].score, Fusion::default().score(None, Some(1)));
+    assert_close(results[0].score, Fusion::default().vector_weight);
 }
 
 pub async fn filters_hold_in_both_legs(bed: &TestBed<impl StoreFactory>) {

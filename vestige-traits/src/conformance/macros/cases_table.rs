@@ -75,6 +75,8 @@ macro_rules! __conformance_cases {
             hybrid_search {
                 both_legs_are_united
                 the_weights_of_the_legs_decide
+                scores_are_relative_to_the_depth_of_their_leg
+                a_leg_of_equal_scores_gives_each_its_whole_weight
                 k_decides_how_fast_ranks_lose_value
                 equal_fused_scores_fall_by_ascending_id
                 only_the_depth_of_each_leg_takes_part

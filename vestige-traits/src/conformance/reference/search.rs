@@ -6,8 +6,8 @@ use uuid::Uuid;
 use super::state::State;
 use crate::analysis::{AnalyzedDocument, AnalyzedQuery, Analyzer, Bm25};
 use crate::{
-    MemoryFilter, MemoryStoreResult, ModelSignature, PlanStep, SearchPlan, SearchQuery, SearchResult,
-    cosine_similarity, limits, round_score,
+    FusionScale, MemoryFilter, MemoryStoreResult, ModelSignature, PlanStep, SearchPlan, SearchQuery,
+    SearchResult, cosine_similarity, limits, round_score,
 };
 
 /// What a leg found: best first.
@@ -67,8 +67,7 @@ impl State {
         steps.extend(query.text.as_ref().map(|_| step("keyword")));
         steps.extend(query.embedding.as_ref().map(|_| step("vector")));
         if steps.len() == 3 {
-            let method = format!("reciprocal rank fusion, k = {}", query.fusion.k);
-            steps.push(PlanStep { stage: "fusion".to_owned(), method });
+            steps.push(PlanStep { stage: "fusion".to_owned(), method: query.fusion.to_string() });
         }
         Ok(SearchPlan { steps })
     }
@@ -112,19 +111,18 @@ impl State {
     ) -> Vec<SearchResult> {
         let place = |leg: &[(Uuid, f64)], id: Uuid| {
             let at = leg.iter().position(|(found, _)| *found == id)?;
-            Some((leg[at].1, at as u32 + 1))
+            Some((at as u32 + 1, leg[at].1))
         };
+        let scores = |leg: &[(Uuid, f64)]| leg.iter().map(|(_, score)| *score).collect::<Vec<_>>();
+        let scale = FusionScale::of(scores(keyword), scores(vector));
         let found: BTreeSet<Uuid> = keyword.iter().chain(vector).map(|(id, _)| *id).collect();
-        let fused = found.into_iter().map(|id| {
-            let (by_words, by_meaning) = (place(keyword, id), place(vector, id));
-            (id, query.fusion.score(by_words.map(|(_, rank)| rank), by_meaning.map(|(_, rank)| rank)))
-        });
+        let fused = found
+            .into_iter()
+            .map(|id| (id, query.fusion.score(&scale, place(keyword, id), place(vector, id))));
         self.single(limit, best_first(fused.collect()), |result, _, _| {
             let (by_words, by_meaning) = (place(keyword, result.record.id), place(vector, result.record.id));
-            result.fts_score = by_words.map(|(score, _)| score);
-            result.fts_rank = by_words.map(|(_, rank)| rank);
-            result.vector_score = by_meaning.map(|(score, _)| score);
-            result.vector_rank = by_meaning.map(|(_, rank)| rank);
+            (result.fts_rank, result.fts_score) = by_words.unzip();
+            (result.vector_rank, result.vector_score) = by_meaning.unzip();
         })
     }
 

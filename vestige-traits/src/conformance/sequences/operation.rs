@@ -8,8 +8,8 @@ use proptest::test_runner::{Reason, TestRunner};
 
 use crate::conformance::fixtures::{edge, id, model, model_of_same_dimension, now, smaller_model};
 use crate::{
-    Domain, Fusion, ListQuery, MemoryEdge, MemoryFilter, MemoryRecord, ModelSignature, ScheduledMemory,
-    SchedulingState, SearchQuery, TransferRow,
+    Domain, Fusion, FusionMethod, ListQuery, MemoryEdge, MemoryFilter, MemoryRecord, ModelSignature,
+    ScheduledMemory, SchedulingState, SearchQuery, TransferRow,
 };
 
 /// One step of a sequence. The first number of most is the handle that takes it.
@@ -319,8 +319,15 @@ fn filters() -> impl Strategy<Value = MemoryFilter> {
 fn fusions() -> impl Strategy<Value = Fusion> {
     let k = select(&[0.0, 1.0, 10.0, 60.0][..]);
     let weight = || select(&[0.0, 0.25, 0.5, 0.7, 1.0][..]);
-    let random = (k, weight(), weight(), select(&[0_usize, 1, 3][..])).prop_map(
-        |(k, keyword_weight, vector_weight, depth)| Fusion { k, keyword_weight, vector_weight, depth },
+    let method = select(&[FusionMethod::RelativeScore, FusionMethod::ReciprocalRank][..]);
+    let random = (method, k, weight(), weight(), select(&[0_usize, 1, 3][..])).prop_map(
+        |(method, k, keyword_weight, vector_weight, depth)| Fusion {
+            method,
+            k,
+            keyword_weight,
+            vector_weight,
+            depth,
+        },
     );
     prop_oneof![Just(Fusion::default()), random]
 }

@@ -3,7 +3,9 @@ use chrono::TimeDelta;
 use super::answer::Answer;
 use super::operation::IDS;
 use crate::conformance::fixtures::{id, now};
-use crate::{Fusion, ListQuery, MemoryFilter, MemoryStore, MemoryStoreResult, SearchQuery, TransferKind};
+use crate::{
+    Fusion, FusionMethod, ListQuery, MemoryFilter, MemoryStore, MemoryStoreResult, SearchQuery, TransferKind,
+};
 
 /// Everything that can be asked of a store, with the name of each question.
 pub(super) async fn snapshot<S: MemoryStore + Sync>(store: &S) -> Vec<(String, Answer)> {
@@ -60,7 +62,13 @@ pub(super) async fn snapshot<S: MemoryStore + Sync>(store: &S) -> Vec<(String, A
 }
 
 /// Many scores are equal under it, so the order falls by id.
-const EVEN_AND_SHALLOW: Fusion = Fusion { k: 1.0, keyword_weight: 0.5, vector_weight: 0.5, depth: 2 };
+const EVEN_AND_SHALLOW: Fusion = Fusion {
+    method: FusionMethod::ReciprocalRank,
+    k: 1.0,
+    keyword_weight: 0.5,
+    vector_weight: 0.5,
+    depth: 2,
+};
 const QUESTIONS: [&str; 4] =
     ["lamp table pump green", "the running connection of \"red lamp\"", "leak -table red", ""];
 
