@@ -175,23 +175,20 @@ impl Source {
     }
 }
 
-/// A line that was read and parsed, or how the reading ended.
+/// A line, or why it is none.
+type Parsed = Result<Option<ImportLine>, String>;
+
+/// A line that was read; none at the end.
 struct Read {
     number: u64,
     /// How many bytes were read so far.
     bytes: u64,
-    what: What,
-}
-
-enum What {
-    Line(Result<Option<ImportLine>, String>),
-    Failed(io::Error),
-    End,
+    line: Option<Parsed>,
 }
 
 /// The lines of a source, read on a thread of their own: while nothing comes, Ctrl-C is heard.
 struct Lines<'a> {
-    queue: mpsc::Receiver<Read>,
+    queue: mpsc::Receiver<io::Result<Read>>,
     label: &'a str,
     interrupt: &'a Interrupt,
 }
@@ -203,14 +200,10 @@ impl<'a> Lines<'a> {
         let (mut reader, defaults) = (source.reader()?, defaults.clone());
         std::thread::spawn(move || {
             loop {
-                let what = match reader.next_line() {
-                    Ok(Some(line)) => What::Line(parse(line, &defaults)),
-                    Ok(None) => What::End,
-                    Err(error) => What::Failed(error),
-                };
-                let last = !matches!(what, What::Line(_));
-                let read = Read { number: reader.number(), bytes: reader.bytes(), what };
-                if sender.blocking_send(read).is_err() || last {
+                let line = reader.next_line().map(|line| line.map(|line| parse(line, &defaults)));
+                let last = !matches!(line, Ok(Some(_)));
+                let (number, bytes) = (reader.number(), reader.bytes());
+                if sender.blocking_send(line.map(|line| Read { number, bytes, line })).is_err() || last {
                     return;
                 }
             }
@@ -221,15 +214,14 @@ impl<'a> Lines<'a> {
     async fn next(&mut self) -> CommandResult<Read> {
         let read = self.interrupt.guard(async { Ok(self.queue.recv().await) }).await?;
         match read {
-            Some(Read { what: What::Failed(error), .. }) => Err(Failure::io(self.label)(error)),
-            Some(read) => Ok(read),
+            Some(read) => read.map_err(Failure::io(self.label)),
             None => Err(Failure::message(format!("{}: reading it ended before its end", self.label))),
         }
     }
 }
 
 /// A line as the importer wants it.
-fn parse(line: Line<'_>, defaults: &ImportDefaults) -> Result<Option<ImportLine>, String> {
+fn parse(line: Line<'_>, defaults: &ImportDefaults) -> Parsed {
     match line {
         Line::Bytes(bytes) => ImportLine::parse(bytes, defaults),
         Line::TooLong => Err(format!("is longer than {} MiB; split it", MAX_LINE_BYTES >> 20)),
@@ -280,13 +272,13 @@ async fn read_and_store(
     let mut lines = Lines::of(source, defaults, app)?;
     let mut batch = Vec::with_capacity(usize::from(args.batch_size));
     loop {
-        let Read { number, bytes, what } = lines.next().await.inspect_err(|_| bar.finish_and_clear())?;
-        let mut end = false;
-        match what {
-            What::Line(Ok(line)) => batch.extend(line.map(|line| (number, line))),
+        let Read { number, bytes, line } = lines.next().await.inspect_err(|_| bar.finish_and_clear())?;
+        let end = line.is_none();
+        match line.transpose() {
+            Ok(line) => batch.extend(line.flatten().map(|line| (number, line))),
             // The bad lines of a file were named when it was checked.
-            What::Line(Err(_)) if checked && args.skip_bad => {}
-            What::Line(Err(reason)) => {
+            Err(_) if checked && args.skip_bad => {}
+            Err(reason) => {
                 importer.totals.bad += 1;
                 bar.suspend(|| complain(&source.label, number, &reason, importer.totals.bad));
                 if !args.skip_bad {
@@ -297,7 +289,6 @@ async fn read_and_store(
                     )));
                 }
             }
-            What::Failed(_) | What::End => end = true,
         }
         if batch.len() >= usize::from(args.batch_size) || end {
             importer.store(std::mem::take(&mut batch)).await?;
@@ -351,16 +342,16 @@ async fn dry_run(
     let checked = source.length().is_some();
     let (mut good, mut bad) = (0_u64, 0_u64);
     loop {
-        let Read { number, what, .. } = lines.next().await?;
-        match what {
-            What::Line(Ok(line)) => good += u64::from(line.is_some()),
-            What::Line(Err(reason)) => {
+        let Read { number, line, .. } = lines.next().await?;
+        let Some(line) = line else { break };
+        match line {
+            Ok(line) => good += u64::from(line.is_some()),
+            Err(reason) => {
                 bad += 1;
                 if !checked {
                     complain(&source.label, number, &reason, bad);
                 }
             }
-            What::Failed(_) | What::End => break,
         }
     }
     if out.json {
