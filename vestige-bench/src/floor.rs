@@ -1,6 +1,12 @@
-//! What no search can be faster than: reading the bytes it has to look at, once.
+//! What no store can be faster than: reading the bytes that it has to look at, once, and the statements that it would
+//! have to run, by themselves.
 
 use std::hint::black_box;
+
+#[cfg(feature = "postgres")]
+pub mod postgres;
+#[cfg(feature = "floor")]
+pub mod sqlite;
 
 /// Bytes to be read, as words.
 #[derive(Debug)]

@@ -8,7 +8,7 @@ use anyhow::{Result, ensure};
 use uuid::Uuid;
 use vestige_traits::{MemoryRecord, ModelSignature};
 
-use crate::corpus::{ClusteredVectors, ZipfTexts};
+use crate::corpus::{ClusteredVectors, DrawnTexts, ZipfTexts};
 use crate::data::{Question, SetMemory, read_lines};
 
 /// The memories and questions that all are given.
@@ -28,7 +28,7 @@ pub struct Sample {
 
 impl Sample {
     /// The same arguments give the same sample. `set` is a folder with `memories.jsonl` and `queries.jsonl`, whose texts
-    /// are taken first.
+    /// are taken first; where they do not suffice, the others are drawn from their words.
     ///
     /// # Errors
     ///
@@ -45,14 +45,21 @@ impl Sample {
                     format!("texts of {name}"),
                 )
             }
-            None => (Vec::new(), Vec::new(), "generated texts".to_owned()),
+            None => (Vec::new(), Vec::new(), String::new()),
         };
+        let origin = match texts.len() {
+            0 => "generated texts".to_owned(),
+            enough if enough >= memories => origin,
+            some => format!("{some} {origin}, the others drawn from their words"),
+        };
+        let mut drawn =
+            DrawnTexts::new(texts.iter().filter(|_| texts.len() < memories).map(String::as_str), 1);
         let mut source = ZipfTexts::new(1);
         while texts.len() < memories {
-            texts.push(source.next_text(12));
+            texts.push(drawn.next_text().unwrap_or_else(|| source.next_text(12)));
         }
         while asked.len() < questions {
-            asked.push(source.next_text(6));
+            asked.push(drawn.next_text().unwrap_or_else(|| source.next_text(6)));
         }
         texts.truncate(memories);
         asked.truncate(questions);
@@ -79,6 +86,11 @@ impl Sample {
 
     /// The ten nearest of each question among the memories that a code base holds, by an exact scan.
     pub fn truth(&self, wanted: Option<&str>) -> Vec<HashSet<usize>> {
+        self.truth_of(self.questions.len(), wanted)
+    }
+
+    /// As [`truth`](Self::truth), of the first questions alone.
+    pub fn truth_of(&self, questions: usize, wanted: Option<&str>) -> Vec<HashSet<usize>> {
         let nearest = |question: &[f32]| {
             let mut scored: Vec<(f32, usize)> = (0..self.vectors.len())
                 .filter(|&n| wanted.is_none_or(|wanted| wanted == codebase(n)))
@@ -90,7 +102,7 @@ impl Sample {
             }
             scored[..count].iter().map(|&(_, n)| n).collect()
         };
-        self.questions.iter().map(|(_, vector)| nearest(vector)).collect()
+        self.questions.iter().take(questions).map(|(_, vector)| nearest(vector)).collect()
     }
 }
 

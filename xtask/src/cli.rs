@@ -2,7 +2,7 @@
 
 use clap::Subcommand;
 
-use crate::{assets, bench, ci, distill, fuzz, pg, sqlx_prepare, test, versus};
+use crate::{assets, bench, ci, distill, fuzz, growth, pg, sqlx_prepare, test, versus};
 
 /// What `cargo xtask` can do.
 #[derive(Debug, Subcommand)]
@@ -23,10 +23,12 @@ pub enum Command {
     Assets(assets::AssetsArgs),
     /// Make the model that vestige-embed ships, or check it.
     Distill(distill::DistillArgs),
-    /// Run the benches.
+    /// Run the benches, or with --gate the few that a change must pass.
     Bench(bench::BenchArgs),
     /// Measure Vestige beside the floor and beside what one would otherwise use.
     Versus(versus::VersusArgs),
+    /// Measure how cost grows with the number of memories, and draw it.
+    Growth(growth::GrowthArgs),
     /// Run each fuzz target for a while.
     Fuzz(fuzz::FuzzArgs),
     /// Run everything that a change must pass.

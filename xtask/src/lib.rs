@@ -5,6 +5,7 @@ pub mod bench;
 pub mod ci;
 pub mod distill;
 pub mod fuzz;
+pub mod growth;
 pub mod pg;
 pub mod process;
 pub mod project;

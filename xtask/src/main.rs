@@ -3,7 +3,9 @@
 use std::process::ExitCode;
 
 use clap::Parser;
-use xtask::{Command, assets, bench, ci, distill, fuzz, pg, process, sqlx_prepare, test, tidy, versus};
+use xtask::{
+    Command, assets, bench, ci, distill, fuzz, growth, pg, process, sqlx_prepare, test, tidy, versus,
+};
 
 /// Developer tasks of the Vestige workspace.
 #[derive(Parser)]
@@ -25,6 +27,7 @@ fn main() -> ExitCode {
         Command::Distill(args) => distill::run(&args),
         Command::Bench(args) => bench::run(&args),
         Command::Versus(args) => versus::run(&args),
+        Command::Growth(args) => growth::run(&args),
         Command::Fuzz(args) => fuzz::run(&args),
         Command::Ci(args) => ci::run(&args),
         Command::PgControl(args) => pg::control::run(&args),

@@ -7,7 +7,7 @@ use crate::pg::{self, Provider};
 use crate::{process, project};
 
 /// The texts that are used where they are at hand, seen from the workspace.
-const TEXTS: &str = "../shared/data/wordnet-dev";
+pub(crate) const TEXTS: &str = "../shared/data/wordnet-dev";
 
 /// The arguments of `cargo xtask versus`.
 #[derive(Debug, Args)]

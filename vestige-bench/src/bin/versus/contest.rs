@@ -4,6 +4,7 @@ use std::collections::HashSet;
 use std::time::Instant;
 
 use anyhow::Result;
+pub(crate) use vestige_bench::times::Times;
 
 use crate::table;
 
@@ -27,21 +28,6 @@ impl<'a> Contender<'a> {
     pub(crate) fn note(mut self, note: impl Into<String>) -> Self {
         self.note = note.into();
         self
-    }
-}
-
-/// Times in milliseconds.
-pub(crate) struct Times(Vec<f64>);
-
-impl Times {
-    pub(crate) fn of(mut times: Vec<f64>) -> Self {
-        times.sort_unstable_by(f64::total_cmp);
-        Self(times)
-    }
-
-    pub(crate) fn percentile(&self, share: f64) -> f64 {
-        let at = (share * self.0.len() as f64).ceil() as usize;
-        self.0.get(at.saturating_sub(1)).copied().unwrap_or(f64::NAN)
     }
 }
 

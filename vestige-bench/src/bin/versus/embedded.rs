@@ -6,10 +6,10 @@ use anyhow::Result;
 use rusqlite::Connection;
 use tempfile::TempDir;
 use tokio::runtime::Runtime;
-use vestige_bench::floor::Bytes;
+use vestige_bench::floor::{Bytes, sqlite as floor};
+use vestige_bench::memory;
 use vestige_bench::sample::{FILTERS, Sample, number};
 use vestige_sqlite::{Durability, SqliteMemoryStore};
-use vestige_traits::analysis::Analyzer;
 use vestige_traits::{MemoryFilter, MemoryStore, SearchQuery};
 
 use crate::contest::{self, Contender};
@@ -41,7 +41,7 @@ impl Filled {
         let filled = started.elapsed().as_secs_f64();
         drop(store);
 
-        let before = resident();
+        let before = memory::private();
         let started = Instant::now();
         let store = SqliteMemoryStore::new(&path)?;
         let (text, vector) = &sample.questions[0];
@@ -52,12 +52,10 @@ impl Filled {
         table::note(&format!(
             "Vestige on SQLite: filled in {filled:.1} s; opened and first answer in {opened:.0} ms; {} bytes \
              of private memory and {} bytes of disk for each memory",
-            resident().saturating_sub(before) / memories,
+            memory::private().saturating_sub(before) / memories,
             disk / memories
         ));
-        let bare = Connection::open(&path)?;
-        bare.pragma_update(None, "mmap_size", 1_i64 << 30)?;
-        Ok(Self { store, bare, _home: home })
+        Ok(Self { store, bare: floor::open(&path)?, _home: home })
     }
 
     fn search<'a>(
@@ -139,13 +137,8 @@ const SQLITE_VEC_HYBRID: &str = "
     ORDER BY score DESC LIMIT 10";
 
 pub(crate) fn hybrid(runtime: &Runtime, sample: &Sample, filled: &Filled, peers: &Peers) -> Result<()> {
-    let analyzer = Analyzer::default();
-    let words: Vec<String> =
-        sample.questions.iter().map(|(text, _)| any_of(&analyzer.query(text).terms)).collect();
-    let mut bare = filled.bare.prepare(
-        "SELECT rowid, bm25(memory_terms, 1.0, 0.5, 0.5) AS score FROM memory_terms \
-         WHERE memory_terms MATCH ? ORDER BY score LIMIT 10",
-    )?;
+    let words = floor::matches(sample);
+    let mut bare = floor::best_ten(&filled.bare)?;
     let mut joined = peers.sqlite.prepare(SQLITE_VEC_HYBRID)?;
     let numbers = |rows: rusqlite::Rows<'_>| -> Result<Vec<usize>> {
         Ok(rows
@@ -154,9 +147,7 @@ pub(crate) fn hybrid(runtime: &Runtime, sample: &Sample, filled: &Filled, peers:
             .collect::<Result<_, _>>()?)
     };
     let contenders = vec![
-        Contender::new("floor: the bare FTS5 statement", |n: usize| {
-            if words[n].is_empty() { Ok(Vec::new()) } else { numbers(bare.query([&words[n]])?) }
-        }),
+        Contender::new("floor: the bare FTS5 statement", |n: usize| floor::found(&mut bare, &words[n])),
         Contender::new(
             "Vestige, words and meaning",
             filled.search(runtime, |n| {
@@ -175,16 +166,4 @@ pub(crate) fn hybrid(runtime: &Runtime, sample: &Sample, filled: &Filled, peers:
         }),
     ];
     contest::run("Hybrid search, embedded", sample.questions.len(), None, contenders)
-}
-
-fn any_of(terms: &[String]) -> String {
-    let quoted: Vec<String> = terms.iter().map(|term| format!("\"{term}\"")).collect();
-    quoted.join(" OR ")
-}
-
-/// The bytes of this process's own memory: mapped files, which the system may take back, are not in it.
-fn resident() -> u64 {
-    let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
-    let line = status.lines().find_map(|line| line.strip_prefix("RssAnon:"));
-    line.and_then(|line| line.trim().trim_end_matches(" kB").parse::<u64>().ok()).unwrap_or(0) * 1024
 }

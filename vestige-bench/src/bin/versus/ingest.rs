@@ -1,16 +1,15 @@
 //! Taking memories in, within a process.
 
-use std::time::Instant;
-
 use anyhow::Result;
-use rusqlite::{Connection, params};
+use rusqlite::Connection;
 use tempfile::TempDir;
 use tokio::runtime::Runtime;
-use vestige_bench::sample::{Sample, codebase, id};
+use vestige_bench::floor::sqlite as floor;
+use vestige_bench::sample::Sample;
+use vestige_bench::times::{Times, timed};
 use vestige_sqlite::{Durability, SqliteMemoryStore};
 use vestige_traits::MemoryStore;
 
-use crate::contest::Times;
 use crate::peers;
 use crate::table;
 
@@ -37,12 +36,6 @@ pub(crate) fn sqlite(runtime: &Runtime, sample: &Sample) -> Result<()> {
     Ok(())
 }
 
-fn timed(work: impl FnOnce() -> Result<()>) -> Result<f64> {
-    let started = Instant::now();
-    work()?;
-    Ok(started.elapsed().as_secs_f64() * 1e3)
-}
-
 fn ours(runtime: &Runtime, sample: &Sample, count: usize) -> Result<f64> {
     let home = TempDir::new()?;
     let store =
@@ -54,38 +47,8 @@ fn ours(runtime: &Runtime, sample: &Sample, count: usize) -> Result<f64> {
 
 fn bare(_: &Runtime, sample: &Sample, count: usize) -> Result<f64> {
     let home = TempDir::new()?;
-    let mut connection = Connection::open(home.path().join("bare.db"))?;
-    connection.execute_batch(
-        "PRAGMA journal_mode = wal; PRAGMA synchronous = normal;
-         CREATE TABLE notes (
-             node INTEGER PRIMARY KEY, id BLOB NOT NULL UNIQUE, content TEXT NOT NULL, node_type TEXT NOT NULL,
-             tags TEXT NOT NULL, codebase TEXT, created_at INTEGER NOT NULL, embedding BLOB);
-         CREATE INDEX notes_created ON notes (created_at);
-         CREATE INDEX notes_codebase ON notes (codebase);
-         CREATE VIRTUAL TABLE notes_fts USING fts5 (content, node_type, tags, content = 'notes',
-             content_rowid = 'node', tokenize = 'porter unicode61');
-         CREATE TRIGGER notes_added AFTER INSERT ON notes BEGIN
-             INSERT INTO notes_fts (rowid, content, node_type, tags)
-             VALUES (new.node, new.content, new.node_type, new.tags);
-         END;",
-    )?;
-    timed(|| {
-        for first in (0..count).step_by(1000) {
-            let tx = connection.transaction()?;
-            {
-                let mut insert = tx.prepare_cached(
-                    "INSERT INTO notes (id, content, node_type, tags, codebase, created_at, embedding) \
-                     VALUES (?, ?, 'general', '[]', ?, ?, ?)",
-                )?;
-                for n in first..count.min(first + 1000) {
-                    let vector = peers::bytes(&sample.vectors[n]);
-                    insert.execute(params![id(n).into_bytes(), sample.texts[n], codebase(n), n, vector])?;
-                }
-            }
-            tx.commit()?;
-        }
-        Ok(())
-    })
+    let mut connection = floor::create(&home.path().join("bare.db"))?;
+    timed(|| floor::insert(&mut connection, sample, 0..count))
 }
 
 fn sqlite_vec(_: &Runtime, sample: &Sample, count: usize) -> Result<f64> {

@@ -6,6 +6,7 @@ use anyhow::{Context, Result};
 use rusqlite::{Connection, params};
 use tempfile::TempDir;
 use usearch::{Index, IndexOptions, MetricKind, ScalarKind};
+pub(crate) use vestige_bench::floor::sqlite::bytes;
 use vestige_bench::sample::Sample;
 
 use crate::table;
@@ -47,10 +48,6 @@ pub(crate) fn insert_sqlite_vec(connection: &mut Connection, sample: &Sample, co
         tx.commit()?;
     }
     Ok(())
-}
-
-pub(crate) fn bytes(vector: &[f32]) -> Vec<u8> {
-    vector.iter().flat_map(|x| x.to_le_bytes()).collect()
 }
 
 /// Makes sqlite-vec known to every connection opened after this.

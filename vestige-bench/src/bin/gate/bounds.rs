@@ -1,0 +1,111 @@
+//! What each ratio may be at most, and why.
+
+/// What is divided by what.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Ratio {
+    VectorToBits,
+    VectorToInt8,
+    FilteredToUnfiltered,
+    KeywordToFts5,
+    HybridToFts5,
+    SqliteIngest,
+    SqliteOpen,
+    #[cfg(feature = "postgres")]
+    PostgresVector,
+    #[cfg(feature = "postgres")]
+    PostgresHybrid,
+    #[cfg(feature = "postgres")]
+    PostgresIngest,
+    #[cfg(feature = "postgres")]
+    PostgresOpen,
+}
+
+pub(crate) struct Bound {
+    /// Ours and the floor, in words.
+    pub(crate) what: &'static str,
+    /// Beyond this the gate fails.
+    pub(crate) most: f64,
+    /// Why so much and not less.
+    pub(crate) why: &'static str,
+    /// Where to look when it is beyond.
+    pub(crate) look: &'static str,
+}
+
+impl Ratio {
+    /// The table of bounds, for 20,000 memories of 384 dimensions. Each is what was measured with a third of it more:
+    /// a processor with other caches gives other ratios, and a change that costs a half is still found.
+    pub(crate) fn bound(self) -> Bound {
+        match self {
+            Self::VectorToBits => Bound {
+                what: "SQLite: vector search / one pass over the bits of all sketches",
+                most: 25.0,
+                why: "the pass is 960 kB and takes some 15 µs, no more than handing over to the store's thread does",
+                look: "vestige-sqlite/src/vector: sketch, bounds, scan; the rows that are scored exactly",
+            },
+            Self::VectorToInt8 => Bound {
+                what: "SQLite: vector search / one pass over the codes, int8",
+                most: 3.0,
+                why: "sketches are there to read an eighth of the codes",
+                look: "vestige-sqlite/src/vector/sketch.rs: whether the sketches still rule codes out",
+            },
+            Self::FilteredToUnfiltered => Bound {
+                what: "SQLite: vector search, 1 % pass the filter / without a filter",
+                most: 0.9,
+                why: "a filter leaves less to look at, and must never cost more than it saves",
+                look: "vestige-sqlite/src/filter.rs, and the walk over admitted rows in vector/scan.rs",
+            },
+            Self::KeywordToFts5 => Bound {
+                what: "SQLite: keyword search / the bare FTS5 statement",
+                most: 1.5,
+                why: "the same statement, and ten rows with their vectors",
+                look: "vestige-sqlite/src/keyword.rs, and the rows that are fetched in search.rs",
+            },
+            Self::HybridToFts5 => Bound {
+                what: "SQLite: hybrid search / the bare FTS5 statement",
+                most: 3.0,
+                why: "the statement for a hundred instead of ten, and the vector leg",
+                look: "vestige-sqlite/src/search.rs: the depth of the legs, and the rows that are scored exactly",
+            },
+            Self::SqliteIngest => Bound {
+                what: "SQLite: batches of 1,000 / bare INSERTs with FTS5 by triggers",
+                most: 1.6,
+                why: "codes of vectors, journal and checks come on top; the aim is 0.7 of the rate, 1.43 times the time",
+                look: "vestige-sqlite/src/records.rs and keyword.rs",
+            },
+            Self::SqliteOpen => Bound {
+                what: "SQLite: open to the first answer / reading all codes by a bare statement",
+                most: 8.0,
+                why: "the sketches are made when the store is opened: a rotation of every vector",
+                look: "vestige-sqlite/src/vector/index.rs and sketch.rs",
+            },
+            #[cfg(feature = "postgres")]
+            Self::PostgresVector => Bound {
+                what: "PostgreSQL: vector search / the bare statement with pgvector's defaults",
+                most: 5.0,
+                why: "a transaction with settings, a deeper look into the graph for a recall of 0.99, whole rows",
+                look: "vestige-postgres/src/search.rs and sql/search.sql; its plan by `explain`",
+            },
+            #[cfg(feature = "postgres")]
+            Self::PostgresHybrid => Bound {
+                what: "PostgreSQL: hybrid search / reciprocal rank fusion by ts_rank_cd in one statement",
+                most: 1.0,
+                why: "it answers better by BM25, and common words must not make it slow",
+                look: "vestige-postgres/src/sql/search.sql; its plan by `explain`",
+            },
+            #[cfg(feature = "postgres")]
+            Self::PostgresIngest => Bound {
+                what: "PostgreSQL: a batch / raw COPY into the same table and indexes",
+                most: 2.0,
+                why: "half of the rate of COPY is the aim; both fill the same indexes, which takes the longest",
+                look: "vestige-postgres/src/copy.rs and records.rs",
+            },
+            #[cfg(feature = "postgres")]
+            Self::PostgresOpen => Bound {
+                what: "PostgreSQL: connect to the first answer / connect and the bare statement",
+                most: 4.0,
+                why: "migrations and the registered model are looked at, and the store's first statements prepared",
+                look: "vestige-postgres/src/pool.rs and migrations.rs",
+            },
+        }
+    }
+}

@@ -1,0 +1,120 @@
+//! Measures a filled store, in a process that has done nothing else.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+use std::time::Instant;
+
+use anyhow::{Context, Result, ensure};
+use tokio::runtime::Runtime;
+use vestige_bench::memory;
+use vestige_bench::sample::number;
+use vestige_bench::times::Times;
+use vestige_sqlite::SqliteMemoryStore;
+use vestige_traits::{MemoryFilter, MemoryStore, SearchQuery};
+
+use crate::data::{Kind, Latency, Measured};
+use crate::fill::{Place, Task};
+
+/// Questions of one kind before it is the next one's turn.
+const TURN: usize = 10;
+/// Questions of each kind that are not counted.
+const WARMING: usize = 50;
+
+pub(crate) fn run(task: &Path, postgres_url: Option<&str>) -> Result<String> {
+    let task: Task = serde_json::from_slice(&std::fs::read(task)?)?;
+    let runtime = Runtime::new()?;
+    let measured = match &task.place {
+        Place::File(path) => sqlite(&runtime, &task, path)?,
+        Place::Database(name) => postgres(&runtime, &task, postgres_url, name)?,
+    };
+    Ok(serde_json::to_string(&measured)?)
+}
+
+fn sqlite(runtime: &Runtime, task: &Task, path: &Path) -> Result<Measured> {
+    let (private, resident) = (memory::private(), memory::resident());
+    let started = Instant::now();
+    let store = SqliteMemoryStore::new(path)?;
+    first_answer(runtime, &store, task)?;
+    let open_ms = started.elapsed().as_secs_f64() * 1e3;
+    let search = searches(runtime, &store, task)?;
+    Ok(Measured {
+        open_ms,
+        search,
+        private_bytes: memory::private().saturating_sub(private),
+        resident_bytes: Some(memory::resident().saturating_sub(resident)),
+    })
+}
+
+#[cfg(feature = "postgres")]
+fn postgres(runtime: &Runtime, task: &Task, url: Option<&str>, name: &str) -> Result<Measured> {
+    crate::postgres::measure(runtime, task, url.context("there is no server")?, name)
+}
+
+#[cfg(not(feature = "postgres"))]
+fn postgres(_: &Runtime, _: &Task, _: Option<&str>, name: &str) -> Result<Measured> {
+    anyhow::bail!("{name} is on PostgreSQL, and this is built without it")
+}
+
+pub(crate) fn first_answer(runtime: &Runtime, store: &impl MemoryStore, task: &Task) -> Result<()> {
+    let (text, vector) = task.questions.first().context("there are no questions")?;
+    let found = runtime.block_on(store.search(&SearchQuery::hybrid(text, vector.clone())))?;
+    ensure!(!found.is_empty(), "nothing was found");
+    Ok(())
+}
+
+/// Every kind answers every question, ten at a time.
+pub(crate) fn searches(
+    runtime: &Runtime,
+    store: &impl MemoryStore,
+    task: &Task,
+) -> Result<BTreeMap<Kind, Latency>> {
+    let questions = task.questions.len();
+    let mut times = BTreeMap::from(Kind::ALL.map(|kind| (kind, Vec::with_capacity(questions))));
+    let mut hits = BTreeMap::from(Kind::ALL.map(|kind| (kind, 0)));
+    for kind in Kind::ALL {
+        for question in 0..questions.min(WARMING) {
+            runtime.block_on(store.search(&query(task, kind, question)))?;
+        }
+    }
+    for first in (0..questions).step_by(TURN) {
+        for kind in Kind::ALL {
+            for question in first..questions.min(first + TURN) {
+                let query = query(task, kind, question);
+                let started = Instant::now();
+                let found = runtime.block_on(store.search(&query))?;
+                times.entry(kind).or_default().push(started.elapsed().as_secs_f64() * 1e3);
+                let found: Vec<usize> = found.iter().map(|hit| number(hit.record.id)).collect();
+                let Some(truth) = truth(task, kind).get(question) else { continue };
+                ensure!(found.len() >= truth.len(), "{} found instead of {}", found.len(), truth.len());
+                *hits.entry(kind).or_default() += found.iter().filter(|n| truth.contains(n)).count();
+            }
+        }
+    }
+    let latency = |(kind, times): (Kind, Vec<f64>)| {
+        let times = Times::of(times);
+        let wanted: usize = truth(task, kind).iter().map(Vec::len).sum();
+        let recall = (wanted > 0).then(|| hits[&kind] as f64 / wanted as f64);
+        (kind, Latency { p50_ms: times.percentile(0.5), p99_ms: times.percentile(0.99), recall })
+    };
+    Ok(times.into_iter().map(latency).collect())
+}
+
+/// What the vectors alone decide has true answers; the others have none.
+fn truth(task: &Task, kind: Kind) -> &[Vec<usize>] {
+    match kind {
+        Kind::Keyword | Kind::Hybrid => &[],
+        Kind::Vector => &task.truth,
+        Kind::Filtered => &task.filtered_truth,
+    }
+}
+
+fn query(task: &Task, kind: Kind, question: usize) -> SearchQuery {
+    let (text, vector) = &task.questions[question];
+    match kind {
+        Kind::Keyword => SearchQuery::text(text),
+        Kind::Vector => SearchQuery::embedding(vector.clone()),
+        Kind::Hybrid => SearchQuery::hybrid(text, vector.clone()),
+        Kind::Filtered => SearchQuery::embedding(vector.clone())
+            .with_filter(MemoryFilter { codebases: vec!["hundredth".to_owned()], ..MemoryFilter::default() }),
+    }
+}
