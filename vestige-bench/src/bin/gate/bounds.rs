@@ -38,13 +38,13 @@ impl Ratio {
         match self {
             Self::VectorToBits => Bound {
                 what: "SQLite: vector search / one pass over the bits of all sketches",
-                most: 25.0,
+                most: 18.0,
                 why: "the pass is 960 kB and takes some 15 µs, no more than handing over to the store's thread does",
                 look: "vestige-sqlite/src/vector: sketch, bounds, scan; the rows that are scored exactly",
             },
             Self::VectorToInt8 => Bound {
                 what: "SQLite: vector search / one pass over the codes, int8",
-                most: 3.0,
+                most: 2.6,
                 why: "sketches are there to read an eighth of the codes",
                 look: "vestige-sqlite/src/vector/sketch.rs: whether the sketches still rule codes out",
             },
@@ -56,13 +56,13 @@ impl Ratio {
             },
             Self::KeywordToFts5 => Bound {
                 what: "SQLite: keyword search / the bare FTS5 statement",
-                most: 1.5,
-                why: "the same statement, and ten rows with their vectors",
+                most: 1.0,
+                why: "the same ten, and their rows with them",
                 look: "vestige-sqlite/src/keyword.rs, and the rows that are fetched in search.rs",
             },
             Self::HybridToFts5 => Bound {
                 what: "SQLite: hybrid search / the bare FTS5 statement",
-                most: 3.0,
+                most: 2.2,
                 why: "the statement for a hundred instead of ten, and the vector leg",
                 look: "vestige-sqlite/src/search.rs: the depth of the legs, and the rows that are scored exactly",
             },
@@ -74,8 +74,8 @@ impl Ratio {
             },
             Self::SqliteOpen => Bound {
                 what: "SQLite: open to the first answer / reading all codes by a bare statement",
-                most: 8.0,
-                why: "the sketches are made when the store is opened: a rotation of every vector",
+                most: 2.0,
+                why: "all codes are read, and the sketches made by a rotation of every vector",
                 look: "vestige-sqlite/src/vector/index.rs and sketch.rs",
             },
             #[cfg(feature = "postgres")]

@@ -95,6 +95,10 @@ impl Panel {
         };
         svg.heading(x, y + 14.0, &self.title);
         self.axes(svg, &scales, (from, to), (low, high));
+        if values(self).next().is_none() {
+            let ((left, right), (top, bottom)) = (scales.x, scales.y);
+            svg.tick((left + right) / 2.0, (top + bottom) / 2.0, Anchor::Middle, "not measured yet");
+        }
         for series in &self.series {
             let points: Vec<_> =
                 series.points.iter().map(|&(size, value)| scales.place(size, value)).collect();
