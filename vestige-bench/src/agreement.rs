@@ -16,6 +16,16 @@ impl Ranking {
     pub fn new(id: &str, ranking: &[&str]) -> Self {
         Self { id: id.to_owned(), ranking: ranking.iter().map(|&id| id.to_owned()).collect() }
     }
+
+    /// The question's id.
+    pub fn question(&self) -> &str {
+        &self.id
+    }
+
+    /// The ids of the first 10.
+    pub fn first_ten(&self) -> Vec<&str> {
+        self.ranking.iter().take(10).map(String::as_str).collect()
+    }
 }
 
 /// How far the first 10 of two runs agree, over the questions of the first run.

@@ -57,6 +57,34 @@ pub struct Question {
     pub relevant: Vec<String>,
 }
 
+impl Question {
+    /// The category as text; none where the question has none.
+    pub fn category_name(&self) -> Option<String> {
+        match &self.category {
+            serde_json::Value::Null => None,
+            serde_json::Value::String(name) => Some(name.clone()),
+            other => Some(other.to_string()),
+        }
+    }
+}
+
+/// One half of a set's questions.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
+pub enum Half {
+    /// The questions whose id has an even BLAKE3.
+    A,
+    /// The others.
+    B,
+}
+
+impl Half {
+    /// Whether the question of this id is in this half.
+    pub fn holds(self, id: &str) -> bool {
+        let odd = blake3::hash(id.as_bytes()).as_bytes()[0] % 2 == 1;
+        odd == (self == Self::B)
+    }
+}
+
 /// Reads a file of JSON lines.
 ///
 /// # Errors
@@ -72,4 +100,28 @@ pub fn read_lines<T: DeserializeOwned>(path: &Path) -> Result<Vec<T>> {
             serde_json::from_str(&line.with_context(place)?).with_context(place)
         })
         .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_question_is_in_one_half_and_the_halves_are_even() {
+        let ids: Vec<String> = (0..1000).map(|n| format!("q{n}")).collect();
+        let a = ids.iter().filter(|id| Half::A.holds(id)).count();
+        assert!((450..550).contains(&a), "{a}");
+        assert!(ids.iter().all(|id| Half::A.holds(id) != Half::B.holds(id)));
+    }
+
+    #[test]
+    fn a_category_is_a_name_a_number_or_missing() {
+        let category = |json: &str| {
+            let line = format!("{{\"id\":\"1\",\"scope\":\"s\",\"query\":\"q\",\"relevant\":[]{json}}}");
+            serde_json::from_str::<Question>(&line).unwrap().category_name()
+        };
+        assert_eq!(category(r#","category":"n""#).as_deref(), Some("n"));
+        assert_eq!(category(r#","category":3"#).as_deref(), Some("3"));
+        assert_eq!(category(""), None);
+    }
 }

@@ -1,6 +1,13 @@
 //! How good a ranking is.
 
+use std::collections::HashMap;
+
+use rand::rngs::StdRng;
+use rand::{Rng, SeedableRng};
 use serde::Serialize;
+
+use crate::agreement::Ranking;
+use crate::data::Question;
 
 /// The means over all questions of a run.
 #[derive(Clone, Debug, Serialize)]
@@ -65,7 +72,9 @@ impl Scores {
 
 /// The means of all scores, and the percentiles of the times in milliseconds.
 pub fn summarize(scores: &[Scores], mut times_ms: Vec<f64>) -> Summary {
-    let mean = |part: fn(&Scores) -> f64| scores.iter().map(part).sum::<f64>() / scores.len().max(1) as f64;
+    // A sum of nothing is -0.0.
+    let mean =
+        |part: fn(&Scores) -> f64| 0.0 + scores.iter().map(part).sum::<f64>() / scores.len().max(1) as f64;
     times_ms.sort_unstable_by(f64::total_cmp);
     let percentile = |share: f64| {
         let at = (share * times_ms.len() as f64).ceil() as usize;
@@ -83,9 +92,69 @@ pub fn summarize(scores: &[Scores], mut times_ms: Vec<f64>) -> Summary {
     }
 }
 
+/// By how much a run is better than another on the same questions: the mean, and the bounds of the middle 95 % of the means
+/// of resampled questions (paired bootstrap: Efron and Tibshirani, 1993).
+#[derive(Clone, Copy, Debug, PartialEq, Serialize)]
+pub struct Difference {
+    /// Of nDCG@10.
+    #[serde(rename = "ndcg@10")]
+    pub ndcg_10: [f64; 3],
+    /// Of any@10.
+    #[serde(rename = "any@10")]
+    pub any_10: [f64; 3],
+}
+
+impl Difference {
+    /// Compares two runs over the questions that both have. The same in every run.
+    pub fn of(questions: &[Question], run: &[Ranking], other: &[Ranking]) -> Self {
+        let by_id = |run: &'_ [Ranking]| -> HashMap<String, Vec<String>> {
+            let owned = |ranking: &Ranking| ranking.first_ten().into_iter().map(str::to_owned).collect();
+            run.iter().map(|ranking| (ranking.question().to_owned(), owned(ranking))).collect()
+        };
+        let (run, other) = (by_id(run), by_id(other));
+        let pairs = questions.iter().filter_map(|question| {
+            let score = |run: &HashMap<String, Vec<String>>| {
+                let ranking: Vec<&str> = run.get(&question.id)?.iter().map(String::as_str).collect();
+                Some(Scores::of(&ranking, &question.relevant))
+            };
+            Some((score(&run)?, score(&other)?))
+        });
+        let (ndcg, any): (Vec<f64>, Vec<f64>) =
+            pairs.map(|(run, other)| (run.ndcg_10 - other.ndcg_10, run.any_10 - other.any_10)).unzip();
+        Self { ndcg_10: interval(&ndcg), any_10: interval(&any) }
+    }
+}
+
+/// The mean, and the 2.5th and 97.5th percentile of the means of resamples.
+fn interval(differences: &[f64]) -> [f64; 3] {
+    const RESAMPLES: usize = 2000;
+    if differences.is_empty() {
+        return [0.0; 3];
+    }
+    let mut lot = StdRng::seed_from_u64(0);
+    let count = differences.len();
+    let mut means: Vec<f64> = (0..RESAMPLES)
+        .map(|_| (0..count).map(|_| differences[lot.random_range(0..count)]).sum::<f64>() / count as f64)
+        .collect();
+    means.sort_unstable_by(f64::total_cmp);
+    let mean = differences.iter().sum::<f64>() / count as f64;
+    [mean, means[RESAMPLES / 40], means[RESAMPLES - 1 - RESAMPLES / 40]]
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_difference_is_known_as_well_as_the_questions_allow() {
+        let steady = interval(&[0.5; 100]);
+        assert_eq!(steady, [0.5; 3]);
+        let mixed: Vec<f64> = (0..100).map(|n| f64::from(n % 2) * 2.0 - 1.0).collect();
+        let [mean, low, high] = interval(&mixed);
+        assert_eq!(mean, 0.0);
+        assert!((-0.3..-0.1).contains(&low) && (0.1..0.3).contains(&high), "{low} {high}");
+        assert_eq!(interval(&[]), [0.0; 3]);
+    }
 
     fn scores(ranking: &[&str], relevant: &[&str]) -> Scores {
         let relevant: Vec<String> = relevant.iter().map(|id| (*id).to_owned()).collect();

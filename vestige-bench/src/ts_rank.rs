@@ -8,8 +8,8 @@ use anyhow::Result;
 use sqlx::postgres::PgPoolOptions;
 use uuid::Uuid;
 
+use crate::agreement::Ranking;
 use crate::data::Question;
-use crate::metrics::{Scores, Summary, summarize};
 
 const STATEMENT: &str = "
     WITH question AS MATERIALIZED (
@@ -22,14 +22,18 @@ const STATEMENT: &str = "
     ORDER BY ts_rank_cd(n.search_vec, question.words) DESC, n.id
     LIMIT 10";
 
-/// Asks every question of the store that has been filled at this URL.
+/// Asks every question of the store that has been filled at this URL: what is found, and the milliseconds it took.
 ///
 /// # Errors
 ///
 /// Whatever the server says.
-pub async fn run(url: &str, questions: &[Question], names: &HashMap<Uuid, &str>) -> Result<Summary> {
+pub async fn run(
+    url: &str,
+    questions: &[Question],
+    names: &HashMap<Uuid, &str>,
+) -> Result<(Vec<Ranking>, Vec<f64>)> {
     let pool = PgPoolOptions::new().max_connections(1).connect(url).await?;
-    let (mut scores, mut times) = (Vec::new(), Vec::new());
+    let (mut rankings, mut times) = (Vec::new(), Vec::new());
     for question in questions {
         let started = Instant::now();
         let found: Vec<Uuid> = sqlx::query_scalar(STATEMENT)
@@ -39,7 +43,7 @@ pub async fn run(url: &str, questions: &[Question], names: &HashMap<Uuid, &str>)
             .await?;
         times.push(started.elapsed().as_secs_f64() * 1e3);
         let ranking: Vec<&str> = found.iter().filter_map(|id| names.get(id).copied()).collect();
-        scores.push(Scores::of(&ranking, &question.relevant));
+        rankings.push(Ranking::new(&question.id, &ranking));
     }
-    Ok(summarize(&scores, times))
+    Ok((rankings, times))
 }
