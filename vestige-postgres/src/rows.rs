@@ -7,8 +7,8 @@ use serde_json::Value;
 use sqlx::types::Json;
 use uuid::Uuid;
 use vestige_traits::{
-    Domain, DueMemory, MemoryRecord, MemoryStoreError, MemoryStoreResult, ModelSignature, ReviewEvent,
-    SchedulingState, SearchResult,
+    Domain, DueMemory, Fusion, FusionScale, MemoryRecord, MemoryStoreError, MemoryStoreResult,
+    ModelSignature, ReviewEvent, SchedulingState, SearchResult, cosine_similarity, round_score,
 };
 
 use crate::error;
@@ -81,39 +81,53 @@ pub(crate) struct FoundRow {
     pub(crate) shared_with_groups: Vec<Uuid>,
     pub(crate) created_at: DateTime<Utc>,
     pub(crate) updated_at: DateTime<Utc>,
-    pub(crate) score: f64,
+    /// None where the similarity alone is the score.
+    pub(crate) score: Option<f64>,
     pub(crate) fts_score: Option<f64>,
-    pub(crate) vector_score: Option<f64>,
     pub(crate) fts_rank: Option<i64>,
     pub(crate) vector_rank: Option<i64>,
+    /// The ends of the legs.
+    pub(crate) best_keyword: Option<f64>,
+    pub(crate) best_vector: Option<f64>,
+    pub(crate) last_vector: Option<f64>,
 }
 
-impl TryFrom<FoundRow> for SearchResult {
-    type Error = MemoryStoreError;
-
-    fn try_from(row: FoundRow) -> MemoryStoreResult<Self> {
+impl FoundRow {
+    /// What is answered to a question with this vector, or with none. The server fuses similarities that it has
+    /// measured in single precision.
+    pub(crate) fn result(self, asked: Option<&[f32]>, fusion: &Fusion) -> MemoryStoreResult<SearchResult> {
         let rank = |rank: Option<i64>| rank.and_then(|rank| u32::try_from(rank).ok());
-        Ok(Self {
-            score: row.score,
-            fts_score: row.fts_score,
-            vector_score: row.vector_score,
-            fts_rank: rank(row.fts_rank),
-            vector_rank: rank(row.vector_rank),
+        let found = self.vector_rank.and(self.embedding.as_deref());
+        let vector_score =
+            found.zip(asked).map(|(found, asked)| round_score(cosine_similarity(found, asked)));
+        let (fts_rank, vector_rank) = (rank(self.fts_rank), rank(self.vector_rank));
+        let scale = FusionScale::of(self.best_keyword, self.best_vector.into_iter().chain(self.last_vector));
+        let fused = |_| fusion.score(&scale, fts_rank.zip(self.fts_score), vector_rank.zip(vector_score));
+        let score = if asked.is_some() { self.score.map(fused) } else { self.score };
+        let score = score.or(vector_score).ok_or_else(|| {
+            error::damaged(format!("memory {}", self.id), "it was found by neither words nor meaning")
+        })?;
+        Ok(SearchResult {
+            score,
+            fts_score: self.fts_score,
+            vector_score,
+            fts_rank,
+            vector_rank,
             record: MemoryRow {
-                id: row.id,
-                content: row.content,
-                node_type: row.node_type,
-                tags: row.tags,
-                metadata: row.metadata,
-                domains: row.domains,
-                domain_scores: row.domain_scores,
-                embedding: row.embedding,
-                codebase: row.codebase,
-                owner_user_id: row.owner_user_id,
-                visibility: row.visibility,
-                shared_with_groups: row.shared_with_groups,
-                created_at: row.created_at,
-                updated_at: row.updated_at,
+                id: self.id,
+                content: self.content,
+                node_type: self.node_type,
+                tags: self.tags,
+                metadata: self.metadata,
+                domains: self.domains,
+                domain_scores: self.domain_scores,
+                embedding: self.embedding,
+                codebase: self.codebase,
+                owner_user_id: self.owner_user_id,
+                visibility: self.visibility,
+                shared_with_groups: self.shared_with_groups,
+                created_at: self.created_at,
+                updated_at: self.updated_at,
             }
             .try_into()?,
         })

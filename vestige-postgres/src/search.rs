@@ -3,7 +3,7 @@
 use chrono::{DateTime, Utc};
 use serde_json::Value;
 use vestige_traits::{
-    MemoryFilter, MemoryStoreResult, PlanStep, SearchPlan, SearchQuery, SearchResult, WebQuery,
+    FusionMethod, MemoryFilter, MemoryStoreResult, PlanStep, SearchPlan, SearchQuery, SearchResult, WebQuery,
     elapsed_stabilities, limits,
 };
 
@@ -16,9 +16,15 @@ use crate::store::PgMemoryStore;
 /// How much text of phrases, and of exclusions, is looked for, in bytes. A tsquery holds a megabyte at most.
 const MAX_PHRASE_BYTES: usize = 16 * 1024;
 
-/// Plans are made anew for each search, because what a filter leaves open changes which index serves it; and never
-/// compiled, because that takes longer than they run.
-const PLANNING: &str = "SET LOCAL plan_cache_mode = force_custom_plan; SET LOCAL jit = off";
+/// What a filter leaves open changes which index serves it, so plans are made anew; and never compiled, because that
+/// takes longer than they run.
+const PLANNED_ANEW: &str = "SET LOCAL plan_cache_mode = force_custom_plan; SET LOCAL jit = off";
+
+/// Without a filter a connection makes one plan, which takes as long as a good part of the search. It cannot know that
+/// there will be no filter, and expects next to nothing to be left. So it is told to go by the indexes: HNSW instead of a
+/// sort, GIN even where the table was small when the plan was made.
+const PLANNED_ONCE: &str = "SET LOCAL plan_cache_mode = force_generic_plan; SET LOCAL jit = off; \
+                            SET LOCAL enable_sort = off; SET LOCAL enable_seqscan = off";
 
 /// A filter as parameters of a statement: null says nothing.
 pub(crate) struct Filter<'q> {
@@ -127,7 +133,8 @@ impl PgMemoryStore {
         }
         let spoken = self.spoken_parameters();
         let settings = self.search_settings();
-        let mut transaction = self.filtering(&self.index_settings(&question)).await?;
+        let planning = self.planning(&question);
+        let mut transaction = self.reading(&format!("{planning}{}", self.index_settings(&question))).await?;
         let by_index = match question.filtered && question.embedding.is_some() {
             true => self.reach(&mut transaction, &question).await?.by_index,
             false => true,
@@ -152,7 +159,7 @@ impl PgMemoryStore {
             question.filter.elapsed_stabilities,
             rows::parameter(question.limit),
             rows::parameter(question.depth),
-            query.fusion.k,
+            (query.fusion.method == FusionMethod::ReciprocalRank).then_some(query.fusion.k),
             query.fusion.keyword_weight,
             query.fusion.vector_weight,
             spoken.name(),
@@ -168,12 +175,26 @@ impl PgMemoryStore {
         .await
         .map_err(|error| spoken.error(error, embedding.map_or(0, <[f32]>::len)))?;
         transaction.commit().await.map_err(error::of)?;
-        rows.into_iter().map(SearchResult::try_from).collect()
+        let results = rows.into_iter().map(|row| row.result(embedding, &query.fusion));
+        let mut results = results.collect::<MemoryStoreResult<Vec<_>>>()?;
+        results.sort_by(|a, b| b.score.total_cmp(&a.score).then(a.record.id.cmp(&b.record.id)));
+        Ok(results)
     }
 
     /// A transaction for statements with a filter; `settings` are more of `SET LOCAL`.
     pub(crate) async fn filtering(&self, settings: &str) -> MemoryStoreResult<Session> {
-        self.sessions().begin("BEGIN READ ONLY", &format!("{PLANNING}{settings}")).await.map_err(error::of)
+        self.reading(&format!("{PLANNED_ANEW}{settings}")).await
+    }
+
+    async fn reading(&self, settings: &str) -> MemoryStoreResult<Session> {
+        self.sessions().begin("BEGIN READ ONLY", settings).await.map_err(error::of)
+    }
+
+    /// How the server is to plan this question. A statement without a name is planned each time in any case, and then
+    /// better for what is asked.
+    fn planning(&self, question: &Question<'_>) -> &'static str {
+        let once = self.sessions().keeps_statements() && !question.filtered && !question.is_constrained();
+        if once { PLANNED_ONCE } else { PLANNED_ANEW }
     }
 
     /// What the vector index is told for this question.
@@ -238,17 +259,7 @@ impl PgMemoryStore {
             }
         }
         if query.text.is_some() && question.embedding.is_some() {
-            let fusion = &query.fusion;
-            step(
-                "fusion",
-                format!(
-                    "reciprocal rank fusion of the best {} of each leg: {}/({k} + keyword rank) + {}/({k} + vector rank)",
-                    question.depth,
-                    fusion.keyword_weight,
-                    fusion.vector_weight,
-                    k = fusion.k,
-                ),
-            );
+            step("fusion", format!("{} of the best {} of each leg", query.fusion, question.depth));
         }
         transaction.commit().await.map_err(error::of)?;
         Ok(SearchPlan { steps })

@@ -112,20 +112,30 @@ async fn the_unfiltered_vector_leg_uses_the_hnsw_index() {
     let pool = database.pool().await;
     let plan = store.explain_search(&with_tag(&questions[0], None)).await.unwrap();
     assert!(plan.steps.iter().any(|step| step.method.starts_with("HNSW index")), "{plan:?}");
-    // The shape that the planner serves from the index, as it stands in the statement.
+    // The shape that the planner serves from the index, as it stands in the statement: by a plan for these parameters,
+    // and by one for any.
     let statement = include_str!("../src/sql/search.sql");
     let prepared = format!("PREPARE search AS {statement}");
     let mut connection = pool.acquire().await.unwrap();
-    connection.execute("SET plan_cache_mode = force_custom_plan").await.unwrap();
     sqlx::raw_sql(sqlx::AssertSqlSafe(prepared)).execute(&mut *connection).await.unwrap();
     let vector = questions[0].iter().map(f32::to_string).collect::<Vec<_>>().join(",");
     let explain = format!(
         "EXPLAIN EXECUTE search ('{{}}', '{{}}', '{{}}', '{{{vector}}}', NULL, NULL, NULL, NULL, NULL, NULL, now(), NULL,
            10, 10, 10, 0.7, 0.3, NULL, NULL, NULL, 5000, 20000, 2000, false, true)"
     );
-    let lines: Vec<String> =
-        sqlx::query_scalar(sqlx::AssertSqlSafe(explain)).fetch_all(&mut *connection).await.unwrap();
-    assert!(lines.iter().any(|line| line.contains("idx_knowledge_nodes_embedding_hnsw")), "{lines:#?}");
+    for planning in [
+        "SET plan_cache_mode = force_custom_plan",
+        "SET plan_cache_mode = force_generic_plan; SET enable_sort = off; SET enable_seqscan = off",
+    ] {
+        sqlx::raw_sql(planning).execute(&mut *connection).await.unwrap();
+        let lines: Vec<String> = sqlx::query_scalar(sqlx::AssertSqlSafe(explain.as_str()))
+            .fetch_all(&mut *connection)
+            .await
+            .unwrap();
+        for index in ["idx_knowledge_nodes_embedding_hnsw", "idx_knowledge_nodes_search_vec"] {
+            assert!(lines.iter().any(|line| line.contains(index)), "{planning}: {index}: {lines:#?}");
+        }
+    }
     drop(connection);
     store.close().await;
     pool.close().await;

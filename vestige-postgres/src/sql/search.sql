@@ -5,7 +5,7 @@
 -- $5 $6 $7 $8                          domains, tags, types, code bases; null: any
 -- $9 $10                               created from, created before; null: any
 -- $11 $12                              now, elapsed stabilities (minimum retrievability); null: any
--- $13 limit, $14 depth of each leg, $15 k, $16 keyword weight, $17 vector weight
+-- $13 limit, $14 depth of each leg, $15 k, $16 keyword weight, $17 vector weight; no k: relative scores
 -- $18 $19 $20                          the model that the handle speaks for; null: none
 -- $21                                  memories from which the vector leg uses the HNSW index
 -- $22                                  memories from which common words are no longer counted one by one
@@ -83,14 +83,18 @@ terms AS MATERIALIZED (
 -- of one term ts_rank_cd is the sum of the weights of its occurrences, and with normalisation 2 that sum
 -- divided by the length of the document.
 rare_hits AS MATERIALIZED (
-  SELECT terms.term, hit.*
+  SELECT
+    terms.term,
+    hit.id,
+    hit.admitted,
+    CASE WHEN admitted THEN hit.search_vec END AS search_vec,
+    CASE WHEN admitted THEN ts_rank_cd('{0.1, 0.5, 0.5, 1.0}', hit.search_vec, terms.query, 0)::float8 END AS frequency,
+    CASE WHEN admitted THEN ts_rank_cd('{0.1, 0.5, 0.5, 1.0}', hit.search_vec, terms.query, 2)::float8 END AS density
   FROM terms
   CROSS JOIN LATERAL (
     SELECT
       n.id,
       n.search_vec,
-      ts_rank_cd('{0.1, 0.5, 0.5, 1.0}', n.search_vec, terms.query, 0)::float8 AS frequency,
-      ts_rank_cd('{0.1, 0.5, 0.5, 1.0}', n.search_vec, terms.query, 2)::float8 AS density,
       (NOT $24::boolean OR n.search_vec @@ (SELECT query FROM admission))
         AND ($5::text[] IS NULL OR n.domains && $5)
         AND ($6::text[] IS NULL OR n.tags && $6)
@@ -192,8 +196,8 @@ remaining_hits AS MATERIALIZED (
 rarity AS (
   SELECT
     term,
-    -- ln((N - n + 0.5) / (n + 0.5)), held above zero.
-    greatest(ln(greatest(corpus.documents - holding + 0.5, 0.5) / (holding + 0.5)), 1e-6) AS idf
+    -- ln(1 + (N - n + 0.5) / (n + 0.5)), not below 0.001.
+    greatest(ln(1 + greatest(corpus.documents - holding + 0.5, 0) / (holding + 0.5)), 1e-3) AS idf
   FROM (
     SELECT term, count(*)::float8 AS holding FROM rare_hits GROUP BY term
     UNION ALL
@@ -204,9 +208,10 @@ rarity AS (
 scored AS (
   SELECT
     id,
-    -- BM25 with k1 = 1.2 and b = 0.75.
+    -- BM25 with k1 = 0.4, b = 0.75 and the square of the inverse document frequency.
     round(sum(
-      idf * (frequency * 2.2 / (frequency + 1.2 * (0.25 + 0.75 * round(frequency / density) / corpus.mean_length)))
+      idf * idf
+        * (frequency * 1.4 / (frequency + 0.4 * (0.25 + 0.75 * round(frequency / density) / corpus.mean_length)))
     ) * 1e9) / 1e9 AS score
   FROM (
     SELECT term, id, frequency, density FROM rare_hits WHERE admitted
@@ -230,9 +235,13 @@ keyword AS MATERIALIZED (
 model AS MATERIALIZED (
   SELECT vestige_model_matches($18::text, $19::integer, $20::text, cardinality($4::real[])) AS matches
 ),
+-- The vector as pgvector has it, and its squared length: once, where a plan for any parameters would make it for each row.
+asked AS MATERIALIZED (
+  SELECT $4::real[]::vector AS vector, (SELECT sum(b::float8 * b) FROM unnest($4::real[]) AS b) AS square
+),
 -- HNSW serves a query of this shape only: nothing but the filter beside the order and the limit.
 near AS MATERIALIZED (
-  SELECT n.id, n.embedding <=> $4::real[]::vector AS distance
+  SELECT n.id, n.embedding <=> (SELECT vector FROM asked) AS distance
   FROM knowledge_nodes AS n
   WHERE $4::real[] IS NOT NULL
     AND (SELECT documents FROM corpus) >= $21::float8
@@ -251,14 +260,14 @@ near AS MATERIALIZED (
         AND (extract(epoch FROM $11::timestamptz - s.last_review) * 1000000)::float8 / 86400e6::float8
           > s.stability * $12
     ))
-  ORDER BY n.embedding <=> $4::real[]::vector
+  ORDER BY n.embedding <=> (SELECT vector FROM asked)
   LIMIT $14::int8
 ),
 -- Every matching row: where that was chosen, and where the index came back with fewer than were asked for. Some more
 -- than were asked for, in case they turn out to be equal to the last. No index has this order: by HNSW's the planner
 -- would get what HNSW happens to find.
 exact AS MATERIALIZED (
-  SELECT n.id, (n.embedding <=> $4::real[]::vector) + 0 AS distance
+  SELECT n.id, (n.embedding <=> (SELECT vector FROM asked)) + 0 AS distance
   FROM knowledge_nodes AS n
   WHERE $4::real[] IS NOT NULL
     AND (SELECT count(*) FROM near) < $14::int8
@@ -280,14 +289,15 @@ exact AS MATERIALIZED (
   ORDER BY distance, id
   LIMIT $14::int8 + 64
 ),
--- pgvector sums in single precision. Where two distances are so close that this may decide between them, the
--- similarity is computed again in double precision.
+-- pgvector sums in single precision. Where two distances are so close that this may decide between them, and for the
+-- first and the last, on whose scale the others are, the similarity is computed again in double precision.
 close AS MATERIALIZED (
   SELECT
     id,
     distance,
-    coalesce(distance - lag(distance) OVER nearest_first < 1e-5, false)
-      OR coalesce(lead(distance) OVER nearest_first - distance < 1e-5, false) AS doubtful
+    coalesce(distance - lag(distance) OVER nearest_first < 1e-5, true)
+      OR coalesce(lead(distance) OVER nearest_first - distance < 1e-5, true)
+      OR row_number() OVER nearest_first = $14::int8 AS doubtful
   FROM (
     SELECT id, distance FROM near WHERE (SELECT count(*) FROM near) >= $14::int8
     UNION ALL
@@ -303,7 +313,7 @@ meaning AS MATERIALIZED (
       CASE
         WHEN NOT doubtful THEN 1 - distance
         ELSE (
-          SELECT round(sum(a::float8 * b) / sqrt(sum(a::float8 * a) * sum(b::float8 * b)) * 1e9) / 1e9
+          SELECT round(sum(a::float8 * b) / sqrt(sum(a::float8 * a) * (SELECT square FROM asked)) * 1e9) / 1e9
           FROM (SELECT unnest(n.embedding::real[]) AS a, unnest($4::real[]) AS b FROM knowledge_nodes AS n WHERE n.id = close.id)
         )
       END AS similarity
@@ -313,6 +323,13 @@ meaning AS MATERIALIZED (
   LIMIT $14::int8
 ),
 -- ---- both legs ----
+scale AS MATERIALIZED (
+  SELECT
+    (SELECT max(score) FROM keyword) AS best_keyword,
+    max(similarity) AS best_vector,
+    min(similarity) AS last_vector
+  FROM meaning
+),
 best AS MATERIALIZED (
   SELECT *, row_number() OVER (ORDER BY score DESC, id) AS place
   FROM (
@@ -321,6 +338,15 @@ best AS MATERIALIZED (
       CASE
         WHEN $4::real[] IS NULL THEN keyword.score
         WHEN NOT EXISTS (SELECT FROM terms) THEN meaning.similarity
+        WHEN $15::float8 IS NULL THEN
+          CASE
+            WHEN keyword.rank IS NULL THEN 0
+            ELSE $16::float8 * coalesce(keyword.score / nullif(best_keyword, 0), 1)
+          END
+          + CASE
+            WHEN meaning.rank IS NULL THEN 0
+            ELSE $17::float8 * coalesce((meaning.similarity - last_vector) / nullif(best_vector - last_vector, 0), 1)
+          END
         ELSE coalesce($16::float8 / ($15::float8 + keyword.rank), 0)
           + coalesce($17::float8 / ($15::float8 + meaning.rank), 0)
       END AS score,
@@ -329,6 +355,7 @@ best AS MATERIALIZED (
       meaning.rank AS vector_rank
     FROM keyword
     FULL JOIN meaning USING (id)
+    CROSS JOIN scale
   ) AS found
   ORDER BY score DESC, id
   LIMIT $13::int8
@@ -338,16 +365,13 @@ SELECT
   n.domain_scores AS "domain_scores: _",
   n.embedding::real[] AS embedding,
   n.codebase, n.owner_user_id, n.visibility, n.shared_with_groups, n.created_at, n.updated_at,
-  CASE WHEN $4::real[] IS NULL OR EXISTS (SELECT FROM terms) THEN best.score ELSE measured.similarity END AS "score!",
-  best.fts_score,
-  measured.similarity AS vector_score,
-  best.fts_rank, best.vector_rank
+  -- Null where the similarity alone is the score, which the caller measures in double precision.
+  CASE WHEN $4::real[] IS NULL OR EXISTS (SELECT FROM terms) THEN best.score END AS score,
+  best.fts_score, best.fts_rank, best.vector_rank,
+  scale.best_keyword, scale.best_vector, scale.last_vector
 FROM best
+CROSS JOIN scale
 JOIN knowledge_nodes AS n USING (id)
-LEFT JOIN LATERAL (
-  SELECT round(sum(a::float8 * b) / sqrt(sum(a::float8 * a) * sum(b::float8 * b)) * 1e9) / 1e9 AS similarity
-  FROM (SELECT unnest(n.embedding::real[]) AS a, unnest($4::real[]) AS b)
-) AS measured ON best.vector_rank IS NOT NULL
 -- Asked before anything else, because an empty table or leg need not have asked.
 WHERE $4::real[] IS NULL OR (SELECT matches FROM model) IS NOT NULL
 ORDER BY best.place
