@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use anyhow::Result;
-use clap::Parser;
+use clap::{Parser, ValueEnum};
 use vestige_bench::sample::Sample;
 
 mod contest;
@@ -29,10 +29,20 @@ struct Args {
     /// A folder with `memories.jsonl` and `queries.jsonl` whose texts are used; without, texts are generated.
     #[arg(long)]
     texts: Option<PathBuf>,
+    /// Measure this part alone.
+    #[arg(long, value_enum)]
+    only: Option<Part>,
     /// An empty database, to measure the Postgres store too.
     #[cfg(feature = "postgres")]
     #[arg(long, env = "VESTIGE_TEST_PG_URL", hide_env_values = true)]
     postgres_url: Option<String>,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum Part {
+    Embedded,
+    #[cfg(feature = "postgres")]
+    Postgres,
 }
 
 fn main() -> Result<()> {
@@ -40,15 +50,18 @@ fn main() -> Result<()> {
     let runtime = tokio::runtime::Runtime::new()?;
     let sample = Sample::make(args.memories, args.dimension, args.queries, args.texts.as_deref())?;
     table::heading(&sample);
-    let peers = peers::Peers::fill(&sample)?;
-    let store = embedded::Filled::fill(&runtime, &sample)?;
-    embedded::vectors(&runtime, &sample, &store, &peers)?;
-    embedded::filters(&runtime, &sample, &store)?;
-    embedded::hybrid(&runtime, &sample, &store, &peers)?;
-    drop((store, peers));
-    ingest::sqlite(&runtime, &sample)?;
+    let wanted = |part| args.only.is_none_or(|only| only == part);
+    if wanted(Part::Embedded) {
+        let peers = peers::Peers::fill(&sample)?;
+        let store = embedded::Filled::fill(&runtime, &sample)?;
+        embedded::vectors(&runtime, &sample, &store, &peers)?;
+        embedded::filters(&runtime, &sample, &store)?;
+        embedded::hybrid(&runtime, &sample, &store, &peers)?;
+        drop((store, peers));
+        ingest::sqlite(&runtime, &sample)?;
+    }
     #[cfg(feature = "postgres")]
-    if let Some(url) = &args.postgres_url {
+    if let Some(url) = args.postgres_url.as_ref().filter(|_| wanted(Part::Postgres)) {
         postgres::run(&runtime, &sample, url)?;
     }
     Ok(())
