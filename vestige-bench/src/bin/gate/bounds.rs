@@ -88,8 +88,8 @@ impl Ratio {
             #[cfg(feature = "postgres")]
             Self::PostgresHybrid => Bound {
                 what: "PostgreSQL: hybrid search / reciprocal rank fusion by ts_rank_cd in one statement",
-                most: 1.0,
-                why: "it answers better by BM25, and common words must not make it slow",
+                most: 2.6,
+                why: "BM25 over counted words instead of ts_rank_cd, deeper legs, and whole memories instead of ids",
                 look: "vestige-postgres/src/sql/search.sql; its plan by `explain`",
             },
             #[cfg(feature = "postgres")]

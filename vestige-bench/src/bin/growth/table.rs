@@ -56,7 +56,9 @@ fn origins(data: &Data) -> Vec<(String, String)> {
             row.date, row.machine, row.versions, row.dimension, row.questions, row.texts
         );
         let size = thousands(row.memories);
-        match origins.iter_mut().find(|(known, _)| *known == from) {
+        let alike =
+            |(known, which): &&mut (String, String)| *known == from && which.starts_with(row.store.name());
+        match origins.iter_mut().find(alike) {
             Some((_, which)) => *which += &format!(" · {size}"),
             None => origins.push((from, format!("{} {size}", row.store.name()))),
         }
