@@ -20,6 +20,8 @@ pub(crate) enum Access {
     Read,
     /// Read or mend what is there, and never make a new store.
     Existing,
+    /// Read all that is there once and as it is: nothing is made, upgraded or kept in memory.
+    Examine,
 }
 
 pub(crate) async fn store(settings: &Settings, access: Access) -> CommandResult<AnyMemoryStore> {
@@ -27,8 +29,9 @@ pub(crate) async fn store(settings: &Settings, access: Access) -> CommandResult<
         StoreChoice::Sqlite { path } => sqlite(path, access).map(AnyMemoryStore::new),
         #[cfg(feature = "postgres-backend")]
         StoreChoice::Postgres { url, max_connections } => {
-            let store = vestige_postgres::PgMemoryStore::connect(url.reveal(), *max_connections).await?;
-            Ok(AnyMemoryStore::new(store))
+            let builder = vestige_postgres::PgMemoryStore::builder(url.reveal());
+            let builder = builder.max_connections(*max_connections).read_only(access == Access::Examine);
+            Ok(AnyMemoryStore::new(builder.connect().await?))
         }
         #[cfg(not(feature = "postgres-backend"))]
         StoreChoice::Postgres { .. } => Err(Failure::message(
@@ -40,7 +43,7 @@ pub(crate) async fn store(settings: &Settings, access: Access) -> CommandResult<
 
 fn sqlite(path: &Path, access: Access) -> CommandResult<SqliteMemoryStore> {
     let exists = path.exists();
-    if !exists && access == Access::Existing {
+    if !exists && matches!(access, Access::Existing | Access::Examine) {
         return Err(Failure::message(format!(
             "there is no store {}; name another with --db, or let `vestige add` make it",
             path.display()
@@ -49,7 +52,11 @@ fn sqlite(path: &Path, access: Access) -> CommandResult<SqliteMemoryStore> {
     if !exists {
         create_folder(path)?;
     }
-    let opened = SqliteMemoryStore::builder(path).create(!exists).open();
+    let builder = SqliteMemoryStore::builder(path).create(!exists);
+    if access == Access::Examine {
+        return Ok(builder.read_only(true).memory_map(0).indexes_in_memory(false).open()?);
+    }
+    let opened = builder.open();
     let opened = match opened {
         // A backup on a medium that cannot be written can be searched all the same.
         Err(MemoryStoreError::Unavailable { .. } | MemoryStoreError::ReadOnly)

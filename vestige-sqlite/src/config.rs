@@ -17,7 +17,7 @@ pub struct SqliteMemoryStoreBuilder {
     pub(crate) busy_timeout: Duration,
     pub(crate) durability: Durability,
     pub(crate) memory_map: u64,
-    pub(crate) vectors_in_memory: bool,
+    pub(crate) indexes_in_memory: bool,
     pub(crate) clock: Arc<dyn Clock>,
 }
 
@@ -39,10 +39,10 @@ impl SqliteMemoryStoreBuilder {
             create: true,
             read_only: false,
             readers: readers.min(const { NonZeroUsize::new(4).unwrap() }),
-            busy_timeout: Duration::from_secs(60),
+            busy_timeout: Duration::from_secs(30),
             durability: Durability::default(),
             memory_map: 1 << 30,
-            vectors_in_memory: true,
+            indexes_in_memory: true,
             clock: Arc::new(SystemClock),
         }
     }
@@ -72,7 +72,8 @@ impl SqliteMemoryStoreBuilder {
         self
     }
 
-    /// How long an operation waits for another process's write to end. Default: 60 seconds.
+    /// How long an operation waits for another process's write to end. Default: 30 seconds, which is less than those wait
+    /// who call a server that waits.
     #[must_use]
     pub fn busy_timeout(mut self, timeout: Duration) -> Self {
         self.busy_timeout = timeout;
@@ -100,8 +101,8 @@ impl SqliteMemoryStoreBuilder {
     /// memory its length in words, and the postings of terms that were searched lately, up to 32 MiB. Without it
     /// every search reads from the file, with the same results. Default: yes.
     #[must_use]
-    pub fn vectors_in_memory(mut self, in_memory: bool) -> Self {
-        self.vectors_in_memory = in_memory;
+    pub fn indexes_in_memory(mut self, in_memory: bool) -> Self {
+        self.indexes_in_memory = in_memory;
         self
     }
 

@@ -25,6 +25,7 @@ type Job = Box<dyn FnOnce(&mut Connection) + Send>;
 pub(crate) struct Connections {
     writer: Option<Worker>,
     readers: Option<Worker>,
+    file: Arc<file::Identity>,
 }
 
 struct Worker {
@@ -56,7 +57,8 @@ impl Connections {
         let readers = (0..config.readers.get())
             .map(|_| connect_reader(config, access).map_err(|e| map_open(path, e)))
             .collect::<MemoryStoreResult<Vec<_>>>()?;
-        Ok(Self { writer, readers: Some(Worker::start("vestige-reader", readers)?) })
+        let file = Arc::new(file::Identity::of(path));
+        Ok(Self { writer, readers: Some(Worker::start("vestige-reader", readers)?), file })
     }
 
     /// Runs `work` on one consistent view of the store.
@@ -76,7 +78,7 @@ impl Connections {
         &self,
         work: impl FnOnce(&mut Connection) -> MemoryStoreResult<T> + Send + 'static,
     ) -> MemoryStoreResult<T> {
-        run(self.readers.as_ref(), work).await
+        self.run(self.readers.as_ref(), work).await
     }
 
     /// Runs `work` in a transaction and commits it if `work` succeeds.
@@ -106,7 +108,20 @@ impl Connections {
         if self.writer.is_none() {
             return Err(MemoryStoreError::ReadOnly);
         }
-        run(self.writer.as_ref(), work).await
+        self.run(self.writer.as_ref(), work).await
+    }
+
+    async fn run<T: Send + 'static>(
+        &self,
+        worker: Option<&Worker>,
+        work: impl FnOnce(&mut Connection) -> MemoryStoreResult<T> + Send + 'static,
+    ) -> MemoryStoreResult<T> {
+        let file = Arc::clone(&self.file);
+        run(worker, move |connection| {
+            file.check()?;
+            work(connection)
+        })
+        .await
     }
 }
 

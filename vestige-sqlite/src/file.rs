@@ -59,6 +59,51 @@ pub(crate) fn align_side_files(path: &Path) {
     }
 }
 
+/// Which file a path leads to.
+///
+/// A file that is removed or replaced while it is open can still be written, and what is written is lost when it is
+/// closed: so every operation looks whether the path still leads to it.
+pub(crate) struct Identity {
+    path: PathBuf,
+    number: Option<(u64, u64)>,
+}
+
+impl Identity {
+    /// That of a file that has just been opened.
+    pub(crate) fn of(path: &Path) -> Self {
+        Self { path: path.to_owned(), number: number(path) }
+    }
+
+    /// Refuses to go on if the path leads somewhere else by now.
+    pub(crate) fn check(&self) -> MemoryStoreResult<()> {
+        if number(&self.path) == self.number {
+            return Ok(());
+        }
+        Err(MemoryStoreError::Unavailable {
+            reason: format!(
+                "{} was removed or replaced while it was open; nothing was done: open the store again",
+                self.path.display()
+            ),
+            retryable: false,
+            source: None,
+        })
+    }
+}
+
+/// Device and inode.
+#[cfg(unix)]
+fn number(path: &Path) -> Option<(u64, u64)> {
+    use std::os::unix::fs::MetadataExt;
+
+    fs::metadata(path).ok().map(|metadata| (metadata.dev(), metadata.ino()))
+}
+
+/// Elsewhere an open file cannot be removed.
+#[cfg(not(unix))]
+fn number(_path: &Path) -> Option<(u64, u64)> {
+    None
+}
+
 /// Whether everything that was committed stands in the file itself: there is nothing in a write-ahead log.
 pub(crate) fn is_at_rest(path: &Path) -> bool {
     match fs::metadata(side_file(path, "-wal")) {

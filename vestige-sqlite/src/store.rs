@@ -55,7 +55,7 @@ impl SqliteMemoryStore {
             path: config.path,
             clock: config.clock,
             connections,
-            caches: Arc::new(Caches::new(config.vectors_in_memory)),
+            caches: Arc::new(Caches::new(config.indexes_in_memory)),
             model: Arc::default(),
         })))
     }

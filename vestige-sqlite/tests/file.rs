@@ -169,6 +169,29 @@ fn an_empty_database_with_a_version_of_its_own_is_another_programs() {
     assert!(error.to_string().contains("another program"), "{error}");
 }
 
+#[cfg(unix)]
+#[tokio::test]
+async fn a_file_that_was_removed_or_replaced_is_neither_written_nor_read() {
+    let home = TempDir::new().unwrap();
+    let path = home.path().join("memory.db");
+    let store = SqliteMemoryStore::new(&path).unwrap();
+    store.insert(&MemoryRecord::new("before")).await.unwrap();
+    for replaced in [false, true] {
+        fs::remove_file(&path).unwrap();
+        if replaced {
+            filled(&path, 3).await;
+        }
+        let lost = store.insert(&MemoryRecord::new("lost")).await.unwrap_err();
+        assert!(matches!(&lost, MemoryStoreError::Unavailable { retryable: false, .. }), "{lost}");
+        assert!(lost.to_string().contains("removed or replaced"), "{lost}");
+        store.count().await.unwrap_err();
+        filled(&home.path().join("other.db"), 0).await;
+        fs::rename(home.path().join("other.db"), &path).unwrap();
+    }
+    drop(store);
+    assert_eq!(SqliteMemoryStore::new(&path).unwrap().count().await.unwrap(), 0);
+}
+
 #[tokio::test]
 async fn an_empty_file_that_is_only_read_is_refused() {
     let home = TempDir::new().unwrap();

@@ -42,7 +42,7 @@ const QUESTIONS: [&str; 9] = [
 
 fn open(path: &Path, in_memory: bool) -> SqliteMemoryStore {
     let builder = SqliteMemoryStore::builder(path).durability(Durability::Process);
-    builder.vectors_in_memory(in_memory).open().unwrap()
+    builder.indexes_in_memory(in_memory).open().unwrap()
 }
 
 struct Dice(u64);

@@ -131,7 +131,7 @@ async fn vectors_left_on_disk_give_the_same_answers() {
     memory.register_model(&signature()).await.unwrap();
     let records: Vec<_> = (0..400).map(record).collect();
     memory.insert_batch(&records).await.unwrap();
-    let disk = SqliteMemoryStore::builder(&path).vectors_in_memory(false).open().unwrap();
+    let disk = SqliteMemoryStore::builder(&path).indexes_in_memory(false).open().unwrap();
     let filter = MemoryFilter { tags: vec!["mod7".into(), "mod8".into()], ..MemoryFilter::default() };
     for n in 0..50 {
         for query in [

@@ -81,7 +81,8 @@ async fn examine(args: &DoctorArgs, app: &App) -> Vec<Finding> {
         let remedy = "restore a backup, or an archive by `vestige restore`, into a new store";
         Finding::error(subject, failure.line(&place).unwrap_or_default(), remedy)
     };
-    let store = match app.open(Access::Existing).await {
+    let mends = args.repair || args.rebuild_scheduling;
+    let store = match app.open(if mends { Access::Existing } else { Access::Examine }).await {
         Ok(store) => store,
         Err(failure) => {
             findings.push(open_failure(&failure, &place));

@@ -29,7 +29,7 @@ pub(crate) struct ExportArgs {
 }
 
 pub(crate) async fn run(args: ExportArgs, app: &App, out: Output) -> CommandResult {
-    let store = app.open(Access::Existing).await?;
+    let store = app.open(Access::Examine).await?;
     let mut damaged = DamagedRows;
     let mut exporter = Exporter::new(&store).on_progress(progress::rows()).rejects(&mut damaged);
     let report = if args.file == Path::new("-") {

@@ -29,7 +29,7 @@ pub async fn open(place: &str) -> AnyMemoryStore {
     }
     let builder = SqliteMemoryStore::builder(place)
         .memory_map(0)
-        .vectors_in_memory(false)
+        .indexes_in_memory(false)
         .readers(std::num::NonZeroUsize::MIN);
     AnyMemoryStore::new(builder.open().unwrap())
 }

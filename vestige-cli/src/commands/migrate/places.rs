@@ -111,7 +111,7 @@ impl Place {
     fn sqlite(&self, path: &Path, read_only: bool) -> CommandResult<Opened> {
         let builder = SqliteMemoryStore::builder(path).create(!read_only).read_only(read_only);
         // Every row is read once, and some are searched for: nothing is worth keeping in memory.
-        let store = builder.memory_map(0).vectors_in_memory(false).readers(NonZeroUsize::MIN).open();
+        let store = builder.memory_map(0).indexes_in_memory(false).readers(NonZeroUsize::MIN).open();
         let store = store.map_err(|error| self.named(error.into()))?;
         Ok(Opened { store: AnyMemoryStore::new(store), _stand_in: None })
     }
