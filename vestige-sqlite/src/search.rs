@@ -6,8 +6,8 @@ use rusqlite::{Connection, OptionalExtension, Transaction};
 use uuid::Uuid;
 use vestige_traits::analysis::{AnalyzedQuery, Analyzer};
 use vestige_traits::{
-    Fusion, FusionScale, LegPlace, MemoryFilter, MemoryStoreError, MemoryStoreResult, ModelSignature, PlanStep, SearchPlan,
-    SearchQuery, SearchResult, cosine_similarity, limits, round_score,
+    Fusion, FusionScale, LegPlace, MemoryFilter, MemoryStoreError, MemoryStoreResult, ModelSignature,
+    PlanStep, SearchPlan, SearchQuery, SearchResult, cosine_similarity, limits, round_score,
 };
 
 use crate::codec::{self, RECORD_COLUMNS};
@@ -188,12 +188,15 @@ impl Searcher {
     pub(crate) fn explain(&self, connection: &mut Connection) -> MemoryStoreResult<SearchPlan> {
         self.caches.vectors.with_view(connection, |tx, index| {
             let mut steps = Vec::new();
-            let mut step = |stage: &str, method: String| steps.push(PlanStep { stage: stage.to_owned(), method });
+            let mut step =
+                |stage: &str, method: String| steps.push(PlanStep { stage: stage.to_owned(), method });
             let admission = self.admission(tx)?;
             let hybrid = self.embedding.is_some() && !self.words.is_empty();
             let depth = if hybrid { self.fusion.leg_depth(self.limit) } else { self.limit };
             match &admission.only {
-                Some(only) => step("filter", format!("{} memories pass the filter and the phrases", only.len())),
+                Some(only) => {
+                    step("filter", format!("{} memories pass the filter and the phrases", only.len()))
+                }
                 None => step("filter", "every memory passes".to_owned()),
             }
             if admission.never.len() > 0 {
@@ -210,7 +213,9 @@ impl Searcher {
                 }
                 Some(_) if index.is_on_disk() => step(
                     "vector",
-                    format!("scan of the quantised vectors on disk, the nearest re-scored exactly, best {depth}"),
+                    format!(
+                        "scan of the quantised vectors on disk, the nearest re-scored exactly, best {depth}"
+                    ),
                 ),
                 Some(_) => step(
                     "vector",

@@ -10,11 +10,15 @@ pub(super) const LANES: usize = 8;
 /// Bits of a question's component.
 pub(super) const PLANES: usize = 3;
 
+type Dot = fn(&[i8], &[i8], &mut [i32]);
+type Bound = fn(&Question, &[[u64; LANES]], &[Rows], &mut [[f32; LANES]]);
+type Turn = fn(&[Vec<f32>], &mut [f32], &mut [f32]);
+
 /// The kernels for one kind of processor.
 struct Kernels {
-    dot: fn(&[i8], &[i8], &mut [i32]),
-    bound: fn(&Question, &[[u64; LANES]], &[Rows], &mut [[f32; LANES]]),
-    turn: fn(&[Vec<f32>], &mut [f32], &mut [f32]),
+    dot: Dot,
+    bound: Bound,
+    turn: Turn,
 }
 
 /// The best kernels that this processor runs.
