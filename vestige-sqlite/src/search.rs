@@ -1,3 +1,5 @@
+mod hybrid;
+
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -6,8 +8,8 @@ use rusqlite::{Connection, OptionalExtension, Transaction};
 use uuid::Uuid;
 use vestige_traits::analysis::{AnalyzedQuery, Analyzer};
 use vestige_traits::{
-    Fusion, FusionScale, LegPlace, MemoryFilter, MemoryStoreError, MemoryStoreResult, ModelSignature,
-    PlanStep, SearchPlan, SearchQuery, SearchResult, cosine_similarity, limits, round_score,
+    Fusion, FusionMethod, FusionScale, LegPlace, MemoryFilter, MemoryStoreError, MemoryStoreResult,
+    ModelSignature, PlanStep, SearchPlan, SearchQuery, SearchResult, limits,
 };
 
 use crate::codec::{self, RECORD_COLUMNS};
@@ -16,6 +18,7 @@ use crate::filter::{Admission, Condition, FilterCache};
 use crate::keyword::PostingCache;
 use crate::vector::{SharedIndex, VectorIndex};
 use crate::{keyword, registry};
+use hybrid::Rows;
 
 /// What the readers of one process keep in memory.
 #[derive(Debug)]
@@ -111,6 +114,15 @@ impl Searcher {
         let depth = if hybrid { self.fusion.leg_depth(self.limit) } else { self.limit };
         let admission = self.admission(tx)?;
         let keyword = self.keyword_leg(tx, &admission, depth)?;
+        if let Some((embedding, index)) = vector
+            && hybrid
+            && self.fusion.method == FusionMethod::RelativeScore
+            && self.may_compare(tx, embedding)?
+        {
+            let candidates = index.candidates(tx, embedding, &admission, depth)?;
+            let rows = Rows { view: tx, embedding };
+            return fetch(tx, hybrid::fuse(rows, candidates, &keyword, &self.fusion, self.limit)?);
+        }
         let vector = match vector {
             Some((embedding, index)) => self.vector_leg(tx, embedding, index, &admission, depth)?,
             None => Vec::new(),
@@ -157,22 +169,9 @@ impl Searcher {
         if !self.may_compare(tx, embedding)? {
             return Ok(Vec::new());
         }
-        let mut candidates = index.candidates(tx, embedding, admission, depth)?;
-        // In the order of the file: neighbours share its pages.
-        candidates.sort_unstable();
-        let mut statement =
-            tx.prepare_cached("SELECT id, embedding FROM knowledge_nodes WHERE node = ?").map_err(map)?;
-        let mut found = Vec::with_capacity(candidates.len());
-        for node in candidates {
-            let mut rows = statement.query([node]).map_err(map)?;
-            let Some(row) = rows.next().map_err(map)? else { continue };
-            let Some(stored) = codec::vector(row, 1, "embedding")? else { continue };
-            if stored.len() == embedding.len() {
-                let score = round_score(cosine_similarity(embedding, &stored));
-                found.push(Found { node, id: codec::uuid(row, 0, "id")?, score });
-            }
-        }
-        Ok(in_order(found, depth))
+        let candidates = index.candidates(tx, embedding, admission, depth)?;
+        let rows = Rows { view: tx, embedding };
+        Ok(in_order(rows.score(candidates.iter().map(|one| one.node).collect())?, depth))
     }
 
     /// Whether the store's vectors may be compared with this one; false if it has no model.
@@ -275,6 +274,13 @@ struct Ranked {
     score: f64,
     keyword: Place,
     vector: Place,
+}
+
+impl Ranked {
+    /// Without its places.
+    fn new(found: &Found, score: f64) -> Self {
+        Self { node: found.node, id: found.id, score, keyword: None, vector: None }
+    }
 }
 
 /// Joins two legs into one ranking: best score first, equal scores by id.

@@ -14,7 +14,7 @@ use rusqlite::{Transaction, params};
 use vestige_traits::MemoryStoreResult;
 
 pub(crate) use code::encode;
-pub(crate) use index::{SharedIndex, VectorIndex};
+pub(crate) use index::{Candidate, SharedIndex, VectorIndex};
 
 use crate::error::map;
 

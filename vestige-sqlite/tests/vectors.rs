@@ -2,12 +2,15 @@
 
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking, its helpers too")]
 
+use std::collections::BTreeMap;
 use std::path::Path;
 
 use tempfile::TempDir;
+use uuid::Uuid;
 use vestige_sqlite::{Durability, SqliteMemoryStore};
 use vestige_traits::{
-    MemoryFilter, MemoryRecord, MemoryStore, ModelSignature, SearchQuery, cosine_similarity,
+    FusionScale, MemoryFilter, MemoryRecord, MemoryStore, ModelSignature, SearchQuery, SearchResult,
+    cosine_similarity,
 };
 
 const DIMENSION: usize = 48;
@@ -146,4 +149,60 @@ async fn vectors_left_on_disk_give_the_same_answers() {
     assert_eq!(found(&disk, 5).await, found(&memory, 5).await);
     let plan = disk.explain_search(&SearchQuery::embedding(vector(1))).await.unwrap();
     assert!(plan.steps.iter().any(|step| step.method.contains("on disk")), "{plan:?}");
+}
+
+/// The answer of a hybrid search, made from each leg's whole answer.
+async fn fused(store: &SqliteMemoryStore, query: &SearchQuery) -> Vec<(Uuid, f64, Option<u32>, Option<u32>)> {
+    let depth = query.fusion.leg_depth(query.limit);
+    let leg = SearchQuery { limit: depth, ..query.clone() };
+    let (words, vectors) = (store.fts_search(&leg).await.unwrap(), store.vector_search(&leg).await.unwrap());
+    let scores = |leg: &[SearchResult]| leg.iter().map(|hit| hit.score).collect::<Vec<_>>();
+    let scale = FusionScale::of(scores(&words), scores(&vectors));
+    let mut places: BTreeMap<Uuid, [Option<(u32, f64)>; 2]> = BTreeMap::new();
+    for (at, leg) in [words, vectors].into_iter().enumerate() {
+        for (rank, hit) in (1..).zip(leg) {
+            places.entry(hit.record.id).or_default()[at] = Some((rank, hit.score));
+        }
+    }
+    let mut fused: Vec<_> = places
+        .into_iter()
+        .map(|(id, [words, vector])| {
+            let score = query.fusion.score(&scale, words, vector);
+            (id, score, words.map(|place| place.0), vector.map(|place| place.0))
+        })
+        .collect();
+    fused.sort_by(|a, b| b.1.total_cmp(&a.1).then(a.0.cmp(&b.0)));
+    fused.truncate(query.limit);
+    fused
+}
+
+#[tokio::test]
+async fn vectors_that_are_not_read_change_no_answer() {
+    let home = TempDir::new().unwrap();
+    let store = open(&home.path().join("memory.db"));
+    store.register_model(&signature()).await.unwrap();
+    let records: Vec<_> = (0..3000)
+        .map(|n| {
+            let mut memory = record(n);
+            memory.content =
+                format!("number {n} {} {}", ["red", "green", "blue"][n % 3], "deep ".repeat(n % 5));
+            // Some vectors are the same, and tie.
+            memory.embedding = Some(vector(n - n % 7 % 2));
+            memory
+        })
+        .collect();
+    for records in records.chunks(1000) {
+        store.insert_batch(records).await.unwrap();
+    }
+    for n in 0..60 {
+        let text = ["blue", "deep green", "number 17 red", "nothing of it", "deep"][n % 5];
+        for (limit, depth) in [(1, 0), (7, 0), (10, 20), (40, 0), (200, 0)] {
+            let mut query = SearchQuery::hybrid(text, vector(n * 11)).with_limit(limit);
+            query.fusion.depth = depth;
+            let found = store.search(&query).await.unwrap();
+            let found: Vec<_> =
+                found.iter().map(|hit| (hit.record.id, hit.score, hit.fts_rank, hit.vector_rank)).collect();
+            assert_eq!(found, fused(&store, &query).await, "{text}, limit {limit}, depth {depth}");
+        }
+    }
 }

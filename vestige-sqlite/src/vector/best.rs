@@ -10,8 +10,8 @@ pub(super) struct Best {
 
 #[derive(Clone, Copy)]
 pub(super) struct Offer {
-    least: f32,
-    most: f32,
+    pub(super) least: f32,
+    pub(super) most: f32,
     pub(super) slot: usize,
 }
 
@@ -47,8 +47,8 @@ impl Best {
         self.found.clear();
     }
 
-    /// The slots; those that are more than `enough` only if they tie by their scores.
-    pub(super) fn finish(mut self, enough: usize) -> impl Iterator<Item = usize> {
+    /// What was found; those that are more than `enough` only if they tie by their scores.
+    pub(super) fn finish(mut self, enough: usize) -> impl Iterator<Item = Offer> {
         self.shrink();
         if self.found.len() > enough {
             let score = |offer: &Offer| offer.least + offer.most;
@@ -57,6 +57,6 @@ impl Best {
             let last = score(last);
             self.found.retain(|offer| score(offer) >= last);
         }
-        self.found.into_iter().map(|offer| offer.slot)
+        self.found.into_iter()
     }
 }

@@ -4,7 +4,7 @@ use std::sync::{PoisonError, RwLock, RwLockWriteGuard};
 use rusqlite::{Connection, OptionalExtension, Transaction};
 use vestige_traits::MemoryStoreResult;
 
-use super::best::Best;
+use super::best::{Best, Offer};
 use super::bounds::Bounds;
 use super::code::{encode, split};
 use super::on_disk;
@@ -26,6 +26,30 @@ const ASKED: u32 = 3;
 const FEW: usize = 32;
 /// How many searches do without the sketches before they are tried again.
 const PAUSE: u32 = 30;
+
+/// A node that may be among the nearest, and between which bounds its similarity lies.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Candidate {
+    pub(crate) node: i64,
+    pub(crate) least: f64,
+    pub(crate) most: f64,
+}
+
+impl Candidate {
+    /// One of which nothing is known.
+    pub(super) fn unknown(node: i64) -> Self {
+        Self { node, least: f64::NEG_INFINITY, most: f64::INFINITY }
+    }
+
+    /// One that was found by its code.
+    fn within(node: i64, offer: &Offer) -> Self {
+        // An offer's bounds are three deviations apart from the middle. Here nobody looks again.
+        const WIDER: f64 = 5.0 / 3.0;
+        let (least, most) = (f64::from(offer.least), f64::from(offer.most));
+        let (middle, error) = ((least + most) / 2.0, (most - least) / 2.0 * WIDER);
+        Self { node, least: middle - error, most: middle + error }
+    }
+}
 
 /// The codes of all vectors, shared by the readers of one process.
 #[derive(Debug, Default)]
@@ -103,7 +127,7 @@ impl VectorIndex {
         query: &[f32],
         admission: &Admission,
         count: usize,
-    ) -> MemoryStoreResult<Vec<i64>> {
+    ) -> MemoryStoreResult<Vec<Candidate>> {
         if self.on_disk {
             on_disk::nearest(view, query, admission, count)
         } else {
@@ -223,13 +247,13 @@ impl VectorIndex {
     }
 
     /// As [`candidates`](Self::candidates), by the codes in memory.
-    fn nearest(&self, vector: &[f32], admission: &Admission, count: usize) -> Vec<i64> {
+    fn nearest(&self, vector: &[f32], admission: &Admission, count: usize) -> Vec<Candidate> {
         if self.len() == 0 {
             return Vec::new();
         }
         let few = admission.only.as_ref().filter(|only| only.len() < self.len() / 4);
         if let Some(only) = few.filter(|only| only.len() <= count) {
-            return self.admitted(only, admission).map(|slot| self.nodes[slot]).collect();
+            return self.admitted(only, admission).map(|slot| Candidate::unknown(self.nodes[slot])).collect();
         }
         self.asked.fetch_add(u32::from(self.asked.load(Ordering::Relaxed) < ASKED), Ordering::Relaxed);
         let encoded = encode(vector);
@@ -257,7 +281,8 @@ impl VectorIndex {
             }
             (None, _) => self.scan_all(&query, admission, &mut best),
         }
-        best.finish(count + (count / 2).max(32)).map(|slot| self.nodes[slot]).collect()
+        let found = best.finish(count + (count / 2).max(32));
+        found.map(|offer| Candidate::within(self.nodes[offer.slot], &offer)).collect()
     }
 
     /// Whether the sketches are worth reading, from what they were worth lately.
@@ -358,6 +383,10 @@ mod tests {
         index
     }
 
+    fn nodes(candidates: Vec<Candidate>) -> Vec<i64> {
+        candidates.into_iter().map(|one| one.node).collect()
+    }
+
     #[test]
     fn removing_keeps_the_others_reachable() {
         let mut index = index(1..=50);
@@ -380,9 +409,10 @@ mod tests {
         let most: NodeSet = (1..=2000).filter(|node| node % 7 == 0 || *node > 2000 - 500).collect();
         for (only, seed) in [(some, 3), (most, 4)] {
             let admission = Admission { only: Some(only.clone()), never: NodeSet::default() };
-            let mut found = index.nearest(&vector(seed), &admission, 40);
+            let mut found = nodes(index.nearest(&vector(seed), &admission, 40));
             let without: NodeSet = (1..=2000).filter(|&node| !only.contains(node)).collect();
-            let mut other = index.nearest(&vector(seed), &Admission { only: None, never: without }, 40);
+            let other = index.nearest(&vector(seed), &Admission { only: None, never: without }, 40);
+            let mut other = nodes(other);
             found.sort_unstable();
             other.sort_unstable();
             assert_eq!(found, other);
@@ -406,7 +436,7 @@ mod tests {
         let questions: Vec<_> = (0..20).map(&mut vector).collect();
         let nearest = |index: &VectorIndex, admission: &Admission| -> Vec<Vec<i64>> {
             let sorted = |question: &Vec<f32>| {
-                let mut found = index.nearest(question, admission, 10);
+                let mut found = nodes(index.nearest(question, admission, 10));
                 found.sort_unstable();
                 found
             };

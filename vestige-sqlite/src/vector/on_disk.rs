@@ -5,6 +5,7 @@ use vestige_traits::MemoryStoreResult;
 
 use super::best::Best;
 use super::code::{encode, split};
+use super::index::Candidate;
 use super::scan::dot_rows;
 use crate::error::map;
 use crate::filter::Admission;
@@ -15,7 +16,7 @@ pub(super) fn nearest(
     query: &[f32],
     admission: &Admission,
     count: usize,
-) -> MemoryStoreResult<Vec<i64>> {
+) -> MemoryStoreResult<Vec<Candidate>> {
     let encoded = encode(query);
     let Some((_, query)) = split(&encoded) else { return Ok(Vec::new()) };
     let query: Vec<i8> = query.iter().map(|byte| byte.cast_signed()).collect();
@@ -42,5 +43,6 @@ pub(super) fn nearest(
         dot_rows(&query, &row_codes, &mut sum);
         best.offer(sum[0] as f32 * scale, 0.0, slot);
     }
-    Ok(best.finish(enough).filter_map(|slot| i64::try_from(slot).ok()).collect())
+    let nodes = best.finish(enough).filter_map(|offer| i64::try_from(offer.slot).ok());
+    Ok(nodes.map(Candidate::unknown).collect())
 }
