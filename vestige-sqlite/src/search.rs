@@ -234,29 +234,68 @@ impl Searcher {
 
 /// The ids of nodes that were found before. A node keeps its id, and its number is never given out again.
 #[derive(Debug, Default)]
-struct Ids(Mutex<Vec<Uuid>>);
+struct Ids(Mutex<KnownIds>);
+
+#[derive(Debug, Default)]
+struct KnownIds {
+    /// By node; nil where it is not known.
+    ids: Vec<Uuid>,
+    /// How many were looked up one by one since all were read.
+    lookups: usize,
+}
 
 impl Ids {
+    /// After so many lookups, and one for so many memories, all ids are read at once: that takes no longer than the
+    /// lookups did.
+    const LOOKUPS: usize = 500;
+    const MEMORIES: usize = 20;
+
     /// Puts an id to each node.
     fn name(&self, tx: &Transaction<'_>, scored: Vec<(i64, f64)>) -> MemoryStoreResult<Vec<Found>> {
-        let mut ids = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut known = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if known.lookups >= Self::LOOKUPS.max(known.ids.len() / Self::MEMORIES) {
+            known.read_all(tx)?;
+        }
         let mut statement =
             tx.prepare_cached("SELECT id FROM knowledge_nodes WHERE node = ?").map_err(map)?;
         let mut found = Vec::with_capacity(scored.len());
         for (node, score) in scored {
-            let Ok(at) = usize::try_from(node) else { continue };
-            if at >= ids.len() {
-                ids.resize(at + 1, Uuid::nil());
-            }
-            if ids[at].is_nil() {
+            let mut id = known.get(node);
+            if id.is_nil() {
                 // A term without its memory is a damaged index, which `diagnose` reports.
-                let id = statement.query_row([node], |row| row.get(0)).optional().map_err(map)?;
-                let Some(id) = id else { continue };
-                ids[at] = Uuid::from_bytes(id);
+                let row = statement.query_row([node], |row| row.get(0)).optional().map_err(map)?;
+                let Some(bytes) = row else { continue };
+                id = Uuid::from_bytes(bytes);
+                known.set(node, id);
+                known.lookups += 1;
             }
-            found.push(Found { node, id: ids[at], score });
+            found.push(Found { node, id, score });
         }
         Ok(found)
+    }
+}
+
+impl KnownIds {
+    fn get(&self, node: i64) -> Uuid {
+        usize::try_from(node).ok().and_then(|at| self.ids.get(at)).copied().unwrap_or_default()
+    }
+
+    fn set(&mut self, node: i64, id: Uuid) {
+        let Ok(at) = usize::try_from(node) else { return };
+        if at >= self.ids.len() {
+            self.ids.resize(at + 1, Uuid::nil());
+        }
+        self.ids[at] = id;
+    }
+
+    fn read_all(&mut self, tx: &Transaction<'_>) -> MemoryStoreResult<()> {
+        let mut statement = tx.prepare_cached("SELECT node, id FROM knowledge_nodes").map_err(map)?;
+        let mut rows = statement.query([]).map_err(map)?;
+        while let Some(row) = rows.next().map_err(map)? {
+            self.set(row.get(0).map_err(map)?, row.get(1).map(Uuid::from_bytes).map_err(map)?);
+        }
+        self.lookups = 0;
+        Ok(())
     }
 }
 

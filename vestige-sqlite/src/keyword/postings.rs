@@ -8,6 +8,7 @@ use std::collections::hash_map::Entry;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use rusqlite::Transaction;
+use rusqlite::types::ValueRef;
 use vestige_traits::MemoryStoreResult;
 use vestige_traits::analysis::{Analyzer, Bm25, FIELD_WEIGHTS};
 
@@ -42,6 +43,8 @@ struct Cached {
     terms: HashMap<String, List>,
     /// How many terms a node holds, where it is known; 0 where not. A node that holds none has no postings.
     lengths: Vec<u32>,
+    /// How many lengths were looked up one by one since all were read.
+    lookups: u64,
     /// Postings of all lists.
     size: usize,
     /// How many searches there were.
@@ -60,6 +63,9 @@ impl PostingCache {
     const CAPACITY: usize = 2 << 20;
     /// With more changes than this, reading the lists anew is faster.
     const CHANGES: usize = 500;
+    /// After one lookup of a length for so many documents all lengths are read at once: that takes no longer than the
+    /// lookups did.
+    const DOCUMENTS: u64 = 20;
 
     pub(crate) fn new() -> Self {
         Self(Some(Mutex::new(Cached::new())))
@@ -98,6 +104,7 @@ impl Cached {
             bm25: Bm25 { documents: 0, mean_length: 0.0 },
             terms: HashMap::new(),
             lengths: Vec::new(),
+            lookups: 0,
             size: 0,
             searches: 0,
         }
@@ -142,6 +149,7 @@ impl Cached {
     fn clear(&mut self) {
         self.terms.clear();
         self.lengths.clear();
+        self.lookups = 0;
         self.size = 0;
     }
 
@@ -210,20 +218,21 @@ impl Cached {
                 _ => list.push(Posting { node, length: 0, frequency }),
             }
         }
+        if self.lookups > self.bm25.documents / PostingCache::DOCUMENTS {
+            self.read_lengths(view)?;
+        }
         let mut sizes =
             view.prepare_cached("SELECT sz FROM memory_terms_docsize WHERE id = ?").map_err(map)?;
         for (term, mut list) in lists {
             for posting in &mut list {
-                let length = self.length(posting.node);
-                if *length == 0 {
+                if *self.length(posting.node) == 0 {
                     let mut rows = sizes.query([posting.node]).map_err(map)?;
                     if let Some(row) = rows.next().map_err(map)? {
-                        let stored = row.get_ref(0).map_err(map)?.as_blob().unwrap_or_default();
-                        let terms = codec::varints(stored).sum::<u64>();
-                        *length = u32::try_from(terms).unwrap_or(u32::MAX);
+                        *self.length(posting.node) = terms_in(row.get_ref(0).map_err(map)?);
                     }
+                    self.lookups += 1;
                 }
-                posting.length = *length;
+                posting.length = *self.length(posting.node);
             }
             self.size += list.len();
             list.shrink_to_fit();
@@ -231,6 +240,17 @@ impl Cached {
                 entry.insert(List { postings: Arc::new(list), asked: 0 });
             }
         }
+        Ok(())
+    }
+
+    fn read_lengths(&mut self, view: &Transaction<'_>) -> MemoryStoreResult<()> {
+        let mut statement = view.prepare_cached("SELECT id, sz FROM memory_terms_docsize").map_err(map)?;
+        let mut rows = statement.query([]).map_err(map)?;
+        while let Some(row) = rows.next().map_err(map)? {
+            let node = number(row.get(0).map_err(map)?)?;
+            *self.length(node) = terms_in(row.get_ref(1).map_err(map)?);
+        }
+        self.lookups = 0;
         Ok(())
     }
 
@@ -262,6 +282,12 @@ impl Cached {
         self.terms.retain(|_, list| list.asked > oldest);
         self.size = self.terms.values().map(|list| list.postings.len()).sum();
     }
+}
+
+/// How many terms a document holds: FTS5 keeps their number in each column (documentation of FTS5, section 9.3).
+fn terms_in(size: ValueRef<'_>) -> u32 {
+    let terms = codec::varints(size.as_blob().unwrap_or_default()).sum::<u64>();
+    u32::try_from(terms).unwrap_or(u32::MAX)
 }
 
 fn number(node: i64) -> MemoryStoreResult<u32> {

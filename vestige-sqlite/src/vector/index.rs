@@ -312,7 +312,7 @@ impl VectorIndex {
     fn refine(&self, query: &Query, bounds: &Bounds, admission: &Admission, best: &mut Best) -> bool {
         let everything = admission.is_everything();
         let admits = |slot: usize| everything || admission.admits(self.nodes[slot]);
-        let mut likely = Best::new(best.count * 4 + 100);
+        let mut likely = Best::new(best.count + best.count / 2 + 32);
         bounds.above(f32::NEG_INFINITY, |bound, slot| {
             if admits(slot) {
                 likely.offer(bound, 0.0, slot);
