@@ -101,7 +101,7 @@ pub fn matches(sample: &Sample) -> Vec<String> {
     sample.questions.iter().map(|(text, _)| any_of(text)).collect()
 }
 
-/// The bare statement for the best ten of a question of [`matches`] in a file of Vestige's, prepared.
+/// The bare statement for the best ten of a question of [`matches()`] in a file of Vestige's, prepared.
 ///
 /// # Errors
 ///

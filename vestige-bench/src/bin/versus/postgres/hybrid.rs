@@ -84,9 +84,8 @@ pub(super) fn run(filled: &Filled<'_>, filter: Option<(&str, &'static str)>) -> 
     let mut contenders = Vec::new();
     if filter.is_none() {
         let prepared = statement::search(sample, "$1", "$2", "$3", "$4");
-        for n in 0..questions.len().min(TURN) {
-            let mut found =
-                [runtime.block_on(bare(&told, &prepared, &questions[n]))?, ask(store, &by_both(n))?];
+        for (n, question) in questions.iter().enumerate().take(TURN) {
+            let mut found = [runtime.block_on(bare(&told, &prepared, question))?, ask(store, &by_both(n))?];
             found.iter_mut().for_each(|found| found.sort_unstable());
             ensure!(found[0] == found[1], "the bare statement finds something else for question {n}");
         }
