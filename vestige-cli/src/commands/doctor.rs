@@ -85,7 +85,7 @@ async fn examine(args: &DoctorArgs, app: &App) -> Vec<Finding> {
     let store = match app.open(if mends { Access::Existing } else { Access::Examine }).await {
         Ok(store) => store,
         Err(failure) => {
-            findings.push(open_failure(&failure, &place));
+            findings.push(open_failure(&failure, &app.settings.store));
             findings.extend(check_model(None, app).await);
             return findings;
         }
@@ -122,15 +122,19 @@ fn rebuilt_line(rebuilt: Rebuilt) -> String {
     line
 }
 
-fn open_failure(failure: &Failure, place: &str) -> Finding {
+fn open_failure(failure: &Failure, store: &StoreChoice) -> Finding {
     let remedy = match failure {
         Failure::Store(MemoryStoreError::SchemaTooNew { .. }) => "install the newer vestige",
+        Failure::Store(MemoryStoreError::Damaged { .. }) if matches!(store, StoreChoice::Postgres { .. }) => {
+            "let `vestige add` make a store in a database that is empty; else restore a backup, or an archive by \
+             `vestige restore`, into a new one"
+        }
         Failure::Store(MemoryStoreError::Damaged { .. }) => {
             "restore a backup, or an archive by `vestige restore`, into a new store"
         }
         _ => "mend what the message names, or choose another store with --db",
     };
-    Finding::error("store", failure.line(place).unwrap_or_default(), remedy)
+    Finding::error("store", failure.line(&store.to_string()).unwrap_or_default(), remedy)
 }
 
 /// Whether the configured model can be used, and with this store.
