@@ -32,8 +32,8 @@ pub(crate) struct Bound {
 }
 
 impl Ratio {
-    /// The table of bounds, for 20,000 memories of 384 dimensions. Each is what was measured with a third of it more:
-    /// a processor with other caches gives other ratios, and a change that costs a half is still found.
+    /// The table of bounds, for 20,000 memories of 384 dimensions. Each is what was measured on a quiet machine with about half of
+    /// it more: a processor with other caches gives other ratios, and a change that doubles a cost is still found.
     pub(crate) fn bound(self) -> Bound {
         match self {
             Self::VectorToBits => Bound {
@@ -44,7 +44,7 @@ impl Ratio {
             },
             Self::VectorToInt8 => Bound {
                 what: "SQLite: vector search / one pass over the codes, int8",
-                most: 2.6,
+                most: 2.2,
                 why: "sketches are there to read an eighth of the codes",
                 look: "vestige-sqlite/src/vector/sketch.rs: whether the sketches still rule codes out",
             },
@@ -56,15 +56,15 @@ impl Ratio {
             },
             Self::KeywordToFts5 => Bound {
                 what: "SQLite: keyword search / the bare FTS5 statement",
-                most: 1.0,
-                why: "the same ten, and their rows with them",
+                most: 0.7,
+                why: "terms that were asked for before are scored in memory; those that were not are read once",
                 look: "vestige-sqlite/src/keyword.rs, and the rows that are fetched in search.rs",
             },
             Self::HybridToFts5 => Bound {
                 what: "SQLite: hybrid search / the bare FTS5 statement",
-                most: 2.2,
-                why: "the statement for a hundred instead of ten, and the vector leg",
-                look: "vestige-sqlite/src/search.rs: the depth of the legs, and the rows that are scored exactly",
+                most: 1.9,
+                why: "the words cost less than the statement, and the vector leg comes on top",
+                look: "vestige-sqlite/src/search/hybrid.rs: how many rows are scored exactly; keyword/postings.rs",
             },
             Self::SqliteIngest => Bound {
                 what: "SQLite: batches of 1,000 / bare INSERTs with FTS5 by triggers",
@@ -74,15 +74,15 @@ impl Ratio {
             },
             Self::SqliteOpen => Bound {
                 what: "SQLite: open to the first answer / reading all codes by a bare statement",
-                most: 2.0,
-                why: "all codes are read, and the sketches made by a rotation of every vector",
-                look: "vestige-sqlite/src/vector/index.rs and sketch.rs",
+                most: 1.3,
+                why: "all codes are read; sketches are not made for one question",
+                look: "vestige-sqlite/src/vector/index.rs",
             },
             #[cfg(feature = "postgres")]
             Self::PostgresVector => Bound {
                 what: "PostgreSQL: vector search / the bare statement with pgvector's defaults",
-                most: 5.0,
-                why: "a transaction with settings, a deeper look into the graph for a recall of 0.99, whole rows",
+                most: 9.0,
+                why: "a look five times as deep into the graph for a recall of 0.99, a transaction with settings, whole rows",
                 look: "vestige-postgres/src/search.rs and sql/search.sql; its plan by `explain`",
             },
             #[cfg(feature = "postgres")]
