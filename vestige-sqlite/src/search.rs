@@ -292,7 +292,10 @@ impl KnownIds {
         let mut statement = tx.prepare_cached("SELECT node, id FROM knowledge_nodes").map_err(map)?;
         let mut rows = statement.query([]).map_err(map)?;
         while let Some(row) = rows.next().map_err(map)? {
-            self.set(row.get(0).map_err(map)?, row.get(1).map(Uuid::from_bytes).map_err(map)?);
+            // A row that cannot be read fails the search that finds it, and no other.
+            if let (Ok(node), Ok(id)) = (row.get(0), row.get(1)) {
+                self.set(node, Uuid::from_bytes(id));
+            }
         }
         self.lookups = 0;
         Ok(())
