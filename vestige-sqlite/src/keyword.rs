@@ -3,9 +3,7 @@
 mod postings;
 mod rank;
 
-use std::collections::HashMap;
-
-use rusqlite::{Transaction, params};
+use rusqlite::{Rows, Transaction, params};
 use vestige_traits::analysis::{AnalyzedDocument, AnalyzedQuery, Analyzer, Bm25, FIELD_WEIGHTS, Term};
 use vestige_traits::{MemoryStoreResult, round_score};
 
@@ -77,7 +75,7 @@ pub(crate) fn search(
     }
 }
 
-/// The same, by FTS5 itself, term by term.
+/// The same, by FTS5 itself, in no memory that grows with the store.
 ///
 /// For a single term its `bm25()` is `idf × 2.2 × f / (f + 1.2 × l)`, where f is the weighted frequency and l depends on
 /// the length. Larger weights of the fields make another k1 of the 1.2, and the idf is known.
@@ -88,30 +86,67 @@ fn by_statement(
     depth: usize,
 ) -> MemoryStoreResult<Vec<(i64, f64)>> {
     const K1: f64 = 1.2;
+    const HOLDING: &str = "SELECT count(*) FROM memory_terms WHERE memory_terms MATCH ?";
+    const SCORES: &str = "SELECT rowid, bm25(memory_terms, ?, ?, ?) FROM memory_terms \
+                          WHERE memory_terms MATCH ? ORDER BY rowid";
     let [content, node_type, tags] = FIELD_WEIGHTS.map(|weight| weight * K1 / Bm25::K1);
     let bm25 = postings::totals(tx)?;
-    let mut statement = tx
-        .prepare_cached(
-            "SELECT rowid, bm25(memory_terms, ?, ?, ?) FROM memory_terms WHERE memory_terms MATCH ?",
-        )
-        .map_err(map)?;
-    let mut scores: HashMap<i64, f64> = HashMap::new();
-    for term in &query.terms {
+    let mut holding = tx.prepare_cached(HOLDING).map_err(map)?;
+    // One statement for each term, all read side by side.
+    let statements = query.terms.iter().map(|_| tx.prepare_cached(SCORES));
+    let mut statements = statements.collect::<rusqlite::Result<Vec<_>>>().map_err(map)?;
+    let mut terms = Vec::with_capacity(statements.len());
+    for (statement, term) in statements.iter_mut().zip(&query.terms) {
         // A term is letters and digits, so quoting needs no escapes.
         let quoted = format!("\"{term}\"");
-        let hits = statement
-            .query_map(params![content, node_type, tags, quoted], |row| Ok((row.get(0)?, row.get(1)?)))
-            .and_then(Iterator::collect::<rusqlite::Result<Vec<(i64, f64)>>>)
-            .map_err(map)?;
-        let n = hits.len() as u64;
+        let n: i64 = holding.query_row([&quoted], |row| row.get(0)).map_err(map)?;
+        let n = n.cast_unsigned();
         let factor = bm25.idf(n).powi(2) * (Bm25::K1 + 1.0) / (fts5_idf(bm25.documents, n) * (K1 + 1.0));
-        for (node, score) in hits.into_iter().filter(|(node, _)| admission.admits(*node)) {
-            // FTS5's score is negative: lower is better.
-            *scores.entry(node).or_default() -= factor * score;
+        let hits = statement.query(params![content, node_type, tags, quoted]).map_err(map)?;
+        terms.push(Hits::new(hits, factor)?);
+    }
+    let mut best = Best::new(depth);
+    while let Some(node) = terms.iter().filter_map(|hits| hits.next).map(|(node, _)| node).min() {
+        let mut score = 0.0;
+        for hits in &mut terms {
+            if let Some((_, of_term)) = hits.next.filter(|&(next, _)| next == node) {
+                score += of_term;
+                hits.advance()?;
+            }
+        }
+        if admission.admits(node) {
+            best.offer(node, score);
         }
     }
-    let scored = scores.into_iter().map(|(node, score)| (node, round_score(score)));
-    Ok(best(scored.collect(), depth))
+    Ok(best.finish())
+}
+
+/// What FTS5 finds for a term, in the order of nodes.
+struct Hits<'a> {
+    rows: Rows<'a>,
+    factor: f64,
+    /// The next node, and what the term adds to its score.
+    next: Option<(i64, f64)>,
+}
+
+impl<'a> Hits<'a> {
+    fn new(rows: Rows<'a>, factor: f64) -> MemoryStoreResult<Self> {
+        let mut hits = Self { rows, factor, next: None };
+        hits.advance()?;
+        Ok(hits)
+    }
+
+    fn advance(&mut self) -> MemoryStoreResult<()> {
+        self.next = match self.rows.next().map_err(map)? {
+            // FTS5's score is negative: lower is better.
+            Some(row) => {
+                let score: f64 = row.get(1).map_err(map)?;
+                Some((row.get(0).map_err(map)?, -self.factor * score))
+            }
+            None => None,
+        };
+        Ok(())
+    }
 }
 
 /// The inverse document frequency in FTS5's `bm25()` (documentation of FTS5, section 5.1.1).
@@ -121,18 +156,51 @@ fn fts5_idf(documents: u64, holding: u64) -> f64 {
     if idf <= 0.0 { 1e-6 } else { idf }
 }
 
-/// The best `depth` of the scored nodes, best first, and all that share the last one's score.
-pub(crate) fn best(mut scored: Vec<(i64, f64)>, depth: usize) -> Vec<(i64, f64)> {
-    let by_score = |a: &(i64, f64), b: &(i64, f64)| b.1.total_cmp(&a.1);
-    if depth == 0 {
-        return Vec::new();
+/// The best `depth` of the nodes that are offered, and all that share the last one's score.
+struct Best {
+    depth: usize,
+    found: Vec<(i64, f64)>,
+    /// What is below this is not among them.
+    floor: f64,
+    room: usize,
+}
+
+impl Best {
+    fn new(depth: usize) -> Self {
+        Self { depth, found: Vec::new(), floor: 0.0, room: 4 * depth.max(64) }
     }
-    if scored.len() > depth {
-        let (_, &mut (_, last), _) = scored.select_nth_unstable_by(depth - 1, by_score);
-        scored.retain(|&(_, score)| score >= last);
+
+    /// Takes a node in with its score, which is rounded.
+    fn offer(&mut self, node: i64, score: f64) {
+        let score = round_score(score);
+        if score >= self.floor {
+            self.found.push((node, score));
+            if self.found.len() >= self.room {
+                self.shrink();
+                self.floor = self.found.last().map_or(0.0, |&(_, score)| score);
+                // Ties may keep it long; then it has to grow, or it would be sorted at every node.
+                self.room = self.room.max(2 * self.found.len());
+            }
+        }
     }
-    scored.sort_unstable_by(by_score);
-    scored
+
+    /// Best first.
+    fn finish(mut self) -> Vec<(i64, f64)> {
+        self.shrink();
+        self.found
+    }
+
+    fn shrink(&mut self) {
+        let by_score = |a: &(i64, f64), b: &(i64, f64)| b.1.total_cmp(&a.1);
+        if self.depth == 0 {
+            self.found.clear();
+        }
+        if self.found.len() > self.depth {
+            let (_, &mut (_, last), _) = self.found.select_nth_unstable_by(self.depth - 1, by_score);
+            self.found.retain(|&(_, score)| score >= last);
+        }
+        self.found.sort_unstable_by(by_score);
+    }
 }
 
 /// Narrows an admission by the query's phrases and exclusions.
@@ -188,11 +256,18 @@ mod tests {
 
     #[test]
     fn a_tie_at_the_depth_is_kept_whole() {
-        let scored = vec![(1, 1.0), (2, 3.0), (3, 2.0), (4, 2.0), (5, 2.0)];
-        let nodes: Vec<i64> = best(scored.clone(), 2).into_iter().map(|(node, _)| node).collect();
-        assert_eq!(nodes[0], 2);
-        assert_eq!(nodes.len(), 4);
-        assert_eq!(best(scored.clone(), 10).len(), 5);
-        assert!(best(scored, 0).is_empty());
+        let best = |depth| {
+            let mut best = Best::new(depth);
+            // Ten times, so that it is cut on the way.
+            for node in 0..1000 {
+                best.offer(node, [1.0, 3.0, 2.0, 2.0][usize::try_from(node % 4).unwrap()]);
+            }
+            best.finish()
+        };
+        assert!(best(200).iter().all(|&(_, score)| score == 3.0));
+        assert_eq!(best(200).len(), 250);
+        assert_eq!(best(251).len(), 750);
+        assert_eq!(best(2000).len(), 1000);
+        assert!(best(0).is_empty());
     }
 }

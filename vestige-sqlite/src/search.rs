@@ -31,12 +31,17 @@ pub(crate) struct Caches {
 
 impl Caches {
     pub(crate) fn new(indexes_in_memory: bool) -> Self {
-        let (vectors, postings) = if indexes_in_memory {
-            (SharedIndex::default(), PostingCache::new())
+        let filters = FilterCache::default();
+        if indexes_in_memory {
+            Self {
+                vectors: SharedIndex::default(),
+                postings: PostingCache::new(),
+                filters,
+                ids: Ids(Some(Mutex::default())),
+            }
         } else {
-            (SharedIndex::on_disk(), PostingCache::off())
-        };
-        Self { vectors, postings, filters: FilterCache::default(), ids: Ids::default() }
+            Self { vectors: SharedIndex::on_disk(), postings: PostingCache::off(), filters, ids: Ids(None) }
+        }
     }
 }
 
@@ -232,9 +237,10 @@ impl Searcher {
     }
 }
 
-/// The ids of nodes that were found before. A node keeps its id, and its number is never given out again.
-#[derive(Debug, Default)]
-struct Ids(Mutex<KnownIds>);
+/// The ids of nodes that were found before, where they are kept. A node keeps its id, and its number is never given out
+/// again.
+#[derive(Debug)]
+struct Ids(Option<Mutex<KnownIds>>);
 
 #[derive(Debug, Default)]
 struct KnownIds {
@@ -245,29 +251,32 @@ struct KnownIds {
 }
 
 impl Ids {
-    /// After so many lookups, and one for so many memories, all ids are read at once: that takes no longer than the
-    /// lookups did.
+    /// After so many lookups, and one for so many memories, all ids are read at once.
     const LOOKUPS: usize = 500;
-    const MEMORIES: usize = 20;
+    const MEMORIES: usize = 200;
 
     /// Puts an id to each node.
     fn name(&self, tx: &Transaction<'_>, scored: Vec<(i64, f64)>) -> MemoryStoreResult<Vec<Found>> {
-        let mut known = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        if known.lookups >= Self::LOOKUPS.max(known.ids.len() / Self::MEMORIES) {
+        let mut known = self.0.as_ref().map(|known| known.lock().unwrap_or_else(PoisonError::into_inner));
+        if let Some(known) = &mut known
+            && known.lookups >= Self::LOOKUPS.max(known.ids.len() / Self::MEMORIES)
+        {
             known.read_all(tx)?;
         }
         let mut statement =
             tx.prepare_cached("SELECT id FROM knowledge_nodes WHERE node = ?").map_err(map)?;
         let mut found = Vec::with_capacity(scored.len());
         for (node, score) in scored {
-            let mut id = known.get(node);
+            let mut id = known.as_ref().map_or(Uuid::nil(), |known| known.get(node));
             if id.is_nil() {
                 // A term without its memory is a damaged index, which `diagnose` reports.
                 let row = statement.query_row([node], |row| row.get(0)).optional().map_err(map)?;
                 let Some(bytes) = row else { continue };
                 id = Uuid::from_bytes(bytes);
-                known.set(node, id);
-                known.lookups += 1;
+                if let Some(known) = &mut known {
+                    known.set(node, id);
+                    known.lookups += 1;
+                }
             }
             found.push(Found { node, id, score });
         }

@@ -68,9 +68,9 @@ impl Dice {
     }
 }
 
-async fn answers(store: &SqliteMemoryStore) -> Vec<Vec<SearchResult>> {
+async fn answers(store: &SqliteMemoryStore, another: &str) -> Vec<Vec<SearchResult>> {
     let mut answers = Vec::new();
-    for question in QUESTIONS {
+    for question in QUESTIONS.into_iter().chain([another]) {
         answers.push(store.search(&SearchQuery::text(question).with_limit(7)).await.unwrap());
     }
     answers
@@ -85,6 +85,8 @@ async fn postings_in_memory_give_the_answers_of_the_statement() {
         let mut dice = Dice(round as u64);
         let mut known: Vec<MemoryRecord> = Vec::new();
         for step in 0..60 {
+            let new = format!("word{}", step / 3);
+            let new = new.as_str();
             match dice.below(6) {
                 0 if !known.is_empty() => {
                     let gone = known.swap_remove(dice.below(known.len()));
@@ -104,12 +106,14 @@ async fn postings_in_memory_give_the_answers_of_the_statement() {
                 }
                 _ => {
                     known.push(dice.record(plain));
+                    // A word that was in no memory when its question was last asked.
+                    known.last_mut().unwrap().content += &format!(" {new}");
                     writer.insert(known.last().unwrap()).await.unwrap();
                 }
             }
-            let expected = answers(&statement).await;
-            assert_eq!(answers(&reader).await, expected, "another handle, step {step}");
-            assert_eq!(answers(&writer).await, expected, "the same handle, step {step}");
+            let expected = answers(&statement, new).await;
+            assert_eq!(answers(&reader, new).await, expected, "another handle, step {step}");
+            assert_eq!(answers(&writer, new).await, expected, "the same handle, step {step}");
         }
     }
 }

@@ -1,19 +1,19 @@
-//! The postings of terms that were searched before, in memory.
+//! The postings of terms in memory: of those that were searched before, then of all where they fit.
 //!
 //! FTS5 descends a B-tree for the length of every document that it scores, and reads the postings of each term
 //! twice. Here a posting holds all that its score needs, and the lists follow the rows by the journal.
 
 use std::collections::HashMap;
-use std::collections::hash_map::Entry;
 use std::sync::{Arc, Mutex, PoisonError};
 
-use rusqlite::Transaction;
 use rusqlite::types::ValueRef;
+use rusqlite::{Rows, Transaction};
 use vestige_traits::MemoryStoreResult;
-use vestige_traits::analysis::{Analyzer, Bm25, FIELD_WEIGHTS};
+use vestige_traits::analysis::{AnalyzedDocument, Analyzer, Bm25, FIELD_WEIGHTS};
 
 use crate::codec;
 use crate::error::{bad_value, map};
+use crate::filter::NodeSet;
 use crate::journal::{self, State};
 
 /// A node that holds a term.
@@ -41,11 +41,17 @@ struct Cached {
     state: State,
     bm25: Bm25,
     terms: HashMap<String, List>,
+    /// Whether the terms are all there are: one that is not among them is in no node.
+    whole: bool,
+    /// Whether they have been whole before.
+    was_whole: bool,
+    /// How many postings were read for questions since they were last whole.
+    read: usize,
     /// How many terms a node holds, where it is known; 0 where not. A node that holds none has no postings.
     lengths: Vec<u32>,
     /// How many lengths were looked up one by one since all were read.
     lookups: u64,
-    /// Postings of all lists.
+    /// What all lists take, in postings.
     size: usize,
     /// How many searches there were.
     searches: u64,
@@ -61,6 +67,11 @@ struct List {
 impl PostingCache {
     /// How many postings are kept, of 16 bytes each. Lists that were not asked for lately go first.
     const CAPACITY: usize = 2 << 20;
+    /// What a list takes beside its postings, in postings.
+    const LIST: usize = 8;
+    /// All lists are read at once after questions have read this part of all postings: who asks once, such as a
+    /// command, has no use for them. Where they were lost after that, only after questions have read as many again.
+    const PART: f64 = 1.0 / 64.0;
     /// With more changes than this, reading the lists anew is faster.
     const CHANGES: usize = 500;
     /// After one lookup of a length for so many documents all lengths are read at once: that takes no longer than the
@@ -103,6 +114,9 @@ impl Cached {
             state: State::default(),
             bm25: Bm25 { documents: 0, mean_length: 0.0 },
             terms: HashMap::new(),
+            whole: false,
+            was_whole: false,
+            read: 0,
             lengths: Vec::new(),
             lookups: 0,
             size: 0,
@@ -115,9 +129,14 @@ impl Cached {
             self.catch_up(view, now)?;
         }
         self.searches += 1;
-        let unknown: Vec<&String> = terms.iter().filter(|term| !self.terms.contains_key(*term)).collect();
+        let unknown = |term: &&String| !self.whole && !self.terms.contains_key(*term);
+        let unknown: Vec<&String> = terms.iter().filter(unknown).collect();
         if !unknown.is_empty() {
-            self.read(view, &unknown)?;
+            if self.all_are_due() {
+                self.read_all(view)?;
+            } else {
+                self.read(view, &unknown)?;
+            }
         }
         let mut lists = Vec::with_capacity(terms.len());
         for term in terms {
@@ -133,12 +152,7 @@ impl Cached {
     fn catch_up(&mut self, view: &Transaction<'_>, now: State) -> MemoryStoreResult<()> {
         let changes = journal::changes(view, self.state, now)?;
         match changes.filter(|nodes| nodes.len() <= PostingCache::CHANGES) {
-            Some(nodes) => {
-                let analyzer = Analyzer::default();
-                for node in nodes {
-                    self.renew(view, &analyzer, node)?;
-                }
-            }
+            Some(nodes) => self.apply(view, &nodes)?,
             None => self.clear(),
         }
         self.bm25 = totals(view)?;
@@ -146,54 +160,98 @@ impl Cached {
         Ok(())
     }
 
+    /// Brings the lists up to the rows of changed nodes.
+    fn apply(&mut self, view: &Transaction<'_>, nodes: &[i64]) -> MemoryStoreResult<()> {
+        let analyzer = Analyzer::default();
+        let mut documents = Vec::with_capacity(nodes.len());
+        let mut listed = NodeSet::default();
+        for &node in nodes {
+            let document = super::document(view, &analyzer, node)?.unwrap_or_default();
+            if !document.fields.iter().flatten().all(|term| is_plain(&term.text)) {
+                // What FTS5 made of it is not known.
+                self.clear();
+                return Ok(());
+            }
+            let number = number(node)?;
+            let length = u32::try_from(document.len()).unwrap_or(u32::MAX);
+            let before = std::mem::replace(self.length(number), length);
+            // Where all terms are known all lengths are, and a node without one is in no list.
+            if !(self.whole && before == 0) {
+                listed.insert(node);
+            }
+            documents.push((number, length, document));
+        }
+        if listed.len() > 0 {
+            for list in self.terms.values_mut() {
+                let is_listed = |posting: &Posting| listed.contains(posting.node.into());
+                if list.postings.iter().any(is_listed) {
+                    self.size -= list.postings.len();
+                    Arc::make_mut(&mut list.postings).retain(|posting| !is_listed(posting));
+                    self.size += list.postings.len();
+                }
+            }
+        }
+        for (node, length, document) in documents {
+            self.insert(node, length, &document);
+        }
+        Ok(())
+    }
+
     fn clear(&mut self) {
         self.terms.clear();
+        self.whole = false;
         self.lengths.clear();
         self.lookups = 0;
         self.size = 0;
     }
 
-    /// Brings a changed node's postings up to its row.
-    fn renew(&mut self, view: &Transaction<'_>, analyzer: &Analyzer, node: i64) -> MemoryStoreResult<()> {
-        let document = super::document(view, analyzer, node)?.unwrap_or_default();
-        let held = || document.fields.iter().flatten();
-        if !held().all(|term| is_plain(&term.text)) {
-            // What FTS5 made of it is not known.
-            self.clear();
-            return Ok(());
-        }
-        let node = number(node)?;
-        let length = u32::try_from(document.len()).unwrap_or(u32::MAX);
-        *self.length(node) = length;
+    /// Puts a node into the lists of its terms.
+    fn insert(&mut self, node: u32, length: u32, document: &AnalyzedDocument) {
         let mut frequencies: HashMap<&str, f64> = HashMap::new();
         for (field, weight) in document.fields.iter().zip(FIELD_WEIGHTS) {
             for term in field {
                 *frequencies.entry(&term.text).or_default() += weight;
             }
         }
-        for (term, list) in &mut self.terms {
-            let posting =
-                frequencies.get(term.as_str()).map(|&frequency| Posting { node, length, frequency });
-            match (list.postings.binary_search_by_key(&node, |known| known.node), posting) {
-                (Ok(at), Some(posting)) => Arc::make_mut(&mut list.postings)[at] = posting,
-                (Ok(at), None) => {
-                    Arc::make_mut(&mut list.postings).remove(at);
-                    self.size -= 1;
-                }
-                (Err(at), Some(posting)) => {
-                    Arc::make_mut(&mut list.postings).insert(at, posting);
-                    self.size += 1;
-                }
-                (Err(_), None) => {}
+        for (term, frequency) in frequencies {
+            if self.whole && !self.terms.contains_key(term) {
+                self.keep(term.to_owned(), Vec::new());
+            }
+            let Some(list) = self.terms.get_mut(term) else { continue };
+            if let Err(at) = list.postings.binary_search_by_key(&node, |known| known.node) {
+                Arc::make_mut(&mut list.postings).insert(at, Posting { node, length, frequency });
+                self.size += 1;
             }
         }
+    }
+
+    /// Whether the lists of all terms are worth reading, and fit.
+    fn all_are_due(&self) -> bool {
+        let postings = self.bm25.documents as f64 * self.bm25.mean_length;
+        let part = if self.was_whole { 1.0 } else { PostingCache::PART };
+        postings <= PostingCache::CAPACITY as f64 && self.read as f64 >= part * postings
+    }
+
+    /// Reads the lists of all terms.
+    fn read_all(&mut self, view: &Transaction<'_>) -> MemoryStoreResult<()> {
+        self.clear();
+        self.read_lengths(view)?;
+        let mut statement =
+            view.prepare_cached("SELECT term, doc, col FROM memory_term_places").map_err(map)?;
+        let mut lists = lists_of(statement.query([]).map_err(map)?)?;
+        for posting in lists.iter_mut().flat_map(|(_, list)| list) {
+            posting.length = *self.length(posting.node);
+        }
+        for (term, list) in lists {
+            self.keep(term, list);
+        }
+        (self.whole, self.was_whole, self.read) = (true, true, 0);
+        tracing::debug!(terms = self.terms.len(), size = self.size, "loaded the postings of all terms");
         Ok(())
     }
 
     /// Reads the lists of terms that are not known.
     fn read(&mut self, view: &Transaction<'_>, terms: &[&String]) -> MemoryStoreResult<()> {
-        let mut lists: HashMap<&str, Vec<Posting>> =
-            terms.iter().map(|term| (term.as_str(), Vec::new())).collect();
         // One statement for all: opening this table costs more than a short list.
         let mut statement = view
             .prepare_cached(
@@ -201,23 +259,7 @@ impl Cached {
             )
             .map_err(map)?;
         let wanted = serde_json::to_string(terms).unwrap_or_default();
-        let mut rows = statement.query([wanted]).map_err(map)?;
-        while let Some(row) = rows.next().map_err(map)? {
-            let text = |at, column| {
-                row.get_ref(at).map_err(map)?.as_str().map_err(|error| bad_value(column, error.to_string()))
-            };
-            let Some(list) = lists.get_mut(text(0, "term")?) else { continue };
-            let node = number(row.get(1).map_err(map)?)?;
-            let frequency = FIELD_WEIGHTS[match text(2, "col")? {
-                "content" => 0,
-                "node_type" => 1,
-                _ => 2,
-            }];
-            match list.last_mut() {
-                Some(last) if last.node == node => last.frequency += frequency,
-                _ => list.push(Posting { node, length: 0, frequency }),
-            }
-        }
+        let lists = lists_of(statement.query([wanted]).map_err(map)?)?;
         if self.lookups > self.bm25.documents / PostingCache::DOCUMENTS {
             self.read_lengths(view)?;
         }
@@ -234,13 +276,21 @@ impl Cached {
                 }
                 posting.length = *self.length(posting.node);
             }
-            self.size += list.len();
-            list.shrink_to_fit();
-            if let Entry::Vacant(entry) = self.terms.entry(term.to_owned()) {
-                entry.insert(List { postings: Arc::new(list), asked: 0 });
+            self.read += list.len();
+            self.keep(term, list);
+        }
+        for &term in terms {
+            if !self.terms.contains_key(term) {
+                self.keep(term.clone(), Vec::new());
             }
         }
         Ok(())
+    }
+
+    fn keep(&mut self, term: String, mut postings: Vec<Posting>) {
+        postings.shrink_to_fit();
+        self.size += PostingCache::LIST + postings.len();
+        self.terms.insert(term, List { postings: Arc::new(postings), asked: 0 });
     }
 
     fn read_lengths(&mut self, view: &Transaction<'_>) -> MemoryStoreResult<()> {
@@ -267,8 +317,7 @@ impl Cached {
         if self.size <= PostingCache::CAPACITY {
             return;
         }
-        let mut ages: Vec<(u64, usize)> =
-            self.terms.values().map(|list| (list.asked, list.postings.len())).collect();
+        let mut ages: Vec<(u64, usize)> = self.terms.values().map(|list| (list.asked, list.size())).collect();
         ages.sort_unstable();
         let mut surplus = self.size - PostingCache::CAPACITY / 2;
         let mut oldest = 0;
@@ -280,8 +329,43 @@ impl Cached {
             }
         }
         self.terms.retain(|_, list| list.asked > oldest);
-        self.size = self.terms.values().map(|list| list.postings.len()).sum();
+        self.whole = false;
+        self.size = self.terms.values().map(List::size).sum();
     }
+}
+
+impl List {
+    fn size(&self) -> usize {
+        PostingCache::LIST + self.postings.len()
+    }
+}
+
+/// The lists of a statement that gives term, node and field of each place, term by term in the order of nodes. Their
+/// lengths are missing.
+fn lists_of(mut rows: Rows<'_>) -> MemoryStoreResult<Vec<(String, Vec<Posting>)>> {
+    let mut lists: Vec<(String, Vec<Posting>)> = Vec::new();
+    while let Some(row) = rows.next().map_err(map)? {
+        let bytes = |at, column| {
+            row.get_ref(at).map_err(map)?.as_bytes().map_err(|error| bad_value(column, error.to_string()))
+        };
+        let term = bytes(0, "term")?;
+        let node = number(row.get(1).map_err(map)?)?;
+        let frequency = FIELD_WEIGHTS[match bytes(2, "col")? {
+            b"content" => 0,
+            b"node_type" => 1,
+            _ => 2,
+        }];
+        if lists.last().is_none_or(|(last, _)| last.as_bytes() != term) {
+            let term = str::from_utf8(term).map_err(|error| bad_value("term", error.to_string()))?;
+            lists.push((term.to_owned(), Vec::new()));
+        }
+        let Some((_, list)) = lists.last_mut() else { continue };
+        match list.last_mut() {
+            Some(last) if last.node == node => last.frequency += frequency,
+            _ => list.push(Posting { node, length: 0, frequency }),
+        }
+    }
+    Ok(lists)
 }
 
 /// How many terms a document holds: FTS5 keeps their number in each column (documentation of FTS5, section 9.3).
@@ -314,8 +398,23 @@ fn is_plain(term: &str) -> bool {
     term.chars().all(|c| c.is_ascii_alphanumeric() || PLAIN.iter().any(|plain| plain.contains(&c)))
 }
 
-/// Letters beyond ASCII of which this is known, for the scripts that are written most.
-const PLAIN: [std::ops::RangeInclusive<char>; 4] = ['α'..='ρ', 'а'..='я', 'ぁ'..='ゖ', '一'..='龥'];
+/// Letters beyond ASCII of which this is known, for the scripts that are written most. Terms are in lower case already, so
+/// upper case between them does not matter.
+const PLAIN: [std::ops::RangeInclusive<char>; 12] = [
+    'ß'..='ž',
+    'ά'..='ρ',
+    'σ'..='ώ',
+    'а'..='ԯ',
+    'א'..='ת',
+    'ء'..='ۓ',
+    // From Devanagari to Burmese: no script of theirs has upper case.
+    'ऀ'..='႟',
+    'ა'..='ჺ',
+    'ạ'..='ỹ',
+    'ぁ'..='ヿ',
+    '一'..='龥',
+    '가'..='힣',
+];
 
 #[cfg(test)]
 mod tests {

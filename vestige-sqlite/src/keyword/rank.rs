@@ -1,7 +1,6 @@
 //! BM25 over lists of postings.
 
-use vestige_traits::round_score;
-
+use super::Best;
 use super::postings::{Lists, Posting};
 use crate::filter::Admission;
 
@@ -18,9 +17,7 @@ pub(super) fn best(lists: &Lists, admission: &Admission, depth: usize) -> Vec<(i
         .collect();
     let mut scores = vec![0.0; WINDOW as usize];
     let mut scored = Vec::new();
-    let mut found = Vec::new();
-    let mut room = 4 * depth.max(64);
-    let mut floor = 0.0;
+    let mut best = Best::new(depth);
     while let Some(first) = rests.iter().filter_map(|(_, rest)| rest.first()).map(|next| next.node).min() {
         for (idf, rest) in &mut rests {
             while let Some((posting, others)) = rest.split_first()
@@ -38,19 +35,10 @@ pub(super) fn best(lists: &Lists, admission: &Admission, depth: usize) -> Vec<(i
             }
         }
         for node in scored.drain(..) {
-            let score = round_score(std::mem::take(&mut scores[(node - first) as usize]));
-            if score >= floor {
-                found.push((i64::from(node), score));
-                if found.len() >= room {
-                    found = super::best(found, depth);
-                    floor = found.last().map_or(0.0, |&(_, score)| score);
-                    // Ties may keep it long; then it has to grow, or it would be sorted at every node.
-                    room = room.max(2 * found.len());
-                }
-            }
+            best.offer(i64::from(node), std::mem::take(&mut scores[(node - first) as usize]));
         }
     }
-    super::best(found, depth)
+    best.finish()
 }
 
 #[cfg(test)]
@@ -58,6 +46,7 @@ mod tests {
     use std::sync::Arc;
 
     use vestige_traits::analysis::Bm25;
+    use vestige_traits::round_score;
 
     use super::*;
     use crate::filter::NodeSet;
@@ -90,11 +79,14 @@ mod tests {
                     lists.bm25.term_score(idf, posting.frequency, posting.length.into());
             }
         }
-        let expected: Vec<(i64, f64)> =
-            expected.into_iter().map(|(node, score)| (node, round_score(score))).collect();
         for depth in [1, 10, 100, 50_000] {
             let mut found = best(&lists, &admission, depth);
-            let mut expected = super::super::best(expected.clone(), depth);
+            // Those that are sorted, and not cut on the way.
+            let mut all: Vec<(i64, f64)> =
+                expected.iter().map(|(&node, &score)| (node, round_score(score))).collect();
+            all.sort_unstable_by(|a, b| b.1.total_cmp(&a.1));
+            let last = all.get(depth - 1).map_or(0.0, |&(_, score)| score);
+            let mut expected: Vec<(i64, f64)> = all.into_iter().filter(|&(_, score)| score >= last).collect();
             for scored in [&mut found, &mut expected] {
                 scored.sort_unstable_by(|a, b| b.1.total_cmp(&a.1).then(a.0.cmp(&b.0)));
             }

@@ -52,6 +52,8 @@ pub(crate) fn run(
 ) -> Result<()> {
     let mut times = vec![Vec::with_capacity(questions); contenders.len()];
     let mut recall = vec![0.0; contenders.len()];
+    // A question may have no answer, such as one that demands a phrase which no memory holds.
+    let answered = truth.unwrap_or_default().iter().filter(|truth| !truth.is_empty()).count();
     for contender in &mut contenders {
         for question in 0..questions.min(2 * TURN) {
             (contender.answer)(question)?;
@@ -63,9 +65,9 @@ pub(crate) fn run(
                 let started = Instant::now();
                 let (found, took) = (contender.answer)(question)?;
                 times[at].push(took.unwrap_or_else(|| started.elapsed().as_secs_f64() * 1e3));
-                if let Some(truth) = truth {
-                    let hits = found.iter().filter(|n| truth[question].contains(n)).count();
-                    recall[at] += hits as f64 / truth[question].len().max(1) as f64 / questions as f64;
+                if let Some(truth) = truth.map(|truth| &truth[question]).filter(|truth| !truth.is_empty()) {
+                    let hits = found.iter().filter(|n| truth.contains(n)).count();
+                    recall[at] += hits as f64 / truth.len() as f64 / answered as f64;
                 }
             }
         }
