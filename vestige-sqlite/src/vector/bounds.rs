@@ -3,10 +3,14 @@ use super::sketch::{Question, Sketches};
 
 /// Groups of sketches that are counted at a time.
 const GROUPS: usize = 64;
+/// Groups that share their tops.
+const UNDER: usize = 8;
 
 /// What the cosines of many slots are at most.
 pub(super) struct Bounds {
-    values: Vec<f32>,
+    values: Vec<[f32; LANES]>,
+    /// The largest values of each lane in so many groups: most hold none that is looked for, and are passed over.
+    tops: Vec<[f32; LANES]>,
     /// Which slot each is of; without, they are those of the slots from 0 on.
     slots: Option<Vec<usize>>,
 }
@@ -15,13 +19,17 @@ impl Bounds {
     /// Of the slots below `count`.
     pub(super) fn of_all(sketches: &Sketches, vector: &[f32], count: usize) -> Self {
         let question = sketches.question(vector);
-        let mut values = vec![0.0; count.next_multiple_of(LANES)];
-        let (groups, _) = values.as_chunks_mut::<LANES>();
-        for (block, groups) in groups.chunks_mut(GROUPS).enumerate() {
+        let mut values = vec![[0.0; LANES]; count.div_ceil(LANES)];
+        let mut tops = Vec::with_capacity(values.len().div_ceil(UNDER));
+        let last = values.len().saturating_sub(1);
+        for (block, groups) in values.chunks_mut(GROUPS).enumerate() {
             sketches.bound(&question, block * GROUPS, groups);
+            if let Some(group) = groups.get_mut(last - block * GROUPS) {
+                no_values(group, count - last * LANES);
+            }
+            tops.extend(groups.chunks(UNDER).map(largest));
         }
-        values.truncate(count);
-        Self { values, slots: None }
+        Self { values, tops, slots: None }
     }
 
     /// Of some slots. Neighbours that follow each other share the work.
@@ -29,29 +37,73 @@ impl Bounds {
         let question = sketches.question(vector);
         let slots: Vec<usize> = slots.collect();
         let mut group = Group { at: usize::MAX, values: [0.0; LANES] };
-        let values = slots.iter().map(|&slot| group.value(sketches, &question, slot)).collect();
-        Self { values, slots: Some(slots) }
+        let mut values = vec![[0.0; LANES]; slots.len().div_ceil(LANES)];
+        for (values, slots) in values.iter_mut().zip(slots.chunks(LANES)) {
+            for (value, &slot) in values.iter_mut().zip(slots) {
+                *value = group.value(sketches, &question, slot);
+            }
+            no_values(values, slots.len());
+        }
+        let tops = values.chunks(UNDER).map(largest).collect();
+        Self { values, tops, slots: Some(slots) }
     }
 
     /// How many are at least `floor`.
     pub(super) fn count(&self, floor: f32) -> usize {
-        self.values.iter().map(|&value| usize::from(value >= floor)).sum()
+        let mut count = 0;
+        self.above(floor, |_, _| {
+            count += 1;
+            floor
+        });
+        count
+    }
+
+    /// A floor that at least `count` values reach, and not many more; below all where that is not easily told.
+    pub(super) fn reached_by(&self, count: usize) -> f32 {
+        let most = |tops: &[f32; LANES]| tops.iter().copied().fold(f32::NEG_INFINITY, f32::max);
+        let mut blocks: Vec<f32> = self.tops.iter().map(most).collect();
+        if count == 0 || blocks.len() < count {
+            return f32::NEG_INFINITY;
+        }
+        // Each stands for a value of its own.
+        *blocks.select_nth_unstable_by(count - 1, |a, b| b.total_cmp(a)).1
     }
 
     /// Calls `found` with those that are at least `floor`, and their slots; it answers with the next floor.
     pub(super) fn above(&self, mut floor: f32, mut found: impl FnMut(f32, usize) -> f32) {
-        for (chunk, values) in self.values.chunks(2 * LANES).enumerate() {
-            // Most hold none: one comparison of many.
-            if values.iter().fold(false, |any, &value| any | (value >= floor)) {
-                for (lane, &value) in values.iter().enumerate() {
-                    if value >= floor {
-                        let at = chunk * 2 * LANES + lane;
-                        floor = found(value, self.slots.as_ref().map_or(at, |slots| slots[at]));
+        for (block, (tops, groups)) in self.tops.iter().zip(self.values.chunks(UNDER)).enumerate() {
+            // One comparison of many.
+            if !tops.iter().fold(false, |any, &top| any | (top >= floor)) {
+                continue;
+            }
+            for (lane, &top) in tops.iter().enumerate() {
+                if top < floor {
+                    continue;
+                }
+                for (group, values) in groups.iter().enumerate() {
+                    if values[lane] >= floor {
+                        let at = (block * UNDER + group) * LANES + lane;
+                        floor = found(values[lane], self.slots.as_ref().map_or(at, |slots| slots[at]));
                     }
                 }
             }
         }
     }
+}
+
+/// Takes the values of lanes from `lanes` on away: there is no floor that they reach.
+fn no_values(group: &mut [f32; LANES], lanes: usize) {
+    group[lanes..].fill(f32::NAN);
+}
+
+fn largest(groups: &[[f32; LANES]]) -> [f32; LANES] {
+    let mut largest = [f32::NEG_INFINITY; LANES];
+    for group in groups {
+        for (largest, &value) in largest.iter_mut().zip(group) {
+            *largest = if value > *largest { value } else { *largest };
+        }
+    }
+    largest
 }
 
 struct Group {

@@ -313,7 +313,10 @@ impl VectorIndex {
         let everything = admission.is_everything();
         let admits = |slot: usize| everything || admission.admits(self.nodes[slot]);
         let mut likely = Best::new(best.count + best.count / 2 + 32);
-        bounds.above(f32::NEG_INFINITY, |bound, slot| {
+        if everything {
+            likely.floor = bounds.reached_by(likely.count);
+        }
+        bounds.above(likely.floor, |bound, slot| {
             if admits(slot) {
                 likely.offer(bound, 0.0, slot);
             }
