@@ -12,8 +12,8 @@ use vestige_traits::{
 
 /// A memory is due when its probability of recall has fallen to this.
 const DESIRED_RETENTION: f32 = 0.9;
-/// How often a review is computed anew when others review the same memory at the same moment.
-const MOST_ATTEMPTS: usize = 64;
+/// How often a review or a change is computed anew when others do the same to a memory at the same moment.
+pub(crate) const MOST_ATTEMPTS: usize = 64;
 const PAGE: usize = 1000;
 
 /// What a rebuilding found and did.

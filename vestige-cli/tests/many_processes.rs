@@ -96,3 +96,25 @@ fn one_file_imported_by_four_processes_at_once_is_stored_once() {
     assert_eq!(totals.iter().sum::<u64>(), 1000, "{totals:?}");
     assert_eq!(vestige.count(), 1000);
 }
+
+#[test]
+fn processes_that_change_parts_of_one_memory_at_once_undo_nothing() {
+    let vestige = Vestige::new();
+    let id = vestige.add(&["The port is 5433."]);
+    let tags: Vec<String> = (0..12).map(|n| format!("tag{n}")).collect();
+    thread::scope(|scope| {
+        for tag in &tags {
+            let (vestige, id) = (&vestige, &id);
+            scope.spawn(move || vestige.ok(&["update", id, "--add-tag", tag, "--meta", &format!("{tag}=1")]));
+        }
+        scope.spawn(|| vestige.ok(&["update", &id, "--content", "The port is 5434."]));
+    });
+    let memory = &vestige.json(&["get", &id])[0];
+    let mut found: Vec<_> = memory["tags"].as_array().expect("tags").clone();
+    found.sort_by_key(ToString::to_string);
+    let mut expected: Vec<_> = tags.iter().map(|tag| serde_json::json!(tag)).collect();
+    expected.sort_by_key(ToString::to_string);
+    assert_eq!(found, expected);
+    assert_eq!(memory["metadata"].as_object().expect("metadata").len(), tags.len());
+    assert_eq!(memory["content"], "The port is 5434.");
+}

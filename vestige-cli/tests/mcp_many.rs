@@ -132,3 +132,31 @@ fn what_one_server_changes_or_forgets_is_so_for_the_others_at_once() {
     one.ok("forget", &json!({"ids": [id]}));
     assert!(other.recall(&json!({"query": "tram market"})).is_empty());
 }
+
+#[test]
+fn changes_of_parts_of_one_memory_at_once_undo_nothing() {
+    let vestige = Vestige::new();
+    let (mut one, mut other) = (Server::start(&vestige), Server::start(&vestige));
+    let id = one.remember("The ferry leaves at nine.");
+    for round in 0..5 {
+        let changes = [
+            json!({"id": id, "content": format!("The ferry leaves at {round}.")}),
+            json!({"id": id, "metadata": {format!("key{round}"): round}}),
+            json!({"id": id, "type": format!("type{round}")}),
+        ];
+        let asked: Vec<_> = changes
+            .iter()
+            .map(|change| one.ask("tools/call", &json!({"name": "update", "arguments": change})))
+            .collect();
+        other.ok("update", &json!({"id": id, "tags": [format!("tag{round}")]}));
+        for asked in asked {
+            let answer = one.answer(&asked);
+            assert_eq!(answer["result"]["isError"], false, "{answer}");
+        }
+        let memory = &other.ok("get", &json!({"ids": [id]}))["memories"][0];
+        assert_eq!(memory["content"], format!("The ferry leaves at {round}."));
+        assert_eq!(memory["metadata"][format!("key{round}")], round);
+        assert_eq!(memory["type"], format!("type{round}"));
+        assert_eq!(memory["tags"], json!([format!("tag{round}")]));
+    }
+}

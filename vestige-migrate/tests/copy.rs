@@ -11,7 +11,9 @@ use common::{
 };
 use vestige_migrate::archive::Restorer;
 use vestige_migrate::{Copier, CopyOutcome, MigrateError, Phase, RejectOutcome, Verifier};
-use vestige_traits::{MemoryRecord, MemoryStore, TransferKind, TransferRow};
+use vestige_traits::{
+    MemoryRecord, MemoryStore, ModelSignature, ReembeddedMemory, TransferKind, TransferRow,
+};
 
 #[tokio::test]
 async fn a_copy_holds_every_row_of_every_kind() {
@@ -179,6 +181,38 @@ async fn a_source_written_to_without_a_proof_is_noticed_by_its_counts() {
 }
 
 #[tokio::test]
+async fn a_source_that_changes_its_model_without_a_proof_is_noticed() {
+    let (source, target) = (filled(50).await, empty());
+    let other = source.another_handle();
+    let mut switched = false;
+    // Of the same dimension, so that no vector is refused.
+    let new = ModelSignature { hash: "ee".repeat(32), ..model(8) };
+    let report = Copier::new("a", &source, &target)
+        .verify(false)
+        .on_progress(move |progress| {
+            if progress.phase == Phase::Indexing && !switched {
+                switched = true;
+                common::at_once(other.begin_reembedding(&new));
+                let pending = common::at_once(other.reembedding_pending(None, 1000));
+                let vectors: Vec<_> = pending
+                    .into_iter()
+                    .map(|memory| ReembeddedMemory {
+                        id: memory.id,
+                        updated_at: memory.updated_at,
+                        embedding: None,
+                    })
+                    .collect();
+                common::at_once(other.write_reembedded(&vectors));
+                common::at_once(other.finish_reembedding());
+            }
+        })
+        .run()
+        .await
+        .unwrap();
+    assert_eq!(report.outcome, CopyOutcome::SourceChanged);
+}
+
+#[tokio::test]
 async fn a_plan_says_what_a_copy_then_does_and_changes_nothing() {
     let (source, target) = (filled(60).await, empty());
     let before = archive_of(&target).await;
@@ -242,6 +276,10 @@ async fn rows_that_cannot_be_moved_are_listed_and_the_rest_goes_on() {
     let again = Copier::new("a", &source, &target).run().await.unwrap();
     assert_eq!(again.outcome, CopyOutcome::AlreadyComplete);
     assert!(!again.is_lossless());
+    // Without a proof too: a row that cannot be read is no change of the source.
+    let target = empty();
+    let report = Copier::new("a", &source, &target).verify(false).run().await.unwrap();
+    assert_eq!(report.outcome, CopyOutcome::Complete);
 }
 
 #[tokio::test]

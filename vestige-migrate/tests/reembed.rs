@@ -286,7 +286,6 @@ impl Embedder for Rival<'_> {
             if let Some(to) = &self.to {
                 self.store.begin_reembedding(to).await.unwrap();
             }
-            tokio::time::sleep(Duration::from_millis(600)).await;
         }
         self.model.embed_documents(texts).await
     }

@@ -149,7 +149,7 @@ impl PgMemoryStoreBuilder {
     /// After how long the server gives a statement up, in whole milliseconds from 1; none leaves it to the server,
     /// which is the default.
     ///
-    /// Migrations and index builds are not limited by it. Told to each connection when it starts; with a statement
+    /// Migrations, index builds and statistics are not limited by it; `vacuum` is. Told to each connection when it starts; with a statement
     /// cache of 0 to each transaction. Where PgBouncer's session mode refuses the former, set it for the role
     /// (`ALTER ROLE … SET statement_timeout`).
     #[must_use]

@@ -172,6 +172,15 @@ impl Import {
         Ok(found.fetch_all(self.connection()).await?.into_iter().collect())
     }
 
+    /// The same, and nobody else schedules them until the transaction ends.
+    async fn locked_memories(&mut self, ids: &[Uuid]) -> sqlx::Result<HashSet<Uuid>> {
+        let found = sqlx::query_scalar!(
+            "SELECT id FROM knowledge_nodes WHERE id = ANY ($1) ORDER BY id FOR NO KEY UPDATE",
+            ids
+        );
+        Ok(found.fetch_all(self.connection()).await?.into_iter().collect())
+    }
+
     async fn domains(&mut self, run: &[TransferRow]) -> Step {
         let given: Vec<&Domain> =
             some(run, |row| if let TransferRow::Domain(domain) = row { Some(domain) } else { None });
@@ -288,7 +297,7 @@ impl Import {
                 run,
                 |row| if let TransferRow::Scheduling(given) = row { Some(given.memory_id) } else { None },
             );
-        let memories = self.existing_memories(&ids).await?;
+        let memories = self.locked_memories(&ids).await?;
         let there = sqlx::query_as!(
             SchedulingRow,
             "SELECT memory_id, stability, difficulty, retrievability, last_review, next_review, reps, lapses

@@ -4,6 +4,7 @@ use sqlx::{AssertSqlSafe, Executor};
 use vestige_traits::MemoryStoreResult;
 
 use crate::error;
+use crate::pool::NO_TIMEOUT;
 use crate::rows;
 use crate::session::Session;
 use crate::store::PgMemoryStore;
@@ -16,8 +17,8 @@ const MAX_BUILD_MEMORY: u64 = 1 << 30;
 const MANY_COUNTS: i64 = 1000;
 /// The advisory lock of the process that folds them.
 const FOLD_LOCK: i64 = 33_322_211_104_450_407;
-/// What a transaction with an index build begins with: what is counted for it reads every row, too.
-pub(crate) const NO_TIMEOUT: &str = "SET LOCAL statement_timeout = 0";
+/// The advisory lock of the process that builds indexes: a second one would fail where it should find them built.
+const BUILD_LOCK: i64 = 33_322_211_104_450_408;
 
 /// Gives an index build of this transaction as much memory as the graph of `vectors` needs, within reason: one that
 /// does not fit is built on disk, many times slower.
@@ -59,11 +60,13 @@ impl PgMemoryStore {
     /// Makes everything anew that is derived from the rows.
     pub(crate) async fn rebuild(&self) -> MemoryStoreResult<()> {
         self.check_writable()?;
-        // Setting the expression again computes the column anew, and rewriting the table builds every index anew.
+        // Whoever folds counts meanwhile would bring back what is deleted here, so that waits. Setting the expression again
+        // computes the column anew, and rewriting the table builds every index anew.
         const REBUILD: &str = "
             ALTER TABLE knowledge_nodes
               ALTER COLUMN search_vec SET EXPRESSION AS (vestige_search_vec(content, node_type, tags));
             SELECT vestige_build_hnsw();
+            LOCK TABLE keyword_totals IN SHARE ROW EXCLUSIVE MODE;
             DELETE FROM keyword_totals;
             SELECT vestige_count_documents(count(*), coalesce(sum(vestige_length(search_vec)), 0)::bigint)
             FROM knowledge_nodes";
@@ -79,6 +82,7 @@ impl PgMemoryStore {
 
     async fn try_build(&self, statements: &'static str, alone: bool) -> sqlx::Result<()> {
         let mut transaction = self.sessions().begin("BEGIN", NO_TIMEOUT).await?;
+        sqlx::query("SELECT pg_advisory_xact_lock($1)").bind(BUILD_LOCK).execute(&mut transaction).await?;
         let embedded = sqlx::query!(
             r#"SELECT
                  (SELECT count(embedding) FROM knowledge_nodes) AS "vectors!",

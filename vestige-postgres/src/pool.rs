@@ -14,6 +14,9 @@ use crate::store::PgMemoryStore;
 /// A connection that has lain idle for longer is asked whether it still lives before it is used.
 const PROBE_AFTER: Duration = Duration::from_secs(1);
 
+/// What a transaction begins with that takes as long as the store is large.
+pub(crate) const NO_TIMEOUT: &str = "SET LOCAL statement_timeout = 0";
+
 /// Opens a pool.
 ///
 /// One connection is tried before, because the pool goes on trying for a while and then says only that it took long.
@@ -65,12 +68,20 @@ impl PgMemoryStore {
         self.connection().await
     }
 
-    /// Runs a statement that must or may be in no transaction, such as VACUUM.
+    /// Runs a statement that must be in no transaction, such as VACUUM.
     pub(crate) async fn run_alone(&self, statement: &'static str) -> MemoryStoreResult<()> {
         self.check_writable()?;
         let mut connection = self.sessions().pool().acquire().await.map_err(error::of)?;
         connection.execute(statement).await.map_err(error::of)?;
         Ok(())
+    }
+
+    /// Runs a statement that takes as long as the store is large, whatever the limit for others.
+    pub(crate) async fn run_untimed(&self, statement: &'static str) -> MemoryStoreResult<()> {
+        self.check_writable()?;
+        let mut transaction = self.sessions().begin("BEGIN", NO_TIMEOUT).await.map_err(error::of)?;
+        transaction.execute(statement).await.map_err(error::of)?;
+        transaction.commit().await.map_err(error::of)
     }
 
     /// A transaction that sees one state of the store throughout.

@@ -206,7 +206,12 @@ impl PgMemoryStore {
         Ok(ListPage { records, next })
     }
 
-    pub(crate) async fn update_record(&self, record: &MemoryRecord) -> MemoryStoreResult<DateTime<Utc>> {
+    /// If there is a `version`, only of that one.
+    pub(crate) async fn update_record(
+        &self,
+        record: &MemoryRecord,
+        version: Option<DateTime<Utc>>,
+    ) -> MemoryStoreResult<DateTime<Utc>> {
         let record = record.prepared()?;
         let spoken = self.spoken_parameters();
         let vector = record.embedding.as_ref().map_or(0, Vec::len);
@@ -219,7 +224,7 @@ impl PgMemoryStore {
                codebase = $9, owner_user_id = $10, visibility = $11,
                shared_with_groups = $12, created_at = $13,
                updated_at = greatest($14::timestamptz, updated_at + interval '1 microsecond')
-             WHERE id = $1
+             WHERE id = $1 AND ($18::timestamptz IS NULL OR updated_at = $18)
              RETURNING updated_at",
             record.id,
             record.content,
@@ -238,12 +243,19 @@ impl PgMemoryStore {
             spoken.name(),
             spoken.dimension(),
             spoken.hash(),
+            version.map(limits::to_micros),
         )
         .fetch_optional(&mut connection)
         .await
         .map_err(|error| spoken.error(error, vector))?;
         connection.commit().await.map_err(error::of)?;
-        updated_at.ok_or_else(|| MemoryStoreError::not_found("memory", record.id))
+        match updated_at {
+            Some(updated_at) => Ok(updated_at),
+            None if version.is_some() && self.get_record(record.id).await?.is_some() => {
+                Err(MemoryStoreError::changed_meanwhile(record.id))
+            }
+            None => Err(MemoryStoreError::not_found("memory", record.id)),
+        }
     }
 
     pub(crate) async fn delete_record(&self, id: Uuid) -> MemoryStoreResult<()> {

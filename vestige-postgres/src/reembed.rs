@@ -20,6 +20,7 @@ use vestige_traits::{
 
 use crate::error;
 use crate::indexes;
+use crate::pool::NO_TIMEOUT;
 use crate::registry::{self, dimension};
 use crate::rows::{self, ModelRow};
 use crate::session::Session;
@@ -123,6 +124,7 @@ impl PgMemoryStore {
             .await
             .map_err(error::of)?;
         let model = ModelSignature::try_from(model.ok_or_else(none_under_way)?)?;
+        self.check_begun(&model)?;
         let mut components = Vec::with_capacity(vectors.len() * model.dimension);
         let mut slots = Vec::with_capacity(vectors.len());
         for vector in vectors {
@@ -215,7 +217,7 @@ impl PgMemoryStore {
     }
 
     async fn build_next(&self, alone: bool) -> sqlx::Result<MemoryStoreResult<()>> {
-        let mut transaction = self.sessions().begin("BEGIN", indexes::NO_TIMEOUT).await?;
+        let mut transaction = self.sessions().begin("BEGIN", NO_TIMEOUT).await?;
         // One builds, the others wait for it and find its work.
         let model = sqlx::query_as!(ModelRow, "SELECT name, dimension, hash FROM reembedding FOR UPDATE")
             .fetch_optional(&mut transaction)
@@ -225,6 +227,9 @@ impl PgMemoryStore {
             Ok(model) => model,
             Err(error) => return Ok(Err(error)),
         };
+        if let Err(error) = self.check_begun(&model) {
+            return Ok(Err(error));
+        }
         let state = sqlx::query!(
             r#"SELECT to_regclass('knowledge_nodes_next') IS NOT NULL AS "built!",
                  (SELECT count(embedding) FROM reembedding_vectors) AS "vectors!",
@@ -266,6 +271,7 @@ impl PgMemoryStore {
     async fn try_switch(&self) -> MemoryStoreResult<Switch> {
         let mut transaction = self.sessions().begin("BEGIN", SWITCH).await.map_err(error::of)?;
         let model = under_way(&mut transaction).await?.ok_or_else(none_under_way)?;
+        self.check_begun(&model)?;
         let difference: (i64, i64) = sqlx::query_as(include_str!("sql/next_difference.sql"))
             .fetch_one(&mut transaction)
             .await
@@ -285,6 +291,17 @@ impl PgMemoryStore {
         Ok(Switch::Done(model))
     }
 
+    /// Fails if this handle has begun another re-embedding than the one under way.
+    fn check_begun(&self, under_way: &ModelSignature) -> MemoryStoreResult<()> {
+        match &*self.reembeds_to() {
+            Some(begun) if begun != under_way => Err(MemoryStoreError::conflict(
+                "re-embedding",
+                format!("one to {under_way} is under way, and not the one to {begun} that was begun"),
+            )),
+            _ => Ok(()),
+        }
+    }
+
     /// What can wait until after the switch. Whatever of it does not happen, `diagnose` finds.
     async fn tidy_up(&self) -> MemoryStoreResult<()> {
         for statement in [
@@ -293,7 +310,7 @@ impl PgMemoryStore {
             "ALTER TABLE edges VALIDATE CONSTRAINT edges_target_id_fkey",
             "ANALYZE knowledge_nodes",
         ] {
-            if let Err(error) = self.run_alone(statement).await {
+            if let Err(error) = self.run_untimed(statement).await {
                 tracing::warn!(%error, statement, "left for later after the switch to the new model");
             }
         }

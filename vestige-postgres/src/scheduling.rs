@@ -35,9 +35,12 @@ impl PgMemoryStore {
         state: &SchedulingState,
     ) -> MemoryStoreResult<()> {
         state.validate()?;
-        let mut connection = self.writer().await?;
-        upsert(&mut connection, memory_id, &state.prepared()).await?;
-        connection.commit().await.map_err(error::of)
+        let mut transaction = self.transaction().await?;
+        if !lock_memory(&mut transaction, memory_id).await? {
+            return Err(MemoryStoreError::not_found("memory", memory_id));
+        }
+        upsert(&mut transaction, memory_id, &state.prepared()).await?;
+        transaction.commit().await.map_err(error::of)
     }
 
     pub(crate) async fn due_memories(
@@ -101,15 +104,7 @@ impl PgMemoryStore {
         event.validate()?;
         let event = event.clone().prepared();
         let mut transaction = self.transaction().await?;
-        // Reviews of one memory go one after the other; the first of them has no scheduling row to lock.
-        let memory = sqlx::query_scalar!(
-            "SELECT id FROM knowledge_nodes WHERE id = $1 FOR NO KEY UPDATE",
-            event.memory_id
-        )
-        .fetch_optional(&mut transaction)
-        .await
-        .map_err(error::of)?;
-        if memory.is_none() {
+        if !lock_memory(&mut transaction, event.memory_id).await? {
             return Err(MemoryStoreError::not_found("memory", event.memory_id));
         }
         let known = sqlx::query_as!(
@@ -177,6 +172,17 @@ impl PgMemoryStore {
         .map(ReviewEvent::try_from)
         .collect()
     }
+}
+
+/// Keeps others from scheduling a memory until the transaction ends; false if it is not there. Before the first review
+/// there is no scheduling row to lock, so it is the memory's.
+async fn lock_memory(transaction: &mut Session, memory_id: Uuid) -> MemoryStoreResult<bool> {
+    let memory =
+        sqlx::query_scalar!("SELECT id FROM knowledge_nodes WHERE id = $1 FOR NO KEY UPDATE", memory_id)
+            .fetch_optional(transaction)
+            .await
+            .map_err(error::of)?;
+    Ok(memory.is_some())
 }
 
 async fn upsert(connection: &mut Session, memory_id: Uuid, state: &SchedulingState) -> MemoryStoreResult<()> {

@@ -1,7 +1,7 @@
 //! The store itself: a handle, and the trait's operations handed to the rooms they belong to.
 
 use std::fmt;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use chrono::{DateTime, Utc};
 use sqlx::PgPool;
@@ -32,6 +32,8 @@ struct Inner {
     read_only: bool,
     search: SearchSettings,
     speaks_for: Mutex<Option<Arc<ModelSignature>>>,
+    /// The model that this handle has begun a re-embedding to.
+    reembeds_to: Mutex<Option<ModelSignature>>,
 }
 
 impl PgMemoryStore {
@@ -76,6 +78,7 @@ impl PgMemoryStore {
             read_only: settings.read_only,
             search: settings.search,
             speaks_for: Mutex::new(None),
+            reembeds_to: Mutex::new(None),
         };
         let store = Self { inner: Arc::new(inner) };
         store.init().await?;
@@ -105,6 +108,10 @@ impl PgMemoryStore {
 
     pub(crate) fn speak_for(&self, model: ModelSignature) {
         *self.inner.speaks_for.lock().unwrap_or_else(PoisonError::into_inner) = Some(Arc::new(model));
+    }
+
+    pub(crate) fn reembeds_to(&self) -> MutexGuard<'_, Option<ModelSignature>> {
+        self.inner.reembeds_to.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -192,7 +199,16 @@ impl MemoryStore for PgMemoryStore {
 
     #[instrument(level = "debug", name = "postgres.update", skip_all, fields(id = %record.id))]
     async fn update(&self, record: &MemoryRecord) -> MemoryStoreResult<DateTime<Utc>> {
-        self.update_record(record).await
+        self.update_record(record, None).await
+    }
+
+    #[instrument(level = "debug", name = "postgres.update_unless_changed", skip_all, fields(id = %record.id))]
+    async fn update_unless_changed(
+        &self,
+        record: &MemoryRecord,
+        version: DateTime<Utc>,
+    ) -> MemoryStoreResult<DateTime<Utc>> {
+        self.update_record(record, Some(version)).await
     }
 
     #[instrument(level = "debug", name = "postgres.delete", skip_all, fields(%id))]
@@ -337,7 +353,9 @@ impl MemoryStore for PgMemoryStore {
 
     #[instrument(level = "debug", name = "postgres.begin_reembedding", skip_all, fields(%model))]
     async fn begin_reembedding(&self, model: &ModelSignature) -> MemoryStoreResult<ReembeddingStatus> {
-        self.start_reembedding(model).await
+        let status = self.start_reembedding(model).await?;
+        *self.reembeds_to() = Some(model.clone());
+        Ok(status)
     }
 
     #[instrument(level = "debug", name = "postgres.reembedding_status", skip_all)]

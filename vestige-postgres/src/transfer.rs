@@ -114,12 +114,12 @@ impl PgMemoryStore {
 
     /// HNSW takes a hundred times as long for a vector as the rest of its row, one by one; built at once it does not.
     pub(crate) async fn drop_vector_index(&self) -> MemoryStoreResult<()> {
-        self.run_alone("DROP INDEX IF EXISTS idx_knowledge_nodes_embedding_hnsw").await
+        self.run_untimed("DROP INDEX IF EXISTS idx_knowledge_nodes_embedding_hnsw").await
     }
 
     pub(crate) async fn restore_indexes(&self) -> MemoryStoreResult<()> {
         self.build_vector_index().await?;
-        self.run_alone("ANALYZE knowledge_nodes, scheduling, edges").await?;
+        self.run_untimed("ANALYZE knowledge_nodes, scheduling, edges").await?;
         self.refresh_statistics().await
     }
 }

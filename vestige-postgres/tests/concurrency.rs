@@ -13,7 +13,7 @@ use vestige_traits::conformance::fixtures::{
     embedded, id, memory, model, now, review, reviewed, smaller_model,
 };
 use vestige_traits::{
-    MemoryEdge, MemoryStore, MemoryStoreError, ReembeddedMemory, SearchQuery, TransferKind,
+    MemoryEdge, MemoryStore, MemoryStoreError, ReembeddedMemory, SearchQuery, Severity, TransferKind,
 };
 
 const WRITERS: u128 = 16;
@@ -279,6 +279,58 @@ async fn a_store_is_re_embedded_while_it_is_written_and_searched() {
     assert!(store.get_edges(id(1)).await.unwrap().is_empty());
     let results = store.vector_search(&SearchQuery::embedding(vec![1.0, 8.0, 2.0])).await.unwrap();
     assert_eq!(results.len(), 10);
+    store.close().await;
+    database.drop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn a_review_and_a_new_schedule_at_once_lose_neither() {
+    let Some(database) = TestDatabase::new().await else { return };
+    let store = database.builder().max_connections(8).connect().await.unwrap();
+    for n in 1..=200 {
+        store.insert(&memory(n, "to be reviewed")).await.unwrap();
+        let prior = (n % 2 == 0).then(|| reviewed(now(), 1.0));
+        if let Some(prior) = &prior {
+            store.update_scheduling(id(n), prior).await.unwrap();
+        }
+        let (event, other) = (review(n, n, prior, reviewed(now(), 2.0)), reviewed(now(), 3.0));
+        let (reviewed, scheduled) =
+            tokio::join!(store.record_review(&event), store.update_scheduling(id(n), &other));
+        scheduled.unwrap();
+        // The schedule comes last, or the review finds it there.
+        assert_eq!(store.get_scheduling(id(n)).await.unwrap(), Some(other), "{reviewed:?}");
+    }
+    store.close().await;
+    database.drop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn indexes_built_by_many_at_once_are_built_once() {
+    let Some(database) = TestDatabase::new().await else { return };
+    let store = database.builder().max_connections(8).connect().await.unwrap();
+    store.register_model(&model()).await.unwrap();
+    let records: Vec<_> = (1..=500).map(|n| embedded(n, "memory", &[1.0, n as f32, 0.0, 0.0])).collect();
+    store.insert_batch(&records).await.unwrap();
+    for _ in 0..5 {
+        store.begin_bulk_load().await.unwrap();
+        let built = tokio::join!(
+            store.finish_bulk_load(),
+            store.finish_bulk_load(),
+            store.finish_bulk_load(),
+            store.finish_bulk_load()
+        );
+        for built in [built.0, built.1, built.2, built.3] {
+            built.unwrap();
+        }
+        let rebuilt = tokio::join!(store.rebuild_indexes(), store.rebuild_indexes(), store.vacuum());
+        for rebuilt in [rebuilt.0, rebuilt.1, rebuilt.2] {
+            rebuilt.unwrap();
+        }
+    }
+    let findings = store.diagnose().await.unwrap();
+    assert!(findings.iter().all(|finding| finding.severity != Severity::Error), "{findings:?}");
+    let counts = findings.iter().find(|finding| finding.subject == "keyword index").unwrap();
+    assert_eq!(counts.message, "500 memories, 1000 terms");
     store.close().await;
     database.drop().await;
 }

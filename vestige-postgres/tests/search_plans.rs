@@ -143,6 +143,40 @@ async fn the_unfiltered_vector_leg_uses_the_hnsw_index() {
 }
 
 #[tokio::test]
+async fn memories_without_a_vector_take_no_place_while_the_index_is_missing() {
+    let Some(database) = TestDatabase::new().await else { return };
+    let mut settings = SearchSettings::default();
+    settings.exact_memories = 0;
+    let store = database.builder().search(settings).connect().await.unwrap();
+    store.register_model(&signature(4)).await.unwrap();
+    let records: Vec<_> = (1..=200)
+        .map(|n| {
+            let mut record = MemoryRecord::new(format!("memory number {n}"));
+            record.id = id(n);
+            record.embedding = (n <= 4).then(|| vec![n as f32, 1.0, 0.0, 0.0]);
+            record
+        })
+        .collect();
+    store.insert_batch(&records).await.unwrap();
+    let questions = [
+        SearchQuery::embedding(vec![1.0, 1.0, 0.0, 0.0]),
+        SearchQuery::hybrid("number 3", vec![1.0, 1.0, 0.0, 0.0]),
+        SearchQuery::hybrid("number -7", vec![1.0, 1.0, 0.0, 0.0]),
+    ];
+    let mut expected = Vec::new();
+    for question in &questions {
+        expected.push(store.search(question).await.unwrap());
+    }
+    assert_eq!(expected[0].iter().map(|hit| hit.record.id).collect::<Vec<_>>(), [1, 2, 3, 4].map(id));
+    store.begin_bulk_load().await.unwrap();
+    for (question, expected) in questions.iter().zip(expected) {
+        assert_eq!(store.search(question).await.unwrap(), expected);
+    }
+    store.close().await;
+    database.drop().await;
+}
+
+#[tokio::test]
 async fn filters_of_every_selectivity_find_the_nearest() {
     let Some(database) = TestDatabase::new().await else { return };
     let (store, questions) = filled(&database, MEMORIES, DIMENSION).await;

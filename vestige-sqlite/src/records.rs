@@ -5,6 +5,7 @@ use uuid::Uuid;
 use vestige_traits::analysis::{AnalyzedDocument, Analyzer};
 use vestige_traits::{
     ListCursor, ListPage, ListQuery, MemoryRecord, MemoryStoreError, MemoryStoreResult, ModelSignature,
+    limits,
 };
 
 use crate::codec::{self, RECORD_COLUMNS, to_bytes, to_json};
@@ -77,9 +78,11 @@ pub(crate) fn insert_all(
     journal::trim(tx)
 }
 
+/// If there is a `version`, only of that one.
 pub(crate) fn update(
     tx: &Transaction<'_>,
     record: &MemoryRecord,
+    version: Option<DateTime<Utc>>,
     handle: Option<&ModelSignature>,
     now: DateTime<Utc>,
 ) -> MemoryStoreResult<DateTime<Utc>> {
@@ -92,6 +95,9 @@ pub(crate) fn update(
         })
         .map_err(map)?;
     let (node, previous) = previous.ok_or_else(|| MemoryStoreError::not_found("memory", record.id))?;
+    if version.is_some_and(|version| limits::to_micros(version).timestamp_micros() != previous) {
+        return Err(MemoryStoreError::changed_meanwhile(record.id));
+    }
     let previous = DateTime::from_timestamp_micros(previous).unwrap_or(now);
     let updated_at = now.max(previous + TimeDelta::microseconds(1));
     let writer = RecordWriter::new(tx, record.embedding.is_some(), handle)?;

@@ -60,8 +60,13 @@ pub(crate) fn pending(
     Ok(pending)
 }
 
-pub(crate) fn write(tx: &Transaction<'_>, vectors: &[ReembeddedMemory]) -> MemoryStoreResult<u64> {
-    let model = under_way(tx)?;
+/// For a handle that has `begun` a re-embedding to this model.
+pub(crate) fn write(
+    tx: &Transaction<'_>,
+    vectors: &[ReembeddedMemory],
+    begun: Option<&ModelSignature>,
+) -> MemoryStoreResult<u64> {
+    let model = begun_and_under_way(tx, begun)?;
     let mut statement = tx
         .prepare_cached(
             "INSERT OR REPLACE INTO reembedding_vectors (node, embedding) \
@@ -81,9 +86,13 @@ pub(crate) fn write(tx: &Transaction<'_>, vectors: &[ReembeddedMemory]) -> Memor
     Ok(taken as u64)
 }
 
-/// Switches to the new model, and says which it is.
-pub(crate) fn finish(tx: &Transaction<'_>, now: DateTime<Utc>) -> MemoryStoreResult<ModelSignature> {
-    let status = status_of(tx, under_way(tx)?)?;
+/// Switches to the new model, and says which it is. For a handle that has `begun` a re-embedding to this model.
+pub(crate) fn finish(
+    tx: &Transaction<'_>,
+    begun: Option<&ModelSignature>,
+    now: DateTime<Utc>,
+) -> MemoryStoreResult<ModelSignature> {
+    let status = status_of(tx, begun_and_under_way(tx, begun)?)?;
     if status.pending > 0 {
         let reason = format!("{} memories have no new vector yet", status.pending);
         return Err(MemoryStoreError::conflict("re-embedding", reason));
@@ -129,6 +138,20 @@ fn target(tx: &Transaction<'_>) -> MemoryStoreResult<Option<ModelSignature>> {
 fn under_way(tx: &Transaction<'_>) -> MemoryStoreResult<ModelSignature> {
     target(tx)?
         .ok_or_else(|| MemoryStoreError::conflict("re-embedding", "none is under way; begin one first"))
+}
+
+fn begun_and_under_way(
+    tx: &Transaction<'_>,
+    begun: Option<&ModelSignature>,
+) -> MemoryStoreResult<ModelSignature> {
+    let model = under_way(tx)?;
+    match begun {
+        Some(begun) if *begun != model => {
+            let reason = format!("one to {model} is under way, and not the one to {begun} that was begun");
+            Err(MemoryStoreError::conflict("re-embedding", reason))
+        }
+        _ => Ok(model),
+    }
 }
 
 fn status_of(tx: &Transaction<'_>, model: ModelSignature) -> MemoryStoreResult<ReembeddingStatus> {

@@ -1,6 +1,6 @@
 use std::fmt;
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use chrono::{DateTime, Utc};
 use rusqlite::Transaction;
@@ -32,6 +32,8 @@ struct Inner {
     connections: Connections,
     caches: Arc<Caches>,
     model: Arc<Mutex<Option<ModelSignature>>>,
+    /// The model that this handle has begun a re-embedding to.
+    reembeds_to: Mutex<Option<ModelSignature>>,
 }
 
 impl SqliteMemoryStore {
@@ -57,6 +59,7 @@ impl SqliteMemoryStore {
             connections,
             caches: Arc::new(Caches::new(config.indexes_in_memory)),
             model: Arc::default(),
+            reembeds_to: Mutex::default(),
         })))
     }
 
@@ -74,6 +77,10 @@ impl SqliteMemoryStore {
         *self.0.model.lock().unwrap_or_else(PoisonError::into_inner) = Some(signature);
     }
 
+    fn reembeds_to(&self) -> MutexGuard<'_, Option<ModelSignature>> {
+        self.0.reembeds_to.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
     async fn read<T: Send + 'static>(
         &self,
         work: impl FnOnce(&Transaction<'_>) -> MemoryStoreResult<T> + Send + 'static,
@@ -86,6 +93,16 @@ impl SqliteMemoryStore {
         work: impl FnOnce(&Transaction<'_>) -> MemoryStoreResult<T> + Send + 'static,
     ) -> MemoryStoreResult<T> {
         self.0.connections.write(work).await
+    }
+
+    async fn replace(
+        &self,
+        record: &MemoryRecord,
+        version: Option<DateTime<Utc>>,
+    ) -> MemoryStoreResult<DateTime<Utc>> {
+        let record = record.prepared()?.into_owned();
+        let (model, now) = (self.model(), self.0.clock.now());
+        self.write(move |tx| records::update(tx, &record, version, model.as_ref(), now)).await
     }
 
     async fn run_search(&self, query: &SearchQuery, legs: Legs) -> MemoryStoreResult<Vec<SearchResult>> {
@@ -200,9 +217,16 @@ impl MemoryStore for SqliteMemoryStore {
 
     #[tracing::instrument(level = "debug", skip_all, fields(id = %record.id), err(level = "debug"))]
     async fn update(&self, record: &MemoryRecord) -> MemoryStoreResult<DateTime<Utc>> {
-        let record = record.prepared()?.into_owned();
-        let (model, now) = (self.model(), self.0.clock.now());
-        self.write(move |tx| records::update(tx, &record, model.as_ref(), now)).await
+        self.replace(record, None).await
+    }
+
+    #[tracing::instrument(level = "debug", skip_all, fields(id = %record.id), err(level = "debug"))]
+    async fn update_unless_changed(
+        &self,
+        record: &MemoryRecord,
+        version: DateTime<Utc>,
+    ) -> MemoryStoreResult<DateTime<Utc>> {
+        self.replace(record, Some(version)).await
     }
 
     #[tracing::instrument(level = "debug", skip_all, fields(%id), err(level = "debug"))]
@@ -371,8 +395,10 @@ impl MemoryStore for SqliteMemoryStore {
     #[tracing::instrument(level = "debug", skip_all, fields(model = model.name), err(level = "debug"))]
     async fn begin_reembedding(&self, model: &ModelSignature) -> MemoryStoreResult<ReembeddingStatus> {
         model.validate()?;
-        let model = model.clone();
-        self.write(move |tx| reembed::begin(tx, &model)).await
+        let to = model.clone();
+        let status = self.write(move |tx| reembed::begin(tx, &to)).await?;
+        *self.reembeds_to() = Some(model.clone());
+        Ok(status)
     }
 
     #[tracing::instrument(level = "debug", skip_all, err(level = "debug"))]
@@ -393,14 +419,14 @@ impl MemoryStore for SqliteMemoryStore {
     #[tracing::instrument(level = "debug", skip_all, fields(vectors = vectors.len()), err(level = "debug"))]
     async fn write_reembedded(&self, vectors: &[ReembeddedMemory]) -> MemoryStoreResult<u64> {
         limits::check_len("vectors", vectors.len(), limits::MAX_BATCH)?;
-        let vectors = vectors.to_vec();
-        self.write(move |tx| reembed::write(tx, &vectors)).await
+        let (vectors, begun) = (vectors.to_vec(), self.reembeds_to().clone());
+        self.write(move |tx| reembed::write(tx, &vectors, begun.as_ref())).await
     }
 
     #[tracing::instrument(level = "debug", skip_all, err(level = "debug"))]
     async fn finish_reembedding(&self) -> MemoryStoreResult<()> {
-        let now = self.0.clock.now();
-        let model = self.write(move |tx| reembed::finish(tx, now)).await?;
+        let (now, begun) = (self.0.clock.now(), self.reembeds_to().clone());
+        let model = self.write(move |tx| reembed::finish(tx, begun.as_ref(), now)).await?;
         self.speak_for(model);
         Ok(())
     }

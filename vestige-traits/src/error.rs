@@ -1,6 +1,8 @@
 use std::error::Error as StdError;
 use std::fmt;
 
+use uuid::Uuid;
+
 use crate::model::ModelSignature;
 
 /// The result of a store's operation.
@@ -148,6 +150,11 @@ impl MemoryStoreError {
     /// A [`Conflict`](Self::Conflict) over `what`.
     pub fn conflict(what: impl Into<String>, reason: impl Into<String>) -> Self {
         Self::Conflict { what: what.into(), reason: reason.into() }
+    }
+
+    /// A [`Conflict`](Self::Conflict) over a memory that is not in the version that was to be updated.
+    pub fn changed_meanwhile(id: Uuid) -> Self {
+        Self::conflict(format!("memory {id}"), "it was changed meanwhile; read it again")
     }
 
     /// A [`ModelMismatch`](Self::ModelMismatch) between the registry and what the caller came with.

@@ -23,6 +23,8 @@ macro_rules! for_each_operation {
             get(id: ::uuid::Uuid) -> Option<$crate::MemoryRecord>;
             list<'a>(query: &'a $crate::ListQuery) -> $crate::ListPage;
             update<'a>(record: &'a $crate::MemoryRecord) -> ::chrono::DateTime<::chrono::Utc>;
+            update_unless_changed<'a>(record: &'a $crate::MemoryRecord, version: ::chrono::DateTime<::chrono::Utc>)
+                -> ::chrono::DateTime<::chrono::Utc>;
             delete(id: ::uuid::Uuid) -> ();
             search<'a>(query: &'a $crate::SearchQuery) -> Vec<$crate::SearchResult>;
             fts_search<'a>(query: &'a $crate::SearchQuery) -> Vec<$crate::SearchResult>;

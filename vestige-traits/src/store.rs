@@ -41,7 +41,7 @@ use crate::transfer::{Checkpoint, ImportReport, TransferKey, TransferKind, Trans
 ///   [`InvalidInput`](crate::MemoryStoreError::InvalidInput) with field and rule.
 ///   Where a call could be refused for several reasons, any of them may be named.
 /// - **Times** are UTC in whole microseconds; finer parts are cut off.
-///   Only [`update`](Self::update) touches `updated_at`.
+///   Only [`update`](Self::update) and [`update_unless_changed`](Self::update_unless_changed) touch `updated_at`.
 /// - **Models.** A handle that has called [`register_model`](Self::register_model)
 ///   speaks for that model: once the store has been switched to another one
 ///   its writes of vectors and its vector searches are
@@ -148,6 +148,18 @@ pub trait LocalMemoryStore {
     /// [`NotFound`](crate::MemoryStoreError::NotFound) if there is no such
     /// memory; vectors and owners as for [`insert`](Self::insert).
     async fn update(&self, record: &MemoryRecord) -> MemoryStoreResult<DateTime<Utc>>;
+
+    /// The same, of a memory that is still the version with this `updated_at`: for who has read it, and changes a part.
+    ///
+    /// # Errors
+    ///
+    /// [`Conflict`](crate::MemoryStoreError::Conflict) if it was updated meanwhile, and then nothing is changed: read it
+    /// again; otherwise as for [`update`](Self::update).
+    async fn update_unless_changed(
+        &self,
+        record: &MemoryRecord,
+        version: DateTime<Utc>,
+    ) -> MemoryStoreResult<DateTime<Utc>>;
 
     /// Removes a memory with its scheduling and its edges. Its reviews stay in the log.
     ///
@@ -384,9 +396,13 @@ pub trait LocalMemoryStore {
     ///
     /// A vector of a text that has changed since, or of a memory that is gone, is passed over.
     ///
+    /// A vector does not name its model, so a handle that has begun a re-embedding takes part in no other one until it
+    /// begins that: somebody else may have aborted the first and begun a second meanwhile, of the same dimension.
+    ///
     /// # Errors
     ///
-    /// [`Conflict`](crate::MemoryStoreError::Conflict) if no re-embedding is under way;
+    /// [`Conflict`](crate::MemoryStoreError::Conflict) if no re-embedding is under way, or another one than this handle
+    /// has begun last;
     /// [`ModelMismatch`](crate::MemoryStoreError::ModelMismatch) for a vector of another length than the new model's.
     async fn write_reembedded(&self, vectors: &[ReembeddedMemory]) -> MemoryStoreResult<u64>;
 
@@ -397,8 +413,8 @@ pub trait LocalMemoryStore {
     ///
     /// # Errors
     ///
-    /// [`Conflict`](crate::MemoryStoreError::Conflict) if no re-embedding is
-    /// under way, or while memories are still to do.
+    /// [`Conflict`](crate::MemoryStoreError::Conflict) if no re-embedding is under way, or another one than this handle
+    /// has begun last, or while memories are still to do.
     async fn finish_reembedding(&self) -> MemoryStoreResult<()>;
 
     /// Drops what was built for the new model; the present vectors stay. Does nothing if no re-embedding is under way.

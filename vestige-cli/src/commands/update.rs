@@ -11,6 +11,7 @@ use crate::ids;
 use crate::open::Access;
 use crate::output::{Output, note};
 use crate::render::{MemoryJson, whole};
+use crate::scheduler::MOST_ATTEMPTS;
 
 /// Change a memory
 ///
@@ -80,23 +81,31 @@ struct Changes {
 }
 
 impl Changes {
-    async fn apply(self, record: &mut MemoryRecord) -> CommandResult {
-        if self.content.is_some() {
-            record.content = args::text_or_stdin(self.content, "text").await?;
+    /// Puts what standard input says in the place of a `-`.
+    async fn read_stdin(&mut self) -> CommandResult {
+        if let Some(content) = self.content.take() {
+            self.content = Some(args::text_or_stdin(Some(content), "text").await?);
         }
-        if let Some(node_type) = self.node_type {
-            record.node_type = node_type;
+        Ok(())
+    }
+
+    fn apply(&self, record: &mut MemoryRecord) -> CommandResult {
+        if let Some(content) = &self.content {
+            record.content.clone_from(content);
+        }
+        if let Some(node_type) = &self.node_type {
+            record.node_type.clone_from(node_type);
         }
         if !self.tags.is_empty() {
-            record.tags = self.tags;
+            record.tags.clone_from(&self.tags);
         }
         if self.no_tags {
             record.tags.clear();
         }
         record.tags.retain(|tag| !self.remove_tags.contains(tag));
-        for tag in self.add_tags {
-            if !record.tags.contains(&tag) {
-                record.tags.push(tag);
+        for tag in &self.add_tags {
+            if !record.tags.contains(tag) {
+                record.tags.push(tag.clone());
             }
         }
         if self.no_codebase {
@@ -105,34 +114,43 @@ impl Changes {
         if let Value::Object(metadata) = &mut record.metadata {
             metadata.retain(|key, _| !self.unset_meta.contains(key));
         }
-        args::set_meta(&mut record.metadata, self.meta);
+        args::set_meta(&mut record.metadata, self.meta.clone());
         let context = IngestContext {
-            codebase: self.codebase,
+            codebase: self.codebase.clone(),
             mcp_client_id: None,
             session_id: None,
-            file: self.file,
-            topics: self.topics,
+            file: self.file.clone(),
+            topics: self.topics.clone(),
         };
         context.apply(record)?;
         Ok(record.validate()?)
     }
 }
 
-pub(crate) async fn run(args: UpdateArgs, app: &App, mut out: Output) -> CommandResult {
+pub(crate) async fn run(mut args: UpdateArgs, app: &App, mut out: Output) -> CommandResult {
+    args.changes.read_stdin().await?;
     let store = app.open(Access::Existing).await?;
     let id = ids::resolve(&store, &args.id).await?;
-    let before = store.get(id).await?.ok_or_else(|| MemoryStoreError::not_found("memory", id))?;
-    let mut record = before.clone();
-    args.changes.apply(&mut record).await?;
-    if record == before {
-        note("nothing to change: the memory says all that already");
-    } else {
+    let mut attempt = 1;
+    let record = loop {
+        let before = store.get(id).await?.ok_or_else(|| MemoryStoreError::not_found("memory", id))?;
+        let mut record = before.clone();
+        args.changes.apply(&mut record)?;
+        if record == before {
+            note("nothing to change: the memory says all that already");
+            break record;
+        }
         if record.content != before.content {
             store.register_model(app.embedder().await?.signature()).await?;
             record.embedding = app.embed_document(&record.content).await?;
         }
-        record.updated_at = store.update(&record).await?;
-    }
+        match store.update_unless_changed(&record, before.updated_at).await {
+            Ok(updated_at) => break MemoryRecord { updated_at, ..record },
+            // Somebody else has changed it: what they changed stays, and this is done to that.
+            Err(MemoryStoreError::Conflict { .. }) if attempt < MOST_ATTEMPTS => attempt += 1,
+            Err(error) => return Err(error.into()),
+        }
+    };
     if out.json {
         out.json_value(&MemoryJson::from(&record))?;
     } else {

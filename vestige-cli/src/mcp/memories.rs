@@ -16,7 +16,7 @@ use crate::failure::Failure;
 use crate::ids;
 use crate::printable::{counted, shortened};
 use crate::render::scheduling;
-use crate::scheduler::as_of;
+use crate::scheduler::{MOST_ATTEMPTS, as_of};
 
 #[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
@@ -45,7 +45,7 @@ pub(crate) struct WholeView {
     links: Vec<LinkView>,
 }
 
-#[derive(Deserialize, JsonSchema)]
+#[derive(Clone, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 #[schemars(crate = "schemars")]
 pub(crate) struct UpdateArgs {
@@ -121,16 +121,25 @@ where
 
     pub(super) async fn update(&self, args: UpdateArgs) -> ToolResult {
         let id = self.resolve(&args.id).await?;
-        let before = self.store.get(id).await?.ok_or_else(|| MemoryStoreError::not_found("memory", id))?;
-        let mut record = before.clone();
-        args.apply(&mut record)?;
-        let changed = record != before;
-        if record.content != before.content {
-            record.embedding = embed_documents(&self.embedder, &[&record.content]).await?.pop().flatten();
-        }
-        if changed {
-            record.updated_at = self.store.update(&record).await?;
-        }
+        let mut attempt = 1;
+        let (record, changed) = loop {
+            let before =
+                self.store.get(id).await?.ok_or_else(|| MemoryStoreError::not_found("memory", id))?;
+            let mut record = before.clone();
+            args.clone().apply(&mut record)?;
+            if record == before {
+                break (record, false);
+            }
+            if record.content != before.content {
+                record.embedding = embed_documents(&self.embedder, &[&record.content]).await?.pop().flatten();
+            }
+            match self.store.update_unless_changed(&record, before.updated_at).await {
+                Ok(updated_at) => break (MemoryRecord { updated_at, ..record }, true),
+                // Somebody else has changed it: what they changed stays, and this is done to that.
+                Err(MemoryStoreError::Conflict { .. }) if attempt < MOST_ATTEMPTS => attempt += 1,
+                Err(error) => return Err(error.into()),
+            }
+        };
         let head = if changed { "Updated." } else { "Nothing to change: the memory says all that already." };
         let updated = Updated { changed, memory: MemoryView::shortened(&record) };
         Answer::new(format!("{head}\n\n{}", block(&record, false)), &updated)

@@ -13,8 +13,6 @@ use crate::progress::{Phase, Progress, Reporter};
 
 /// How many memories are embedded at once where nothing else is said.
 const DEFAULT_BATCH: usize = 256;
-/// How long what somebody else does to the re-embedding may go unnoticed. Looking counts the memories, so it has its price.
-const LOOK_EVERY: Duration = Duration::from_millis(500);
 /// How many batches beyond those of the beginning to embed before giving up.
 const MAX_EXTRA_BATCHES: u64 = 1000;
 
@@ -155,12 +153,10 @@ impl<'a, S: MemoryStore + Sync, E: Embedder + Sync> Reembedder<'a, S, E> {
         self.reporter.report(Phase::Embedding, done, total);
         // Ids of new memories ascend, so a writer can keep a single pass from its end.
         let mut batches_left = pending.div_ceil(self.batch as u64) + MAX_EXTRA_BATCHES;
-        let mut looked = Instant::now();
         loop {
             let mut page = self.pending(None).await?;
             if page.is_empty() {
                 self.reporter.report(Phase::Switching, 0, 0);
-                check_under_way(self.store, &report.to).await?;
                 match self.store.finish_reembedding().await {
                     Ok(()) => return Ok(()),
                     // Something came in between the last look and the switch.
@@ -173,12 +169,6 @@ impl<'a, S: MemoryStore + Sync, E: Embedder + Sync> Reembedder<'a, S, E> {
                 let (vectors, next) =
                     future::join(embed(self.embedder, &page), self.pending(Some(last.id))).await;
                 let vectors = vectors?;
-                // Vectors of this model must not get among those of another that somebody has begun meanwhile, of the
-                // same dimension perhaps: a slow model, or a process that was suspended, leaves time for that.
-                if looked.elapsed() >= LOOK_EVERY {
-                    check_under_way(self.store, &report.to).await?;
-                    looked = Instant::now();
-                }
                 report.without_vector +=
                     vectors.iter().filter(|vector| vector.embedding.is_none()).count() as u64;
                 report.embedded +=

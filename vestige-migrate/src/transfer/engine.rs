@@ -106,12 +106,13 @@ impl<R: Rows, T: MemoryStore + Sync> Engine<'_, '_, R, T> {
         let (proof, sample) = self.prove().await?.unzip();
         let source_changed = match &proof {
             Some(proof) => !proof.source.same_rows(&state.seen),
-            None => self.source.counts().await? != state.seen.counts,
+            None => !self.counts_as_seen(&state).await?,
         };
         let tallies = state.tallies;
         if source_changed {
             // The next run looks at every row again; those that are there are unchanged.
             state = State::begin(self.label, state.bulk);
+            state.seen.model = self.source.model().await?;
         } else {
             state.stage = Stage::Finished;
         }
@@ -133,6 +134,14 @@ impl<R: Rows, T: MemoryStore + Sync> Engine<'_, '_, R, T> {
             proof,
         };
         Ok((report, sample.unwrap_or_default()))
+    }
+
+    /// Whether the source has as many rows as were seen, and the same model: all that can be told without reading it again.
+    async fn counts_as_seen(&mut self, state: &State) -> MigrateResult<bool> {
+        let counts = self.source.counts().await?;
+        let mut kinds = TransferKind::ALL.into_iter();
+        Ok(kinds.all(|kind| counts[kind] == state.seen.counts[kind] + state.tallies[kind].damaged)
+            && self.source.model().await? == state.seen.model)
     }
 
     /// Refuses what must be refused, and only then writes a first checkpoint.

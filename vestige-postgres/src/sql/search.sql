@@ -239,7 +239,8 @@ model AS MATERIALIZED (
 asked AS MATERIALIZED (
   SELECT $4::real[]::vector AS vector, (SELECT sum(b::float8 * b) FROM unnest($4::real[]) AS b) AS square
 ),
--- HNSW serves a query of this shape only: nothing but the filter beside the order and the limit.
+-- HNSW serves a query of this shape only: nothing but the filter beside the order and the limit. It holds no memory
+-- without a vector; where it is missing, a scan would come upon those too.
 near AS MATERIALIZED (
   SELECT n.id, n.embedding <=> (SELECT vector FROM asked) AS distance
   FROM knowledge_nodes AS n
@@ -247,6 +248,7 @@ near AS MATERIALIZED (
     AND (SELECT documents FROM corpus) >= $21::float8
     AND $25::boolean
     AND (SELECT matches FROM model)
+    AND n.embedding IS NOT NULL
     AND (NOT $24::boolean OR n.search_vec @@ (SELECT query FROM admission))
     AND ($5::text[] IS NULL OR n.domains && $5)
     AND ($6::text[] IS NULL OR n.tags && $6)

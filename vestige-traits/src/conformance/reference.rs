@@ -31,6 +31,8 @@ use crate::{
 pub struct ReferenceStore {
     shared: Arc<Shared>,
     speaks_for: Mutex<Option<ModelSignature>>,
+    /// The model that this handle has begun a re-embedding to.
+    reembeds_to: Mutex<Option<ModelSignature>>,
 }
 
 #[derive(Debug)]
@@ -45,13 +47,14 @@ impl ReferenceStore {
         Self {
             shared: Arc::new(Shared { clock, state: Mutex::new(State::new()) }),
             speaks_for: Mutex::new(None),
+            reembeds_to: Mutex::new(None),
         }
     }
 
     /// Another handle on the same store, which speaks for no model yet: what another process would have.
     #[must_use]
     pub fn another_handle(&self) -> Self {
-        Self { shared: Arc::clone(&self.shared), speaks_for: Mutex::new(None) }
+        Self { shared: Arc::clone(&self.shared), speaks_for: Mutex::new(None), reembeds_to: Mutex::new(None) }
     }
 
     fn now(&self) -> DateTime<Utc> {
@@ -143,7 +146,16 @@ impl MemoryStore for ReferenceStore {
 
     async fn update(&self, record: &MemoryRecord) -> MemoryStoreResult<DateTime<Utc>> {
         let (now, model) = (self.now(), self.model());
-        self.write(|state| state.update(record, now, model.as_ref()))
+        self.write(|state| state.update(record, None, now, model.as_ref()))
+    }
+
+    async fn update_unless_changed(
+        &self,
+        record: &MemoryRecord,
+        version: DateTime<Utc>,
+    ) -> MemoryStoreResult<DateTime<Utc>> {
+        let (now, model) = (self.now(), self.model());
+        self.write(|state| state.update(record, Some(version), now, model.as_ref()))
     }
 
     async fn delete(&self, id: Uuid) -> MemoryStoreResult<()> {
@@ -265,7 +277,9 @@ impl MemoryStore for ReferenceStore {
     }
 
     async fn begin_reembedding(&self, model: &ModelSignature) -> MemoryStoreResult<ReembeddingStatus> {
-        self.write(|state| state.begin_reembedding(model))
+        let status = self.write(|state| state.begin_reembedding(model))?;
+        *lock(&self.reembeds_to) = Some(model.clone());
+        Ok(status)
     }
 
     async fn reembedding_status(&self) -> MemoryStoreResult<Option<ReembeddingStatus>> {
@@ -281,11 +295,13 @@ impl MemoryStore for ReferenceStore {
     }
 
     async fn write_reembedded(&self, vectors: &[ReembeddedMemory]) -> MemoryStoreResult<u64> {
-        self.write(|state| state.write_reembedded(vectors))
+        let begun = lock(&self.reembeds_to).clone();
+        self.write(|state| state.write_reembedded(vectors, begun.as_ref()))
     }
 
     async fn finish_reembedding(&self) -> MemoryStoreResult<()> {
-        let model = self.write(State::finish_reembedding)?;
+        let begun = lock(&self.reembeds_to).clone();
+        let model = self.write(|state| state.finish_reembedding(begun.as_ref()))?;
         *lock(&self.speaks_for) = Some(model);
         Ok(())
     }

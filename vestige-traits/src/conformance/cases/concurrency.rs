@@ -41,6 +41,26 @@ async fn dropped<T>(future: impl Future<Output = T> + Send, polls: usize) {
     .await;
 }
 
+pub async fn of_updates_of_one_version_at_once_one_wins(bed: &TestBed<impl StoreFactory>) {
+    let (store, other) = (&bed.store, bed.another_handle().await);
+    store.insert(&memory(1, "first")).await.unwrap();
+    for _ in 0..10 {
+        let version = store.get(id(1)).await.unwrap().unwrap().updated_at;
+        let records: Vec<_> = (1..=8).map(|n| memory(1, format!("version {n}"))).collect();
+        let updates = records.iter().enumerate().map(|(n, record)| {
+            let handle = if n % 2 == 0 { store } else { &other };
+            handle.update_unless_changed(record, version)
+        });
+        let answers = all(updates.collect()).await;
+        let won: Vec<_> = answers.iter().zip(&records).filter(|(answer, _)| answer.is_ok()).collect();
+        assert_eq!(won.len(), 1, "{answers:?}");
+        assert_eq!(store.get(id(1)).await.unwrap().unwrap().content, won[0].1.content);
+        for answer in answers.into_iter().filter(Result::is_err) {
+            assert_conflict(answer);
+        }
+    }
+}
+
 pub async fn inserts_at_once_are_all_there(bed: &TestBed<impl StoreFactory>) {
     let (store, other) = (&bed.store, bed.another_handle().await);
     store.register_model(&model()).await.unwrap();

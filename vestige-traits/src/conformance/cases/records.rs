@@ -159,6 +159,25 @@ pub async fn update_of_a_missing_id_is_not_found(bed: &TestBed<impl StoreFactory
     assert_eq!(bed.store.count().await.unwrap(), 0);
 }
 
+pub async fn an_update_of_what_has_changed_is_a_conflict(bed: &TestBed<impl StoreFactory>) {
+    let store = &bed.store;
+    assert_not_found(store.update_unless_changed(&memory(1, "nowhere"), now()).await, id(1));
+    let first = memory(1, "a heron");
+    store.insert(&first).await.unwrap();
+    // A time is cut to what is stored of it.
+    let version = first.updated_at + TimeDelta::nanoseconds(999);
+    let second = store.update_unless_changed(&memory(1, "an avocet"), version).await.unwrap();
+    assert!(second > first.updated_at);
+    for stale in [first.updated_at, second + TimeDelta::microseconds(1)] {
+        assert_conflict(store.update_unless_changed(&memory(1, "a plover"), stale).await);
+    }
+    let known = store.get(id(1)).await.unwrap().unwrap();
+    assert_eq!((known.content.as_str(), known.updated_at), ("an avocet", second));
+    assert!(store.search(&SearchQuery::text("plover")).await.unwrap().is_empty());
+    store.update_unless_changed(&memory(1, "a plover"), second).await.unwrap();
+    assert_eq!(found(&store.search(&SearchQuery::text("plover")).await.unwrap()), ids([1]));
+}
+
 pub async fn updated_at_moves_forward_even_if_the_clock_does_not(bed: &TestBed<impl StoreFactory>) {
     let mut record = memory(1, "first");
     record.updated_at = now() + TimeDelta::days(1);

@@ -212,6 +212,27 @@ pub async fn a_third_model_is_a_conflict(bed: &TestBed<impl StoreFactory>) {
     assert_eq!(bed.store.reembedding_status().await.unwrap(), Some(status(0, 5)));
 }
 
+pub async fn a_handle_takes_part_in_the_one_that_it_has_begun(bed: &TestBed<impl StoreFactory>) {
+    fill(bed).await;
+    let store = &bed.store;
+    store.begin_reembedding(&smaller_model()).await.unwrap();
+    store.write_reembedded(&[vector(1, new_vector("1"))]).await.unwrap();
+    // Of the same dimension, so that no length tells the vectors apart.
+    let rival = crate::ModelSignature { hash: "d4".repeat(32), ..smaller_model() };
+    let other = bed.another_handle().await;
+    other.abort_reembedding().await.unwrap();
+    other.begin_reembedding(&rival).await.unwrap();
+    assert_conflict(store.write_reembedded(&[vector(2, new_vector("2"))]).await);
+    assert_eq!(other.reembedding_status().await.unwrap().unwrap().done, 0);
+    reembed_all(&other, 100, new_vector).await.unwrap();
+    assert_conflict(store.finish_reembedding().await);
+    assert_eq!(store.registered_model().await.unwrap(), Some(model()));
+    store.begin_reembedding(&rival).await.unwrap();
+    store.write_reembedded(&[vector(2, new_vector("2"))]).await.unwrap();
+    store.finish_reembedding().await.unwrap();
+    assert_eq!(other.registered_model().await.unwrap(), Some(rival));
+}
+
 pub async fn reembedding_to_the_present_or_an_impossible_model_is_invalid(bed: &TestBed<impl StoreFactory>) {
     fill(bed).await;
     assert_invalid(bed.store.begin_reembedding(&model()).await, "model");

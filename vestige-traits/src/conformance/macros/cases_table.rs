@@ -9,6 +9,7 @@ macro_rules! __conformance_cases {
                 inserts_at_once_are_all_there
                 of_inserts_of_one_id_at_once_one_wins
                 of_reviews_at_once_one_wins
+                of_updates_of_one_version_at_once_one_wins
                 updates_at_once_have_times_of_their_own
                 reads_and_writes_at_once_see_whole_batches
                 a_dropped_write_is_done_or_not_done_and_locks_nothing
@@ -157,6 +158,7 @@ macro_rules! __conformance_cases {
                 a_batch_takes_ten_thousand_memories_and_no_more
                 update_replaces_every_field
                 update_of_a_missing_id_is_not_found
+                an_update_of_what_has_changed_is_a_conflict
                 updated_at_moves_forward_even_if_the_clock_does_not
                 an_update_changes_what_searches_find
                 an_update_keeps_scheduling_edges_and_reviews
@@ -180,6 +182,7 @@ macro_rules! __conformance_cases {
                 scheduling_edges_and_reviews_make_nothing_pending
                 beginning_again_goes_on_where_it_was
                 a_third_model_is_a_conflict
+                a_handle_takes_part_in_the_one_that_it_has_begun
                 reembedding_to_the_present_or_an_impossible_model_is_invalid
                 a_vector_that_does_not_fit_the_new_model_is_refused
                 abort_leaves_everything_as_it_was

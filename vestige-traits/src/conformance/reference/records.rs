@@ -52,9 +52,11 @@ impl State {
         Ok(ListPage { records, next })
     }
 
+    /// If there is a `version`, only of that one.
     pub(super) fn update(
         &mut self,
         record: &MemoryRecord,
+        version: Option<DateTime<Utc>>,
         now: DateTime<Utc>,
         spoken: Option<&ModelSignature>,
     ) -> MemoryStoreResult<DateTime<Utc>> {
@@ -62,6 +64,9 @@ impl State {
         let Some(previous) = self.memories.get(&record.id) else {
             return Err(MemoryStoreError::not_found("memory", record.id));
         };
+        if version.is_some_and(|version| limits::to_micros(version) != previous.updated_at) {
+            return Err(MemoryStoreError::changed_meanwhile(record.id));
+        }
         self.check_references(&record, spoken)?;
         let updated_at = now.max(previous.updated_at + TimeDelta::microseconds(1));
         record.updated_at = updated_at;

@@ -59,8 +59,14 @@ impl State {
         Ok(pending.collect())
     }
 
-    pub(super) fn write_reembedded(&mut self, vectors: &[ReembeddedMemory]) -> MemoryStoreResult<u64> {
+    /// For a handle that has `begun` a re-embedding to this model.
+    pub(super) fn write_reembedded(
+        &mut self,
+        vectors: &[ReembeddedMemory],
+        begun: Option<&ModelSignature>,
+    ) -> MemoryStoreResult<u64> {
         limits::check_len("vectors", vectors.len(), limits::MAX_BATCH)?;
+        self.check_begun(begun)?;
         let Some(under_way) = &mut self.reembedding else { return Err(none_under_way()) };
         let mut taken = 0;
         for vector in vectors {
@@ -79,7 +85,12 @@ impl State {
         Ok(taken)
     }
 
-    pub(super) fn finish_reembedding(&mut self) -> MemoryStoreResult<ModelSignature> {
+    /// For a handle that has `begun` a re-embedding to this model.
+    pub(super) fn finish_reembedding(
+        &mut self,
+        begun: Option<&ModelSignature>,
+    ) -> MemoryStoreResult<ModelSignature> {
+        self.check_begun(begun)?;
         let status = self.status(self.under_way()?);
         if status.pending > 0 {
             return Err(MemoryStoreError::conflict(
@@ -102,6 +113,17 @@ impl State {
 
     fn under_way(&self) -> MemoryStoreResult<&Reembedding> {
         self.reembedding.as_ref().ok_or_else(none_under_way)
+    }
+
+    fn check_begun(&self, begun: Option<&ModelSignature>) -> MemoryStoreResult<()> {
+        let to = &self.under_way()?.model;
+        match begun {
+            Some(begun) if begun != to => Err(MemoryStoreError::conflict(
+                "re-embedding",
+                format!("one to {to} is under way, and not the one to {begun} that was begun"),
+            )),
+            _ => Ok(()),
+        }
     }
 
     fn status(&self, under_way: &Reembedding) -> ReembeddingStatus {
