@@ -7,6 +7,7 @@ mod catalog;
 pub(crate) mod clients;
 mod duplicates;
 mod graph;
+mod lines;
 mod memories;
 mod opening;
 mod origin;
@@ -17,22 +18,20 @@ mod reviews;
 mod server;
 mod shape;
 mod stats;
+mod unreadable;
 mod view;
 
 use std::path::PathBuf;
 
 use rmcp::ServiceExt;
 use rmcp::service::ServerInitializeError;
-use rmcp::transport::async_rw::AsyncRwTransport;
 use rmcp::transport::io::stdio_pipes;
 use vestige_traits::{Embedder, MemoryStore};
 
 use crate::failure::{CommandResult, Failure};
+use crate::mcp::lines::Lines;
 use crate::mcp::opening::Opening;
 use crate::mcp::server::Server;
-
-/// The longest message that is read. A longer one is dropped and the connection goes on.
-const MAX_MESSAGE_BYTES: usize = 64 << 20;
 
 /// Serves the memory on stdin and stdout until the client closes the connection.
 ///
@@ -43,8 +42,7 @@ where
     E: Embedder + Send + Sync + 'static,
 {
     let (stdin, stdout) = stdio_pipes();
-    let transport = AsyncRwTransport::new_server(stdin, stdout).with_max_line_length(MAX_MESSAGE_BYTES);
-    let transport = Opening::new(transport);
+    let transport = Opening::new(Lines::new(stdin, stdout));
     let server = Server::new(store, embedder, place, working_dir);
     match server.serve(transport).await {
         Ok(running) => running.waiting().await.map_err(|error| Failure::message(error.to_string())).map(drop),

@@ -2,6 +2,8 @@
 
 mod common;
 
+use std::time::{Duration, Instant};
+
 use common::Vestige;
 use common::mcp::Server;
 use serde_json::{Value, json};
@@ -39,6 +41,130 @@ fn lines_that_are_no_protocol_disturb_nothing() {
     let deep = format!("{}{}\n", "[".repeat(100_000), "]".repeat(100_000));
     server.send_bytes(deep.as_bytes());
     assert_eq!(memories(&mut server), 1);
+    assert!(server.close().0.success());
+}
+
+#[test]
+fn a_request_that_cannot_be_read_is_answered_with_its_id_and_what_to_send_instead() {
+    let vestige = Vestige::new();
+    let mut server = Server::start(&vestige);
+    let remember = |id: &str, memory: &str| {
+        let params = format!(r#"{{"name": "remember", "arguments": {{"memories": [{memory}]}}}}"#);
+        format!(r#"{{"jsonrpc": "2.0", "id": {id}, "method": "tools/call", "params": {params}}}"#)
+    };
+    let deep =
+        format!("{{\"content\": \"x\", \"metadata\": {}1{}}}", "{\"a\": ".repeat(130), "}".repeat(130));
+    let last = r#"{"method": "tools/call", "params": {"id": 1, "a": "\ud83d"}, "jsonrpc": "2.0", "id": 908}"#;
+    let huge = "memory \\n\\\" ".repeat(4_000_000);
+    assert!(huge.len() > 40 << 20);
+    for (line, id, code, expected) in [
+        (
+            remember("901", r#"{"content": "cut emoji \ud83d"}"#),
+            json!(901),
+            -32700,
+            "half of a surrogate pair (\\ud83d",
+        ),
+        (
+            remember("\"902\"", r#"{"content": "\ude00 its rest"}"#),
+            json!("902"),
+            -32700,
+            "half of a surrogate pair (\\ude00",
+        ),
+        (remember("903", &deep), json!(903), -32700, "nested more than 127 levels deep"),
+        (
+            remember("904", r#"{"content": "x", "metadata": {"n": 1e999}}"#),
+            json!(904),
+            -32700,
+            "1e999 is out of range",
+        ),
+        (
+            r#"{"jsonrpc":"2.0","id":905,"method":"tools/call","params":5}"#.to_owned(),
+            json!(905),
+            -32602,
+            "\"arguments\": an object",
+        ),
+        (
+            r#"{"jsonrpc":"2.0","id":906,"method":"tools/list","params":[]}"#.to_owned(),
+            json!(906),
+            -32602,
+            "an object",
+        ),
+        (
+            r#"{"jsonrpc":"1.0","id":907,"method":"tools/list"}"#.to_owned(),
+            json!(907),
+            -32600,
+            "jsonrpc must be \"2.0\"",
+        ),
+        (last.to_owned(), json!(908), -32700, "half of a surrogate pair"),
+        (
+            remember("909", r#"{"content": "x"}"#).replace("]}}}", ""),
+            json!(909),
+            -32700,
+            "ends before the message does",
+        ),
+        (
+            remember("910", &format!(r#"{{"content": "{huge}\ud83d"}}"#)),
+            json!(910),
+            -32700,
+            "half of a surrogate pair",
+        ),
+        ("not json".to_owned(), Value::Null, -32700, "not JSON: expected ident at column 2"),
+        ("[]".to_owned(), Value::Null, -32600, "one JSON object"),
+        (
+            r#"{"jsonrpc":"2.0","id":{"a":1},"method":"tools/list"}"#.to_owned(),
+            Value::Null,
+            -32600,
+            "id must be",
+        ),
+    ] {
+        let line = format!("{line}\n");
+        let asked = Instant::now();
+        server.send_bytes(line.as_bytes());
+        let answer = server.answer(&id);
+        let taken = asked.elapsed();
+        let patience = Duration::from_secs(if line.len() < 1 << 20 { 1 } else { 20 });
+        let line = &line[..line.len().min(200)];
+        assert!(taken < patience, "{taken:?}: {line}");
+        assert_eq!(answer.get("id"), Some(&id), "{line}: {answer}");
+        assert_eq!(answer["error"]["code"], code, "{line}: {answer}");
+        let message = answer["error"]["message"].as_str().expect("a message");
+        assert!(message.contains(expected) && message.len() < 300, "{line}: {message}");
+        assert_eq!(memories(&mut server), 0, "{line}");
+    }
+    // An answer and a notification await none.
+    for line in [
+        r#"{"jsonrpc":"2.0","id":911,"result":{"roots":[{"uri":"file:///a","name":"\ud83d"}]}}"#,
+        r#"{"jsonrpc":"2.0","method":"notifications/cancelled","params":5}"#,
+        "\r",
+        "  ",
+    ] {
+        server.send_bytes(format!("{line}\n").as_bytes());
+        server.send_bytes(b"{\"jsonrpc\":\"2.0\",\"id\":912,\"method\":\"ping\",\"params\":5}\n");
+        assert_eq!(server.answer(&json!(912))["error"]["code"], -32602);
+        assert!(!server.was_answered(&json!(911)) && !server.was_answered(&Value::Null), "{line}");
+    }
+    assert!(server.close().0.success());
+}
+
+#[test]
+fn a_thousand_unreadable_lines_among_a_thousand_calls_leave_every_answer_whole() {
+    let vestige = Vestige::new();
+    let mut server = Server::start(&vestige);
+    let mut asked = Vec::new();
+    for n in 0..1000 {
+        let broken = json!(format!("broken {n} {}", "x".repeat(n)));
+        server.send_bytes(
+            format!(
+                "{{\"jsonrpc\":\"2.0\",\"id\":{broken},\"method\":\"ping\",\"params\":{{\"a\":1e999}}}}\n"
+            )
+            .as_bytes(),
+        );
+        asked.push((server.ask("tools/list", &json!({})), broken));
+    }
+    for (id, broken) in asked {
+        assert!(server.answer(&id)["result"]["tools"].is_array());
+        assert_eq!(server.answer(&broken)["error"]["code"], -32700);
+    }
     assert!(server.close().0.success());
 }
 

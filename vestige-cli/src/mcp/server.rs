@@ -79,6 +79,15 @@ fn unknown_tool(name: &str) -> ErrorData {
     ErrorData::invalid_params(message, None)
 }
 
+/// What the params of a method must be that cannot do without.
+pub(super) fn shape_of_params(method: &str) -> Option<&'static str> {
+    match method {
+        "tools/call" => Some("{\"name\": the tool, \"arguments\": an object}"),
+        "resources/read" => Some("{\"uri\": the address}"),
+        _ => None,
+    }
+}
+
 impl<S, E> ServerHandler for Server<S, E>
 where
     S: MemoryStore + Send + Sync + 'static,
@@ -150,13 +159,9 @@ where
         request: CustomRequest,
         _: RequestContext<RoleServer>,
     ) -> Result<CustomResult, ErrorData> {
-        let shape = match &*request.method {
-            "tools/call" => "{\"name\": the tool, \"arguments\": an object}",
-            "resources/read" => "{\"uri\": the address}",
-            unknown => {
-                let message = format!("unknown method {}", shortened(unknown, 60));
-                return Err(ErrorData::new(ErrorCode::METHOD_NOT_FOUND, message, None));
-            }
+        let Some(shape) = shape_of_params(&request.method) else {
+            let message = format!("unknown method {}", shortened(&request.method, 60));
+            return Err(ErrorData::new(ErrorCode::METHOD_NOT_FOUND, message, None));
         };
         let message = format!("{}: params must be {shape}", request.method);
         Err(ErrorData::invalid_params(message, None))

@@ -138,6 +138,11 @@ impl Server {
         }
     }
 
+    /// Whether an answer to this id came while another was waited for.
+    pub(crate) fn was_answered(&self, id: &Value) -> bool {
+        self.early.contains_key(&id.to_string())
+    }
+
     /// Calls a tool, whatever comes of it.
     pub(crate) fn call(&mut self, tool: &str, arguments: &Value) -> Value {
         self.request("tools/call", &json!({"name": tool, "arguments": arguments}))

@@ -1,0 +1,152 @@
+//! Messages, each in a line of its own. To a line that it cannot decode the transport of `rmcp` says nothing, or
+//! not to which request, and the client waits for that answer until it loses patience.
+
+use std::collections::VecDeque;
+use std::io;
+use std::pin::Pin;
+use std::sync::Arc;
+
+use rmcp::model::ClientJsonRpcMessage;
+use rmcp::service::{RoleServer, TxJsonRpcMessage};
+use rmcp::transport::Transport;
+use serde::Serialize;
+use serde_json::Value;
+use tokio::io::{AsyncBufReadExt, AsyncRead, AsyncWrite, AsyncWriteExt, BufReader};
+use tokio::sync::Mutex;
+
+use super::unreadable;
+
+/// The longest message that is read. A longer one is dropped and the connection goes on.
+const MAX_MESSAGE_BYTES: usize = 64 << 20;
+
+pub(crate) struct Lines<R, W> {
+    input: BufReader<R>,
+    /// What was read of a line. It stays here: whoever receives may be dropped in the middle of one.
+    line: Vec<u8>,
+    /// Whether the rest of the line is passed over.
+    too_long: bool,
+    output: Arc<Mutex<Output<W>>>,
+    /// An answer on its way out, which stays here for the same reason. Nothing is read before it is out.
+    answering: Option<Pin<Box<dyn Future<Output = io::Result<()>> + Send>>>,
+}
+
+struct Output<W> {
+    /// None once it is closed.
+    pipe: Option<W>,
+    /// What is not written yet, of whole lines.
+    pending: VecDeque<u8>,
+}
+
+impl<R: AsyncRead + Unpin, W> Lines<R, W> {
+    pub(crate) fn new(input: R, output: W) -> Self {
+        Self {
+            input: BufReader::new(input),
+            line: Vec::new(),
+            too_long: false,
+            output: Arc::new(Mutex::new(Output { pipe: Some(output), pending: VecDeque::new() })),
+            answering: None,
+        }
+    }
+
+    /// Reads on to the end of a line; false where there is no further one.
+    async fn read_line(&mut self) -> io::Result<bool> {
+        loop {
+            let read = self.input.fill_buf().await?;
+            if read.is_empty() {
+                return Ok(false);
+            }
+            let end = read.iter().position(|byte| *byte == b'\n');
+            let taken = end.map_or(read.len(), |at| at + 1);
+            if self.too_long || self.line.len() + taken > MAX_MESSAGE_BYTES {
+                self.too_long = true;
+                self.line.clear();
+            } else {
+                self.line.extend_from_slice(&read[..taken]);
+            }
+            self.input.consume(taken);
+            if end.is_some() {
+                if !self.too_long {
+                    return Ok(true);
+                }
+                self.too_long = false;
+                tracing::error!("a message of more than {MAX_MESSAGE_BYTES} bytes was passed over");
+            }
+        }
+    }
+}
+
+/// Writes the message as one line, after what is on its way already.
+async fn write<W: AsyncWrite + Unpin>(
+    output: Arc<Mutex<Output<W>>>,
+    message: impl Serialize,
+) -> io::Result<()> {
+    let mut line = serde_json::to_vec(&message)?;
+    drop(message);
+    line.push(b'\n');
+    let mut output = output.lock().await;
+    let Output { pipe, pending } = &mut *output;
+    let pipe = pipe.as_mut().ok_or(io::ErrorKind::NotConnected)?;
+    if pending.is_empty() {
+        *pending = line.into();
+    } else {
+        pending.extend(line);
+    }
+    pipe.write_all_buf(pending).await?;
+    pipe.flush().await
+}
+
+impl<R, W> Transport<RoleServer> for Lines<R, W>
+where
+    R: AsyncRead + Unpin + Send,
+    W: AsyncWrite + Unpin + Send + 'static,
+{
+    type Error = io::Error;
+
+    fn send(
+        &mut self,
+        item: TxJsonRpcMessage<RoleServer>,
+    ) -> impl Future<Output = Result<(), Self::Error>> + Send + 'static {
+        write(self.output.clone(), item)
+    }
+
+    async fn receive(&mut self) -> Option<ClientJsonRpcMessage> {
+        loop {
+            if let Some(answering) = &mut self.answering {
+                let answered = answering.await;
+                self.answering = None;
+                answered.ok()?;
+            }
+            match self.read_line().await {
+                Ok(true) => {}
+                // What was begun and has no end is no message.
+                Ok(false) => return None,
+                Err(error) => {
+                    tracing::error!("reading from the client: {error}");
+                    return None;
+                }
+            }
+            let decoded = decode(&self.line);
+            self.line.clear();
+            match decoded {
+                Ok(message) => return Some(message),
+                Err(None) => {}
+                Err(Some(answer)) => self.answering = Some(Box::pin(write(self.output.clone(), answer))),
+            }
+        }
+    }
+
+    async fn close(&mut self) -> Result<(), Self::Error> {
+        self.output.lock().await.pipe = None;
+        Ok(())
+    }
+}
+
+/// The message in a line, or what is to be answered to one that cannot be read.
+fn decode(line: &[u8]) -> Result<ClientJsonRpcMessage, Option<Value>> {
+    // Some programs of Windows begin their texts with this mark.
+    let line = line.strip_prefix(b"\xef\xbb\xbf").unwrap_or(line).trim_ascii();
+    if line.is_empty() {
+        return Err(None);
+    }
+    serde_json::from_slice(line).map_err(|error| unreadable::answer(line, &error))
+}
