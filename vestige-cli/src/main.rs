@@ -22,6 +22,7 @@ mod progress;
 mod render;
 mod scheduler;
 mod secret;
+mod side_file;
 mod times;
 
 use std::io;

@@ -146,6 +146,38 @@ fn no_file_that_a_command_writes_replaces_a_store() {
     assert_eq!(std::fs::read(vestige.db()).unwrap(), before);
 }
 
+#[cfg(unix)]
+#[test]
+fn no_file_that_a_command_writes_is_one_that_it_works_on() {
+    let vestige = Vestige::new();
+    vestige.add(&["The harbour opens at six."]);
+    vestige.ok(&["export", "a.jsonl"]);
+    let archive = std::fs::read(vestige.path("a.jsonl")).unwrap();
+    std::fs::hard_link(vestige.path("a.jsonl"), vestige.path("hard.jsonl")).unwrap();
+    std::os::unix::fs::symlink("a.jsonl", vestige.path("soft.jsonl")).unwrap();
+    for other in ["a.jsonl", "./a.jsonl", "hard.jsonl", "soft.jsonl"] {
+        let run = vestige.run(&["restore", "a.jsonl", "--into-existing", "--rejects", other]);
+        run.refuses(2, &["--rejects", other, "the archive", "name another file"]);
+    }
+    let run = vestige.run(&["restore", "a.jsonl", "--db", "new.db", "--rejects", "./new.db"]);
+    run.refuses(2, &["--rejects", "the store"]);
+    let output = vestige.shell("vestige restore - --rejects a.jsonl < a.jsonl").output().unwrap();
+    assert_eq!(output.status.code(), Some(2));
+    assert_eq!(std::fs::read(vestige.path("a.jsonl")).unwrap(), archive);
+
+    let route =
+        ["migrate", "--from", "postgres", "--to", "sqlite", "--postgres-url", "postgres://127.0.0.1:1/x"];
+    for (args, saying) in [
+        (&["--sqlite-path", "copy.db", "--report", "copy.db"][..], "the SQLite file of the copy"),
+        (&["--sqlite-path", "copy.db", "--rejects", "./copy.db"], "the SQLite file of the copy"),
+        (&["--sqlite-path", "copy.db", "--rejects", "r.jsonl", "--report", "r.jsonl"], "the rejects"),
+        (&["--sqlite-path", "copy.db", "--report", "vestige-rejects.jsonl"], "the rejects"),
+    ] {
+        vestige.run(&[&route[..], args].concat()).refuses(2, &[saying, "name another file"]);
+    }
+    assert!(!vestige.path("copy.db").exists());
+}
+
 #[test]
 fn an_archive_that_is_cut_off_by_its_reader_is_no_success() {
     let vestige = Vestige::new();

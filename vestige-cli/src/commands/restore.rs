@@ -7,13 +7,14 @@ use vestige_migrate::archive::{Archive, Restorer};
 use vestige_migrate::{CopyOutcome, CopyReport, MigrateError};
 use vestige_traits::TransferKind;
 
-use super::migrate::{RejectFile, refuse_database};
+use super::migrate::RejectFile;
 use crate::app::App;
 use crate::args::apart;
 use crate::failure::{CommandResult, Failure};
 use crate::open::Access;
 use crate::output::{self, Output};
 use crate::progress;
+use crate::side_file;
 
 /// Bring an archive back into a memory
 ///
@@ -38,7 +39,9 @@ pub(crate) struct RestoreArgs {
 }
 
 pub(crate) async fn run(args: RestoreArgs, app: &App, mut out: Output) -> CommandResult {
-    args.rejects.as_deref().map_or(Ok(()), refuse_database)?;
+    if let Some(rejects) = &args.rejects {
+        check_rejects(rejects, &args.file, app)?;
+    }
     let label = args.file.display().to_string();
     let file = args.file;
     let place = label.clone();
@@ -69,6 +72,14 @@ pub(crate) async fn run(args: RestoreArgs, app: &App, mut out: Output) -> Comman
     }
     out.finish()?;
     if report.is_lossless() { Ok(()) } else { Err(Failure::Reported) }
+}
+
+/// Rejects are appended to their file, so it must be neither the archive nor the store.
+fn check_rejects(rejects: &Path, archive: &Path, app: &App) -> CommandResult {
+    let archive = if archive == Path::new("-") { Path::new("/dev/stdin") } else { archive };
+    let store = app.settings.store.file().map(|path| ("the store", path));
+    let in_use: Vec<_> = [("the archive", archive)].into_iter().chain(store).collect();
+    side_file::check("--rejects", rejects, &in_use)
 }
 
 fn say(label: &str, report: &CopyReport, out: &mut Output) -> CommandResult {
