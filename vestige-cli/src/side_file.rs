@@ -1,8 +1,9 @@
 //! The files that a command writes beside the memory: reports and rejects.
 
 use std::fs::{self, Metadata};
-use std::io::Read;
 use std::path::{Path, PathBuf};
+
+use vestige_migrate::sqlite_file;
 
 use crate::failure::{CommandResult, Failure};
 
@@ -13,15 +14,13 @@ pub(crate) fn check(flag: &str, path: &Path, in_use: &[(&str, &Path)]) -> Comman
     if let Some((what, _)) = in_use.iter().find(|(_, other)| same_file(path, other)) {
         return Err(Failure::usage(format!("{flag} {}: this is {what}; name another file", path.display())));
     }
-    let mut head = [0; 16];
-    let begins = fs::File::open(path).and_then(|mut file| file.read_exact(&mut head));
-    if begins.is_ok() && head == *b"SQLite format 3\0" {
-        return Err(Failure::usage(format!(
-            "{} is an SQLite database, which neither a report nor rejects go into; name another file",
+    match sqlite_file(path) {
+        Some(what) => Err(Failure::usage(format!(
+            "{flag} {}: this is {what}, which neither a report nor rejects go into; name another file",
             path.display()
-        )));
+        ))),
+        None => Ok(()),
     }
-    Ok(())
 }
 
 /// Whether both names lead to one file, or to the place of one that is not there yet. What is written to a device or a

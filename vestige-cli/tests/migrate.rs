@@ -134,16 +134,29 @@ fn a_source_that_is_not_there_is_named_and_not_made() {
 fn no_file_that_a_command_writes_replaces_a_store() {
     let vestige = Vestige::new();
     vestige.add(&["The harbour opens at six."]);
-    let before = std::fs::read(vestige.db()).unwrap();
-    vestige.run(&["export", "memory.db"]).refuses(1, &["memory.db", "name another file"]);
-    for flag in ["--report", "--rejects"] {
-        let route =
-            ["migrate", "--from", "sqlite", "--to", "postgres", "--postgres-url", "postgres://127.0.0.1:1/x"];
-        vestige
-            .run(&[&route[..], &[flag, "memory.db"]].concat())
-            .refuses(2, &["memory.db", "name another file"]);
+    // Somebody who reads keeps the log and the shared memory there.
+    let reader = rusqlite::Connection::open(vestige.db()).unwrap();
+    reader.query_row("SELECT count(*) FROM sqlite_master", [], |row| row.get::<_, i64>(0)).unwrap();
+    for name in ["memory.db", "memory.db-wal", "memory.db-shm", "memory.db-journal"] {
+        let before = std::fs::read(vestige.path(name)).ok();
+        assert_eq!(before.is_some(), name != "memory.db-journal", "{name}");
+        vestige.run(&["export", name]).refuses(1, &[name, "name another file"]);
+        let restore = ["restore", "none.jsonl", "--db", "other.db", "--rejects", name];
+        vestige.run(&restore).refuses(2, &[name, "name another file"]);
+        for flag in ["--report", "--rejects"] {
+            let route = [
+                "migrate",
+                "--from",
+                "sqlite",
+                "--to",
+                "postgres",
+                "--postgres-url",
+                "postgres://127.0.0.1:1/x",
+            ];
+            vestige.run(&[&route[..], &[flag, name]].concat()).refuses(2, &[name, "name another file"]);
+        }
+        assert_eq!(std::fs::read(vestige.path(name)).ok(), before, "{name}");
     }
-    assert_eq!(std::fs::read(vestige.db()).unwrap(), before);
 }
 
 #[cfg(unix)]
