@@ -242,9 +242,7 @@ fn check(path: &Path, label: &str, defaults: &ImportDefaults, app: &App) -> Comm
         }
         if reader.number() % 1024 == 0 {
             bar.set_position(reader.bytes());
-            if app.interrupt.is_asked() {
-                return Err(Failure::Interrupted);
-            }
+            app.interrupt.check()?;
         }
     }
     bar.finish_and_clear();

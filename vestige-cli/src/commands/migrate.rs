@@ -106,7 +106,7 @@ pub(crate) async fn run(args: MigrateArgs, app: &App, out: Output) -> CommandRes
         _ if args.abort => reembed::abort(app, out).await,
         _ => app.interrupt.guard(reembed::run(&args, app, out)).await,
     };
-    if matches!(done, Err(Failure::Interrupted)) && !args.dry_run && !args.verify_only {
+    if matches!(done, Err(Failure::Interrupted(_))) && !args.dry_run && !args.verify_only {
         output::note("what was done is kept; the same command goes on from there");
     }
     done
