@@ -344,6 +344,17 @@ fn delete_takes_all_or_none() {
 }
 
 #[test]
+fn a_list_that_fails_prints_nothing_and_an_empty_one_is_an_array() {
+    let vestige = Vestige::new();
+    vestige.add(&["one"]);
+    let run = vestige.run(&["list", "--json", "--min-retrievability", "2"]);
+    run.refuses(1, &["min_retrievability", "0 to 1"]);
+    assert_eq!(run.stdout, "");
+    assert_eq!(vestige.ok(&["list", "--json", "--type", "none"]), "[]\n");
+    assert_eq!(vestige.ok(&["list", "--json", "-n", "0"]), "[]\n");
+}
+
+#[test]
 fn links_are_drawn_followed_and_taken_away() {
     let vestige = Vestige::new();
     let [a, b, c] = ["first", "second", "third"].map(|text| vestige.add(&[text]));
