@@ -344,6 +344,16 @@ fn delete_takes_all_or_none() {
 }
 
 #[test]
+fn until_the_last_day_of_the_calendar_is_no_bound() {
+    let vestige = Vestige::new();
+    vestige.add(&["one"]);
+    assert_eq!(contents(&vestige.json(&["list", "--until", "9999-12-31"])), ["one"]);
+    assert_eq!(contents(&vestige.json(&["search", "one", "--until", "9999-12-31"])), ["one"]);
+    let mut server = common::mcp::Server::start(&vestige);
+    assert_eq!(server.recall(&json!({"query": "one", "until": "9999-12-31"})), ["one"]);
+}
+
+#[test]
 fn a_list_that_fails_prints_nothing_and_an_empty_one_is_an_array() {
     let vestige = Vestige::new();
     vestige.add(&["one"]);
