@@ -374,7 +374,8 @@ fn links_are_drawn_followed_and_taken_away() {
     assert_eq!(contents(&near), ["second"]);
     assert_eq!((&near[0]["hops"], &near[0]["score"]), (&json!(1), &json!(0.5)));
     assert_eq!(contents(&vestige.json(&["neighbors", &a, "--depth", "2"])), ["second", "third"]);
-    vestige.run(&["unlink", &c, &b]).refuses(1, &["does not exist"]);
+    let hint = format!("`vestige get {c}`");
+    vestige.run(&["unlink", &c, &b]).refuses(1, &["link ", "does not exist in ", &hint]);
     vestige.ok(&["unlink", &c, &b, "--type", "causes"]);
     assert_eq!(contents(&vestige.json(&["neighbors", &a, "--depth", "2"])), ["second"]);
 }
