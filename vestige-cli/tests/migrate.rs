@@ -191,6 +191,25 @@ fn no_file_that_a_command_writes_is_one_that_it_works_on() {
     assert!(!vestige.path("copy.db").exists());
 }
 
+#[cfg(unix)]
+#[test]
+fn an_archive_is_restored_from_a_pipe_with_a_name() {
+    let vestige = Vestige::new();
+    vestige.add(&["The harbour opens at six."]);
+    vestige.ok(&["export", "a.jsonl"]);
+    for script in [
+        "cat a.jsonl | vestige restore /dev/stdin --db 1.db",
+        "vestige restore /dev/stdin --db 2.db < a.jsonl",
+        "mkfifo pipe && { cat a.jsonl > pipe & vestige restore pipe --db 3.db; }",
+    ] {
+        let output = vestige.shell(script).output().unwrap();
+        assert!(output.status.success(), "{script}: {}", String::from_utf8_lossy(&output.stderr));
+        assert!(String::from_utf8_lossy(&output.stdout).contains("1 memories restored"), "{script}");
+    }
+    std::fs::create_dir(vestige.path("folder")).unwrap();
+    vestige.run(&["restore", "folder"]).refuses(1, &["cannot read folder", "directory"]);
+}
+
 #[test]
 fn an_archive_that_is_cut_off_by_its_reader_is_no_success() {
     let vestige = Vestige::new();

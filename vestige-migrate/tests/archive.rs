@@ -275,6 +275,14 @@ async fn links_and_pipes_stay_what_they_are() {
     });
     Exporter::new(&store).write_file(&pipe).await.unwrap();
     assert_eq!(reader.join().unwrap(), whole);
+
+    let writer = std::thread::spawn({
+        let (pipe, whole) = (pipe.clone(), whole.clone());
+        move || std::fs::write(pipe, whole).unwrap()
+    });
+    let archive = Archive::open(&pipe).unwrap();
+    writer.join().unwrap();
+    assert_eq!(archive.inventory().counts, Archive::open(&file).unwrap().inventory().counts);
     assert!(!std::fs::metadata(&pipe).unwrap().is_file());
 }
 

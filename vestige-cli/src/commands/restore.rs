@@ -25,7 +25,7 @@ use crate::side_file;
   vestige restore backup.jsonl --db new.db
   zstd -dc backup.jsonl.zst | vestige restore -")]
 pub(crate) struct RestoreArgs {
-    /// The archive; `-` reads it from stdin
+    /// The archive, or a pipe with a name; `-` reads it from stdin
     #[arg(value_name = "FILE")]
     file: PathBuf,
 
@@ -59,12 +59,14 @@ pub(crate) async fn run(args: RestoreArgs, app: &App, mut out: Output) -> Comman
     .await?;
     let store = app.open(Access::Write).await?;
     let mut rejects = RejectFile::new(args.rejects.clone());
-    let report = Restorer::new(&mut archive, &store)
+    let restorer = Restorer::new(&mut archive, &store)
         .into_existing(args.into_existing)
         .rejects(&mut rejects)
-        .on_progress(progress::rows())
-        .run()
-        .await?;
+        .on_progress(progress::rows());
+    let report = restorer.run().await.map_err(|error| match error {
+        MigrateError::Io { what, source } => Failure::io(format!("{label}: {what}"))(source),
+        error => error.into(),
+    })?;
     if out.json {
         out.json_value(&report)?;
     } else {
