@@ -151,10 +151,7 @@ impl<'a, S: MemoryStore + Sync> Exporter<'a, S> {
                 return self.write(&mut io::BufWriter::with_capacity(1 << 18, file)).await;
             }
         };
-        let folder = match path.parent() {
-            Some(folder) if !folder.as_os_str().is_empty() => folder,
-            _ => Path::new("."),
-        };
+        let folder = folder_of(&path);
         let mut attempt = 1;
         loop {
             // A temporary file is readable by its owner alone, and so is the archive it becomes.
@@ -207,7 +204,15 @@ fn destination(path: &Path) -> io::Result<Destination<'_>> {
         ));
     }
     let found = match fs::metadata(path) {
-        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Destination::File(path.into())),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => {
+            let folder = folder_of(path);
+            if !folder.exists() {
+                let missing =
+                    format!("there is no folder {}; make it, or name another file", folder.display());
+                return Err(io::Error::new(io::ErrorKind::NotFound, missing));
+            }
+            return Ok(Destination::File(path.into()));
+        }
         found => found?,
     };
     if found.is_dir() {
@@ -217,6 +222,10 @@ fn destination(path: &Path) -> io::Result<Destination<'_>> {
         return File::options().write(true).open(path).map(Destination::Stream);
     }
     fs::canonicalize(path).map(|path| Destination::File(path.into()))
+}
+
+fn folder_of(path: &Path) -> &Path {
+    path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."))
 }
 
 /// Makes the new name of the file durable. Not every system can open a folder, and then its file
