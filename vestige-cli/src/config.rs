@@ -35,6 +35,16 @@ pub(crate) enum StoreChoice {
     Postgres { url: PostgresUrl, max_connections: u32 },
 }
 
+impl StoreChoice {
+    /// The file it lies in; none for a server.
+    pub(crate) fn file(&self) -> Option<&std::path::Path> {
+        match self {
+            Self::Sqlite { path } => Some(path),
+            Self::Postgres { .. } => None,
+        }
+    }
+}
+
 impl std::fmt::Display for StoreChoice {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self {

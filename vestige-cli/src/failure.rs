@@ -25,8 +25,8 @@ pub(crate) enum Failure {
     Reported,
     /// Whoever read the output went away. Nothing is said: `vestige list | head` is no failure.
     BrokenPipe,
-    /// Ctrl-C. What was done is said by the command.
-    Interrupted,
+    /// Ctrl-C, or another signal to end: its number. What was done is said by the command.
+    Interrupted(u8),
 }
 
 pub(crate) type CommandResult<T = ()> = Result<T, Failure>;
@@ -52,8 +52,8 @@ impl Failure {
         match self {
             Self::Usage(_) => ExitCode::from(2),
             Self::BrokenPipe => ExitCode::SUCCESS,
-            // What a shell reports for a process that SIGINT ended.
-            Self::Interrupted => ExitCode::from(130),
+            // What a shell reports for a process that the signal ended: 130 after Ctrl-C.
+            Self::Interrupted(signal) => ExitCode::from(128 + signal),
             _ => ExitCode::FAILURE,
         }
     }
@@ -71,7 +71,7 @@ impl Failure {
             ),
             Self::Migrate(error) => format!("{place}: {}", with_sources(error)),
             Self::Io(what, error) => format!("{what}: {error}"),
-            Self::Interrupted => "interrupted; what was acknowledged is stored".to_owned(),
+            Self::Interrupted(_) => "interrupted; what was acknowledged is stored".to_owned(),
             Self::Reported | Self::BrokenPipe => return None,
         };
         Some(one_line(&text))

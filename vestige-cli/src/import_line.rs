@@ -53,7 +53,8 @@ pub struct ImportLine {
     /// The memory, without a vector. [`MemoryRecord::validate`] has passed.
     ///
     /// A line without `id` gets one that follows from everything the line
-    /// says, so that the same line is the same memory whenever it is read.
+    /// says, so that the same line is the same memory whenever it is read,
+    /// whatever the defaults add to it.
     pub record: MemoryRecord,
     /// Whether the line said when the memory was taken in.
     pub has_time: bool,
@@ -134,17 +135,23 @@ impl Written {
         let given_id = self.id.as_deref().map(parse_id).transpose()?;
 
         let mut record = MemoryRecord::new_at(content, created_at.unwrap_or(defaults.now));
-        record.node_type = self.node_type.unwrap_or_else(|| defaults.node_type.clone());
+        let (node_type, codebase) = (self.node_type, self.codebase);
         record.tags = self.tags.unwrap_or_default();
+        record.metadata = Value::Object(metadata);
+        // Before the defaults, which may be others the next time.
+        let mut record = record.prepared().map_err(|error| rule(&error))?.into_owned();
+        record.id = given_id.unwrap_or_else(|| {
+            let node_type = node_type.as_deref().unwrap_or(DEFAULT_NODE_TYPE);
+            content_id(&record, node_type, codebase.as_deref(), created_at.is_some())
+        });
+        record.node_type = node_type.unwrap_or_else(|| defaults.node_type.clone());
+        record.codebase = codebase.or_else(|| defaults.codebase.clone());
         for tag in &defaults.tags {
             if !record.tags.contains(tag) {
                 record.tags.push(tag.clone());
             }
         }
-        record.codebase = self.codebase.or_else(|| defaults.codebase.clone());
-        record.metadata = Value::Object(metadata);
-        let mut record = record.prepared().map_err(|error| rule(&error))?.into_owned();
-        record.id = given_id.unwrap_or_else(|| content_id(&record, created_at.is_some()));
+        record.validate().map_err(|error| rule(&error))?;
         Ok((record, created_at.is_some()))
     }
 }
@@ -214,16 +221,16 @@ fn syntax(text: &str, error: &serde_json::Error) -> String {
 }
 
 /// The id of a memory whose line has none: version 8 of RFC 9562, from everything that the line says.
-fn content_id(record: &MemoryRecord, has_time: bool) -> Uuid {
+fn content_id(record: &MemoryRecord, node_type: &str, codebase: Option<&str>, has_time: bool) -> Uuid {
     let mut hash = blake3::Hasher::new();
     hash.update(b"vestige import line 1\0");
     let time = has_time.then(|| record.created_at.timestamp_micros());
-    for text in [record.content.as_str(), record.node_type.as_str()] {
+    for text in [record.content.as_str(), node_type] {
         hash_text(&mut hash, text);
     }
     hash_text(&mut hash, &record.tags.len().to_string());
     record.tags.iter().for_each(|tag| hash_text(&mut hash, tag));
-    for optional in [record.codebase.clone(), time.map(|micros| micros.to_string())] {
+    for optional in [codebase.map(str::to_owned), time.map(|micros| micros.to_string())] {
         hash.update(&[u8::from(optional.is_some())]);
         hash_text(&mut hash, &optional.unwrap_or_default());
     }
@@ -415,6 +422,20 @@ mod tests {
         assert_eq!(record.codebase.as_deref(), Some("tidewater"));
         let record = parse(r#"{"content": "x", "node_type": "fact", "codebase": "kestrel"}"#);
         assert_eq!((record.node_type.as_str(), record.codebase.as_deref()), ("fact", Some("kestrel")));
+    }
+
+    #[test]
+    fn the_id_of_a_line_does_not_depend_on_the_defaults() {
+        let others = ImportDefaults {
+            node_type: "note".into(),
+            tags: vec!["imported".into()],
+            codebase: Some("tidewater".into()),
+            ..defaults()
+        };
+        for line in [r#"{"content": "x"}"#, r#"{"content": "x", "tags": ["a"], "node_type": "fact"}"#] {
+            let other = ImportLine::parse(line.as_bytes(), &others).unwrap().unwrap().record;
+            assert_eq!(other.id, parse(line).unwrap().id, "{line}");
+        }
     }
 
     #[test]

@@ -22,6 +22,7 @@ mod progress;
 mod render;
 mod scheduler;
 mod secret;
+mod side_file;
 mod times;
 
 use std::io;
@@ -115,7 +116,8 @@ async fn dispatch(command: Command, app: &App, out: Output, interrupt: &Interrup
         Command::Restore(args) => interrupt.guard(restore::run(args, app, out)).await,
         // Says what an interruption leaves.
         Command::Migrate(args) => migrate::run(args, app, out).await,
-        Command::Mcp(args) => interrupt.guard(commands::mcp::run(args, app, out)).await,
+        // Closes its store before it ends.
+        Command::Mcp(args) => commands::mcp::run(args, app, out).await,
         Command::Demo(args) => interrupt.guard(demo::run(args, app, out)).await,
         Command::Completions(args) => completions::run(&args),
     }

@@ -22,6 +22,8 @@ mod unreadable;
 mod view;
 
 use std::path::PathBuf;
+use std::pin::pin;
+use std::time::Duration;
 
 use rmcp::ServiceExt;
 use rmcp::service::ServerInitializeError;
@@ -29,14 +31,24 @@ use rmcp::transport::io::stdio_pipes;
 use vestige_traits::{Embedder, MemoryStore};
 
 use crate::failure::{CommandResult, Failure};
+use crate::interrupt::Interrupt;
 use crate::mcp::lines::Lines;
 use crate::mcp::opening::Opening;
 use crate::mcp::server::Server;
 
-/// Serves the memory on stdin and stdout until the client closes the connection.
+/// How long requests that are being answered when the server is stopped have to end.
+const LAST_REQUESTS: Duration = Duration::from_secs(2);
+
+/// Serves the memory on stdin and stdout until the client closes the connection, or until it is stopped.
 ///
 /// `place` is how the store is called, `working_dir` where the code base is looked for that nobody names.
-pub(crate) async fn serve<S, E>(store: S, embedder: E, place: String, working_dir: PathBuf) -> CommandResult
+pub(crate) async fn serve<S, E>(
+    store: S,
+    embedder: E,
+    place: String,
+    working_dir: PathBuf,
+    interrupt: &Interrupt,
+) -> CommandResult
 where
     S: MemoryStore + Send + Sync + 'static,
     E: Embedder + Send + Sync + 'static,
@@ -44,8 +56,18 @@ where
     let (stdin, stdout) = stdio_pipes();
     let transport = Opening::new(Lines::new(stdin, stdout));
     let server = Server::new(store, embedder, place, working_dir);
-    match server.serve(transport).await {
-        Ok(running) => running.waiting().await.map_err(|error| Failure::message(error.to_string())).map(drop),
+    match interrupt.guard(async { Ok(server.serve(transport).await) }).await? {
+        Ok(running) => {
+            let stop = running.cancellation_token();
+            let mut waiting = pin!(running.waiting());
+            let ended = interrupt.guard(async { Ok(waiting.as_mut().await) }).await;
+            if ended.is_err() {
+                // The store is closed as it is after the client has hung up.
+                stop.cancel();
+                let _ = tokio::time::timeout(LAST_REQUESTS, waiting).await;
+            }
+            ended?.map_err(|error| Failure::message(error.to_string())).map(drop)
+        }
         // A client that goes away before it has said anything has nothing to be told.
         Err(ServerInitializeError::ConnectionClosed(_)) => Ok(()),
         // The error would quote the whole message.

@@ -57,12 +57,15 @@ impl When {
         }
     }
 
-    /// The moment after it: a day ends with its last moment.
+    /// The moment after it: a day ends with its last moment. Not beyond the last moment that a store takes, so that
+    /// `9999-12-31` is as good as no end.
     pub(crate) fn end(self, now: DateTime<Utc>) -> Option<DateTime<Utc>> {
-        match self {
-            Self::Day(day) => Some(day.checked_add_days(Days::new(1))?.and_time(NaiveTime::MIN).and_utc()),
-            other => other.start(now),
-        }
+        let last = NaiveDate::from_ymd_opt(9999, 12, 31)?.and_hms_micro_opt(23, 59, 59, 999_999)?.and_utc();
+        let end = match self {
+            Self::Day(day) => day.checked_add_days(Days::new(1))?.and_time(NaiveTime::MIN).and_utc(),
+            other => other.start(now)?,
+        };
+        Some(end.min(last))
     }
 }
 
@@ -94,6 +97,16 @@ mod tests {
         let now = at("2026-05-05T05:05:05Z");
         assert_eq!(day.start(now), Some(at("2026-01-31T00:00:00Z")));
         assert_eq!(day.end(now), Some(at("2026-02-01T00:00:00Z")));
+    }
+
+    #[test]
+    fn the_end_is_a_time_that_a_store_takes() {
+        let now = at("2026-05-05T05:05:05Z");
+        for text in ["9999-12-31", "9999-12-31T23:59:59.999999Z", "9999-12-31T23:59:59-01:00"] {
+            let end = When::parse(text).unwrap().end(now).unwrap();
+            assert_eq!(end, at("9999-12-31T23:59:59.999999Z"), "{text}");
+            vestige_traits::limits::check_time("until", end).unwrap();
+        }
     }
 
     #[test]

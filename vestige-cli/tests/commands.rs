@@ -344,6 +344,27 @@ fn delete_takes_all_or_none() {
 }
 
 #[test]
+fn until_the_last_day_of_the_calendar_is_no_bound() {
+    let vestige = Vestige::new();
+    vestige.add(&["one"]);
+    assert_eq!(contents(&vestige.json(&["list", "--until", "9999-12-31"])), ["one"]);
+    assert_eq!(contents(&vestige.json(&["search", "one", "--until", "9999-12-31"])), ["one"]);
+    let mut server = common::mcp::Server::start(&vestige);
+    assert_eq!(server.recall(&json!({"query": "one", "until": "9999-12-31"})), ["one"]);
+}
+
+#[test]
+fn a_list_that_fails_prints_nothing_and_an_empty_one_is_an_array() {
+    let vestige = Vestige::new();
+    vestige.add(&["one"]);
+    let run = vestige.run(&["list", "--json", "--min-retrievability", "2"]);
+    run.refuses(1, &["min_retrievability", "0 to 1"]);
+    assert_eq!(run.stdout, "");
+    assert_eq!(vestige.ok(&["list", "--json", "--type", "none"]), "[]\n");
+    assert_eq!(vestige.ok(&["list", "--json", "-n", "0"]), "[]\n");
+}
+
+#[test]
 fn links_are_drawn_followed_and_taken_away() {
     let vestige = Vestige::new();
     let [a, b, c] = ["first", "second", "third"].map(|text| vestige.add(&[text]));
@@ -353,7 +374,8 @@ fn links_are_drawn_followed_and_taken_away() {
     assert_eq!(contents(&near), ["second"]);
     assert_eq!((&near[0]["hops"], &near[0]["score"]), (&json!(1), &json!(0.5)));
     assert_eq!(contents(&vestige.json(&["neighbors", &a, "--depth", "2"])), ["second", "third"]);
-    vestige.run(&["unlink", &c, &b]).refuses(1, &["does not exist"]);
+    let hint = format!("`vestige get {c}`");
+    vestige.run(&["unlink", &c, &b]).refuses(1, &["link ", "does not exist in ", &hint]);
     vestige.ok(&["unlink", &c, &b, "--type", "causes"]);
     assert_eq!(contents(&vestige.json(&["neighbors", &a, "--depth", "2"])), ["second"]);
 }

@@ -219,6 +219,21 @@ fn defaults_and_unknown_keys_are_as_asked_for() {
     );
 }
 
+#[test]
+fn importing_again_with_other_defaults_makes_no_duplicates() {
+    let vestige = Vestige::new();
+    vestige.write("m.jsonl", lines(3));
+    let first = ["import", "m.jsonl", "--tag", "t", "--codebase", "chat"];
+    assert_eq!(vestige.json(&first)["stored"], 3);
+    vestige.write("m.jsonl", lines(5));
+    let again = vestige.json(&first);
+    assert_eq!((&again["stored"], &again["unchanged"]), (&json!(2), &json!(3)));
+    let run = vestige.run(&["import", "m.jsonl", "--codebase", "other"]);
+    assert_eq!(run.code, Some(1));
+    assert!(run.stderr.contains("is there with other tags, codebase"), "{}", run.stderr);
+    assert_eq!(vestige.count(), 5);
+}
+
 #[cfg(unix)]
 #[test]
 fn ctrl_c_ends_an_import_between_batches_and_says_what_is_stored() {

@@ -180,3 +180,37 @@ fn a_memory_that_was_moved_to_another_model_says_what_still_works() {
     assert_eq!(server.recall(&json!({"query": "ferry", "mode": "keyword"})), ["The ferry leaves at nine."]);
     server.ok("review", &json!({"id": id, "rating": "good"}));
 }
+
+#[test]
+fn neighbors_beyond_what_is_counted_are_said_to_be_possible() {
+    let vestige = Vestige::new();
+    let centre = "aaaaaaaa-0000-7000-8000-000000000000";
+    star(&vestige, centre, 257);
+    let run = vestige.run(&["neighbors", centre, "--json"]);
+    assert!(run.stderr.contains("256 shown") && run.stderr.contains("there may be more"), "{}", run.stderr);
+    let mut server = Server::start(&vestige);
+    let answer = server.call("neighbors", &json!({"id": centre, "limit": 2}));
+    assert_eq!(answer["result"]["structuredContent"]["total"], 256);
+    let text = answer["result"]["content"][0]["text"].as_str().expect("a text");
+    assert!(text.starts_with("At least 256 memories in reach, 2 shown."), "{text}");
+
+    let vestige = Vestige::new();
+    star(&vestige, centre, 255);
+    assert_eq!(vestige.run(&["neighbors", centre]).stderr, "");
+    let answer = Server::start(&vestige).call("neighbors", &json!({"id": centre, "limit": 2}));
+    let text = answer["result"]["content"][0]["text"].as_str().expect("a text");
+    assert!(text.starts_with("255 memories in reach, 2 shown."), "{text}");
+}
+
+/// A memory that is linked to so many others.
+fn star(vestige: &Vestige, centre: &str, others: usize) {
+    let id = |n: usize| format!("aaaaaaaa-0000-7000-8000-{n:012}");
+    let line = |n| format!("{{\"content\": \"memory {n}\", \"id\": \"{}\"}}\n", id(n));
+    let lines: String = (0..=others).map(line).collect();
+    vestige.run_with_stdin(&["import", "-"], lines.as_bytes()).ok();
+    let mut server = Server::start(vestige);
+    for n in 1..=others {
+        server.ok("link", &json!({"source_id": centre, "target_id": id(n)}));
+    }
+    server.close();
+}

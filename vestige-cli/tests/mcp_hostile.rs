@@ -385,3 +385,18 @@ fn no_log_line_below_trace_holds_a_memory() {
         assert!(!stderr.contains("topsecretparrot"), "{variable}: {stderr}");
     }
 }
+
+#[cfg(unix)]
+#[test]
+fn a_server_that_is_stopped_by_sigterm_closes_its_store_and_complains_of_nothing() {
+    let vestige = Vestige::new();
+    let mut server = Server::start(&vestige);
+    server.remember("The lighthouse keeper is called Ada.");
+    let (status, stderr) = server.stop("-TERM");
+    assert_eq!(status.code(), Some(0), "{stderr}");
+    assert!(!stderr.contains("error"), "{stderr}");
+    assert!(!vestige.path("memory.db-wal").exists(), "the store was not closed");
+    let (status, stderr) = Server::start(&vestige).stop("-INT");
+    assert_eq!(status.code(), Some(130), "{stderr}");
+    assert_eq!(vestige.count(), 1);
+}

@@ -134,16 +134,80 @@ fn a_source_that_is_not_there_is_named_and_not_made() {
 fn no_file_that_a_command_writes_replaces_a_store() {
     let vestige = Vestige::new();
     vestige.add(&["The harbour opens at six."]);
-    let before = std::fs::read(vestige.db()).unwrap();
-    vestige.run(&["export", "memory.db"]).refuses(1, &["memory.db", "name another file"]);
-    for flag in ["--report", "--rejects"] {
-        let route =
-            ["migrate", "--from", "sqlite", "--to", "postgres", "--postgres-url", "postgres://127.0.0.1:1/x"];
-        vestige
-            .run(&[&route[..], &[flag, "memory.db"]].concat())
-            .refuses(2, &["memory.db", "name another file"]);
+    // Somebody who reads keeps the log and the shared memory there.
+    let reader = rusqlite::Connection::open(vestige.db()).unwrap();
+    reader.query_row("SELECT count(*) FROM sqlite_master", [], |row| row.get::<_, i64>(0)).unwrap();
+    for name in ["memory.db", "memory.db-wal", "memory.db-shm", "memory.db-journal"] {
+        let before = std::fs::read(vestige.path(name)).ok();
+        assert_eq!(before.is_some(), name != "memory.db-journal", "{name}");
+        vestige.run(&["export", name]).refuses(1, &[name, "name another file"]);
+        let restore = ["restore", "none.jsonl", "--db", "other.db", "--rejects", name];
+        vestige.run(&restore).refuses(2, &[name, "name another file"]);
+        for flag in ["--report", "--rejects"] {
+            let route = [
+                "migrate",
+                "--from",
+                "sqlite",
+                "--to",
+                "postgres",
+                "--postgres-url",
+                "postgres://127.0.0.1:1/x",
+            ];
+            vestige.run(&[&route[..], &[flag, name]].concat()).refuses(2, &[name, "name another file"]);
+        }
+        assert_eq!(std::fs::read(vestige.path(name)).ok(), before, "{name}");
     }
-    assert_eq!(std::fs::read(vestige.db()).unwrap(), before);
+}
+
+#[cfg(unix)]
+#[test]
+fn no_file_that_a_command_writes_is_one_that_it_works_on() {
+    let vestige = Vestige::new();
+    vestige.add(&["The harbour opens at six."]);
+    vestige.ok(&["export", "a.jsonl"]);
+    let archive = std::fs::read(vestige.path("a.jsonl")).unwrap();
+    std::fs::hard_link(vestige.path("a.jsonl"), vestige.path("hard.jsonl")).unwrap();
+    std::os::unix::fs::symlink("a.jsonl", vestige.path("soft.jsonl")).unwrap();
+    for other in ["a.jsonl", "./a.jsonl", "hard.jsonl", "soft.jsonl"] {
+        let run = vestige.run(&["restore", "a.jsonl", "--into-existing", "--rejects", other]);
+        run.refuses(2, &["--rejects", other, "the archive", "name another file"]);
+    }
+    let run = vestige.run(&["restore", "a.jsonl", "--db", "new.db", "--rejects", "./new.db"]);
+    run.refuses(2, &["--rejects", "the store"]);
+    let output = vestige.shell("vestige restore - --rejects a.jsonl < a.jsonl").output().unwrap();
+    assert_eq!(output.status.code(), Some(2));
+    assert_eq!(std::fs::read(vestige.path("a.jsonl")).unwrap(), archive);
+
+    let route =
+        ["migrate", "--from", "postgres", "--to", "sqlite", "--postgres-url", "postgres://127.0.0.1:1/x"];
+    for (args, saying) in [
+        (&["--sqlite-path", "copy.db", "--report", "copy.db"][..], "the SQLite file of the copy"),
+        (&["--sqlite-path", "copy.db", "--rejects", "./copy.db"], "the SQLite file of the copy"),
+        (&["--sqlite-path", "copy.db", "--rejects", "r.jsonl", "--report", "r.jsonl"], "the rejects"),
+        (&["--sqlite-path", "copy.db", "--report", "vestige-rejects.jsonl"], "the rejects"),
+    ] {
+        vestige.run(&[&route[..], args].concat()).refuses(2, &[saying, "name another file"]);
+    }
+    assert!(!vestige.path("copy.db").exists());
+}
+
+#[cfg(unix)]
+#[test]
+fn an_archive_is_restored_from_a_pipe_with_a_name() {
+    let vestige = Vestige::new();
+    vestige.add(&["The harbour opens at six."]);
+    vestige.ok(&["export", "a.jsonl"]);
+    for script in [
+        "cat a.jsonl | vestige restore /dev/stdin --db 1.db",
+        "vestige restore /dev/stdin --db 2.db < a.jsonl",
+        "mkfifo pipe && { cat a.jsonl > pipe & vestige restore pipe --db 3.db; }",
+    ] {
+        let output = vestige.shell(script).output().unwrap();
+        assert!(output.status.success(), "{script}: {}", String::from_utf8_lossy(&output.stderr));
+        assert!(String::from_utf8_lossy(&output.stdout).contains("1 memories restored"), "{script}");
+    }
+    std::fs::create_dir(vestige.path("folder")).unwrap();
+    vestige.run(&["restore", "folder"]).refuses(1, &["cannot read folder", "directory"]);
 }
 
 #[test]

@@ -152,6 +152,62 @@ fn one_ctrl_c_ends_a_command_that_waits_for_stdin() {
     assert_eq!(vestige.count(), 1);
 }
 
+/// Starts a command and sends the signal once the command listens. It runs on while its stdin is open.
+#[cfg(target_os = "linux")]
+fn signalled(mut command: std::process::Command, signal: u32) -> (std::process::Child, impl Drop) {
+    use std::process::{Command, Stdio};
+    use std::time::{Duration, Instant};
+
+    command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
+    let mut child = command.spawn().expect("it starts");
+    let stdin = std::os::fd::OwnedFd::from(child.stdin.take().expect("a pipe"));
+    let deadline = Instant::now() + Duration::from_secs(60);
+    let listens = || {
+        let status = std::fs::read_to_string(format!("/proc/{}/status", child.id())).expect("it runs");
+        let has = |name: &str, signal: u32| {
+            let mask = status.lines().find_map(|line| line.strip_prefix(name)).expect("a mask");
+            u64::from_str_radix(mask.trim(), 16).expect("a mask") & (1 << (signal - 1)) != 0
+        };
+        // What is ignored is not listened for; SIGTERM is, just before it.
+        has("SigCgt:", signal) || (has("SigIgn:", signal) && has("SigCgt:", 15))
+    };
+    while !listens() {
+        assert!(Instant::now() < deadline, "never listened to signal {signal}");
+        std::thread::sleep(Duration::from_millis(5));
+    }
+    let kill = Command::new("kill").args([format!("-{signal}"), child.id().to_string()]).status();
+    assert!(kill.expect("kill runs").success());
+    (child, stdin)
+}
+
+#[cfg(target_os = "linux")]
+#[test]
+fn sigterm_and_sighup_end_a_command_as_ctrl_c_does() {
+    let vestige = Vestige::new();
+    for (signal, code) in [(2, 130), (15, 143), (1, 129)] {
+        let mut command = vestige.command();
+        command.args(["import", "-"]);
+        let (child, stdin) = signalled(command, signal);
+        let output = child.wait_with_output().expect("it ends");
+        drop(stdin);
+        let stderr = String::from_utf8_lossy(&output.stderr);
+        assert_eq!(output.status.code(), Some(code), "{stderr}");
+        assert!(stderr.contains("error: interrupted"), "{stderr}");
+    }
+}
+
+#[cfg(target_os = "linux")]
+#[test]
+fn a_command_under_nohup_outlives_a_hangup() {
+    let vestige = Vestige::new();
+    let mut command = vestige.command_of("nohup");
+    command.args([common::PROGRAM, "import", "-"]);
+    let (child, stdin) = signalled(command, 1);
+    drop(stdin);
+    let output = child.wait_with_output().expect("it ends");
+    assert_eq!(output.status.code(), Some(0), "{}", String::from_utf8_lossy(&output.stderr));
+}
+
 #[test]
 fn vv_says_every_operation_and_no_content() {
     let vestige = Vestige::new();

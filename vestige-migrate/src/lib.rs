@@ -13,6 +13,7 @@ mod proof;
 mod reembed;
 mod rejects;
 mod rows;
+mod sqlite_file;
 mod transfer;
 mod walk;
 
@@ -23,4 +24,5 @@ pub use progress::{Phase, Progress};
 pub use proof::{Difference, DifferenceKind, Differences, Proof, SearchAgreement, SearchMode, Verifier};
 pub use reembed::{ReembedOutcome, ReembedPlan, ReembedReport, Reembedder};
 pub use rejects::{JsonLinesRejects, Reject, RejectOutcome, RejectSink};
+pub use sqlite_file::sqlite_file;
 pub use transfer::{CopyOutcome, CopyPlan, CopyReport, Tally};

@@ -275,13 +275,22 @@ async fn links_and_pipes_stay_what_they_are() {
     });
     Exporter::new(&store).write_file(&pipe).await.unwrap();
     assert_eq!(reader.join().unwrap(), whole);
+
+    let writer = std::thread::spawn({
+        let (pipe, whole) = (pipe.clone(), whole.clone());
+        move || std::fs::write(pipe, whole).unwrap()
+    });
+    let archive = Archive::open(&pipe).unwrap();
+    writer.join().unwrap();
+    assert_eq!(archive.inventory().counts, Archive::open(&file).unwrap().inventory().counts);
     assert!(!std::fs::metadata(&pipe).unwrap().is_file());
 }
 
 #[tokio::test]
 async fn a_folder_that_is_not_there_is_named() {
     let error = Exporter::new(&empty()).write_file("no/such/folder/a.jsonl".as_ref()).await.unwrap_err();
-    assert!(error.to_string().contains("no/such/folder/a.jsonl"), "{error}");
+    let said = "cannot write no/such/folder/a.jsonl: there is no folder no/such/folder; make it, or name another file";
+    assert_eq!(error.to_string(), said);
     let error = Archive::open("no/such/archive".as_ref()).unwrap_err();
     assert!(error.to_string().contains("no/such/archive"), "{error}");
 }

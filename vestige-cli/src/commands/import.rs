@@ -25,7 +25,8 @@ use crate::progress;
 ///
 /// A file is checked whole before anything is stored; stdin is stored up to its first bad line.
 /// Importing again changes nothing and adds what is missing: a line without an id gets one that follows from the
-/// line, so the same line is the same memory, and a memory that is there with other content is left and reported.
+/// line, whatever the flags add to it, so the same line is the same memory, and a memory that is there with other
+/// content is left and reported.
 #[derive(Args, Debug)]
 #[command(after_help = "Examples:
   vestige import memories.jsonl
@@ -242,9 +243,7 @@ fn check(path: &Path, label: &str, defaults: &ImportDefaults, app: &App) -> Comm
         }
         if reader.number() % 1024 == 0 {
             bar.set_position(reader.bytes());
-            if app.interrupt.is_asked() {
-                return Err(Failure::Interrupted);
-            }
+            app.interrupt.check()?;
         }
     }
     bar.finish_and_clear();

@@ -35,15 +35,13 @@ pub(crate) async fn run(args: ListArgs, app: &App, mut out: Output) -> CommandRe
     let mut left = if args.all { usize::MAX } else { args.limit };
     let mut query = ListQuery { filter, limit: 0, after: None };
     let mut shown = 0_usize;
-    if out.json {
-        out.text("[")?;
-    }
     while left > 0 {
         query.limit = left.min(limits::MAX_LIMIT);
         let page = store.list(&query).await?;
         for record in &page.records {
             if out.json {
-                out.text(if shown == 0 { "" } else { ",\n" })?;
+                // Not before there is something, so that a failure leaves no piece of JSON behind.
+                out.text(if shown == 0 { "[" } else { ",\n" })?;
                 out.json_text(&MemoryJson::from(record))?;
             } else {
                 out.line(brief(record))?;
@@ -57,7 +55,7 @@ pub(crate) async fn run(args: ListArgs, app: &App, mut out: Output) -> CommandRe
         }
     }
     if out.json {
-        out.line("]")?;
+        out.line(if shown == 0 { "[]" } else { "]" })?;
     }
     out.finish()?;
     if query.after.is_some() && !args.all {

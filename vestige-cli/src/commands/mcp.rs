@@ -8,6 +8,7 @@ use vestige_traits::{Embedder, MemoryStore};
 use crate::app::App;
 use crate::config::{Origin, StoreChoice};
 use crate::failure::{CommandResult, Failure};
+use crate::interrupt::SIGTERM;
 use crate::mcp;
 use crate::mcp::clients::Client;
 use crate::output::{Output, note};
@@ -30,8 +31,16 @@ pub(crate) async fn run(args: McpArgs, app: &App, out: Output) -> CommandResult 
     if let Some(client) = args.print_config {
         return print_config(client, app, out);
     }
-    let store = app.open_for_vectors().await?;
-    let embedder = app.embedder().await?.clone();
+    match serve(app).await {
+        // So a client or a system ends a server when it has done with it.
+        Err(Failure::Interrupted(SIGTERM)) => Ok(()),
+        done => done,
+    }
+}
+
+async fn serve(app: &App) -> CommandResult {
+    let opening = async { Ok((app.open_for_vectors().await?, app.embedder().await?.clone())) };
+    let (store, embedder) = app.interrupt.guard(opening).await?;
     let working_dir = std::env::current_dir().map_err(Failure::io("the working directory"))?;
     tracing::info!(
         store = %app.settings.store,
@@ -44,7 +53,7 @@ pub(crate) async fn run(args: McpArgs, app: &App, out: Output) -> CommandResult 
             "waiting for an MCP client on stdin; a client starts this command itself (--print-config), and Ctrl-D ends it",
         );
     }
-    mcp::serve(store, embedder, app.settings.store.to_string(), working_dir).await
+    mcp::serve(store, embedder, app.settings.store.to_string(), working_dir, &app.interrupt).await
 }
 
 /// A client starts the server from anywhere and without the environment of a shell, so paths are whole,

@@ -7,8 +7,7 @@ mod reembed;
 mod rejects;
 mod report;
 
-use std::io::Read;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use clap::{Args, ValueEnum};
 
@@ -16,6 +15,7 @@ pub(super) use self::rejects::RejectFile;
 use crate::app::App;
 use crate::failure::{CommandResult, Failure};
 use crate::output::{self, Output};
+use crate::side_file;
 
 /// Move the memory to another store, or to another embedding model, and prove that nothing was lost
 ///
@@ -94,9 +94,7 @@ pub(crate) enum Backend {
 }
 
 pub(crate) async fn run(args: MigrateArgs, app: &App, out: Output) -> CommandResult {
-    for path in [&args.report, &args.rejects].into_iter().flatten() {
-        refuse_database(path)?;
-    }
+    check_files(&args, app)?;
     let done = match (args.from, args.to) {
         (Some(from), Some(to)) if from == to => {
             return Err(Failure::usage(
@@ -108,23 +106,25 @@ pub(crate) async fn run(args: MigrateArgs, app: &App, out: Output) -> CommandRes
         _ if args.abort => reembed::abort(app, out).await,
         _ => app.interrupt.guard(reembed::run(&args, app, out)).await,
     };
-    if matches!(done, Err(Failure::Interrupted)) && !args.dry_run && !args.verify_only {
+    if matches!(done, Err(Failure::Interrupted(_))) && !args.dry_run && !args.verify_only {
         output::note("what was done is kept; the same command goes on from there");
     }
     done
 }
 
-/// A store that is given in the place of a file to write would be lost.
-pub(super) fn refuse_database(path: &Path) -> CommandResult {
-    let mut head = [0; 16];
-    let begins = std::fs::File::open(path).and_then(|mut file| file.read_exact(&mut head));
-    if begins.is_ok() && head == *b"SQLite format 3\0" {
-        return Err(Failure::usage(format!(
-            "{} is an SQLite database, which neither a report nor rejects go into; name another file",
-            path.display()
-        )));
+/// Refuses a report or rejects in the place of a store, or of each other.
+fn check_files(args: &MigrateArgs, app: &App) -> CommandResult {
+    let store = app.settings.store.file().map(|path| ("the store", path));
+    let copy = args.sqlite_path.as_deref().map(|path| ("the SQLite file of the copy", path));
+    let stores: Vec<_> = store.into_iter().chain(copy).collect();
+    if let Some(path) = &args.rejects {
+        side_file::check("--rejects", path, &stores)?;
     }
-    Ok(())
+    let Some(report) = &args.report else { return Ok(()) };
+    let rejects = args.rejects.clone().unwrap_or_else(places::default_rejects);
+    let rejects = (!args.reembed).then_some(("where the rejects go", rejects.as_path()));
+    let in_use: Vec<_> = stores.into_iter().chain(rejects).collect();
+    side_file::check("--report", report, &in_use)
 }
 
 /// Writes a report where one is wanted.

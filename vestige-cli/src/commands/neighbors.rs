@@ -2,7 +2,7 @@
 
 use clap::Args;
 use serde::Serialize;
-use vestige_traits::MemoryStore;
+use vestige_traits::{MemoryStore, limits};
 
 use crate::app::App;
 use crate::failure::CommandResult;
@@ -15,7 +15,7 @@ use crate::render::{MemoryJson, labels};
 /// Show the memories that are linked to one, nearest first
 #[derive(Args, Debug)]
 #[command(
-    after_help = "Links are followed both ways. The score is the product of the weights along the best path.
+    after_help = "Links are followed both ways, to 256 memories at most. The score is the product of the weights along the best path.
 
 Example:
   vestige neighbors 019eb70c --depth 2"
@@ -65,6 +65,8 @@ pub(crate) async fn run(args: NeighborsArgs, app: &App, mut out: Output) -> Comm
     out.finish()?;
     if neighbors.is_empty() {
         note("nothing is linked to it; `vestige link` draws a link");
+    } else if neighbors.len() >= limits::MAX_NEIGHBORS {
+        note(&format!("{} shown, the nearest, which is the most; there may be more", neighbors.len()));
     }
     Ok(())
 }

@@ -7,13 +7,14 @@ use vestige_migrate::archive::{Archive, Restorer};
 use vestige_migrate::{CopyOutcome, CopyReport, MigrateError};
 use vestige_traits::TransferKind;
 
-use super::migrate::{RejectFile, refuse_database};
+use super::migrate::RejectFile;
 use crate::app::App;
 use crate::args::apart;
 use crate::failure::{CommandResult, Failure};
 use crate::open::Access;
 use crate::output::{self, Output};
 use crate::progress;
+use crate::side_file;
 
 /// Bring an archive back into a memory
 ///
@@ -24,7 +25,7 @@ use crate::progress;
   vestige restore backup.jsonl --db new.db
   zstd -dc backup.jsonl.zst | vestige restore -")]
 pub(crate) struct RestoreArgs {
-    /// The archive; `-` reads it from stdin
+    /// The archive, or a pipe with a name; `-` reads it from stdin
     #[arg(value_name = "FILE")]
     file: PathBuf,
 
@@ -38,7 +39,9 @@ pub(crate) struct RestoreArgs {
 }
 
 pub(crate) async fn run(args: RestoreArgs, app: &App, mut out: Output) -> CommandResult {
-    args.rejects.as_deref().map_or(Ok(()), refuse_database)?;
+    if let Some(rejects) = &args.rejects {
+        check_rejects(rejects, &args.file, app)?;
+    }
     let label = args.file.display().to_string();
     let file = args.file;
     let place = label.clone();
@@ -56,12 +59,14 @@ pub(crate) async fn run(args: RestoreArgs, app: &App, mut out: Output) -> Comman
     .await?;
     let store = app.open(Access::Write).await?;
     let mut rejects = RejectFile::new(args.rejects.clone());
-    let report = Restorer::new(&mut archive, &store)
+    let restorer = Restorer::new(&mut archive, &store)
         .into_existing(args.into_existing)
         .rejects(&mut rejects)
-        .on_progress(progress::rows())
-        .run()
-        .await?;
+        .on_progress(progress::rows());
+    let report = restorer.run().await.map_err(|error| match error {
+        MigrateError::Io { what, source } => Failure::io(format!("{label}: {what}"))(source),
+        error => error.into(),
+    })?;
     if out.json {
         out.json_value(&report)?;
     } else {
@@ -69,6 +74,14 @@ pub(crate) async fn run(args: RestoreArgs, app: &App, mut out: Output) -> Comman
     }
     out.finish()?;
     if report.is_lossless() { Ok(()) } else { Err(Failure::Reported) }
+}
+
+/// Rejects are appended to their file, so it must be neither the archive nor the store.
+fn check_rejects(rejects: &Path, archive: &Path, app: &App) -> CommandResult {
+    let archive = if archive == Path::new("-") { Path::new("/dev/stdin") } else { archive };
+    let store = app.settings.store.file().map(|path| ("the store", path));
+    let in_use: Vec<_> = [("the archive", archive)].into_iter().chain(store).collect();
+    side_file::check("--rejects", rejects, &in_use)
 }
 
 fn say(label: &str, report: &CopyReport, out: &mut Output) -> CommandResult {

@@ -2,10 +2,10 @@
 
 use clap::Args;
 use serde_json::json;
-use vestige_traits::{DEFAULT_EDGE_TYPE, MemoryStore};
+use vestige_traits::{DEFAULT_EDGE_TYPE, MemoryStore, MemoryStoreError};
 
 use crate::app::App;
-use crate::failure::CommandResult;
+use crate::failure::{CommandResult, Failure};
 use crate::ids;
 use crate::open::Access;
 use crate::output::Output;
@@ -31,7 +31,13 @@ pub(crate) async fn run(args: UnlinkArgs, app: &App, mut out: Output) -> Command
     let store = app.open(Access::Existing).await?;
     let source = ids::resolve(&store, &args.from).await?;
     let target = ids::resolve(&store, &args.to).await?;
-    store.remove_edge(source, target, &args.edge_type).await?;
+    store.remove_edge(source, target, &args.edge_type).await.map_err(|error| match error {
+        MemoryStoreError::NotFound { entity: "edge", id } => Failure::message(format!(
+            "link {id} does not exist in {}; `vestige get {source}` shows the links there are",
+            app.settings.store
+        )),
+        error => error.into(),
+    })?;
     if out.json {
         out.json_value(&json!({"source_id": source, "target_id": target, "edge_type": args.edge_type}))?;
     } else {

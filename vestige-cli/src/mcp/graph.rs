@@ -4,7 +4,7 @@ use std::fmt::Write as _;
 
 use rmcp::schemars::{self, JsonSchema};
 use serde::{Deserialize, Serialize};
-use vestige_traits::{DEFAULT_EDGE_TYPE, Embedder, MemoryEdge, MemoryStore, Neighbor};
+use vestige_traits::{DEFAULT_EDGE_TYPE, Embedder, MemoryEdge, MemoryStore, Neighbor, limits};
 
 use super::answer::{Answer, ToolResult};
 use super::server::Server;
@@ -51,7 +51,7 @@ pub(crate) struct NeighborsArgs {
 pub(crate) struct Neighborhood {
     /// Fewest links first, then the stronger path.
     neighbors: Vec<NeighborView>,
-    /// How many memories are in reach in all.
+    /// How many memories are in reach in all. Counted up to 256: that number means at least 256.
     total: usize,
 }
 
@@ -94,7 +94,11 @@ where
         let shown = &all[..all.len().min(args.limit.unwrap_or(20))];
         let mut text = match all.len() as u64 {
             0 => "Nothing is linked to it; `link` draws a link.".to_owned(),
-            reached => format!("{} in reach, {} shown.", counted(reached, "memory"), shown.len()),
+            reached => {
+                // The store does not look for more.
+                let least = if all.len() >= limits::MAX_NEIGHBORS { "At least " } else { "" };
+                format!("{least}{} in reach, {} shown.", counted(reached, "memory"), shown.len())
+            }
         };
         for neighbor in shown {
             let hops = counted(u64::from(neighbor.hops), "link");

@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 use std::io::{BufRead, BufReader, Read, Write};
-use std::process::{Child, ChildStdin, ExitStatus, Stdio};
+use std::process::{Child, ChildStdin, Command, ExitStatus, Stdio};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, channel};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
@@ -176,6 +176,14 @@ impl Server {
         let stderr = self.stderr();
         assert!(!stderr.contains("panicked"), "{stderr}");
         (status, stderr)
+    }
+
+    /// Sends a signal, and returns how the server ended and what it said on stderr.
+    pub(crate) fn stop(mut self, signal: &str) -> (ExitStatus, String) {
+        let kill = Command::new("kill").args([signal, &self.child.id().to_string()]).status();
+        assert!(kill.expect("kill runs").success());
+        let status = self.child.wait().expect("it ends");
+        (status, self.stderr())
     }
 
     fn stderr(&mut self) -> String {

@@ -1,18 +1,19 @@
 use std::borrow::Cow;
 use std::fs::{self, File};
-use std::io::{self, Read, Write};
+use std::io::{self, Write};
 use std::path::Path;
 
 use serde::Serialize;
 use vestige_traits::{MemoryStore, TransferKind};
 
-use super::header::{SQLITE_MAGIC, write_closing, write_header};
+use super::header::{write_closing, write_header};
 use crate::error::{MigrateError, MigrateResult};
 use crate::inventory::Inventory;
 use crate::limits::DEFAULT_PAGE_ROWS;
 use crate::progress::{Phase, Progress, Reporter};
 use crate::rejects::{Reject, RejectOutcome, RejectSink};
 use crate::rows::{Pages, Rows, StoreRows};
+use crate::sqlite_file::sqlite_file;
 
 /// How often a file is written anew because the store changed meanwhile.
 const ATTEMPTS: u32 = 3;
@@ -140,8 +141,8 @@ impl<'a, S: MemoryStore + Sync> Exporter<'a, S> {
     ///
     /// # Errors
     ///
-    /// As [`write`](Self::write); [`MigrateError::Io`] also if `path` is a folder or an SQLite
-    /// database, which an archive does not replace.
+    /// As [`write`](Self::write); [`MigrateError::Io`] also if `path` is a folder, or a file of
+    /// SQLite's ([`sqlite_file`]), which an archive does not replace.
     pub async fn write_file(&mut self, path: &Path) -> MigrateResult<ExportReport> {
         let what = || format!("cannot write {}", path.display());
         let path = match destination(path).map_err(MigrateError::io(what()))? {
@@ -150,10 +151,7 @@ impl<'a, S: MemoryStore + Sync> Exporter<'a, S> {
                 return self.write(&mut io::BufWriter::with_capacity(1 << 18, file)).await;
             }
         };
-        let folder = match path.parent() {
-            Some(folder) if !folder.as_os_str().is_empty() => folder,
-            _ => Path::new("."),
-        };
+        let folder = folder_of(&path);
         let mut attempt = 1;
         loop {
             // A temporary file is readable by its owner alone, and so is the archive it becomes.
@@ -198,8 +196,23 @@ enum Destination<'p> {
 
 /// What a path leads to, and whether an archive may go there.
 fn destination(path: &Path) -> io::Result<Destination<'_>> {
+    // The store itself, if somebody mistakes one argument for the other.
+    if let Some(what) = sqlite_file(path) {
+        return Err(io::Error::new(
+            io::ErrorKind::AlreadyExists,
+            format!("it is {what}, which an archive does not replace; name another file"),
+        ));
+    }
     let found = match fs::metadata(path) {
-        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Destination::File(path.into())),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => {
+            let folder = folder_of(path);
+            if !folder.exists() {
+                let missing =
+                    format!("there is no folder {}; make it, or name another file", folder.display());
+                return Err(io::Error::new(io::ErrorKind::NotFound, missing));
+            }
+            return Ok(Destination::File(path.into()));
+        }
         found => found?,
     };
     if found.is_dir() {
@@ -208,17 +221,11 @@ fn destination(path: &Path) -> io::Result<Destination<'_>> {
     if !found.is_file() {
         return File::options().write(true).open(path).map(Destination::Stream);
     }
-    // The store itself, if somebody mistakes one argument for the other.
-    let mut head = Vec::new();
-    let database = File::open(path).and_then(|file| file.take(16).read_to_end(&mut head)).is_ok()
-        && head.starts_with(SQLITE_MAGIC);
-    if database {
-        return Err(io::Error::new(
-            io::ErrorKind::AlreadyExists,
-            "it is an SQLite database, which an archive does not replace; name another file",
-        ));
-    }
     fs::canonicalize(path).map(|path| Destination::File(path.into()))
+}
+
+fn folder_of(path: &Path) -> &Path {
+    path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."))
 }
 
 /// Makes the new name of the file durable. Not every system can open a folder, and then its file

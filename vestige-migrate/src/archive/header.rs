@@ -6,12 +6,11 @@ use vestige_traits::{ModelSignature, TransferKind};
 use crate::canonical::Object;
 use crate::error::{MigrateError, MigrateResult};
 use crate::inventory::{Inventory, PerKind, RowDigest};
+use crate::sqlite_file::SQLITE_MAGIC;
 
 /// The version of the archive format that this crate writes, and the newest it reads.
 pub const FORMAT_VERSION: u64 = 1;
 const FORMAT: &str = "vestige-archive";
-/// How the file of an SQLite database begins.
-pub(super) const SQLITE_MAGIC: &[u8] = b"SQLite format 3\0";
 /// How the files of gzip, zstd, xz, bzip2 and zip begin.
 const COMPRESSED: [&[u8]; 5] = [b"\x1f\x8b", b"\x28\xb5\x2f\xfd", b"\xfd7zXZ\0", b"BZh", b"PK\x03\x04"];
 

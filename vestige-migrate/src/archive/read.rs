@@ -37,12 +37,12 @@ struct Place {
 }
 
 impl Archive<File> {
-    /// Opens and checks the archive in a file.
+    /// Opens and checks the archive in a file. A pipe or a device is copied first, as by [`spool`](Self::spool).
     ///
     /// # Errors
     ///
     /// [`MigrateError::Archive`] with the first line that is wrong, and why;
-    /// [`MigrateError::ArchiveTooNew`]; [`MigrateError::Io`].
+    /// [`MigrateError::ArchiveTooNew`]; [`MigrateError::Io`] naming `path`.
     pub fn open(path: &Path) -> MigrateResult<Self> {
         Self::open_with(path, |_| {})
     }
@@ -53,8 +53,21 @@ impl Archive<File> {
     ///
     /// As [`open`](Self::open).
     pub fn open_with(path: &Path, callback: impl FnMut(&Progress) + Send) -> MigrateResult<Self> {
-        let file = File::open(path).map_err(MigrateError::io(format!("cannot read {}", path.display())))?;
-        Self::check(file, callback)
+        let named = |error| match error {
+            MigrateError::Io { what, source } => {
+                MigrateError::Io { what: format!("{}: {what}", path.display()), source }
+            }
+            error => error,
+        };
+        let cannot_read = || MigrateError::io(format!("cannot read {}", path.display()));
+        let mut file = File::open(path).map_err(cannot_read())?;
+        let found = file.metadata().map_err(cannot_read())?;
+        if found.is_dir() {
+            return Err(cannot_read()(io::ErrorKind::IsADirectory.into()));
+        }
+        let archive =
+            if found.is_file() { Self::check(file, callback) } else { Self::spool(&mut file, callback) };
+        archive.map_err(named)
     }
 
     /// Copies a stream that cannot be read twice, such as standard input, to a temporary file,
