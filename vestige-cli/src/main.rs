@@ -4,6 +4,7 @@
 
 mod app;
 mod args;
+mod change;
 mod cli;
 mod commands;
 mod config;

@@ -6,6 +6,7 @@ use sqlx::{Executor, Row};
 use vestige_traits::{MemoryStoreError, MemoryStoreResult};
 
 use crate::error;
+use crate::pool::NO_TIMEOUT;
 use crate::session::{Session, Sessions};
 
 static MIGRATOR: Migrator = sqlx::migrate!("./migrations");
@@ -30,8 +31,7 @@ pub(crate) async fn run(sessions: &Sessions) -> MemoryStoreResult<()> {
     if version(sessions.pool()).await? == Some(newest()) {
         return Ok(());
     }
-    let mut transaction =
-        sessions.begin("BEGIN", "SET LOCAL statement_timeout = 0").await.map_err(error::of)?;
+    let mut transaction = sessions.begin("BEGIN", NO_TIMEOUT).await.map_err(error::of)?;
     transaction.execute(LOCK).await.map_err(error::of)?;
     forget_statements(sessions, &mut transaction).await?;
     check_server(&mut transaction).await?;

@@ -15,7 +15,7 @@ use tokio::time::sleep;
 use uuid::Uuid;
 use vestige_traits::{
     MemoryStoreError, MemoryStoreResult, ModelSignature, PendingMemory, ReembeddedMemory, ReembeddingStatus,
-    limits,
+    check_begun, limits,
 };
 
 use crate::error;
@@ -124,7 +124,7 @@ impl PgMemoryStore {
             .await
             .map_err(error::of)?;
         let model = ModelSignature::try_from(model.ok_or_else(none_under_way)?)?;
-        self.check_begun(&model)?;
+        check_begun(&model, self.reembeds_to().as_ref())?;
         let mut components = Vec::with_capacity(vectors.len() * model.dimension);
         let mut slots = Vec::with_capacity(vectors.len());
         for vector in vectors {
@@ -227,7 +227,7 @@ impl PgMemoryStore {
             Ok(model) => model,
             Err(error) => return Ok(Err(error)),
         };
-        if let Err(error) = self.check_begun(&model) {
+        if let Err(error) = check_begun(&model, self.reembeds_to().as_ref()) {
             return Ok(Err(error));
         }
         let state = sqlx::query!(
@@ -258,7 +258,7 @@ impl PgMemoryStore {
     /// Makes up the difference between the two tables while others work.
     async fn catch_up(&self) -> MemoryStoreResult<()> {
         let mut transaction = self.transaction().await?;
-        transaction.execute("SET LOCAL statement_timeout = 0").await.map_err(error::of)?;
+        transaction.execute(NO_TIMEOUT).await.map_err(error::of)?;
         // Whoever stages a vector meanwhile waits, and then takes the memory out of what has been made up here.
         transaction.execute("SELECT FROM reembedding FOR UPDATE").await.map_err(error::of)?;
         sqlx::raw_sql(include_str!("sql/next_catch_up.sql"))
@@ -271,7 +271,7 @@ impl PgMemoryStore {
     async fn try_switch(&self) -> MemoryStoreResult<Switch> {
         let mut transaction = self.sessions().begin("BEGIN", SWITCH).await.map_err(error::of)?;
         let model = under_way(&mut transaction).await?.ok_or_else(none_under_way)?;
-        self.check_begun(&model)?;
+        check_begun(&model, self.reembeds_to().as_ref())?;
         let difference: (i64, i64) = sqlx::query_as(include_str!("sql/next_difference.sql"))
             .fetch_one(&mut transaction)
             .await
@@ -289,17 +289,6 @@ impl PgMemoryStore {
         drop_staged(&mut transaction, None).await?;
         transaction.commit().await.map_err(error::of)?;
         Ok(Switch::Done(model))
-    }
-
-    /// Fails if this handle has begun another re-embedding than the one under way.
-    fn check_begun(&self, under_way: &ModelSignature) -> MemoryStoreResult<()> {
-        match &*self.reembeds_to() {
-            Some(begun) if begun != under_way => Err(MemoryStoreError::conflict(
-                "re-embedding",
-                format!("one to {under_way} is under way, and not the one to {begun} that was begun"),
-            )),
-            _ => Ok(()),
-        }
     }
 
     /// What can wait until after the switch. Whatever of it does not happen, `diagnose` finds.

@@ -6,6 +6,7 @@ use sqlx::{AssertSqlSafe, Executor};
 use vestige_traits::{MemoryStoreError, MemoryStoreResult, ModelSignature};
 
 use crate::error;
+use crate::pool::NO_TIMEOUT;
 use crate::rows::ModelRow;
 use crate::session::Session;
 use crate::store::PgMemoryStore;
@@ -89,7 +90,7 @@ impl PgMemoryStore {
     /// the model that is registered then, which may be another process's.
     async fn stamp_model(&self, signature: &ModelSignature) -> MemoryStoreResult<ModelSignature> {
         let mut transaction = self.transaction().await?;
-        transaction.execute("SET LOCAL statement_timeout = 0").await.map_err(error::of)?;
+        transaction.execute(NO_TIMEOUT).await.map_err(error::of)?;
         let inserted = sqlx::query!(
             "INSERT INTO embedding_model (name, dimension, hash, created_at) VALUES ($1, $2, $3, $4)
              ON CONFLICT DO NOTHING",

@@ -4,6 +4,7 @@ use sqlx::{AssertSqlSafe, Executor};
 use vestige_traits::MemoryStoreResult;
 
 use crate::error;
+use crate::pool::NO_TIMEOUT;
 use crate::store::PgMemoryStore;
 
 /// A term in a smaller share of the memories is counted where it is asked for.
@@ -43,7 +44,7 @@ impl PgMemoryStore {
     /// Computes the statistics anew. Does nothing while another process does.
     pub(crate) async fn refresh_statistics(&self) -> MemoryStoreResult<()> {
         let mut transaction = self.transaction().await?;
-        transaction.execute("SET LOCAL statement_timeout = 0").await.map_err(error::of)?;
+        transaction.execute(NO_TIMEOUT).await.map_err(error::of)?;
         let ours = sqlx::query_scalar!(r#"SELECT pg_try_advisory_xact_lock($1) AS "ours!""#, LOCK)
             .fetch_one(&mut transaction)
             .await

@@ -3,7 +3,7 @@ use rusqlite::{Transaction, params};
 use uuid::Uuid;
 use vestige_traits::{
     MemoryStoreError, MemoryStoreResult, ModelSignature, PendingMemory, ReembeddedMemory, ReembeddingStatus,
-    limits,
+    check_begun, limits,
 };
 
 use crate::codec::{self, to_bytes};
@@ -66,7 +66,8 @@ pub(crate) fn write(
     vectors: &[ReembeddedMemory],
     begun: Option<&ModelSignature>,
 ) -> MemoryStoreResult<u64> {
-    let model = begun_and_under_way(tx, begun)?;
+    let model = under_way(tx)?;
+    check_begun(&model, begun)?;
     let mut statement = tx
         .prepare_cached(
             "INSERT OR REPLACE INTO reembedding_vectors (node, embedding) \
@@ -92,7 +93,8 @@ pub(crate) fn finish(
     begun: Option<&ModelSignature>,
     now: DateTime<Utc>,
 ) -> MemoryStoreResult<ModelSignature> {
-    let status = status_of(tx, begun_and_under_way(tx, begun)?)?;
+    let status = status_of(tx, under_way(tx)?)?;
+    check_begun(&status.model, begun)?;
     if status.pending > 0 {
         let reason = format!("{} memories have no new vector yet", status.pending);
         return Err(MemoryStoreError::conflict("re-embedding", reason));
@@ -138,20 +140,6 @@ fn target(tx: &Transaction<'_>) -> MemoryStoreResult<Option<ModelSignature>> {
 fn under_way(tx: &Transaction<'_>) -> MemoryStoreResult<ModelSignature> {
     target(tx)?
         .ok_or_else(|| MemoryStoreError::conflict("re-embedding", "none is under way; begin one first"))
-}
-
-fn begun_and_under_way(
-    tx: &Transaction<'_>,
-    begun: Option<&ModelSignature>,
-) -> MemoryStoreResult<ModelSignature> {
-    let model = under_way(tx)?;
-    match begun {
-        Some(begun) if *begun != model => {
-            let reason = format!("one to {model} is under way, and not the one to {begun} that was begun");
-            Err(MemoryStoreError::conflict("re-embedding", reason))
-        }
-        _ => Ok(model),
-    }
 }
 
 fn status_of(tx: &Transaction<'_>, model: ModelSignature) -> MemoryStoreResult<ReembeddingStatus> {

@@ -41,7 +41,7 @@ pub use query::WebQuery;
 pub use record::{
     DEFAULT_NODE_TYPE, LOCAL_USER_DISPLAY_NAME, LOCAL_USER_HANDLE, LOCAL_USER_ID, MemoryRecord, Visibility,
 };
-pub use reembed::{PendingMemory, ReembeddedMemory, ReembeddingStatus};
+pub use reembed::{PendingMemory, ReembeddedMemory, ReembeddingStatus, check_begun};
 pub use scheduling::{
     DueMemory, FSRS_DECAY, Rating, ReviewEvent, SchedulingState, elapsed_stabilities, retrievability,
 };

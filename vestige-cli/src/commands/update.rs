@@ -2,16 +2,16 @@
 
 use clap::Args;
 use serde_json::Value;
-use vestige_traits::{Embedder, IngestContext, MemoryRecord, MemoryStore, MemoryStoreError};
+use vestige_traits::{Embedder, IngestContext, MemoryRecord, MemoryStore};
 
 use crate::app::App;
 use crate::args;
+use crate::change::change;
 use crate::failure::CommandResult;
 use crate::ids;
 use crate::open::Access;
 use crate::output::{Output, note};
 use crate::render::{MemoryJson, whole};
-use crate::scheduler::MOST_ATTEMPTS;
 
 /// Change a memory
 ///
@@ -131,26 +131,17 @@ pub(crate) async fn run(mut args: UpdateArgs, app: &App, mut out: Output) -> Com
     args.changes.read_stdin().await?;
     let store = app.open(Access::Existing).await?;
     let id = ids::resolve(&store, &args.id).await?;
-    let mut attempt = 1;
-    let record = loop {
-        let before = store.get(id).await?.ok_or_else(|| MemoryStoreError::not_found("memory", id))?;
-        let mut record = before.clone();
-        args.changes.apply(&mut record)?;
-        if record == before {
-            note("nothing to change: the memory says all that already");
-            break record;
-        }
-        if record.content != before.content {
+    let embed = |content: String| {
+        let store = &store;
+        async move {
             store.register_model(app.embedder().await?.signature()).await?;
-            record.embedding = app.embed_document(&record.content).await?;
-        }
-        match store.update_unless_changed(&record, before.updated_at).await {
-            Ok(updated_at) => break MemoryRecord { updated_at, ..record },
-            // Somebody else has changed it: what they changed stays, and this is done to that.
-            Err(MemoryStoreError::Conflict { .. }) if attempt < MOST_ATTEMPTS => attempt += 1,
-            Err(error) => return Err(error.into()),
+            app.embed_document(&content).await
         }
     };
+    let (record, changed) = change(&store, id, |record| args.changes.apply(record), embed).await?;
+    if !changed {
+        note("nothing to change: the memory says all that already");
+    }
     if out.json {
         out.json_value(&MemoryJson::from(&record))?;
     } else {

@@ -12,11 +12,12 @@ use super::answer::{Answer, ToolError, ToolResult};
 use super::server::Server;
 use super::view::{LinkView, MemoryView, ScheduleView, block};
 use crate::app::embed_documents;
+use crate::change::change;
 use crate::failure::Failure;
 use crate::ids;
 use crate::printable::{counted, shortened};
 use crate::render::scheduling;
-use crate::scheduler::{MOST_ATTEMPTS, as_of};
+use crate::scheduler::as_of;
 
 #[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
@@ -121,25 +122,11 @@ where
 
     pub(super) async fn update(&self, args: UpdateArgs) -> ToolResult {
         let id = self.resolve(&args.id).await?;
-        let mut attempt = 1;
-        let (record, changed) = loop {
-            let before =
-                self.store.get(id).await?.ok_or_else(|| MemoryStoreError::not_found("memory", id))?;
-            let mut record = before.clone();
-            args.clone().apply(&mut record)?;
-            if record == before {
-                break (record, false);
-            }
-            if record.content != before.content {
-                record.embedding = embed_documents(&self.embedder, &[&record.content]).await?.pop().flatten();
-            }
-            match self.store.update_unless_changed(&record, before.updated_at).await {
-                Ok(updated_at) => break (MemoryRecord { updated_at, ..record }, true),
-                // Somebody else has changed it: what they changed stays, and this is done to that.
-                Err(MemoryStoreError::Conflict { .. }) if attempt < MOST_ATTEMPTS => attempt += 1,
-                Err(error) => return Err(error.into()),
-            }
+        let embed = |content: String| async move {
+            Ok(embed_documents(&self.embedder, &[&content]).await?.pop().flatten())
         };
+        let edit = |record: &mut MemoryRecord| args.clone().apply(record);
+        let (record, changed) = change(&self.store, id, edit, embed).await?;
         let head = if changed { "Updated." } else { "Nothing to change: the memory says all that already." };
         let updated = Updated { changed, memory: MemoryView::shortened(&record) };
         Answer::new(format!("{head}\n\n{}", block(&record, false)), &updated)

@@ -6,7 +6,7 @@ use uuid::Uuid;
 use super::state::{Reembedding, State};
 use crate::{
     MemoryStoreError, MemoryStoreResult, ModelSignature, PendingMemory, ReembeddedMemory, ReembeddingStatus,
-    limits,
+    check_begun, limits,
 };
 
 impl State {
@@ -66,7 +66,7 @@ impl State {
         begun: Option<&ModelSignature>,
     ) -> MemoryStoreResult<u64> {
         limits::check_len("vectors", vectors.len(), limits::MAX_BATCH)?;
-        self.check_begun(begun)?;
+        check_begun(&self.under_way()?.model, begun)?;
         let Some(under_way) = &mut self.reembedding else { return Err(none_under_way()) };
         let mut taken = 0;
         for vector in vectors {
@@ -90,7 +90,7 @@ impl State {
         &mut self,
         begun: Option<&ModelSignature>,
     ) -> MemoryStoreResult<ModelSignature> {
-        self.check_begun(begun)?;
+        check_begun(&self.under_way()?.model, begun)?;
         let status = self.status(self.under_way()?);
         if status.pending > 0 {
             return Err(MemoryStoreError::conflict(
@@ -113,17 +113,6 @@ impl State {
 
     fn under_way(&self) -> MemoryStoreResult<&Reembedding> {
         self.reembedding.as_ref().ok_or_else(none_under_way)
-    }
-
-    fn check_begun(&self, begun: Option<&ModelSignature>) -> MemoryStoreResult<()> {
-        let to = &self.under_way()?.model;
-        match begun {
-            Some(begun) if begun != to => Err(MemoryStoreError::conflict(
-                "re-embedding",
-                format!("one to {to} is under way, and not the one to {begun} that was begun"),
-            )),
-            _ => Ok(()),
-        }
     }
 
     fn status(&self, under_way: &Reembedding) -> ReembeddingStatus {
