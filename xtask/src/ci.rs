@@ -1,6 +1,8 @@
 //! `cargo xtask ci`: everything that a change must pass.
 
+use std::path::Path;
 use std::process::Command;
+use std::{fs, io};
 
 use anyhow::{Context, Result, bail};
 use clap::Args;
@@ -142,17 +144,40 @@ fn benches() -> Result<()> {
 fn packages() -> Result<()> {
     let metadata = project::metadata(&["--no-deps"])?;
     let all = metadata["packages"].as_array().context("cargo metadata lists no packages")?;
-    let names =
-        all.iter().filter(|package| is_published(package)).filter_map(|package| package["name"].as_str());
     let mut package = offline();
     package.args(["package", "--locked", "--allow-dirty"]);
-    for name in names {
+    let sources = project::cargo_home()?.join("registry/src");
+    for published in all.iter().filter(|package| is_published(package)) {
+        let (Some(name), Some(version)) = (published["name"].as_str(), published["version"].as_str()) else {
+            bail!("cargo metadata lists a package without name or version");
+        };
+        forget_unpacked(&sources, &format!("{name}-{version}"))?;
         package.arg(format!("--package={name}"));
     }
     if package.get_args().count() == 3 {
         bail!("no crate of the workspace is published");
     }
     process::run_ok(&mut package)
+}
+
+/// Removes what an earlier run unpacked of one of our own crates.
+///
+/// Crates that depend on each other are built from a registry below the target folder. Cargo unpacks them as
+/// it does those of any registry, once for each version, so that a change without a new version would be
+/// built against the crate as it was. The folder of a registry without a host begins with `-`.
+fn forget_unpacked(sources: &Path, package: &str) -> Result<()> {
+    let registries = match fs::read_dir(sources) {
+        Err(e) if e.kind() == io::ErrorKind::NotFound => return Ok(()),
+        registries => registries.with_context(|| format!("cannot read {}", sources.display()))?,
+    };
+    for registry in registries {
+        let registry = registry.with_context(|| format!("cannot read {}", sources.display()))?;
+        let unpacked = registry.path().join(package);
+        if registry.file_name().as_encoded_bytes().starts_with(b"-") && unpacked.exists() {
+            fs::remove_dir_all(&unpacked).with_context(|| format!("cannot remove {}", unpacked.display()))?;
+        }
+    }
+    Ok(())
 }
 
 fn fuzzed(report: &mut Report, seconds: u32) -> Result<()> {
@@ -174,6 +199,19 @@ mod tests {
     use serde_json::json;
 
     use super::*;
+
+    #[test]
+    fn only_our_own_unpacked_crate_is_forgotten() {
+        let sources = tempfile::tempdir().unwrap();
+        let all = ["-1f/ours-0.1.0", "-1f/ours-0.2.0", "-2e/ours-0.1.0", "index.crates.io-3d/ours-0.1.0"]
+            .map(|unpacked| sources.path().join(unpacked));
+        for unpacked in &all {
+            fs::create_dir_all(unpacked).unwrap();
+        }
+        forget_unpacked(sources.path(), "ours-0.1.0").unwrap();
+        assert_eq!(all.map(|unpacked| unpacked.exists()), [false, true, false, true]);
+        forget_unpacked(&sources.path().join("not there"), "ours-0.1.0").unwrap();
+    }
 
     #[test]
     fn features_are_those_of_published_crates_without_the_default() {

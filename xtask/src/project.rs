@@ -42,6 +42,18 @@ pub fn target_dir() -> Result<PathBuf> {
     Ok(PathBuf::from(dir))
 }
 
+/// Cargo's own folder, with what it has downloaded and unpacked.
+///
+/// # Errors
+///
+/// Where neither `CARGO_HOME` nor a home folder is known.
+pub fn cargo_home() -> Result<PathBuf> {
+    match std::env::var_os("CARGO_HOME") {
+        Some(home) if !home.is_empty() => Ok(root().join(home)),
+        _ => Ok(std::env::home_dir().context("cannot find the home folder: set CARGO_HOME")?.join(".cargo")),
+    }
+}
+
 /// What `cargo metadata` prints.
 ///
 /// # Errors
