@@ -84,7 +84,7 @@ fn build() -> Result<PathBuf> {
     // Named as a target, the host's build scripts and macros are spared the instrumentation.
     let mut build = project::cargo();
     build
-        .args(["build", "--release", "--bins", "--target", &host, "--manifest-path"])
+        .args(["build", "--locked", "--release", "--bins", "--target", &host, "--manifest-path"])
         .arg(manifest())
         .env("CARGO_ENCODED_RUSTFLAGS", FLAGS.join("\u{1f}"))
         .env("CARGO_TARGET_DIR", &target_dir);
