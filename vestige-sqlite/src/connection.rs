@@ -6,11 +6,11 @@
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::Path;
-use std::sync::mpsc::{Receiver, Sender, channel};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
+use crossbeam_channel::{Receiver, Sender, unbounded};
 use rusqlite::{Connection, ErrorCode, OpenFlags, Transaction, TransactionBehavior};
 use tokio::sync::oneshot;
 use vestige_traits::{MemoryStoreError, MemoryStoreResult};
@@ -162,12 +162,11 @@ async fn run<T: Send + 'static>(
 impl Worker {
     /// One thread for each connection, all fed by one queue.
     fn start(name: &str, connections: Vec<Connection>) -> MemoryStoreResult<Self> {
-        let (jobs, queue) = channel();
-        let queue = Arc::new(Mutex::new(queue));
+        let (jobs, queue) = unbounded();
         let threads = connections
             .into_iter()
             .map(|connection| {
-                let queue = Arc::clone(&queue);
+                let queue = queue.clone();
                 std::thread::Builder::new().name(name.to_owned()).spawn(move || serve(connection, &queue))
             })
             .collect::<std::io::Result<Vec<_>>>()
@@ -192,10 +191,8 @@ impl Worker {
     }
 }
 
-fn serve(mut connection: Connection, queue: &Mutex<Receiver<Job>>) {
-    loop {
-        let job = queue.lock().unwrap_or_else(PoisonError::into_inner).recv();
-        let Ok(job) = job else { return };
+fn serve(mut connection: Connection, queue: &Receiver<Job>) {
+    for job in queue {
         // A defect in one operation must not take the store from all others: its transaction is
         // rolled back on the way out, and its caller learns that the answer is missing.
         let _ = catch_unwind(AssertUnwindSafe(|| job(&mut connection)));
