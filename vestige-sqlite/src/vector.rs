@@ -5,6 +5,7 @@ mod best;
 mod bounds;
 mod code;
 mod index;
+mod layer;
 mod on_disk;
 mod scan;
 mod sketch;

@@ -1,15 +1,14 @@
-use super::scan::LANES;
-use super::sketch::{Question, Sketches};
+use super::layer::{Layer, Question};
+use super::scan::{LANES, UNDER};
+use super::sketch::Turned;
 
 /// Groups of sketches that are counted at a time.
 const GROUPS: usize = 64;
-/// Groups that share their tops.
-const UNDER: usize = 8;
 
 /// What the cosines of many slots are at most.
 pub(super) struct Bounds {
     values: Vec<[f32; LANES]>,
-    /// The largest values of each lane in so many groups: most hold none that is looked for, and are passed over.
+    /// The largest values of each lane in [`UNDER`] groups: most hold none that is looked for, and are passed over.
     tops: Vec<[f32; LANES]>,
     /// Which slot each is of; without, they are those of the slots from 0 on.
     slots: Option<Vec<usize>>,
@@ -17,35 +16,46 @@ pub(super) struct Bounds {
 
 impl Bounds {
     /// Of the slots below `count`.
-    pub(super) fn of_all(sketches: &Sketches, vector: &[f32], count: usize) -> Self {
-        let question = sketches.question(vector);
+    pub(super) fn of_all(layer: &Layer, question: &Turned<'_>, count: usize) -> Self {
+        let question = layer.question(question);
         let mut values = vec![[0.0; LANES]; count.div_ceil(LANES)];
-        let mut tops = Vec::with_capacity(values.len().div_ceil(UNDER));
-        let last = values.len().saturating_sub(1);
-        for (block, groups) in values.chunks_mut(GROUPS).enumerate() {
-            sketches.bound(&question, block * GROUPS, groups);
-            if let Some(group) = groups.get_mut(last - block * GROUPS) {
-                no_values(group, count - last * LANES);
-            }
-            tops.extend(groups.chunks(UNDER).map(largest));
+        let mut tops = vec![[0.0; LANES]; values.len().div_ceil(UNDER)];
+        let blocks = values.chunks_mut(GROUPS).zip(tops.chunks_mut(GROUPS / UNDER));
+        for (block, (values, tops)) in blocks.enumerate() {
+            layer.bound(&question, block * GROUPS, values, tops);
         }
-        Self { values, tops, slots: None }
+        let mut bounds = Self { values, tops, slots: None };
+        bounds.end(count);
+        bounds
     }
 
     /// Of some slots. Neighbours that follow each other share the work.
-    pub(super) fn of_some(sketches: &Sketches, vector: &[f32], slots: impl Iterator<Item = usize>) -> Self {
-        let question = sketches.question(vector);
-        let slots: Vec<usize> = slots.collect();
+    pub(super) fn of_some(layer: &Layer, question: &Turned<'_>, slots: Vec<usize>) -> Self {
+        let question = layer.question(question);
         let mut group = Group { at: usize::MAX, values: [0.0; LANES] };
-        let mut values = vec![[0.0; LANES]; slots.len().div_ceil(LANES)];
-        for (values, slots) in values.iter_mut().zip(slots.chunks(LANES)) {
-            for (value, &slot) in values.iter_mut().zip(slots) {
-                *value = group.value(sketches, &question, slot);
-            }
-            no_values(values, slots.len());
-        }
+        Self::each(slots, |slot| group.value(layer, &question, slot))
+    }
+
+    /// Those of some slots.
+    pub(super) fn only(&self, slots: Vec<usize>) -> Self {
+        debug_assert!(self.slots.is_none());
+        let values = self.values.as_flattened();
+        Self::each(slots, |slot| values[slot])
+    }
+
+    fn each(slots: Vec<usize>, mut value: impl FnMut(usize) -> f32) -> Self {
+        let mut values = vec![[f32::NAN; LANES]; slots.len().div_ceil(LANES)];
+        values.as_flattened_mut().iter_mut().zip(&slots).for_each(|(to, &slot)| *to = value(slot));
         let tops = values.chunks(UNDER).map(largest).collect();
         Self { values, tops, slots: Some(slots) }
+    }
+
+    /// Behind the first `count` are no values.
+    fn end(&mut self, count: usize) {
+        self.values.as_flattened_mut()[count..].fill(f32::NAN);
+        if let (Some(top), Some(under)) = (self.tops.last_mut(), self.values.chunks(UNDER).next_back()) {
+            *top = largest(under);
+        }
     }
 
     /// How many are at least `floor`.
@@ -56,6 +66,17 @@ impl Bounds {
             floor
         });
         count
+    }
+
+    /// The slots of those that are at least `floor`, if these are no more than `most`.
+    pub(super) fn slots_above(&self, floor: f32, most: usize) -> Option<Vec<usize>> {
+        let mut slots = Vec::new();
+        self.above(floor, |_, slot| {
+            slots.push(slot);
+            // One too many is enough.
+            if slots.len() > most { f32::INFINITY } else { floor }
+        });
+        (slots.len() <= most).then_some(slots)
     }
 
     /// A floor that at least `count` values reach, and not many more; below all where that is not easily told.
@@ -91,11 +112,6 @@ impl Bounds {
     }
 }
 
-/// Takes the values of lanes from `lanes` on away: there is no floor that they reach.
-fn no_values(group: &mut [f32; LANES], lanes: usize) {
-    group[lanes..].fill(f32::NAN);
-}
-
 fn largest(groups: &[[f32; LANES]]) -> [f32; LANES] {
     let mut largest = [f32::NEG_INFINITY; LANES];
     for group in groups {
@@ -112,10 +128,10 @@ struct Group {
 }
 
 impl Group {
-    fn value(&mut self, sketches: &Sketches, question: &Question, slot: usize) -> f32 {
+    fn value(&mut self, layer: &Layer, question: &Question, slot: usize) -> f32 {
         if self.at != slot / LANES {
             self.at = slot / LANES;
-            sketches.bound(question, self.at, std::slice::from_mut(&mut self.values));
+            layer.bound(question, self.at, std::slice::from_mut(&mut self.values), &mut [[0.0; LANES]]);
         }
         self.values[slot % LANES]
     }

@@ -1,31 +1,26 @@
+mod nearest;
+
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{PoisonError, RwLock, RwLockWriteGuard};
 
 use rusqlite::{Connection, OptionalExtension, Transaction};
 use vestige_traits::MemoryStoreResult;
 
-use super::best::{Best, Offer};
-use super::bounds::Bounds;
-use super::code::{encode, split};
+use super::best::Offer;
+use super::code::split;
 use super::on_disk;
-use super::scan::dot_rows;
 use super::sketch::Sketches;
 use super::slots::Slots;
 use crate::error::map;
-use crate::filter::{Admission, NodeSet};
+use crate::filter::Admission;
 use crate::journal::{self, State};
+use nearest::Pauses;
 
-/// How many rows are summed at a time: their codes and sums stay in the processor's cache.
-const BLOCK: usize = 512;
 /// With fewer vectors than this, reading all codes is as fast as reading the sketches first.
 const SKETCHED: usize = 4096;
 /// Who asks once, such as a command, would pay for the sketches and not use them: they are made when so many
 /// questions have been asked.
 const ASKED: u32 = 3;
-/// More candidates than this are many.
-const FEW: usize = 32;
-/// How many searches do without the sketches before they are tried again.
-const PAUSE: u32 = 30;
 
 /// A node that may be among the nearest, and between which bounds its similarity lies.
 #[derive(Clone, Copy, Debug)]
@@ -70,9 +65,9 @@ pub(crate) struct VectorIndex {
     centered: usize,
     /// How many questions there were, up to [`ASKED`].
     asked: AtomicU32,
-    /// How many searches to come do without the sketches, which ruled out too little: for few and for many
-    /// candidates.
-    without_sketches: [AtomicU32; 2],
+    /// Where the sketches, or their heads, ruled out too little lately.
+    without_sketches: Pauses,
+    without_heads: Pauses,
     /// Nothing is loaded, and every search reads the codes from the file.
     on_disk: bool,
 }
@@ -231,6 +226,10 @@ impl VectorIndex {
         self.centered = self.len();
     }
 
+    fn code(&self, slot: usize) -> &[i8] {
+        &self.codes[slot * self.dimension..][..self.dimension]
+    }
+
     fn remove(&mut self, node: i64) {
         let Some(slot) = self.slots.take(node) else { return };
         let last = self.nodes.len() - 1;
@@ -245,136 +244,13 @@ impl VectorIndex {
         self.nodes.swap_remove(slot);
         self.scales.swap_remove(slot);
     }
-
-    /// As [`candidates`](Self::candidates), by the codes in memory.
-    fn nearest(&self, vector: &[f32], admission: &Admission, count: usize) -> Vec<Candidate> {
-        if self.len() == 0 {
-            return Vec::new();
-        }
-        let few = admission.only.as_ref().filter(|only| only.len() < self.len() / 4);
-        if let Some(only) = few.filter(|only| only.len() <= count) {
-            return self.admitted(only, admission).map(|slot| Candidate::unknown(self.nodes[slot])).collect();
-        }
-        self.asked.fetch_add(u32::from(self.asked.load(Ordering::Relaxed) < ASKED), Ordering::Relaxed);
-        let encoded = encode(vector);
-        let Some((scale, query)) = split(&encoded) else { return Vec::new() };
-        let query = Query { codes: query.iter().map(|byte| byte.cast_signed()).collect(), scale };
-        let mut best = Best::new(count);
-        match (few, &self.sketches) {
-            (Some(only), Some(sketches)) if only.len() >= SKETCHED => {
-                let bounds = Bounds::of_some(sketches, vector, self.admitted(only, admission));
-                if !self.refine(&query, &bounds, &Admission::default(), &mut best) {
-                    best.clear();
-                    self.admitted(only, admission).for_each(|slot| self.offer(&query, slot, &mut best));
-                }
-            }
-            (Some(only), _) => {
-                self.admitted(only, admission).for_each(|slot| self.offer(&query, slot, &mut best));
-            }
-            (None, Some(sketches)) if self.sketches_help(count) => {
-                let bounds = Bounds::of_all(sketches, vector, self.len());
-                if !self.refine(&query, &bounds, admission, &mut best) {
-                    self.without_sketches[usize::from(count > FEW)].store(PAUSE, Ordering::Relaxed);
-                    best.clear();
-                    self.scan_all(&query, admission, &mut best);
-                }
-            }
-            (None, _) => self.scan_all(&query, admission, &mut best),
-        }
-        let found = best.finish(count + (count / 2).max(32));
-        found.map(|offer| Candidate::within(self.nodes[offer.slot], &offer)).collect()
-    }
-
-    /// Whether the sketches are worth reading, from what they were worth lately.
-    fn sketches_help(&self, count: usize) -> bool {
-        let pause = &self.without_sketches[usize::from(count > FEW)];
-        pause.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |left| left.checked_sub(1)).is_err()
-    }
-
-    fn admitted<'a>(
-        &'a self,
-        only: &'a NodeSet,
-        admission: &'a Admission,
-    ) -> impl Iterator<Item = usize> + 'a {
-        only.iter().filter(|&node| !admission.never.contains(node)).filter_map(|node| self.slots.get(node))
-    }
-
-    /// Scores one slot by its code.
-    fn offer(&self, query: &Query, slot: usize, best: &mut Best) {
-        let mut sum = [0];
-        dot_rows(&query.codes, &self.codes[slot * self.dimension..][..self.dimension], &mut sum);
-        let (score, error) = query.score(sum[0], self.scales[slot]);
-        best.offer(score, error, slot);
-    }
-
-    /// Scores by their codes the slots that the bounds do not rule out. False if these are so many that
-    /// scoring all in order is faster.
-    fn refine(&self, query: &Query, bounds: &Bounds, admission: &Admission, best: &mut Best) -> bool {
-        let everything = admission.is_everything();
-        let admits = |slot: usize| everything || admission.admits(self.nodes[slot]);
-        let mut likely = Best::new(best.count + best.count / 2 + 32);
-        if everything {
-            likely.floor = bounds.reached_by(likely.count);
-        }
-        bounds.above(likely.floor, |bound, slot| {
-            if admits(slot) {
-                likely.offer(bound, 0.0, slot);
-            }
-            likely.floor
-        });
-        likely.shrink();
-        likely.found.iter().for_each(|offer| self.offer(query, offer.slot, best));
-        best.shrink();
-        // What is bounded below the last of the best so far is not among the best.
-        if bounds.count(best.floor) > self.len() / 8 {
-            return false;
-        }
-        bounds.above(best.floor, |bound, slot| {
-            if bound < likely.floor && admits(slot) {
-                self.offer(query, slot, best);
-            }
-            best.floor
-        });
-        true
-    }
-
-    fn scan_all(&self, query: &Query, admission: &Admission, best: &mut Best) {
-        let mut sums = [0; BLOCK];
-        let blocks = self.codes.chunks(BLOCK * self.dimension).zip(self.scales.chunks(BLOCK));
-        for (block, (codes, scales)) in blocks.enumerate() {
-            let sums = &mut sums[..scales.len()];
-            dot_rows(&query.codes, codes, sums);
-            for (at, (&sum, &scale)) in sums.iter().zip(scales).enumerate() {
-                let (score, error) = query.score(sum, scale);
-                // Few scores reach the floor, so the admission is asked last.
-                if score + error >= best.floor && admission.admits(self.nodes[block * BLOCK + at]) {
-                    best.offer(score, error, block * BLOCK + at);
-                }
-            }
-        }
-    }
-}
-
-/// A question's code.
-struct Query {
-    codes: Vec<i8>,
-    scale: f32,
-}
-
-impl Query {
-    /// The score that a sum of byte products stands for, and how far it is off at most, with near certainty.
-    ///
-    /// Rounding to steps of `scale` adds `scale / √12` to the standard deviation of a product with a unit
-    /// vector. Of two equal ones, the sum times this factor is three deviations.
-    fn score(&self, sum: i32, scale: f32) -> (f32, f32) {
-        const DEVIATIONS: f32 = 3.0 * std::f32::consts::FRAC_1_SQRT_2 / 3.464_101_6;
-        (sum as f32 * scale * self.scale, DEVIATIONS * (scale + self.scale))
-    }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::filter::NodeSet;
+    use crate::vector::encode;
 
     fn vector(seed: i64) -> Vec<f32> {
         (0..16).map(|i| ((seed * 31 + i * 17) % 23 - 11) as f32 + 0.5).collect()
@@ -424,34 +300,40 @@ mod tests {
 
     #[test]
     fn the_sketches_rule_out_no_neighbour() {
-        let mut random = 1_u64;
-        let mut vector = |around: i64| -> Vec<f32> {
-            (0..128)
-                .map(|i| {
-                    random = random.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
-                    let noise = (random >> 40) as f32 / (1_u64 << 24) as f32;
-                    noise + 0.2 * (((around * 31 + i * 17) % 23) as f32 / 23.0)
-                })
-                .collect()
-        };
-        let mut plain = VectorIndex { dimension: 128, ..VectorIndex::default() };
-        (1..=SKETCHED as i64 + 2000).for_each(|node| plain.put(node, &encode(&vector(node % 50))));
-        let questions: Vec<_> = (0..20).map(&mut vector).collect();
-        let nearest = |index: &VectorIndex, admission: &Admission| -> Vec<Vec<i64>> {
-            let sorted = |question: &Vec<f32>| {
-                let mut found = nodes(index.nearest(question, admission, 10));
-                found.sort_unstable();
-                found
+        // By whole sketches alone, and by their heads first.
+        for dimension in [128, 256] {
+            let mut random = 1_u64;
+            let mut vector = |around: i64| -> Vec<f32> {
+                (0..dimension)
+                    .map(|i| {
+                        random = random.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
+                        let noise = (random >> 40) as f32 / (1_u64 << 24) as f32;
+                        noise + 0.2 * (((around * 31 + i * 17) % 23) as f32 / 23.0)
+                    })
+                    .collect()
             };
-            questions.iter().map(sorted).collect()
-        };
-        let all = Admission::default();
-        let most: NodeSet = (1..=SKETCHED as i64 + 2000).filter(|node| node % 3 != 0).collect();
-        let some = Admission { only: Some(most), never: [1, 2, 4].into_iter().collect() };
-        let expected = [nearest(&plain, &all), nearest(&plain, &some)];
-        plain.sketch();
-        assert!(plain.sketches.is_some());
-        assert_eq!([nearest(&plain, &all), nearest(&plain, &some)], expected);
+            let mut plain = VectorIndex { dimension: dimension as usize, ..VectorIndex::default() };
+            (1..=SKETCHED as i64 + 2000).for_each(|node| plain.put(node, &encode(&vector(node % 50))));
+            let questions: Vec<_> = (0..20).map(&mut vector).collect();
+            let nearest = |index: &VectorIndex, admission: &Admission| -> Vec<Vec<i64>> {
+                let sorted = |question: &Vec<f32>| {
+                    let mut found = nodes(index.nearest(question, admission, 10));
+                    found.sort_unstable();
+                    found
+                };
+                questions.iter().map(sorted).collect()
+            };
+            let all = Admission::default();
+            let most: NodeSet = (1..=SKETCHED as i64 + 2000).filter(|node| node % 3 != 0).collect();
+            let some = Admission { only: Some(most), never: [1, 2, 4].into_iter().collect() };
+            let expected = [nearest(&plain, &all), nearest(&plain, &some)];
+            plain.sketch();
+            assert_eq!(
+                plain.sketches.as_ref().map(|sketches| sketches.heads.is_some()),
+                Some(dimension == 256)
+            );
+            assert_eq!([nearest(&plain, &all), nearest(&plain, &some)], expected);
+        }
     }
 
     #[test]

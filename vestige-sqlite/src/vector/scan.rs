@@ -3,15 +3,17 @@
 
 use std::sync::OnceLock;
 
-use super::sketch::{Question, Rows};
+use super::layer::{Question, Rows};
 
 /// How many sketches stand side by side.
 pub(super) const LANES: usize = 8;
+/// How many groups of them share their tops: the largest bound of each lane.
+pub(super) const UNDER: usize = 8;
 /// Bits of a question's component.
 pub(super) const PLANES: usize = 3;
 
 type Dot = fn(&[i8], &[i8], &mut [i32]);
-type Bound = fn(&Question, &[[u64; LANES]], &[Rows], &mut [[f32; LANES]]);
+type Bound = fn(&Question, &[[u64; LANES]], &[Rows], &mut [[f32; LANES]], &mut [[f32; LANES]]);
 type Turn = fn(&[Vec<f32>], &mut [f32], &mut [f32]);
 
 /// The kernels for one kind of processor.
@@ -35,7 +37,8 @@ pub(crate) fn dot_rows(query: &[i8], codes: &[i8], sums: &mut [i32]) {
     (kernels().dot)(query, codes, sums);
 }
 
-/// Writes, for each sketch, what its vector's cosine with the question is at most.
+/// Writes, for each sketch, what its vector's cosine with the question is at most, and into `tops` the largest of each
+/// lane in every [`UNDER`] groups.
 ///
 /// There are as many `rows` as `bounds`, and `groups` holds for each as many words as the question has planes.
 pub(super) fn bound_groups(
@@ -43,10 +46,12 @@ pub(super) fn bound_groups(
     groups: &[[u64; LANES]],
     rows: &[Rows],
     bounds: &mut [[f32; LANES]],
+    tops: &mut [[f32; LANES]],
 ) {
     debug_assert_eq!(rows.len(), bounds.len());
     debug_assert_eq!(groups.len(), question.planes.len() * bounds.len());
-    (kernels().bound)(question, groups, rows, bounds);
+    debug_assert_eq!(tops.len(), bounds.len().div_ceil(UNDER));
+    (kernels().bound)(question, groups, rows, bounds, tops);
 }
 
 /// Turns a vector: for each row of `signs`, flips signs by it and mixes all components. `scratch` is as long as it.
@@ -63,23 +68,49 @@ fn portable_dot(query: &[i8], codes: &[i8], sums: &mut [i32]) {
 }
 
 #[inline(always)]
-fn portable_bound(question: &Question, groups: &[[u64; LANES]], rows: &[Rows], bounds: &mut [[f32; LANES]]) {
-    let groups = groups.chunks_exact(question.planes.len());
-    for ((group, rows), bounds) in groups.zip(rows).zip(bounds) {
-        let mut counts = [0_u64; LANES];
-        for (sketches, planes) in group.iter().zip(&question.planes) {
-            for (count, sketch) in counts.iter_mut().zip(sketches) {
-                let ones = planes.map(|plane| u64::from((sketch & plane).count_ones()));
-                *count += ones[0] + 2 * ones[1] + 4 * ones[2];
+fn portable_bound(
+    question: &Question,
+    groups: &[[u64; LANES]],
+    rows: &[Rows],
+    bounds: &mut [[f32; LANES]],
+    tops: &mut [[f32; LANES]],
+) {
+    // With heads of two words all bit planes stay in registers.
+    match question.planes.as_slice() {
+        &[first, second] => bound_blocks(question, &[first, second], groups, rows, bounds, tops),
+        planes => bound_blocks(question, planes, groups, rows, bounds, tops),
+    }
+}
+
+#[inline(always)]
+fn bound_blocks(
+    question: &Question,
+    planes: &[[u64; PLANES]],
+    groups: &[[u64; LANES]],
+    rows: &[Rows],
+    bounds: &mut [[f32; LANES]],
+    tops: &mut [[f32; LANES]],
+) {
+    let words = planes.len();
+    let blocks = groups.chunks(UNDER * words).zip(rows.chunks(UNDER)).zip(bounds.chunks_mut(UNDER));
+    for (((groups, rows), bounds), tops) in blocks.zip(tops) {
+        let mut largest = [f32::NEG_INFINITY; LANES];
+        for ((group, rows), bounds) in groups.chunks_exact(words).zip(rows).zip(bounds) {
+            let mut counts = [0_u64; LANES];
+            for (sketches, planes) in group.iter().zip(planes) {
+                for (count, sketch) in counts.iter_mut().zip(sketches) {
+                    let differ = planes.map(|plane| u64::from((sketch ^ plane).count_ones()));
+                    *count += differ[0] + 2 * differ[1] + 4 * differ[2];
+                }
+            }
+            for (lane, bound) in bounds.iter_mut().enumerate() {
+                // A count is at most 7 × dimensions: exact as f32.
+                let sum = question.most - question.per_count * (counts[lane] as u32 as f32);
+                *bound = sum * rows.factor[lane] + (rows.offset[lane] + question.offset);
+                largest[lane] = if *bound > largest[lane] { *bound } else { largest[lane] };
             }
         }
-        for (lane, bound) in bounds.iter_mut().enumerate() {
-            // A count is at most 7 × dimensions: exact as f32.
-            let count = counts[lane] as u32 as f32;
-            let sum = question.per_count * count + question.per_one * rows.ones[lane] + question.constant;
-            let around = rows.offset[lane] + question.offset;
-            *bound = sum * rows.factor[lane] + around + question.deviations * rows.deviation[lane];
-        }
+        *tops = largest;
     }
 }
 
@@ -170,11 +201,11 @@ macro_rules! compiled_for {
                         dot(query, codes, sums);
                     }
                 },
-                bound: |question, groups, rows, bounds| {
+                bound: |question, groups, rows, bounds, tops| {
                     #[expect(unsafe_code, reason = "best_kernels has asked the processor for the features")]
                     // SAFETY: as above.
                     unsafe {
-                        bound(question, groups, rows, bounds);
+                        bound(question, groups, rows, bounds, tops);
                     }
                 },
                 turn: |signs, vector, scratch| {
@@ -197,8 +228,9 @@ macro_rules! compiled_for {
                 groups: &[[u64; LANES]],
                 rows: &[Rows],
                 bounds: &mut [[f32; LANES]],
+                tops: &mut [[f32; LANES]],
             ) {
-                portable_bound(question, groups, rows, bounds);
+                portable_bound(question, groups, rows, bounds, tops);
             }
 
             #[target_feature(enable = $features)]
@@ -237,28 +269,30 @@ mod tests {
         for words in [1, 4, 6, 24] {
             let question = Question {
                 planes: (0..words).map(|w| std::array::from_fn(|plane| word(w * 4 + plane as u64))).collect(),
+                most: 3.3,
                 per_count: 0.01,
-                per_one: -0.02,
-                constant: 0.3,
                 offset: 0.1,
-                deviations: 3.0,
             };
-            let groups: Vec<[u64; LANES]> = (0..3 * words)
+            const GROUPS: usize = UNDER + 3;
+            let groups: Vec<[u64; LANES]> = (0..GROUPS as u64 * words)
                 .map(|w| std::array::from_fn(|lane| word(1000 + w * 8 + lane as u64)))
                 .collect();
             let lanes = |seed: u64| std::array::from_fn(|lane| (word(seed + lane as u64) >> 40) as f32 / 1e7);
-            let rows: Vec<Rows> = (0..3)
-                .map(|group| Rows {
-                    factor: lanes(group),
-                    ones: lanes(group + 10).map(f32::round),
-                    offset: lanes(group + 20),
-                    deviation: lanes(group + 30),
-                })
+            let rows: Vec<Rows> = (0..GROUPS as u64)
+                .map(|group| Rows { factor: lanes(group), offset: lanes(group + 20) })
                 .collect();
-            let (mut expected, mut bounds) = ([[0.0; LANES]; 3], [[0.0; LANES]; 3]);
-            portable_bound(&question, &groups, &rows, &mut expected);
-            bound_groups(&question, &groups, &rows, &mut bounds);
+            let (mut expected, mut bounds) = ([[0.0; LANES]; GROUPS], [[0.0; LANES]; GROUPS]);
+            let (mut expected_tops, mut tops) = ([[0.0; LANES]; 2], [[0.0; LANES]; 2]);
+            portable_bound(&question, &groups, &rows, &mut expected, &mut expected_tops);
+            bound_groups(&question, &groups, &rows, &mut bounds, &mut tops);
             assert_eq!(bounds, expected, "{words} words");
+            assert_eq!(tops, expected_tops, "{words} words");
+            for (tops, bounds) in tops.iter().zip(bounds.chunks(UNDER)) {
+                for (lane, &top) in tops.iter().enumerate() {
+                    assert!(bounds.iter().any(|bound| bound[lane] == top), "{words} words");
+                    assert!(bounds.iter().all(|bound| bound[lane] <= top), "{words} words");
+                }
+            }
         }
     }
 

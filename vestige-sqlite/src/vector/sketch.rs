@@ -5,16 +5,17 @@
 //! by a random rotation, and the signs of its components are kept. For unit vectors `o` and `q`, rotated
 //! alike, `Σ sign(o)·q / Σ|o|` estimates their cosine without bias. With `c = Σ|o| / √d` its standard
 //! deviation is at most `√(1 - c²) / c / √(d - 1)`; `c` is near 0.8. The question is rounded to three bits.
+//!
+//! After a random rotation the first `h` of `d` components tell of the others, as those of the same authors' ADSampling do
+//! ("High-Dimensional Approximate Nearest Neighbor Search: with Reliable and Efficient Distance Comparison Operations",
+//! SIGMOD 2023): the cosine of all lies about that of the first ones, with a standard deviation of at most `√(1/h - 1/d)`.
+//! That rules out most, for a third of the bits.
 
-use super::scan::{LANES, PLANES, bound_groups, turn};
+use super::layer::{Layer, sum};
+use super::scan::turn;
 
-/// How many standard deviations an estimate may be off before a neighbour is missed.
-const DEVIATIONS: f32 = 3.5;
-/// `√(1 - c²)` for `c` = 0.8.
-const ACROSS: f32 = 0.6;
-/// The step, in standard deviations, that rounds a normal variable to eight levels with the least error
-/// (Max, "Quantizing for Minimum Distortion", 1960, table II).
-const STEP: f32 = 0.586;
+/// Words of the heads of sketches.
+const HEAD: usize = 2;
 
 /// A rotation that mixes all dimensions: signs are flipped and Walsh–Hadamard transforms applied, twice.
 /// The same for every index of a dimension.
@@ -44,54 +45,43 @@ impl Rotation {
 }
 
 /// The sketches of many unit vectors, by slot.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(super) struct Sketches {
     rotation: Rotation,
     center: Vec<f32>,
-    /// Words of a sketch.
-    words: usize,
-    /// [`LANES`] sketches side by side, word by word.
-    groups: Vec<[u64; LANES]>,
-    rows: Vec<Rows>,
+    /// Of the first components, where these are a part worth looking at by itself.
+    pub(super) heads: Option<Layer>,
+    pub(super) wholes: Layer,
     /// A vector to be sketched, and room to turn it.
     scratch: [Vec<f32>; 2],
 }
 
-/// What turns counts of bits into the cosines of [`LANES`] vectors `o = center + r`.
-#[derive(Clone, Copy, Debug, Default)]
-pub(super) struct Rows {
-    /// |r| / Σ|r̂|.
-    pub(super) factor: [f32; LANES],
-    /// Bits that are set.
-    pub(super) ones: [f32; LANES],
-    /// o·center.
-    pub(super) offset: [f32; LANES],
-    /// |r| times the standard deviation.
-    pub(super) deviation: [f32; LANES],
+/// What a unit vector adds to the center, turned.
+pub(super) struct Turned<'a> {
+    /// Its direction, up to a factor.
+    pub(super) components: &'a [f32],
+    pub(super) length: f32,
+    /// The part of a cosine with it that comes from the center.
+    pub(super) offset: f32,
 }
 
 impl Sketches {
     /// None yet, with room for `count`. The better `center` is their mean, the better the estimates.
     pub(super) fn new(mut center: Vec<f32>, count: usize) -> Self {
         let words = center.len().div_ceil(64).max(1);
-        center.resize(words * 64, 0.0);
+        let width = words * 64;
+        center.resize(width, 0.0);
         Self {
-            rotation: Rotation::new(words * 64),
+            rotation: Rotation::new(width),
             center,
-            words,
-            groups: Vec::with_capacity(count.div_ceil(LANES) * words),
-            rows: Vec::with_capacity(count.div_ceil(LANES)),
-            scratch: [(); 2].map(|()| vec![0.0; words * 64]),
+            heads: (words >= 2 * HEAD).then(|| Layer::new(HEAD, width, count)),
+            wholes: Layer::new(words, width, count),
+            scratch: [(); 2].map(|()| vec![0.0; width]),
         }
     }
 
     /// Sketches a unit vector at a slot that is taken, or the next one.
     pub(super) fn put(&mut self, slot: usize, vector: impl Iterator<Item = f32>) {
-        let (group, lane) = (slot / LANES, slot % LANES);
-        if group >= self.rows.len() {
-            self.rows.resize(group + 1, Rows::default());
-            self.groups.resize(self.rows.len() * self.words, [0; LANES]);
-        }
         let [turned, room] = &mut self.scratch;
         turned.fill(0.0);
         turned.iter_mut().zip(vector).for_each(|(to, from)| *to = from);
@@ -99,105 +89,30 @@ impl Sketches {
         turned.iter_mut().zip(&self.center).for_each(|(x, center)| *x -= center);
         let length = sum(turned, turned, |x, _| x * x).sqrt();
         self.rotation.turn(turned, room);
-        let mut ones = 0;
-        for (word, components) in turned.chunks_exact(64).enumerate() {
-            let mut bits = 0_u64;
-            for (at, &x) in components.iter().enumerate() {
-                bits |= u64::from(x > 0.0) << at;
-            }
-            ones += bits.count_ones();
-            self.groups[group * self.words + word][lane] = bits;
-        }
-        let width = turned.len() as f32;
-        let squares = sum(turned, turned, |x, _| x * x);
-        let alignment = sum(turned, turned, |x, _| x.abs()) / (squares * width).sqrt();
-        let (factor, deviation) = if alignment > 0.0 {
-            let deviation = ((1.0 - alignment * alignment).max(0.0) / (width - 1.0)).sqrt() / alignment;
-            (length / (alignment * width.sqrt()), length * deviation)
-        } else {
-            (0.0, 0.0)
-        };
-        let rows = &mut self.rows[group];
-        rows.factor[lane] = factor;
-        rows.ones[lane] = ones as f32;
-        rows.offset[lane] = offset;
-        rows.deviation[lane] = deviation;
+        let vector = Turned { components: turned, length, offset };
+        self.heads.iter_mut().for_each(|heads| heads.put(slot, &vector));
+        self.wholes.put(slot, &vector);
     }
 
     /// Moves the sketch of the slot `from`, which is the last, to `to`.
     pub(super) fn move_last(&mut self, from: usize, to: usize) {
-        for word in 0..self.words {
-            let bits = self.groups[from / LANES * self.words + word][from % LANES];
-            self.groups[to / LANES * self.words + word][to % LANES] = bits;
-        }
-        let rows = self.rows[from / LANES];
-        let (from, lane) = (from % LANES, to % LANES);
-        let target = &mut self.rows[to / LANES];
-        target.factor[lane] = rows.factor[from];
-        target.ones[lane] = rows.ones[from];
-        target.offset[lane] = rows.offset[from];
-        target.deviation[lane] = rows.deviation[from];
+        self.heads.iter_mut().for_each(|heads| heads.move_last(from, to));
+        self.wholes.move_last(from, to);
     }
 
-    /// Prepares a vector to be compared.
-    pub(super) fn question(&self, vector: &[f32]) -> Question {
+    /// Prepares a vector to be compared; the components are written to `turned`.
+    pub(super) fn turn<'a>(&self, vector: &[f32], turned: &'a mut Vec<f32>) -> Turned<'a> {
         let mut unit = vector.to_vec();
         normalize(&mut unit);
         let along: f32 = unit.iter().zip(&self.center).map(|(x, center)| x * center).sum();
         let center: f32 = self.center.iter().map(|x| x * x).sum();
-        let mut turned = vec![0.0; self.words * 64];
+        turned.clear();
+        turned.resize(self.center.len(), 0.0);
         turned.iter_mut().zip(unit.iter().zip(&self.center)).for_each(|(to, (x, center))| *to = x - center);
-        let length = normalize(&mut turned);
-        self.rotation.turn(&mut turned, &mut vec![0.0; self.words * 64]);
-        normalize(&mut turned);
-        let step = STEP / (turned.len() as f32).sqrt();
-        let highest = (1 << PLANES) - 1;
-        let low = -0.5 * highest as f32 * step;
-        let mut planes = vec![[0; PLANES]; self.words];
-        let (mut sum, mut squares, mut along_rounded) = (0.0, 0.0, 0.0);
-        for (at, &x) in turned.iter().enumerate() {
-            let level = ((x - low) / step).round().clamp(0.0, highest as f32);
-            let rounded = low + level * step;
-            sum += rounded;
-            squares += rounded * rounded;
-            along_rounded += rounded * x;
-            for (plane, bits) in planes[at / 64].iter_mut().enumerate() {
-                *bits |= (level as u64 >> plane & 1) << (at % 64);
-            }
-        }
-        // Rounding shortens it; stretched so far that only an error across it is left, it is without bias again.
-        let (stretch, rounding) = if along_rounded > 0.0 {
-            (1.0 / along_rounded, (squares / (along_rounded * along_rounded) - 1.0).max(0.0).sqrt())
-        } else {
-            (0.0, 0.0)
-        };
-        Question {
-            planes,
-            per_count: 2.0 * step * stretch * length,
-            per_one: 2.0 * low * stretch * length,
-            constant: -sum * stretch * length,
-            offset: along - center,
-            deviations: DEVIATIONS * length * (rounding / ACROSS).hypot(1.0),
-        }
+        let length = normalize(turned);
+        self.rotation.turn(turned, &mut vec![0.0; self.center.len()]);
+        Turned { components: turned, length, offset: along - center }
     }
-
-    /// Writes what the cosines are at most, with near certainty: for all slots of `bounds.len()` groups
-    /// from `first` on.
-    pub(super) fn bound(&self, question: &Question, first: usize, bounds: &mut [[f32; LANES]]) {
-        let groups = &self.groups[first * self.words..][..bounds.len() * self.words];
-        bound_groups(question, groups, &self.rows[first..][..bounds.len()], bounds);
-    }
-}
-
-/// The sum over pairs of numbers, of which there are a multiple of 16. Many sums side by side do not wait for each other.
-fn sum(a: &[f32], b: &[f32], of: impl Fn(f32, f32) -> f32) -> f32 {
-    let mut sums = [0.0; 16];
-    for (a, b) in a.as_chunks::<16>().0.iter().zip(b.as_chunks::<16>().0) {
-        for (lane, sum) in sums.iter_mut().enumerate() {
-            *sum += of(a[lane], b[lane]);
-        }
-    }
-    sums.iter().sum()
 }
 
 /// Makes the length 1, if it is not 0, and answers what it was.
@@ -209,19 +124,10 @@ fn normalize(vector: &mut [f32]) -> f32 {
     length as f32
 }
 
-/// A question's vector, rotated and rounded to bit planes.
-pub(super) struct Question {
-    pub(super) planes: Vec<[u64; PLANES]>,
-    pub(super) per_count: f32,
-    pub(super) per_one: f32,
-    pub(super) constant: f32,
-    pub(super) offset: f32,
-    pub(super) deviations: f32,
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::vector::scan::{LANES, UNDER};
     use vestige_traits::cosine_similarity;
 
     fn vector(dimension: usize, seed: usize) -> Vec<f32> {
@@ -242,6 +148,15 @@ mod tests {
         }
     }
 
+    /// The bounds of the first `count` slots.
+    fn bounds(layer: &Layer, question: &Turned<'_>, count: usize) -> Vec<f32> {
+        let groups = count.div_ceil(LANES);
+        let mut bounds = vec![[0.0; LANES]; groups];
+        let mut tops = vec![[0.0; LANES]; groups.div_ceil(UNDER)];
+        layer.bound(&layer.question(question), 0, &mut bounds, &mut tops);
+        bounds.into_flattened()
+    }
+
     #[test]
     fn bounds_are_above_the_truth_and_near_it() {
         for dimension in [3, 100, 256, 384] {
@@ -259,28 +174,37 @@ mod tests {
                 for (slot, vector) in vectors.iter().enumerate() {
                     sketches.put(slot, vector.iter().copied());
                 }
-                let question = sketches.question(&vectors[77]);
-                let mut bounds = [[0.0; LANES]; 500_usize.div_ceil(LANES)];
-                sketches.bound(&question, 0, &mut bounds);
-                let widest = 8.0 / (dimension as f32).sqrt();
-                for (slot, (vector, &bound)) in vectors.iter().zip(bounds.as_flattened()).enumerate() {
-                    let truth = cosine_similarity(&vectors[77], vector) as f32;
-                    assert!(
-                        (truth..truth + widest).contains(&bound),
-                        "{dimension} dimensions, slot {slot}: {truth}, bound {bound}"
-                    );
+                let mut turned = Vec::new();
+                let question = sketches.turn(&vectors[77], &mut turned);
+                let wholes = (&sketches.wholes, dimension);
+                for (layer, looked_at) in
+                    sketches.heads.iter().map(|heads| (heads, 64 * HEAD)).chain([wholes])
+                {
+                    let widest = 8.0 / (looked_at as f32).sqrt();
+                    for (slot, bound) in
+                        bounds(layer, &question, vectors.len()).into_iter().take(500).enumerate()
+                    {
+                        let truth = cosine_similarity(&vectors[77], &vectors[slot]) as f32;
+                        assert!(
+                            (truth..truth + widest).contains(&bound),
+                            "{looked_at} of {dimension} dimensions, slot {slot}: {truth}, bound {bound}"
+                        );
+                    }
                 }
             }
         }
     }
 
     #[test]
-    fn a_vector_at_the_center_is_bounded_exactly() {
+    fn what_points_nowhere_is_bounded() {
         let center = vec![0.6, 0.8];
-        let mut sketches = Sketches::new(center.clone(), 1);
+        let mut sketches = Sketches::new(center.clone(), 2);
         sketches.put(0, center.iter().copied());
-        let mut bounds = [[0.0; LANES]];
-        sketches.bound(&sketches.question(&[1.0, 0.0]), 0, &mut bounds);
-        assert!((bounds[0][0] - 0.6).abs() < 1e-6, "{}", bounds[0][0]);
+        sketches.put(1, [0.8, 0.6].into_iter());
+        let mut turned = Vec::new();
+        let found = bounds(&sketches.wholes, &sketches.turn(&[1.0, 0.0], &mut turned), 2);
+        assert!((found[0] - 0.6).abs() < 1e-6, "at the center: {}", found[0]);
+        let found = bounds(&sketches.wholes, &sketches.turn(&center, &mut turned), 2);
+        assert!((found[1] - 0.96).abs() < 1e-6, "by a question at the center: {}", found[1]);
     }
 }
