@@ -77,19 +77,27 @@ pub(crate) fn vectors(runtime: &Runtime, sample: &Sample, filled: &Filled, peers
     let mut nearest = peers
         .sqlite
         .prepare("SELECT rowid FROM notes_vec WHERE embedding MATCH ? AND k = 10 ORDER BY distance")?;
+    let mut note = peers.sqlite.prepare("SELECT content FROM notes WHERE id = ?")?;
     let mut contenders = vec![
         Contender::new("Vestige", filled.search(runtime, |n| by_meaning(sample, n))),
         Contender::new("usearch, HNSW", |n| {
             let found = peers.usearch.search(&sample.questions[n].1, 10)?;
             Ok(found.keys.iter().map(|&key| key as usize).collect())
         })
-        .note(format!("{}, {} candidates", peers.notes[1], peers.usearch.expansion_search())),
+        .note(format!("numbers alone; {}, {} candidates", peers.notes[1], peers.usearch.expansion_search())),
         Contender::new("sqlite-vec", |n| {
             let rows =
                 nearest.query_map([peers::bytes(&sample.questions[n].1)], |row| row.get::<_, u64>(0))?;
             rows.map(|row| Ok(row? as usize)).collect()
         })
         .note(&peers.notes[0]),
+        Contender::new("usearch, HNSW, and the texts from SQLite", |n| {
+            let found = peers.usearch.search(&sample.questions[n].1, 10)?;
+            for &key in &found.keys {
+                note.query_row([key], |row| row.get::<_, String>(0))?;
+            }
+            Ok(found.keys.iter().map(|&key| key as usize).collect())
+        }),
     ];
     for (name, bytes, pass) in &passes {
         let contender = Contender::new(format!("floor: one pass over the {name}"), |_| {

@@ -16,6 +16,8 @@ const BLOCK: usize = 512;
 const FEW: usize = 32;
 /// Where more than one in so many is left by the heads, all whole sketches are read in order.
 const HEADS_LEAVE: usize = 16;
+/// No more than so many are scored by their codes at once: a sketch that lies by itself takes as long to read.
+const LEFT: usize = 1024;
 /// Where more than one in so many is left by the sketches, all codes are read in order.
 const SKETCHES_LEAVE: usize = 8;
 /// How many searches do without what ruled out too little before it is tried again.
@@ -127,6 +129,10 @@ impl<'a> Search<'a> {
             let left = bounds.slots_above(self.best.floor, all / HEADS_LEAVE);
             self.best.clear();
             if let Some(left) = left {
+                if left.len() <= LEFT {
+                    self.score_all(left.into_iter());
+                    return true;
+                }
                 return self.refine(&Bounds::of_some(&sketches.wholes, &question, left));
             }
             pauses.begin(self.best.count);
@@ -168,9 +174,7 @@ impl<'a> Search<'a> {
             likely.floor
         });
         likely.shrink();
-        let mut batch = Batch::default();
-        likely.found.iter().for_each(|offer| self.score(offer.slot, &mut batch));
-        self.score_batch(&mut batch);
+        self.score_all(likely.found.iter().map(|offer| offer.slot));
         self.best.shrink();
         likely.floor
     }
@@ -184,6 +188,17 @@ impl<'a> Search<'a> {
         let mut sum = [0];
         dot_rows(&self.code, self.index.code(slot), &mut sum);
         self.offer(slot, sum[0]);
+    }
+
+    /// Scores by their codes what is admitted of slots that are spread over memory.
+    fn score_all(&mut self, slots: impl Iterator<Item = usize>) {
+        let mut batch = Batch::default();
+        for slot in slots {
+            if self.admits(slot) {
+                self.score(slot, &mut batch);
+            }
+        }
+        self.score_batch(&mut batch);
     }
 
     /// Scores a slot by its code, with others.
