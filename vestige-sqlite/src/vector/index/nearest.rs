@@ -258,5 +258,5 @@ struct Batch {
 }
 
 impl Batch {
-    const MOST: usize = 16;
+    const MOST: usize = 64;
 }
