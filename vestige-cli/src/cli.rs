@@ -1,5 +1,6 @@
 //! The command line: global flags and the list of commands. Each command's own flags stand in its file.
 
+use std::ffi::OsString;
 use std::path::PathBuf;
 
 use clap::{ArgAction, Args, Parser, Subcommand};
@@ -100,6 +101,18 @@ pub(crate) struct GlobalArgs {
 }
 
 const GLOBAL: &str = "Global options";
+
+/// A global option that says where or what twice. Of one before the command and one behind it clap forgets the first.
+pub(crate) fn given_twice(args: impl Iterator<Item = OsString>) -> Option<&'static str> {
+    let options: Vec<OsString> = args.take_while(|arg| arg != "--").collect();
+    ["--db", "--postgres-url", "--config", "--model"].into_iter().find(|name| {
+        let is = |arg: &OsString| {
+            let arg = arg.to_string_lossy();
+            arg.strip_prefix(name).is_some_and(|rest| rest.is_empty() || rest.starts_with('='))
+        };
+        options.iter().filter(|arg| is(arg)).count() > 1
+    })
+}
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {

@@ -85,7 +85,9 @@ fn store_line(error: &MemoryStoreError, place: &str) -> String {
         MemoryStoreError::AlreadyExists { .. } => {
             format!("{said} in {place}; `vestige update` changes it, or take another id")
         }
-        MemoryStoreError::InvalidInput { .. } => said,
+        MemoryStoreError::InvalidInput { field, rule } => {
+            asked_by(field).map_or(said, |asked| format!("{asked}: {rule}"))
+        }
         MemoryStoreError::ModelMismatch { registered, .. } => format!(
             "{place}: {said}; use its own model (`--model {}`, or [embeddings] in vestige.toml), \
              search by words alone (`--mode keyword`), or move it to another (`vestige migrate --reembed`)",
@@ -104,6 +106,23 @@ fn store_line(error: &MemoryStoreError, place: &str) -> String {
         _ if said.contains(place) => said,
         _ => format!("{place}: {said}"),
     }
+}
+
+/// The argument that fills a field, where the two have different names.
+fn asked_by(field: &str) -> Option<&'static str> {
+    Some(match field {
+        "limit" => "--limit",
+        "node_type" | "filter.node_types" => "--type",
+        "codebase" | "filter.codebases" => "--codebase",
+        "tags" | "filter.tags" => "--tag",
+        "filter.domains" => "--domain",
+        "filter.created_from" => "--since",
+        "filter.created_before" => "--until",
+        "filter.min_retrievability" => "--min-retrievability",
+        "created_at" => "--created-at",
+        "text" => "the question",
+        _ => return None,
+    })
 }
 
 /// How `--model` calls the model of a store.

@@ -53,6 +53,10 @@ fn main() -> ExitCode {
             return ExitCode::from(u8::try_from(error.exit_code()).unwrap_or(2));
         }
     };
+    if let Some(option) = cli::given_twice(std::env::args_os()) {
+        output::error(&format!("{option} is given twice, before the command and behind it; give it once"));
+        return ExitCode::from(2);
+    }
     trace(cli.globals.verbose);
     let mut place = String::new();
     match run(cli, &mut place) {

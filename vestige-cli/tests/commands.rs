@@ -85,9 +85,9 @@ fn bad_input_to_add_is_refused_and_makes_no_store() {
         (&["add", "  \n "], "", 1, &["content", "empty"]),
         (&["add", "-"], "a\0b", 1, &["content", "U+0000"]),
         (&["add", "-"], long.as_str(), 1, &["content", "1048577 bytes"]),
-        (&["add", "x", "--tag", ""], "", 1, &["tags"]),
-        (&["add", "x", "--type", " "], "", 1, &["node_type"]),
-        (&["add", "x", "--codebase", ""], "", 1, &["codebase"]),
+        (&["add", "x", "--tag", ""], "", 1, &["--tag"]),
+        (&["add", "x", "--type", " "], "", 1, &["--type"]),
+        (&["add", "x", "--codebase", ""], "", 1, &["--codebase"]),
     ] {
         vestige.run_with_stdin(args, stdin.as_bytes()).refuses(code, words);
     }
@@ -190,7 +190,7 @@ fn wrong_numbers_to_search_are_refused() {
     vestige.run(&["search", "x", "--limit", "1001"]).refuses(1, &["limit", "1000"]);
     vestige
         .run(&["search", "x", "--min-retrievability", "1.5"])
-        .refuses(1, &["min_retrievability", "0 to 1"]);
+        .refuses(1, &["--min-retrievability", "0 to 1"]);
     for args in [&["search", "x", "--since", "soon"][..], &["search", "x", "--limit", "-1"], &["search"]] {
         assert_eq!(vestige.run(args).code, Some(2), "{args:?}");
     }
@@ -358,7 +358,7 @@ fn a_list_that_fails_prints_nothing_and_an_empty_one_is_an_array() {
     let vestige = Vestige::new();
     vestige.add(&["one"]);
     let run = vestige.run(&["list", "--json", "--min-retrievability", "2"]);
-    run.refuses(1, &["min_retrievability", "0 to 1"]);
+    run.refuses(1, &["--min-retrievability", "0 to 1"]);
     assert_eq!(run.stdout, "");
     assert_eq!(vestige.ok(&["list", "--json", "--type", "none"]), "[]\n");
     assert_eq!(vestige.ok(&["list", "--json", "-n", "0"]), "[]\n");
@@ -496,4 +496,38 @@ fn the_demo_answers_each_of_its_questions() {
     }
     assert!(vestige.ok(&["demo"]).contains("Now your own:"));
     assert!(!vestige.db().exists(), "the demo touched the memory of its user");
+}
+
+#[test]
+fn what_is_refused_is_named_as_it_was_given() {
+    let vestige = Vestige::new();
+    vestige.run(&["add", "one lamp"]).ok();
+    for (arguments, said) in [
+        (&["search", "lamp", "-n", "1001"][..], "--limit: is 1001, must be at most 1000"),
+        (&["search", "lamp", "--min-retrievability", "2"], "--min-retrievability: is 2"),
+        (&["search", "lamp", "--type", ""], "--type: must not be empty"),
+        (&["search", "lamp", "--codebase", ""], "--codebase: must not be empty"),
+        (&["add", "lamp", "--tag", ""], "--tag: must not be empty"),
+        (&["due", "-n", "1001"], "--limit: is 1001"),
+    ] {
+        vestige.run(arguments).refuses(1, &[said]);
+    }
+}
+
+#[test]
+fn a_store_before_the_command_and_one_behind_it_are_refused() {
+    let vestige = Vestige::new();
+    let other = vestige.path("other.db");
+    let behind = format!("--db={}", other.display());
+    vestige.run(&["--db", "first.db", "list", &behind]).refuses(2, &["--db is given twice"]);
+    assert!(!other.exists());
+    vestige.ok(&["search", "--", "--db", "--db"]);
+}
+
+#[test]
+fn a_tag_that_is_given_twice_is_kept_once() {
+    let vestige = Vestige::new();
+    vestige.run(&["add", "lamp", "-t", "b", "-t", "a", "-t", "b"]).ok();
+    let listed = vestige.json(&["list"]);
+    assert_eq!(listed[0]["tags"], json!(["b", "a"]));
 }

@@ -47,7 +47,7 @@ pub(crate) fn check(connection: &Connection, path: &Path) -> MemoryStoreResult<(
         return Ok(());
     }
     let reason = match version {
-        0 => "it is empty; open it for writing once".to_owned(),
+        0 => "it is empty".to_owned(),
         _ => format!("it has schema version {version} and needs {VERSION}; open it for writing once"),
     };
     Err(MemoryStoreError::Damaged { what: path.display().to_string(), reason, source: None })

@@ -66,7 +66,11 @@ impl AddArgs {
         };
         let mut record = MemoryRecord::new_at(args::text_or_stdin(self.text, "text").await?, created_at);
         record.node_type = self.node_type;
-        record.tags = self.tags;
+        for tag in self.tags {
+            if !record.tags.contains(&tag) {
+                record.tags.push(tag);
+            }
+        }
         args::set_meta(&mut record.metadata, self.meta);
         let context = IngestContext {
             codebase: self.codebase,

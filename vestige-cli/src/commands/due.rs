@@ -18,7 +18,7 @@ use crate::scheduler::as_of;
 Example:
   vestige due -n 5")]
 pub(crate) struct DueArgs {
-    /// How many at most
+    /// How many, 1000 at most
     #[arg(short = 'n', long, value_name = "N", default_value_t = 20)]
     limit: usize,
 }

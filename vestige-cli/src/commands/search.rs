@@ -31,7 +31,7 @@ pub(crate) struct SearchArgs {
     #[arg(required = true)]
     query: Vec<String>,
 
-    /// How many results at most
+    /// How many results, 1000 at most
     #[arg(short = 'n', long, value_name = "N", default_value_t = limits::DEFAULT_LIMIT)]
     limit: usize,
 

@@ -84,7 +84,11 @@ pub(crate) fn vectors(runtime: &Runtime, sample: &Sample, filled: &Filled, peers
             let found = peers.usearch.search(&sample.questions[n].1, 10)?;
             Ok(found.keys.iter().map(|&key| key as usize).collect())
         })
-        .note(format!("numbers alone; {}, {} candidates", peers.notes[1], peers.usearch.expansion_search())),
+        .note(format!(
+            "numbers alone; {}, {} candidates",
+            peers.notes[1],
+            peers.usearch.expansion_search()
+        )),
         Contender::new("sqlite-vec", |n| {
             let rows =
                 nearest.query_map([peers::bytes(&sample.questions[n].1)], |row| row.get::<_, u64>(0))?;
