@@ -13,12 +13,16 @@ use crate::session::Session;
 use crate::store::PgMemoryStore;
 
 const VECTOR_INDEX: &str = "idx_knowledge_nodes_embedding_hnsw";
+const CODEBASE_VECTORS: &str = "idx_knowledge_nodes_codebase_embedding";
+/// The longest vectors that it holds.
+const MAX_CODEBASE_VECTORS: usize = 400;
 /// The indexes of the schema, but for those behind constraints.
-const INDEXES: [&str; 16] = [
+const INDEXES: [&str; 17] = [
     "idx_edges_target",
     "idx_edges_type",
     "idx_group_memberships_group",
     "idx_knowledge_nodes_codebase",
+    CODEBASE_VECTORS,
     "idx_knowledge_nodes_created_at",
     "idx_knowledge_nodes_domains",
     VECTOR_INDEX,
@@ -195,7 +199,7 @@ async fn privileges(snapshot: &mut Session, findings: &mut Vec<Finding>) -> Memo
 }
 
 async fn indexes(snapshot: &mut Session, findings: &mut Vec<Finding>) -> MemoryStoreResult<()> {
-    let has_model = registry::read(snapshot).await?.is_some();
+    let dimension = registry::read(snapshot).await?.map(|model| model.dimension);
     let found = sqlx::query!(
         r#"SELECT c.relname::text AS "name!", i.indisvalid AND i.indisready AS "valid!"
            FROM pg_index AS i
@@ -208,7 +212,12 @@ async fn indexes(snapshot: &mut Session, findings: &mut Vec<Finding>) -> MemoryS
     let names: BTreeSet<&str> = found.iter().map(|index| index.name.as_str()).collect();
     let missing: Vec<&str> = INDEXES
         .into_iter()
-        .filter(|name| !names.contains(name) && (has_model || *name != VECTOR_INDEX))
+        .filter(|name| !names.contains(name))
+        .filter(|name| match *name {
+            VECTOR_INDEX => dimension.is_some(),
+            CODEBASE_VECTORS => dimension.is_some_and(|dimension| dimension <= MAX_CODEBASE_VECTORS),
+            _ => true,
+        })
         .collect();
     let invalid: Vec<&str> =
         found.iter().filter(|index| !index.valid).map(|index| index.name.as_str()).collect();
@@ -217,6 +226,10 @@ async fn indexes(snapshot: &mut Session, findings: &mut Vec<Finding>) -> MemoryS
             VECTOR_INDEX => {
                 ("the vector index is missing: searches by meaning read every vector", "finish the bulk load")
             }
+            CODEBASE_VECTORS => (
+                "the index of each code base's vectors is missing: searches in a large code base are slow",
+                "finish the bulk load",
+            ),
             _ => ("an index is missing", "create it as in migration 0001"),
         };
         findings.push(Finding::error(

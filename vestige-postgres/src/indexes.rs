@@ -9,6 +9,9 @@ use crate::rows;
 use crate::session::Session;
 use crate::store::PgMemoryStore;
 
+/// Builds what speeds the comparison of vectors up and is not there: HNSW, and the vectors of each code base.
+pub(crate) const BUILD_VECTOR_INDEXES: &str = "SELECT vestige_build_hnsw(), \
+    vestige_index_codebase_vectors('knowledge_nodes', 'idx_knowledge_nodes_codebase_embedding')";
 /// What a vector takes while its graph is built in memory, beside its components: neighbours and their keeping.
 const BYTES_PER_ELEMENT: u64 = 1200;
 /// The most memory that a build is given beyond what the server gives it.
@@ -45,13 +48,13 @@ pub(crate) fn wants_shared_memory(error: &sqlx::Error) -> bool {
 }
 
 impl PgMemoryStore {
-    /// Builds the vector index if it is missing or an interrupted build left it invalid.
+    /// Builds the indexes with vectors if they are missing or an interrupted build left them invalid.
     pub(crate) async fn build_vector_index(&self) -> MemoryStoreResult<()> {
         self.check_writable()?;
-        match self.try_build("SELECT vestige_build_hnsw()", false).await {
+        match self.try_build(BUILD_VECTOR_INDEXES, false).await {
             Err(error) if wants_shared_memory(&error) => {
                 tracing::warn!(%error, "building the vector index with one process: shared memory is short");
-                self.try_build("SELECT vestige_build_hnsw()", true).await.map_err(error::of)
+                self.try_build(BUILD_VECTOR_INDEXES, true).await.map_err(error::of)
             }
             built => built.map_err(error::of),
         }

@@ -6,6 +6,7 @@ use sqlx::{AssertSqlSafe, Executor};
 use vestige_traits::{MemoryStoreError, MemoryStoreResult, ModelSignature};
 
 use crate::error;
+use crate::indexes;
 use crate::pool::NO_TIMEOUT;
 use crate::rows::ModelRow;
 use crate::session::Session;
@@ -108,7 +109,7 @@ impl PgMemoryStore {
                 signature.dimension
             );
             transaction.execute(AssertSqlSafe(stamp)).await.map_err(error::of)?;
-            transaction.execute("SELECT vestige_build_hnsw()").await.map_err(error::of)?;
+            transaction.execute(indexes::BUILD_VECTOR_INDEXES).await.map_err(error::of)?;
         }
         let registered = read(&mut transaction).await?;
         transaction.commit().await.map_err(error::of)?;

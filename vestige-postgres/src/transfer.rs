@@ -112,9 +112,13 @@ impl PgMemoryStore {
         connection.commit().await.map_err(error::of)
     }
 
-    /// HNSW takes a hundred times as long for a vector as the rest of its row, one by one; built at once it does not.
+    /// HNSW takes a hundred times as long for a vector as the rest of its row, one by one; built at once it does not. The
+    /// other index with vectors in it is built at once in less time too.
     pub(crate) async fn drop_vector_index(&self) -> MemoryStoreResult<()> {
-        self.run_untimed("DROP INDEX IF EXISTS idx_knowledge_nodes_embedding_hnsw").await
+        self.run_untimed(
+            "DROP INDEX IF EXISTS idx_knowledge_nodes_embedding_hnsw, idx_knowledge_nodes_codebase_embedding",
+        )
+        .await
     }
 
     pub(crate) async fn restore_indexes(&self) -> MemoryStoreResult<()> {

@@ -8,7 +8,7 @@ use common::TestDatabase;
 use sqlx::{Executor, PgPool};
 use vestige_postgres::{PgMemoryStore, SearchSettings};
 use vestige_traits::conformance::fixtures::id;
-use vestige_traits::{MemoryFilter, MemoryRecord, MemoryStore, ModelSignature, SearchQuery};
+use vestige_traits::{MemoryFilter, MemoryRecord, MemoryStore, ModelSignature, SearchQuery, limits};
 
 /// Long enough that reading every vector costs more than the index does.
 const DIMENSION: usize = 256;
@@ -37,7 +37,8 @@ fn signature(dimension: usize) -> ModelSignature {
     ModelSignature { name: "test/clustered".to_owned(), dimension, hash: "ab".repeat(32) }
 }
 
-/// A store of clustered memories; every 10th, 100th and 1000th has a tag of its own. With it, some questions.
+/// A store of clustered memories; every 10th, 100th and 1000th has a tag of its own, and every 10th a code base. With it,
+/// some questions.
 async fn filled(database: &TestDatabase, memories: u128, dimension: usize) -> (PgMemoryStore, Vec<Vec<f32>>) {
     let store = database.store().await;
     store.register_model(&signature(dimension)).await.unwrap();
@@ -53,6 +54,7 @@ async fn filled(database: &TestDatabase, memories: u128, dimension: usize) -> (P
                 record.tags.push(format!("every-{step}"));
             }
         }
+        record.codebase = Some(if n % 10 == 0 { "tenth".to_owned() } else { format!("one of {}", n % 3) });
         record.embedding = Some(clustered(&mut numbers, &centres, n as usize));
         batch.push(record);
         if batch.len() == 4000 {
@@ -114,32 +116,93 @@ async fn the_unfiltered_vector_leg_uses_the_hnsw_index() {
     assert!(plan.steps.iter().any(|step| step.method.starts_with("HNSW index")), "{plan:?}");
     // The shape that the planner serves from the index, as it stands in the statement: by a plan for these parameters,
     // and by one for any.
-    let statement = include_str!("../src/sql/search.sql");
-    let prepared = format!("PREPARE search AS {statement}");
-    let mut connection = pool.acquire().await.unwrap();
-    sqlx::raw_sql(sqlx::AssertSqlSafe(prepared)).execute(&mut *connection).await.unwrap();
     let vector = questions[0].iter().map(f32::to_string).collect::<Vec<_>>().join(",");
-    let explain = format!(
-        "EXPLAIN EXECUTE search ('{{}}', '{{}}', '{{}}', '{{{vector}}}', NULL, NULL, NULL, NULL, NULL, NULL, now(), NULL,
+    let execute = format!(
+        "('{{}}', '{{}}', '{{}}', '{{{vector}}}', NULL, NULL, NULL, NULL, NULL, NULL, now(), NULL,
            10, 10, 10, 0.7, 0.3, NULL, NULL, NULL, 5000, 20000, 2000, false, true)"
     );
     for planning in [
         "SET plan_cache_mode = force_custom_plan",
         "SET plan_cache_mode = force_generic_plan; SET enable_sort = off; SET enable_seqscan = off",
     ] {
-        sqlx::raw_sql(planning).execute(&mut *connection).await.unwrap();
-        let lines: Vec<String> = sqlx::query_scalar(sqlx::AssertSqlSafe(explain.as_str()))
-            .fetch_all(&mut *connection)
-            .await
-            .unwrap();
+        let lines = explained(&pool, planning, &execute).await;
         for index in ["idx_knowledge_nodes_embedding_hnsw", "idx_knowledge_nodes_search_vec"] {
             assert!(lines.iter().any(|line| line.contains(index)), "{planning}: {index}: {lines:#?}");
         }
     }
-    drop(connection);
     store.close().await;
     pool.close().await;
     database.drop().await;
+}
+
+/// The search as a prepared statement, explained for the questions that follow in EXECUTE.
+async fn explained(pool: &PgPool, planning: &str, execute: &str) -> Vec<String> {
+    let prepared = format!("PREPARE search AS {}", include_str!("../src/sql/search.sql"));
+    let mut connection = pool.acquire().await.unwrap();
+    for statement in [prepared.as_str(), planning] {
+        sqlx::raw_sql(sqlx::AssertSqlSafe(statement)).execute(&mut *connection).await.unwrap();
+    }
+    let explain = format!("EXPLAIN EXECUTE search {execute}");
+    let lines = sqlx::query_scalar(sqlx::AssertSqlSafe(explain)).fetch_all(&mut *connection).await.unwrap();
+    sqlx::raw_sql("DEALLOCATE search").execute(&mut *connection).await.unwrap();
+    lines
+}
+
+#[tokio::test]
+async fn the_vectors_of_a_code_base_are_compared_without_a_look_at_their_rows() {
+    let Some(database) = TestDatabase::new().await else { return };
+    let (store, questions) = filled(&database, MEMORIES, DIMENSION).await;
+    let pool = database.pool().await;
+    store.vacuum().await.unwrap();
+    let vector = questions[0].iter().map(f32::to_string).collect::<Vec<_>>().join(",");
+    let execute = format!(
+        "('{{}}', '{{}}', '{{}}', '{{{vector}}}', NULL, NULL, NULL, '{{tenth}}', NULL, NULL, now(), NULL,
+           10, 100, 10, 0.7, 0.3, NULL, NULL, NULL, 5000, 20000, 2000, false, false)"
+    );
+    let lines = explained(&pool, "SET plan_cache_mode = force_custom_plan", &execute).await;
+    let scan = "Index Only Scan using idx_knowledge_nodes_codebase_embedding";
+    assert!(lines.iter().any(|line| line.contains(scan)), "{lines:#?}");
+    let in_tenth = |query: SearchQuery| {
+        query.with_filter(MemoryFilter { codebases: vec!["tenth".to_owned()], ..MemoryFilter::default() })
+    };
+    for question in &questions {
+        let by_codebase = store.search(&in_tenth(SearchQuery::embedding(question.clone()))).await;
+        let by_tag = store.search(&with_tag(question, Some("every-10"))).await;
+        assert_eq!(by_codebase.unwrap(), by_tag.unwrap());
+    }
+    store.close().await;
+    pool.close().await;
+    database.drop().await;
+}
+
+#[tokio::test]
+async fn vectors_too_long_for_the_index_of_code_bases_are_stored_and_found_without_it() {
+    // The longest name that can be, of characters that do not compress.
+    let mut numbers = Numbers(7);
+    let letters = std::iter::repeat_with(|| char::from(33 + (94.0 * (numbers.next() + 0.5)) as u8));
+    let codebase: String = letters.take(limits::MAX_NAME_BYTES).collect();
+    for (dimension, indexed) in [(400, true), (401, false)] {
+        let Some(database) = TestDatabase::new().await else { return };
+        let store = database.store().await;
+        store.register_model(&signature(dimension)).await.unwrap();
+        let mut record = MemoryRecord::new("in a code base of a long name");
+        record.embedding = Some(numbers.vector(dimension));
+        record.codebase = Some(codebase.clone());
+        store.insert(&record).await.unwrap();
+        let filter = MemoryFilter { codebases: vec![codebase.clone()], ..MemoryFilter::default() };
+        let query = SearchQuery::embedding(record.embedding.unwrap()).with_filter(filter);
+        assert_eq!(store.search(&query).await.unwrap()[0].record.id, record.id);
+        let there: bool =
+            sqlx::query_scalar("SELECT to_regclass('idx_knowledge_nodes_codebase_embedding') IS NOT NULL")
+                .fetch_one(&database.pool().await)
+                .await
+                .unwrap();
+        assert_eq!(there, indexed, "{dimension}");
+        let findings = store.diagnose().await.unwrap();
+        assert!(!findings.iter().any(|finding| finding.message.contains("missing")), "{findings:?}");
+        store.close().await;
+        database.drop().await;
+    }
 }
 
 #[tokio::test]

@@ -25,4 +25,5 @@ CREATE INDEX next_created_at ON knowledge_nodes_next (created_at DESC, id);
 CREATE INDEX next_updated_at ON knowledge_nodes_next (updated_at);
 CREATE INDEX next_embedding_hnsw ON knowledge_nodes_next
   USING hnsw (embedding vector_cosine_ops) WITH (m = 16, ef_construction = 64);
+SELECT vestige_index_codebase_vectors('knowledge_nodes_next', 'next_codebase_embedding');
 ANALYZE knowledge_nodes_next;

@@ -38,6 +38,8 @@ ALTER INDEX next_node_type RENAME TO idx_knowledge_nodes_node_type;
 ALTER INDEX next_created_at RENAME TO idx_knowledge_nodes_created_at;
 ALTER INDEX next_updated_at RENAME TO idx_knowledge_nodes_updated_at;
 ALTER INDEX next_embedding_hnsw RENAME TO idx_knowledge_nodes_embedding_hnsw;
+-- Not there for long vectors.
+ALTER INDEX IF EXISTS next_codebase_embedding RENAME TO idx_knowledge_nodes_codebase_embedding;
 ALTER TABLE scheduling ADD CONSTRAINT scheduling_memory_id_fkey
   FOREIGN KEY (memory_id) REFERENCES knowledge_nodes ON DELETE CASCADE NOT VALID;
 ALTER TABLE edges

@@ -236,8 +236,13 @@ model AS MATERIALIZED (
   SELECT vestige_model_matches($18::text, $19::integer, $20::text, cardinality($4::real[])) AS matches
 ),
 -- The vector as pgvector has it, and its squared length: once, where a plan for any parameters would make it for each row.
+-- And by how much two distances may be wrong against each other, some five times what was measured: it grows with the
+-- number of products that are summed.
 asked AS MATERIALIZED (
-  SELECT $4::real[]::vector AS vector, (SELECT sum(b::float8 * b) FROM unnest($4::real[]) AS b) AS square
+  SELECT
+    $4::real[]::vector AS vector,
+    (SELECT sum(b::float8 * b) FROM unnest($4::real[]) AS b) AS square,
+    greatest(1e-6, 5e-9 * cardinality($4::real[])) AS rounding
 ),
 -- HNSW serves a query of this shape only: nothing but the filter beside the order and the limit. It holds no memory
 -- without a vector; where it is missing, a scan would come upon those too.
@@ -267,7 +272,8 @@ near AS MATERIALIZED (
 ),
 -- Every matching row: where that was chosen, and where the index came back with fewer than were asked for. Some more
 -- than were asked for, in case they turn out to be equal to the last. No index has this order: by HNSW's the planner
--- would get what HNSW happens to find.
+-- would get what HNSW happens to find. It reads nothing but what the index of a code base's vectors holds, where that
+-- is the filter.
 exact AS MATERIALIZED (
   SELECT n.id, (n.embedding <=> (SELECT vector FROM asked)) + 0 AS distance
   FROM knowledge_nodes AS n
@@ -297,8 +303,8 @@ close AS MATERIALIZED (
   SELECT
     id,
     distance,
-    coalesce(distance - lag(distance) OVER nearest_first < 1e-5, true)
-      OR coalesce(lead(distance) OVER nearest_first - distance < 1e-5, true)
+    coalesce(distance - lag(distance) OVER nearest_first < (SELECT rounding FROM asked), true)
+      OR coalesce(lead(distance) OVER nearest_first - distance < (SELECT rounding FROM asked), true)
       OR row_number() OVER nearest_first = $14::int8 AS doubtful
   FROM (
     SELECT id, distance FROM near WHERE (SELECT count(*) FROM near) >= $14::int8
