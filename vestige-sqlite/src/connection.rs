@@ -10,7 +10,7 @@ use std::sync::Arc;
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
-use crossbeam_channel::{Receiver, Sender, unbounded};
+use crossbeam_channel::{Receiver, RecvError, Sender, TryRecvError, unbounded};
 use rusqlite::{Connection, ErrorCode, OpenFlags, Transaction, TransactionBehavior};
 use tokio::sync::oneshot;
 use vestige_traits::{MemoryStoreError, MemoryStoreResult};
@@ -18,6 +18,9 @@ use vestige_traits::{MemoryStoreError, MemoryStoreResult};
 use crate::config::{Durability, SqliteMemoryStoreBuilder};
 use crate::error::{map, map_open};
 use crate::{file, keyword, schema};
+
+/// How long a thread stays awake after a job.
+const AWAKE: Duration = Duration::from_micros(100);
 
 type Job = Box<dyn FnOnce(&mut Connection) + Send>;
 
@@ -192,11 +195,25 @@ impl Worker {
 }
 
 fn serve(mut connection: Connection, queue: &Receiver<Job>) {
-    for job in queue {
+    while let Ok(job) = next(queue) {
         // A defect in one operation must not take the store from all others: its transaction is
         // rolled back on the way out, and its caller learns that the answer is missing.
         let _ = catch_unwind(AssertUnwindSafe(|| job(&mut connection)));
     }
+}
+
+/// The next job. A thread that sleeps takes longer to wake than many a search takes, and who has just got an answer often asks
+/// again at once: so it stays awake for a moment, and leaves the processor to whoever wants it.
+fn next(queue: &Receiver<Job>) -> Result<Job, RecvError> {
+    let finished = Instant::now();
+    while finished.elapsed() < AWAKE {
+        match queue.try_recv() {
+            Ok(job) => return Ok(job),
+            Err(TryRecvError::Disconnected) => return Err(RecvError),
+            Err(TryRecvError::Empty) => std::thread::yield_now(),
+        }
+    }
+    queue.recv()
 }
 
 /// What a connection may do with the file.
