@@ -18,7 +18,8 @@ const HALVES: f32 = ((1 << PLANES) - 1) as f32 / 2.0;
 pub(super) struct Layer {
     /// Words of a sketch.
     words: usize,
-    /// Standard deviation of a sum of signed components, which a vector's factor turns into that of its cosine.
+    /// Standard deviation of a sum of signed components, which a vector's factor, about `1 / (c√h)`, turns into that of its
+    /// cosine: `√(1 - c²h/d)`, of which the signs add `1 - c²` to the square and the components not looked at `c²(1 - h/d)`.
     deviation: f32,
     /// [`LANES`] sketches side by side, word by word.
     groups: Vec<[u64; LANES]>,
