@@ -62,6 +62,21 @@ pub fn is_there() -> bool {
     manifest().exists()
 }
 
+/// Checks that the lock file names all that the targets build, which takes a moment; their build takes minutes.
+///
+/// # Errors
+///
+/// Where it does not.
+pub fn check_lock_file() -> Result<()> {
+    if !is_there() {
+        return Ok(());
+    }
+    let path = manifest().display().to_string();
+    project::metadata(&["--locked", "--manifest-path", &path]).map(drop).map_err(|error| {
+        error.context("fuzz/Cargo.lock may be out of date: run `cargo metadata` in that folder and commit it")
+    })
+}
+
 fn manifest() -> PathBuf {
     project::root().join("fuzz/Cargo.toml")
 }

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Result, bail};
 
-use crate::project;
+use crate::{fuzz, project};
 
 mod arrows;
 mod manifests;
@@ -69,6 +69,7 @@ pub fn run() -> Result<()> {
     let metadata = project::metadata(&["--locked"]).map_err(|error| {
         error.context("Cargo.lock may be out of date: run `cargo metadata` and commit it")
     })?;
+    fuzz::check_lock_file()?;
     violations.extend(arrows::between_crates(&metadata)?);
     violations.extend(arrows::in_dependency_trees()?);
     violations.sort();
