@@ -6,15 +6,15 @@ use super::sketch::Turned;
 const GROUPS: usize = 64;
 
 /// What the cosines of many slots are at most.
-pub(super) struct Bounds {
+pub(super) struct Bounds<'a> {
     values: Vec<[f32; LANES]>,
     /// The largest values of each lane in [`UNDER`] groups: most hold none that is looked for, and are passed over.
     tops: Vec<[f32; LANES]>,
     /// Which slot each is of; without, they are those of the slots from 0 on.
-    slots: Option<Vec<usize>>,
+    slots: Option<&'a [usize]>,
 }
 
-impl Bounds {
+impl<'a> Bounds<'a> {
     /// Of the slots below `count`.
     pub(super) fn of_all(layer: &Layer, question: &Turned<'_>, count: usize) -> Self {
         let question = layer.question(question);
@@ -30,22 +30,22 @@ impl Bounds {
     }
 
     /// Of some slots. Neighbours that follow each other share the work.
-    pub(super) fn of_some(layer: &Layer, question: &Turned<'_>, slots: Vec<usize>) -> Self {
+    pub(super) fn of_some(layer: &Layer, question: &Turned<'_>, slots: &'a [usize]) -> Self {
         let question = layer.question(question);
         let mut group = Group { at: usize::MAX, values: [0.0; LANES] };
         Self::each(slots, |slot| group.value(layer, &question, slot))
     }
 
     /// Those of some slots.
-    pub(super) fn only(&self, slots: Vec<usize>) -> Self {
+    pub(super) fn only(&self, slots: &'a [usize]) -> Self {
         debug_assert!(self.slots.is_none());
         let values = self.values.as_flattened();
         Self::each(slots, |slot| values[slot])
     }
 
-    fn each(slots: Vec<usize>, mut value: impl FnMut(usize) -> f32) -> Self {
+    fn each(slots: &'a [usize], mut value: impl FnMut(usize) -> f32) -> Self {
         let mut values = vec![[f32::NAN; LANES]; slots.len().div_ceil(LANES)];
-        values.as_flattened_mut().iter_mut().zip(&slots).for_each(|(to, &slot)| *to = value(slot));
+        values.as_flattened_mut().iter_mut().zip(slots).for_each(|(to, &slot)| *to = value(slot));
         let tops = values.chunks(UNDER).map(largest).collect();
         Self { values, tops, slots: Some(slots) }
     }
@@ -104,7 +104,7 @@ impl Bounds {
                 for (group, values) in groups.iter().enumerate() {
                     if values[lane] >= floor {
                         let at = (block * UNDER + group) * LANES + lane;
-                        floor = found(values[lane], self.slots.as_ref().map_or(at, |slots| slots[at]));
+                        floor = found(values[lane], self.slots.map_or(at, |slots| slots[at]));
                     }
                 }
             }

@@ -78,13 +78,13 @@ pub(crate) fn vectors(runtime: &Runtime, sample: &Sample, filled: &Filled, peers
         .sqlite
         .prepare("SELECT rowid FROM notes_vec WHERE embedding MATCH ? AND k = 10 ORDER BY distance")?;
     let mut note = peers.sqlite.prepare("SELECT content FROM notes WHERE id = ?")?;
+    let by_graph = |n: usize| -> Result<Vec<usize>> {
+        let found = peers.usearch.search(&sample.questions[n].1, 10)?;
+        Ok(found.keys.iter().map(|&key| key as usize).collect())
+    };
     let mut contenders = vec![
         Contender::new("Vestige", filled.search(runtime, |n| by_meaning(sample, n))),
-        Contender::new("usearch, HNSW", |n| {
-            let found = peers.usearch.search(&sample.questions[n].1, 10)?;
-            Ok(found.keys.iter().map(|&key| key as usize).collect())
-        })
-        .note(format!(
+        Contender::new("usearch, HNSW", by_graph).note(format!(
             "numbers alone; {}, {} candidates",
             peers.notes[1],
             peers.usearch.expansion_search()
@@ -96,11 +96,11 @@ pub(crate) fn vectors(runtime: &Runtime, sample: &Sample, filled: &Filled, peers
         })
         .note(&peers.notes[0]),
         Contender::new("usearch, HNSW, and the texts from SQLite", |n| {
-            let found = peers.usearch.search(&sample.questions[n].1, 10)?;
-            for &key in &found.keys {
-                note.query_row([key], |row| row.get::<_, String>(0))?;
+            let found = by_graph(n)?;
+            for &number in &found {
+                note.query_row([number], |row| row.get::<_, String>(0))?;
             }
-            Ok(found.keys.iter().map(|&key| key as usize).collect())
+            Ok(found)
         }),
     ];
     for (name, bytes, pass) in &passes {

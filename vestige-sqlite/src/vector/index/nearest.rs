@@ -66,10 +66,9 @@ impl VectorIndex {
             code,
             scale,
             admission: Some(admission).filter(|admission| slots.is_none() && !admission.is_everything()),
-            slots,
             best: Best::new(count),
         };
-        search.run(vector);
+        search.run(vector, slots.as_deref());
         let found = search.best.finish(count + (count / 2).max(32));
         found.map(|offer| Candidate::within(self.nodes[offer.slot], &offer)).collect()
     }
@@ -81,32 +80,31 @@ struct Search<'a> {
     /// The question's code and its factor.
     code: Vec<i8>,
     scale: f32,
-    /// The slots that are admitted, where they are few enough for a list.
-    slots: Option<Vec<usize>>,
-    /// What is admitted of all, where there is no list and not everything is.
+    /// What is admitted of all, where there is no list of slots and not everything is.
     admission: Option<&'a Admission>,
     best: Best,
 }
 
 impl<'a> Search<'a> {
-    fn run(&mut self, vector: &[f32]) {
-        if let Some(sketches) = self.worthwhile_sketches() {
-            if self.by_sketches(sketches, vector) {
+    /// Scores what may be among the best: of some slots, or of all.
+    fn run(&mut self, vector: &[f32], slots: Option<&[usize]>) {
+        if let Some(sketches) = self.worthwhile_sketches(slots) {
+            if self.by_sketches(sketches, vector, slots) {
                 return;
             }
-            if self.slots.is_none() {
+            if slots.is_none() {
                 self.index.without_sketches.begin(self.best.count);
             }
             self.best.clear();
         }
-        match self.slots.take() {
-            Some(slots) => slots.into_iter().for_each(|slot| self.score_one(slot)),
+        match slots {
+            Some(slots) => slots.iter().for_each(|&slot| self.score_one(slot)),
             None => self.scan_all(),
         }
     }
 
-    fn worthwhile_sketches(&self) -> Option<&'a Sketches> {
-        self.index.sketches.as_ref().filter(|_| match &self.slots {
+    fn worthwhile_sketches(&self, slots: Option<&[usize]>) -> Option<&'a Sketches> {
+        self.index.sketches.as_ref().filter(|_| match slots {
             Some(slots) => slots.len() >= SKETCHED,
             None => !self.index.without_sketches.skip(self.best.count),
         })
@@ -114,16 +112,16 @@ impl<'a> Search<'a> {
 
     /// Scores by their codes what the sketches do not rule out. False if this is so much that scoring all in
     /// order is faster.
-    fn by_sketches(&mut self, sketches: &Sketches, vector: &[f32]) -> bool {
+    fn by_sketches(&mut self, sketches: &Sketches, vector: &[f32], slots: Option<&[usize]>) -> bool {
         let mut turned = Vec::new();
         let question = sketches.turn(vector, &mut turned);
         let all = self.index.len();
-        let many = self.slots.as_ref().is_none_or(|slots| slots.len() > all / HEADS_LEAVE);
+        let many = slots.is_none_or(|slots| slots.len() > all / HEADS_LEAVE);
         let pauses = &self.index.without_heads;
         if let Some(heads) = sketches.heads.as_ref().filter(|_| many && !pauses.skip(self.best.count)) {
             let mut bounds = Bounds::of_all(heads, &question, all);
-            if let Some(slots) = &self.slots {
-                bounds = bounds.only(slots.clone());
+            if let Some(slots) = slots {
+                bounds = bounds.only(slots);
             }
             self.score_likely(&bounds);
             let left = bounds.slots_above(self.best.floor, all / HEADS_LEAVE);
@@ -133,18 +131,18 @@ impl<'a> Search<'a> {
                     self.score_all(left.into_iter());
                     return true;
                 }
-                return self.refine(&Bounds::of_some(&sketches.wholes, &question, left));
+                return self.refine(&Bounds::of_some(&sketches.wholes, &question, &left));
             }
             pauses.begin(self.best.count);
         }
-        self.refine(&match &self.slots {
-            Some(slots) => Bounds::of_some(&sketches.wholes, &question, slots.clone()),
+        self.refine(&match slots {
+            Some(slots) => Bounds::of_some(&sketches.wholes, &question, slots),
             None => Bounds::of_all(&sketches.wholes, &question, all),
         })
     }
 
     /// Scores the slots that the bounds do not rule out; false if these are too many.
-    fn refine(&mut self, bounds: &Bounds) -> bool {
+    fn refine(&mut self, bounds: &Bounds<'_>) -> bool {
         let scored = self.score_likely(bounds);
         if bounds.count(self.best.floor) > self.index.len() / SKETCHES_LEAVE {
             return false;
@@ -162,7 +160,7 @@ impl<'a> Search<'a> {
 
     /// Scores those with the largest bounds, so that there is a floor: what is bounded below the last of the best so far is
     /// not among the best. Answers from which bound on all were scored.
-    fn score_likely(&mut self, bounds: &Bounds) -> f32 {
+    fn score_likely(&mut self, bounds: &Bounds<'_>) -> f32 {
         let mut likely = Best::new(self.best.count + self.best.count / 2 + 32);
         if self.admission.is_none() {
             likely.floor = bounds.reached_by(likely.count);
