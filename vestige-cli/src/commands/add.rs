@@ -66,11 +66,7 @@ impl AddArgs {
         };
         let mut record = MemoryRecord::new_at(args::text_or_stdin(self.text, "text").await?, created_at);
         record.node_type = self.node_type;
-        for tag in self.tags {
-            if !record.tags.contains(&tag) {
-                record.tags.push(tag);
-            }
-        }
+        args::add_tags(&mut record.tags, &self.tags);
         args::set_meta(&mut record.metadata, self.meta);
         let context = IngestContext {
             codebase: self.codebase,

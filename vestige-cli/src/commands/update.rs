@@ -103,11 +103,7 @@ impl Changes {
             record.tags.clear();
         }
         record.tags.retain(|tag| !self.remove_tags.contains(tag));
-        for tag in &self.add_tags {
-            if !record.tags.contains(tag) {
-                record.tags.push(tag.clone());
-            }
-        }
+        args::add_tags(&mut record.tags, &self.add_tags);
         if self.no_codebase {
             record.codebase = None;
         }
