@@ -12,6 +12,7 @@ use std::time::Duration;
 
 use sqlx::{AssertSqlSafe, Executor};
 use tokio::time::sleep;
+use tracing::Instrument as _;
 use uuid::Uuid;
 use vestige_traits::{
     MemoryStoreError, MemoryStoreResult, ModelSignature, PendingMemory, ReembeddedMemory, ReembeddingStatus,
@@ -183,11 +184,8 @@ impl PgMemoryStore {
         self.check_writable()?;
         self.prepare_switch().await?;
         for _ in 0..ATTEMPTS {
-            match self.try_switch().await {
-                Ok(Switch::Done(model)) => {
-                    self.speak_for(model);
-                    return self.tidy_up().await;
-                }
+            match self.switch_whole().await {
+                Ok(Switch::Done) => return self.tidy_up().await,
                 Ok(Switch::TooMuch) => self.catch_up().await?,
                 Err(error) if error.is_retryable() => {
                     tracing::debug!(%error, "the switch did not get its locks");
@@ -268,6 +266,21 @@ impl PgMemoryStore {
         transaction.commit().await.map_err(error::of)
     }
 
+    /// Tries to switch, in a task of its own: a caller who goes meanwhile leaves a handle that speaks for the model that the
+    /// store is on.
+    async fn switch_whole(&self) -> MemoryStoreResult<Switch> {
+        let store = self.clone();
+        let switch = async move { store.try_switch().await };
+        tokio::spawn(switch.in_current_span()).await.unwrap_or_else(|ended| match ended.try_into_panic() {
+            Ok(panic) => std::panic::resume_unwind(panic),
+            Err(ended) => Err(MemoryStoreError::Unavailable {
+                reason: "the runtime is shutting down".to_owned(),
+                retryable: false,
+                source: Some(Box::new(ended)),
+            }),
+        })
+    }
+
     async fn try_switch(&self) -> MemoryStoreResult<Switch> {
         let mut transaction = self.sessions().begin("BEGIN", SWITCH).await.map_err(error::of)?;
         let model = under_way(&mut transaction).await?.ok_or_else(none_under_way)?;
@@ -288,7 +301,8 @@ impl PgMemoryStore {
         }
         drop_staged(&mut transaction, None).await?;
         transaction.commit().await.map_err(error::of)?;
-        Ok(Switch::Done(model))
+        self.speak_for(model);
+        Ok(Switch::Done)
     }
 
     /// What can wait until after the switch. Whatever of it does not happen, `diagnose` finds.
@@ -318,7 +332,7 @@ impl PgMemoryStore {
 }
 
 enum Switch {
-    Done(ModelSignature),
+    Done,
     /// The two tables differ by more than should be made up under the locks.
     TooMuch,
 }

@@ -353,9 +353,13 @@ impl MemoryStore for PgMemoryStore {
 
     #[instrument(level = "debug", name = "postgres.begin_reembedding", skip_all, fields(%model))]
     async fn begin_reembedding(&self, model: &ModelSignature) -> MemoryStoreResult<ReembeddingStatus> {
-        let status = self.start_reembedding(model).await?;
-        *self.reembeds_to() = Some(model.clone());
-        Ok(status)
+        // At once, so that a caller who goes before the answer leaves a handle that takes part in no other.
+        let before = self.reembeds_to().replace(model.clone());
+        let begun = self.start_reembedding(model).await;
+        if begun.is_err() {
+            *self.reembeds_to() = before;
+        }
+        begun
     }
 
     #[instrument(level = "debug", name = "postgres.reembedding_status", skip_all)]

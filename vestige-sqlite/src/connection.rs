@@ -91,6 +91,15 @@ impl Connections {
         &self,
         work: impl FnOnce(&Transaction<'_>) -> MemoryStoreResult<T> + Send + 'static,
     ) -> MemoryStoreResult<T> {
+        self.write_then(work, |_| ()).await
+    }
+
+    /// As [`write`](Self::write), and tells `committed` the answer, whether or not the caller still waits for it.
+    pub(crate) async fn write_then<T: Send + 'static>(
+        &self,
+        work: impl FnOnce(&Transaction<'_>) -> MemoryStoreResult<T> + Send + 'static,
+        committed: impl FnOnce(&T) + Send + 'static,
+    ) -> MemoryStoreResult<T> {
         self.with_writer(move |connection| {
             // A deferred transaction that comes to write fails at once where another one writes;
             // an immediate one waits its turn.
@@ -98,6 +107,7 @@ impl Connections {
                 connection.transaction_with_behavior(TransactionBehavior::Immediate).map_err(map)?;
             let answer = work(&transaction)?;
             transaction.commit().map_err(map)?;
+            committed(&answer);
             Ok(answer)
         })
         .await

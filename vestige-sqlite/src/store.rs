@@ -73,10 +73,6 @@ impl SqliteMemoryStore {
         self.0.model.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
-    fn speak_for(&self, signature: ModelSignature) {
-        *self.0.model.lock().unwrap_or_else(PoisonError::into_inner) = Some(signature);
-    }
-
     fn reembeds_to(&self) -> MutexGuard<'_, Option<ModelSignature>> {
         self.0.reembeds_to.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -114,6 +110,10 @@ impl SqliteMemoryStore {
     fn searcher(&self, query: &SearchQuery, legs: Legs) -> Searcher {
         Searcher::new(query, legs, Arc::clone(&self.0.caches), self.model(), self.0.clock.now())
     }
+}
+
+fn speak_for(spoken: &Mutex<Option<ModelSignature>>, signature: ModelSignature) {
+    *spoken.lock().unwrap_or_else(PoisonError::into_inner) = Some(signature);
 }
 
 impl fmt::Debug for SqliteMemoryStore {
@@ -180,7 +180,7 @@ impl MemoryStore for SqliteMemoryStore {
             let (wanted, now) = (signature.clone(), self.0.clock.now());
             self.write(move |tx| registry::register(tx, &wanted, now)).await?;
         }
-        self.speak_for(signature.clone());
+        speak_for(&self.0.model, signature.clone());
         Ok(())
     }
 
@@ -396,9 +396,13 @@ impl MemoryStore for SqliteMemoryStore {
     async fn begin_reembedding(&self, model: &ModelSignature) -> MemoryStoreResult<ReembeddingStatus> {
         model.validate()?;
         let to = model.clone();
-        let status = self.write(move |tx| reembed::begin(tx, &to)).await?;
-        *self.reembeds_to() = Some(model.clone());
-        Ok(status)
+        // At once, so that a caller who goes before the answer leaves a handle that takes part in no other.
+        let before = self.reembeds_to().replace(model.clone());
+        let begun = self.write(move |tx| reembed::begin(tx, &to)).await;
+        if begun.is_err() {
+            *self.reembeds_to() = before;
+        }
+        begun
     }
 
     #[tracing::instrument(level = "debug", skip_all, err(level = "debug"))]
@@ -426,8 +430,10 @@ impl MemoryStore for SqliteMemoryStore {
     #[tracing::instrument(level = "debug", skip_all, err(level = "debug"))]
     async fn finish_reembedding(&self) -> MemoryStoreResult<()> {
         let (now, begun) = (self.0.clock.now(), self.reembeds_to().clone());
-        let model = self.write(move |tx| reembed::finish(tx, begun.as_ref(), now)).await?;
-        self.speak_for(model);
+        let spoken = Arc::clone(&self.0.model);
+        let finish = move |tx: &Transaction<'_>| reembed::finish(tx, begun.as_ref(), now);
+        let speak = move |model: &ModelSignature| speak_for(&spoken, model.clone());
+        self.0.connections.write_then(finish, speak).await?;
         Ok(())
     }
 

@@ -397,7 +397,8 @@ pub trait LocalMemoryStore {
     /// A vector of a text that has changed since, or of a memory that is gone, is passed over.
     ///
     /// A vector does not name its model, so a handle that has begun a re-embedding takes part in no other one until it
-    /// begins that: somebody else may have aborted the first and begun a second meanwhile, of the same dimension.
+    /// begins that: somebody else may have aborted the first and begun a second meanwhile, of the same dimension. A
+    /// `begin_reembedding` whose future was dropped counts as begun.
     ///
     /// # Errors
     ///
@@ -408,7 +409,7 @@ pub trait LocalMemoryStore {
 
     /// Switches vectors, dimension and registry to the new model in one short transaction.
     ///
-    /// Afterwards this handle speaks for the new model. The centroids of domains, which belong to the old one, are
+    /// Afterwards this handle speaks for the new model, also if the future was dropped before it answered. The centroids of domains, which belong to the old one, are
     /// dropped. `updated_at` of the memories stays.
     ///
     /// # Errors

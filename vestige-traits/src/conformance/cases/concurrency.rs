@@ -41,6 +41,25 @@ async fn dropped<T>(future: impl Future<Output = T> + Send, polls: usize) {
     .await;
 }
 
+/// Polls a future so many times, as often as it asks for it, lets `meanwhile` happen and drops it.
+pub(super) async fn abandoned<T>(
+    future: impl Future<Output = T> + Send,
+    polls: usize,
+    meanwhile: impl Future<Output = ()>,
+) {
+    let mut future: Pin<Box<dyn Future<Output = T> + Send>> = Box::pin(future);
+    let mut left = polls;
+    poll_fn(|context| {
+        if left == 0 || future.as_mut().poll(context).is_ready() {
+            return Poll::Ready(());
+        }
+        left -= 1;
+        if left == 0 { Poll::Ready(()) } else { Poll::Pending }
+    })
+    .await;
+    meanwhile.await;
+}
+
 pub async fn of_updates_of_one_version_at_once_one_wins(bed: &TestBed<impl StoreFactory>) {
     let (store, other) = (&bed.store, bed.another_handle().await);
     store.insert(&memory(1, "first")).await.unwrap();

@@ -1,5 +1,6 @@
 use chrono::TimeDelta;
 
+use super::concurrency::abandoned;
 use crate::conformance::fixtures::*;
 use crate::conformance::{StoreFactory, TestBed};
 use crate::{Domain, MemoryStore, ReembeddedMemory, ReembeddingStatus, SearchQuery, TransferRow};
@@ -231,6 +232,44 @@ pub async fn a_handle_takes_part_in_the_one_that_it_has_begun(bed: &TestBed<impl
     store.write_reembedded(&[vector(2, new_vector("2"))]).await.unwrap();
     store.finish_reembedding().await.unwrap();
     assert_eq!(other.registered_model().await.unwrap(), Some(rival));
+}
+
+pub async fn a_dropped_begin_binds_its_handle(bed: &TestBed<impl StoreFactory>) {
+    fill(bed).await;
+    let rival = crate::ModelSignature { hash: "d4".repeat(32), ..smaller_model() };
+    for polls in [1, 2, 3, 5, 8] {
+        let handle = bed.another_handle().await;
+        abandoned(handle.begin_reembedding(&smaller_model()), polls, async {}).await;
+        // It may have been begun, or be so in a moment.
+        while bed.store.begin_reembedding(&rival).await.is_err() {
+            bed.store.abort_reembedding().await.unwrap();
+        }
+        assert_conflict(handle.write_reembedded(&[vector(2, new_vector("2"))]).await);
+        bed.store.abort_reembedding().await.unwrap();
+    }
+}
+
+pub async fn a_dropped_finish_leaves_a_handle_that_knows_its_model(bed: &TestBed<impl StoreFactory>) {
+    fill(bed).await;
+    let (store, other) = (&bed.store, bed.another_handle().await);
+    let rival = crate::ModelSignature { hash: "d4".repeat(32), ..smaller_model() };
+    for (n, polls) in (0..).zip([1, 2, 3, 5, 8, 13]) {
+        let model = if n % 2 == 0 { smaller_model() } else { rival.clone() };
+        store.begin_reembedding(&model).await.unwrap();
+        reembed_all(store, 100, new_vector).await.unwrap();
+        abandoned(store.finish_reembedding(), polls, async {
+            // Time enough for a switch that goes on without being asked.
+            for _ in 0..100 {
+                other.reembedding_status().await.unwrap();
+            }
+        })
+        .await;
+        if store.reembedding_status().await.unwrap().is_some() {
+            store.finish_reembedding().await.unwrap();
+        }
+        assert_eq!(other.registered_model().await.unwrap(), Some(model));
+        store.insert(&embedded(10 + n, "by the same handle", &[1.0, 2.0, 3.0])).await.unwrap();
+    }
 }
 
 pub async fn reembedding_to_the_present_or_an_impossible_model_is_invalid(bed: &TestBed<impl StoreFactory>) {

@@ -183,6 +183,8 @@ macro_rules! __conformance_cases {
                 beginning_again_goes_on_where_it_was
                 a_third_model_is_a_conflict
                 a_handle_takes_part_in_the_one_that_it_has_begun
+                a_dropped_begin_binds_its_handle
+                a_dropped_finish_leaves_a_handle_that_knows_its_model
                 reembedding_to_the_present_or_an_impossible_model_is_invalid
                 a_vector_that_does_not_fit_the_new_model_is_refused
                 abort_leaves_everything_as_it_was
