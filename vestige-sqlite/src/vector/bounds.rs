@@ -1,4 +1,4 @@
-use super::layer::{Layer, Question};
+use super::layer::Layer;
 use super::scan::{LANES, UNDER};
 use super::sketch::Turned;
 
@@ -18,36 +18,36 @@ impl<'a> Bounds<'a> {
     /// Of the slots below `count`.
     pub(super) fn of_all(layer: &Layer, question: &Turned<'_>, count: usize) -> Self {
         let question = layer.question(question);
-        let mut values = vec![[0.0; LANES]; count.div_ceil(LANES)];
-        let mut tops = vec![[0.0; LANES]; values.len().div_ceil(UNDER)];
-        let blocks = values.chunks_mut(GROUPS).zip(tops.chunks_mut(GROUPS / UNDER));
-        for (block, (values, tops)) in blocks.enumerate() {
+        let mut bounds = Self::none(count, None);
+        for (block, (values, tops)) in bounds.blocks().enumerate() {
             layer.bound(&question, block * GROUPS, values, tops);
         }
-        let mut bounds = Self { values, tops, slots: None };
         bounds.end(count);
         bounds
     }
 
-    /// Of some slots. Neighbours that follow each other share the work.
+    /// Of some slots, whose sketches are gathered side by side.
     pub(super) fn of_some(layer: &Layer, question: &Turned<'_>, slots: &'a [usize]) -> Self {
         let question = layer.question(question);
-        let mut group = Group { at: usize::MAX, values: [0.0; LANES] };
-        Self::each(slots, |slot| group.value(layer, &question, slot))
+        let mut bounds = Self::none(slots.len(), Some(slots));
+        let mut gathered = layer.gathered();
+        for (slots, (values, tops)) in slots.chunks(GROUPS * LANES).zip(bounds.blocks()) {
+            gathered.gather(layer, slots);
+            gathered.bound(&question, 0, values, tops);
+        }
+        bounds.end(slots.len());
+        bounds
     }
 
-    /// Those of some slots.
-    pub(super) fn only(&self, slots: &'a [usize]) -> Self {
-        debug_assert!(self.slots.is_none());
-        let values = self.values.as_flattened();
-        Self::each(slots, |slot| values[slot])
+    fn none(count: usize, slots: Option<&'a [usize]>) -> Self {
+        let values = vec![[0.0; LANES]; count.div_ceil(LANES)];
+        let tops = vec![[0.0; LANES]; values.len().div_ceil(UNDER)];
+        Self { values, tops, slots }
     }
 
-    fn each(slots: &'a [usize], mut value: impl FnMut(usize) -> f32) -> Self {
-        let mut values = vec![[f32::NAN; LANES]; slots.len().div_ceil(LANES)];
-        values.as_flattened_mut().iter_mut().zip(slots).for_each(|(to, &slot)| *to = value(slot));
-        let tops = values.chunks(UNDER).map(largest).collect();
-        Self { values, tops, slots: Some(slots) }
+    /// The values of [`GROUPS`] groups each, and the largest of them.
+    fn blocks(&mut self) -> impl Iterator<Item = (&mut [[f32; LANES]], &mut [[f32; LANES]])> {
+        self.values.chunks_mut(GROUPS).zip(self.tops.chunks_mut(GROUPS / UNDER))
     }
 
     /// Behind the first `count` are no values.
@@ -120,19 +120,4 @@ fn largest(groups: &[[f32; LANES]]) -> [f32; LANES] {
         }
     }
     largest
-}
-
-struct Group {
-    at: usize,
-    values: [f32; LANES],
-}
-
-impl Group {
-    fn value(&mut self, layer: &Layer, question: &Question, slot: usize) -> f32 {
-        if self.at != slot / LANES {
-            self.at = slot / LANES;
-            layer.bound(question, self.at, std::slice::from_mut(&mut self.values), &mut [[0.0; LANES]]);
-        }
-        self.values[slot % LANES]
-    }
 }

@@ -35,6 +35,14 @@ pub(super) struct Rows {
     pub(super) offset: [f32; LANES],
 }
 
+impl Rows {
+    /// Takes over what another has in one of its lanes.
+    fn set(&mut self, lane: usize, from: &Self, from_lane: usize) {
+        self.factor[lane] = from.factor[from_lane];
+        self.offset[lane] = from.offset[from_lane];
+    }
+}
+
 /// A question as a layer looks at it: rounded to bit planes.
 pub(super) struct Question {
     pub(super) planes: Vec<[u64; PLANES]>,
@@ -87,10 +95,27 @@ impl Layer {
             self.groups[to / LANES * self.words + word][to % LANES] = bits;
         }
         let rows = self.rows[from / LANES];
-        let (from, lane) = (from % LANES, to % LANES);
-        let target = &mut self.rows[to / LANES];
-        target.factor[lane] = rows.factor[from];
-        target.offset[lane] = rows.offset[from];
+        self.rows[to / LANES].set(to % LANES, &rows, from % LANES);
+    }
+
+    /// A layer of its kind that holds none.
+    pub(super) fn gathered(&self) -> Self {
+        Self { words: self.words, deviation: self.deviation, groups: Vec::new(), rows: Vec::new() }
+    }
+
+    /// Holds the sketches of some slots of another layer, in their order, and no others.
+    pub(super) fn gather(&mut self, from: &Self, slots: &[usize]) {
+        self.rows.resize(slots.len().div_ceil(LANES), Rows::default());
+        self.groups.resize(self.rows.len() * self.words, [0; LANES]);
+        let groups = self.groups.chunks_exact_mut(self.words).zip(&mut self.rows);
+        for (slots, (groups, rows)) in slots.chunks(LANES).zip(groups) {
+            for (lane, &slot) in slots.iter().enumerate() {
+                let (group, from_lane) = (slot / LANES, slot % LANES);
+                let words = &from.groups[group * self.words..][..self.words];
+                groups.iter_mut().zip(words).for_each(|(to, word)| to[lane] = word[from_lane]);
+                rows.set(lane, &from.rows[group], from_lane);
+            }
+        }
     }
 
     /// Prepares a question. Its `offset` is of a kind with a vector's.

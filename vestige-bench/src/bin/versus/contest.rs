@@ -4,6 +4,9 @@ use std::collections::HashSet;
 use std::time::Instant;
 
 use anyhow::Result;
+use rand::SeedableRng;
+use rand::rngs::StdRng;
+use rand::seq::SliceRandom;
 pub(crate) use vestige_bench::times::Times;
 
 use crate::table;
@@ -45,8 +48,8 @@ impl<'a> Contender<'a> {
 
 /// Lets all answer all questions, after one round that is not counted, and prints a line for each.
 ///
-/// Whoever's turn comes is asked once more what it was asked last, which is not counted: or who follows one that reads much
-/// would pay for the processor's caches.
+/// Who follows one that reads much pays for the processor's caches. So each round of turns has an order of its own, drawn by
+/// lot, and whoever's turn comes is asked once more what it was asked last, which is not counted.
 pub(crate) fn run(
     name: &str,
     questions: usize,
@@ -62,8 +65,12 @@ pub(crate) fn run(
             (contender.answer)(question)?;
         }
     }
+    let mut order: Vec<usize> = (0..contenders.len()).collect();
+    let mut lots = StdRng::seed_from_u64(1);
     for first in (0..questions).step_by(TURN) {
-        for (at, contender) in contenders.iter_mut().enumerate() {
+        order.shuffle(&mut lots);
+        for &at in &order {
+            let contender = &mut contenders[at];
             (contender.answer)(first.saturating_sub(1))?;
             for question in first..questions.min(first + TURN) {
                 let started = Instant::now();

@@ -16,6 +16,8 @@ const BLOCK: usize = 512;
 const FEW: usize = 32;
 /// Where more than one in so many is left by the heads, all whole sketches are read in order.
 const HEADS_LEAVE: usize = 16;
+/// The same of some slots, whose whole sketches lie as far apart as their heads.
+const GATHERED_LEAVE: usize = 2;
 /// No more than so many are scored by their codes at once: a sketch that lies by itself takes as long to read.
 const LEFT: usize = 1024;
 /// Where more than one in so many is left by the sketches, all codes are read in order.
@@ -51,8 +53,10 @@ impl VectorIndex {
         }
         let few = admission.only.as_ref().filter(|only| only.len() < self.len() / 4);
         let slots = few.map(|only| {
+            let mut slots = Vec::with_capacity(only.len());
             let admitted = only.iter().filter(|&node| !admission.never.contains(node));
-            admitted.filter_map(|node| self.slots.get(node)).collect::<Vec<_>>()
+            admitted.filter_map(|node| self.slots.get(node)).for_each(|slot| slots.push(slot));
+            slots
         });
         if let Some(slots) = slots.as_ref().filter(|slots| slots.len() <= count) {
             return slots.iter().map(|&slot| Candidate::unknown(self.nodes[slot])).collect();
@@ -116,15 +120,14 @@ impl<'a> Search<'a> {
         let mut turned = Vec::new();
         let question = sketches.turn(vector, &mut turned);
         let all = self.index.len();
-        let many = slots.is_none_or(|slots| slots.len() > all / HEADS_LEAVE);
         let pauses = &self.index.without_heads;
-        if let Some(heads) = sketches.heads.as_ref().filter(|_| many && !pauses.skip(self.best.count)) {
-            let mut bounds = Bounds::of_all(heads, &question, all);
-            if let Some(slots) = slots {
-                bounds = bounds.only(slots);
-            }
+        if let Some(heads) = sketches.heads.as_ref().filter(|_| !pauses.skip(self.best.count)) {
+            let (bounds, most) = match slots {
+                Some(slots) => (Bounds::of_some(heads, &question, slots), slots.len() / GATHERED_LEAVE),
+                None => (Bounds::of_all(heads, &question, all), all / HEADS_LEAVE),
+            };
             self.score_likely(&bounds);
-            let left = bounds.slots_above(self.best.floor, all / HEADS_LEAVE);
+            let left = bounds.slots_above(self.best.floor, most);
             self.best.clear();
             if let Some(left) = left {
                 if left.len() <= LEFT {
