@@ -2,7 +2,7 @@
 
 use std::collections::HashSet;
 
-use chrono::{DateTime, Utc};
+use chrono::{DateTime, TimeDelta, Utc};
 use sqlx::types::Json;
 use uuid::Uuid;
 use vestige_traits::{
@@ -225,6 +225,7 @@ impl PgMemoryStore {
                shared_with_groups = $12, created_at = $13,
                updated_at = greatest($14::timestamptz, updated_at + interval '1 microsecond')
              WHERE id = $1 AND ($18::timestamptz IS NULL OR updated_at = $18)
+               AND updated_at < '9999-12-31T23:59:59.999999Z'
              RETURNING updated_at",
             record.id,
             record.content,
@@ -249,13 +250,16 @@ impl PgMemoryStore {
         .await
         .map_err(|error| spoken.error(error, vector))?;
         connection.commit().await.map_err(error::of)?;
-        match updated_at {
-            Some(updated_at) => Ok(updated_at),
-            None if version.is_some() && self.get_record(record.id).await?.is_some() => {
-                Err(MemoryStoreError::changed_meanwhile(record.id))
-            }
-            None => Err(MemoryStoreError::not_found("memory", record.id)),
+        if let Some(updated_at) = updated_at {
+            return Ok(updated_at);
         }
+        if let Some(present) = self.get_record(record.id).await? {
+            limits::check_time("updated_at", present.updated_at + TimeDelta::microseconds(1))?;
+            if version.is_some() {
+                return Err(MemoryStoreError::changed_meanwhile(record.id));
+            }
+        }
+        Err(MemoryStoreError::not_found("memory", record.id))
     }
 
     pub(crate) async fn delete_record(&self, id: Uuid) -> MemoryStoreResult<()> {

@@ -69,6 +69,7 @@ impl State {
         }
         self.check_references(&record, spoken)?;
         let updated_at = now.max(previous.updated_at + TimeDelta::microseconds(1));
+        limits::check_time("updated_at", updated_at)?;
         record.updated_at = updated_at;
         if let Some(reembedding) = &mut self.reembedding {
             reembedding.done.remove(&record.id);
