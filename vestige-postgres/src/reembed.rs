@@ -296,6 +296,8 @@ impl PgMemoryStore {
         if different > SHORT {
             return Ok(Switch::TooMuch);
         }
+        // Somebody may have put it there since the beginning, and it would be gone with the table.
+        refuse_dependents(&mut transaction).await?;
         for statements in [include_str!("sql/next_catch_up.sql"), include_str!("sql/next_switch.sql")] {
             sqlx::raw_sql(statements).execute(&mut transaction).await.map_err(error::of)?;
         }
@@ -382,7 +384,7 @@ async fn drop_staged(transaction: &mut Session, dimension: Option<usize>) -> Mem
     Ok(())
 }
 
-/// Refuses to begin where the switch could not be made: other objects stand on the table that it replaces.
+/// Refuses where the switch could not be made without loss: other objects stand on the table that it replaces.
 async fn refuse_dependents(transaction: &mut Session) -> MemoryStoreResult<()> {
     let dependents: Vec<String> = sqlx::query_scalar(include_str!("sql/dependents.sql"))
         .fetch_all(&mut *transaction)

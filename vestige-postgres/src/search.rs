@@ -13,9 +13,6 @@ use crate::rows::{self, FoundRow};
 use crate::session::Session;
 use crate::store::PgMemoryStore;
 
-/// How much text of phrases, and of exclusions, is looked for, in bytes. A tsquery holds a megabyte at most.
-const MAX_PHRASE_BYTES: usize = 16 * 1024;
-
 /// What a filter leaves open changes which index serves it, so plans are made anew; and never compiled, because that
 /// takes longer than they run.
 const PLANNED_ANEW: &str = "SET LOCAL plan_cache_mode = force_custom_plan; SET LOCAL jit = off";
@@ -82,8 +79,8 @@ impl<'q> Question<'q> {
         let depth = if text.is_some() && embedding.is_some() { query.fusion.leg_depth(limit) } else { limit };
         Ok(Self {
             words: parsed.words,
-            phrases: within_budget(parsed.phrases, true),
-            excluded: within_budget(parsed.excluded, false),
+            phrases: parsed.phrases,
+            excluded: parsed.excluded,
             embedding,
             filter: Filter::new(&query.filter, now),
             filtered: !query.filter.is_empty(),
@@ -100,24 +97,6 @@ impl<'q> Question<'q> {
     fn is_constrained(&self) -> bool {
         !self.phrases.is_empty() || !self.excluded.is_empty()
     }
-}
-
-/// The phrases that fit into a tsquery. A longer demand is cut, which lets more through; a longer exclusion is
-/// dropped, which does so too.
-fn within_budget(phrases: Vec<String>, cut: bool) -> Vec<String> {
-    let mut left = MAX_PHRASE_BYTES;
-    let mut fitting = Vec::with_capacity(phrases.len());
-    for mut phrase in phrases {
-        if phrase.len() > left {
-            if !cut || left == 0 {
-                continue;
-            }
-            phrase.truncate(phrase.floor_char_boundary(left));
-        }
-        left -= phrase.len();
-        fitting.push(phrase);
-    }
-    fitting
 }
 
 impl PgMemoryStore {
@@ -360,17 +339,4 @@ async fn estimate(transaction: &mut Session, filter: &Filter<'_>) -> MemoryStore
     .map_err(error::of)?;
     let rows = plan.as_ref().and_then(|plan| plan.pointer("/0/Plan/Plan Rows")).and_then(Value::as_f64);
     rows.ok_or_else(|| error::damaged("the server's plan", "it has no estimate of rows"))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn phrases_beyond_the_budget_are_cut_and_exclusions_dropped() {
-        let long = "ä".repeat(MAX_PHRASE_BYTES);
-        assert_eq!(within_budget(vec![long.clone()], true)[0].len(), MAX_PHRASE_BYTES);
-        assert!(within_budget(vec![long.clone()], false).is_empty());
-        assert_eq!(within_budget(vec!["kept".into(), long, "lost".into()], true).len(), 2);
-    }
 }

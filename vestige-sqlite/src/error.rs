@@ -7,7 +7,10 @@ use vestige_traits::MemoryStoreError;
 /// to a caller are checked where they arise; those that reach this room are the store's own fault.
 pub(crate) fn map(error: Error) -> MemoryStoreError {
     let retryable = match error.sqlite_error_code() {
-        Some(ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked) => true,
+        // The third: too many processes began to read at the same moment.
+        Some(ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked | ErrorCode::FileLockingProtocolFailed) => {
+            true
+        }
         Some(ErrorCode::ReadOnly) => return MemoryStoreError::ReadOnly,
         Some(ErrorCode::DiskFull) => return unavailable("its disk is full; free some space", error),
         Some(ErrorCode::SystemIoFailure) => {

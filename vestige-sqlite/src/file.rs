@@ -71,7 +71,9 @@ pub(crate) struct Identity {
 impl Identity {
     /// That of a file that has just been opened.
     pub(crate) fn of(path: &Path) -> Self {
-        Self { path: path.to_owned(), number: number(path) }
+        // The process may go to another folder; SQLite stays with the file.
+        let path = std::path::absolute(path).unwrap_or_else(|_| path.to_owned());
+        Self { number: number(&path), path }
     }
 
     /// Refuses to go on if the path leads somewhere else by now.

@@ -100,6 +100,7 @@ pub(crate) fn update(
     }
     let previous = DateTime::from_timestamp_micros(previous).unwrap_or(now);
     let updated_at = now.max(previous + TimeDelta::microseconds(1));
+    limits::check_time("updated_at", updated_at)?;
     let writer = RecordWriter::new(tx, record.embedding.is_some(), handle)?;
     writer.replace(node, record, updated_at)?;
     reembed::forget(tx, node)?;

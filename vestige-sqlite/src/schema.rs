@@ -17,9 +17,11 @@ pub(crate) const VERSION: i64 = STEPS.len() as i64;
 
 /// Refuses a database of another program, or of a newer Vestige. Writes nothing.
 pub(crate) fn refuse_foreign(connection: &Connection, path: &Path) -> MemoryStoreResult<()> {
-    let pragma = |name: &str| connection.pragma_query_value(None, name, |row| row.get::<_, i64>(0));
+    // One view: another process may be making its tables at this moment.
     let read = || -> rusqlite::Result<(i64, i64, i64)> {
-        let tables = connection.query_row("SELECT count(*) FROM sqlite_schema", [], |row| row.get(0))?;
+        let view = connection.unchecked_transaction()?;
+        let pragma = |name: &str| view.pragma_query_value(None, name, |row| row.get::<_, i64>(0));
+        let tables = view.query_row("SELECT count(*) FROM sqlite_schema", [], |row| row.get(0))?;
         Ok((pragma("application_id")?, pragma("user_version")?, tables))
     };
     let (application, version, tables) = read().map_err(|error| map_open(path, error))?;

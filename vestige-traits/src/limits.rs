@@ -32,6 +32,9 @@ pub const MAX_LIMIT: usize = 1000;
 pub const MAX_BATCH: usize = 10_000;
 /// The longest query text, in bytes of UTF-8.
 pub const MAX_QUERY_BYTES: usize = 1 << 20;
+/// Bytes of all phrases of a question's text, and of all its exclusions. A tsquery of PostgreSQL holds a megabyte, each constraint
+/// is written there three times, and a character may become eleven times as long when it is normalised.
+pub const MAX_PHRASE_BYTES: usize = 8 << 10;
 /// How many different words, and how many phrases and exclusions, of a query are looked for: the first ones.
 pub const MAX_QUERY_TERMS: usize = 64;
 /// The deepest walk of `get_neighbors`, in edges.

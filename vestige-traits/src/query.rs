@@ -1,4 +1,4 @@
-use crate::limits::MAX_QUERY_TERMS;
+use crate::limits::{MAX_PHRASE_BYTES, MAX_QUERY_TERMS};
 
 /// A question's text, read as a web search box reads it. Every text has a reading.
 ///
@@ -11,7 +11,9 @@ use crate::limits::MAX_QUERY_TERMS;
 ///
 /// Quotes are `"` and the typographic pairs. Phrases and exclusions hold for
 /// the vector leg of a hybrid search too. Each of the three lists keeps its
-/// first [`MAX_QUERY_TERMS`] different entries.
+/// first [`MAX_QUERY_TERMS`] different entries. Of phrases [`MAX_PHRASE_BYTES`]
+/// are looked for, and the rest is cut; an exclusion beyond as many is dropped.
+/// So a text beyond the limits lets more through, not less.
 ///
 /// ```
 /// use vestige_traits::WebQuery;
@@ -34,6 +36,11 @@ pub struct WebQuery {
 impl WebQuery {
     /// Reads a text. Never fails, in time linear in the text.
     pub fn parse(text: &str) -> Self {
+        let Self { words, phrases, excluded } = Self::read(text);
+        Self { words, phrases: within_budget(phrases, true), excluded: within_budget(excluded, false) }
+    }
+
+    fn read(text: &str) -> Self {
         let mut query = Self::default();
         let mut rest = text;
         loop {
@@ -73,6 +80,26 @@ fn push(list: &mut Vec<String>, entry: &str) {
     {
         list.push(entry.to_owned());
     }
+}
+
+/// What fits into [`MAX_PHRASE_BYTES`]. A longer demand is cut, which lets more through; a longer exclusion is dropped, which
+/// does so too.
+fn within_budget(entries: Vec<String>, cut: bool) -> Vec<String> {
+    let mut left = MAX_PHRASE_BYTES;
+    let mut fitting = Vec::with_capacity(entries.len());
+    for mut entry in entries {
+        if entry.len() > left {
+            // A part of a word would be a demand that nobody has made.
+            let fitting = &entry[..entry.floor_char_boundary(left)];
+            entry.truncate(fitting.rfind(|c: char| !c.is_alphanumeric()).unwrap_or(0));
+            if !cut || !entry.contains(char::is_alphanumeric) {
+                continue;
+            }
+        }
+        left -= entry.len();
+        fitting.push(entry);
+    }
+    fitting
 }
 
 fn is_space(c: char) -> bool {
@@ -116,6 +143,17 @@ mod tests {
         assert_eq!(parts("say \"hello there").1, owned(&["hello there"]));
         assert_eq!(parts("\"").1, owned(&[]));
         assert_eq!(parts("“connection pool” x").1, owned(&["connection pool"]));
+    }
+
+    #[test]
+    fn phrases_beyond_the_budget_are_cut_and_exclusions_dropped() {
+        let long = "äx ".repeat(MAX_PHRASE_BYTES);
+        let cut = within_budget(vec![long.clone()], true);
+        assert!((MAX_PHRASE_BYTES - 4..=MAX_PHRASE_BYTES).contains(&cut[0].len()) && cut[0].ends_with("äx"));
+        assert!(within_budget(vec![long.clone()], false).is_empty());
+        assert_eq!(within_budget(vec!["kept".into(), long, "lost".into()], true).len(), 2);
+        assert!(within_budget(vec!["ä".repeat(MAX_PHRASE_BYTES)], true).is_empty());
+        assert_eq!(parts(&format!("-\"{} end\" -kept", "x ".repeat(MAX_PHRASE_BYTES))).2, owned(&["kept"]));
     }
 
     #[test]

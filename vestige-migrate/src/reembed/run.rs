@@ -125,7 +125,14 @@ impl<'a, S: MemoryStore + Sync, E: Embedder + Sync> Reembedder<'a, S, E> {
             seconds: 0.0,
         };
         if report.from.as_ref() != Some(&to) {
-            let status = self.store.begin_reembedding(&to).await.map_err(MigrateError::Store)?;
+            let status = match self.store.begin_reembedding(&to).await {
+                Ok(status) => status,
+                // Another process that did the same work made the switch since we looked.
+                Err(MemoryStoreError::InvalidInput { .. }) if is_switched(self.store, &to).await? => {
+                    return Ok(report);
+                }
+                Err(error) => return Err(MigrateError::Store(error)),
+            };
             tracing::info!(%to, done = status.done, pending = status.pending, "re-embedding");
             match self.embed_all(&mut report, status.done, status.pending).await {
                 // Another process that did the same work made the switch.

@@ -6,6 +6,12 @@ WHERE d.classid = 'pg_rewrite'::regclass AND d.refobjid = 'knowledge_nodes'::reg
 UNION
 SELECT format('policy %s', polname) FROM pg_policy WHERE polrelid = 'knowledge_nodes'::regclass
 UNION
+SELECT 'row level security' FROM pg_class WHERE oid = 'knowledge_nodes'::regclass AND relrowsecurity
+UNION
+SELECT format('privileges on the column %s', attname)
+FROM pg_attribute
+WHERE attrelid = 'knowledge_nodes'::regclass AND attacl IS NOT NULL AND NOT attisdropped
+UNION
 SELECT format('publication %s', p.pubname)
 FROM pg_publication_rel AS pr
 JOIN pg_publication AS p ON p.oid = pr.prpubid

@@ -5,8 +5,8 @@ DECLARE
   grants record;
 BEGIN
   EXECUTE format(
-    'ALTER TABLE knowledge_nodes_next OWNER TO %I',
-    (SELECT relowner::regrole::text FROM pg_class WHERE oid = 'knowledge_nodes'::regclass)
+    'ALTER TABLE knowledge_nodes_next OWNER TO %s',
+    (SELECT relowner::regrole FROM pg_class WHERE oid = 'knowledge_nodes'::regclass)
   );
   FOR grants IN
     SELECT

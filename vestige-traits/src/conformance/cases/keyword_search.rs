@@ -278,6 +278,19 @@ pub async fn a_query_beyond_the_limit_is_invalid(bed: &TestBed<impl StoreFactory
     assert_invalid(bed.store.search(&SearchQuery::text(longest + "x")).await, "text");
 }
 
+pub async fn phrases_beyond_the_limit_are_cut_and_exclusions_dropped(bed: &TestBed<impl StoreFactory>) {
+    let content: Vec<_> = (0..3000).map(|n| format!("w{n}")).collect();
+    let content = content.join(" ");
+    fill(bed, &[&content, "w0 w1 w2"]).await;
+    assert_eq!(hits(bed, &format!("\"{content} end\"")).await, ids([1]), "the end is not looked for");
+    assert_eq!(hits(bed, &format!("w2 -\"{content}\"")).await, ids([2, 1]), "it is not excluded");
+    assert_eq!(hits(bed, "w2 -\"w1 w2 w3\"").await, ids([2]));
+    // The character that becomes longest.
+    let giant = |n: usize| format!("{}{n}", "\u{fdfa}".repeat(50));
+    let text: String = (0..64).map(|n| format!("\"{}\" -\"{}\" ", giant(n), giant(n + 100))).collect();
+    assert!(hits(bed, &text).await.is_empty());
+}
+
 pub async fn only_the_first_sixty_four_terms_are_looked_for(bed: &TestBed<impl StoreFactory>) {
     fill(bed, &["word63", "word64", "word0"]).await;
     let text: Vec<_> = (0..100).map(|n| format!("word{n}")).collect();

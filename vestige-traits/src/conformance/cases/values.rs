@@ -128,6 +128,16 @@ pub async fn times_keep_their_microseconds_at_the_ends_of_the_calendar(bed: &Tes
     }
 }
 
+pub async fn an_update_does_not_leave_the_calendar(bed: &TestBed<impl StoreFactory>) {
+    let last: DateTime<Utc> = "9999-12-31T23:59:59.999999Z".parse().unwrap();
+    let record = MemoryRecord { updated_at: last, ..memory(1, "for ever") };
+    bed.store.insert(&record).await.unwrap();
+    assert_invalid(bed.store.update(&memory(1, "no longer")).await, "updated_at");
+    assert_invalid(bed.store.update_unless_changed(&memory(1, "no longer"), last).await, "updated_at");
+    assert_eq!(bed.store.get(id(1)).await.unwrap(), Some(record));
+    bed.store.delete(id(1)).await.unwrap();
+}
+
 pub async fn finer_times_are_cut_to_microseconds(bed: &TestBed<impl StoreFactory>) {
     for (n, time) in [(1, now()), (2, "0001-06-01T00:00:00Z".parse().unwrap())] {
         let finer = time + TimeDelta::nanoseconds(1999);

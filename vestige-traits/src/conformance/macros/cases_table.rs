@@ -120,6 +120,7 @@ macro_rules! __conformance_cases {
                 only_the_first_sixty_four_phrases_are_demanded
                 a_query_of_a_hundred_thousand_characters_is_answered
                 a_query_beyond_the_limit_is_invalid
+                phrases_beyond_the_limit_are_cut_and_exclusions_dropped
                 only_the_first_sixty_four_terms_are_looked_for
                 words_beyond_the_indexed_part_are_stored_and_not_found
                 a_word_too_long_to_index_is_passed_over
@@ -275,6 +276,7 @@ macro_rules! __conformance_cases {
                 scores_keep_their_last_bit
                 a_negative_zero_becomes_positive
                 times_keep_their_microseconds_at_the_ends_of_the_calendar
+                an_update_does_not_leave_the_calendar
                 finer_times_are_cut_to_microseconds
                 order_and_repeats_in_lists_are_kept
                 metadata_of_every_kind_comes_back
