@@ -41,7 +41,7 @@ impl<'a, S: MemoryStore + Sync, T: MemoryStore + Sync> Copier<'a, S, T> {
         Self { name, source, target, settings }
     }
 
-    /// How many rows to write in one transaction at most, 1 to
+    /// How many rows to write in one transaction at most, clamped to 1 to
     /// [`MAX_BATCH`](vestige_traits::limits::MAX_BATCH); 2,000 where nothing is said. Pages of
     /// large rows are shorter.
     #[must_use]

@@ -72,8 +72,9 @@ impl SqliteMemoryStoreBuilder {
         self
     }
 
-    /// How long an operation waits for another process's write to end. Default: 30 seconds, which is less than those wait
-    /// who call a server that waits.
+    /// How long an operation waits for another process's write to end, a [`vacuum`](vestige_traits::MemoryStore::vacuum)
+    /// too; then it fails with a retryable error. Default: 30 seconds, which is less than those wait who call a server
+    /// that waits.
     #[must_use]
     pub fn busy_timeout(mut self, timeout: Duration) -> Self {
         self.busy_timeout = timeout;
@@ -113,7 +114,9 @@ impl SqliteMemoryStoreBuilder {
         self
     }
 
-    /// Opens the store. Blocks for a moment while the file is opened and its schema checked.
+    /// Opens the store. Blocks while the file is opened and its schema checked: for a moment, but up to
+    /// [`busy_timeout`](Self::busy_timeout) and longer where another process writes or the schema is upgraded. Dropping
+    /// the last handle blocks too, see [`SqliteMemoryStore`].
     ///
     /// # Errors
     ///

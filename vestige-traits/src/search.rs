@@ -72,8 +72,10 @@ impl SearchQuery {
     /// # Errors
     ///
     /// [`MemoryStoreError::InvalidInput`] for a text over
-    /// [`limits::MAX_QUERY_BYTES`], a vector that is not finite or all zero, a
-    /// limit above [`limits::MAX_LIMIT`], or a filter or fusion out of range.
+    /// [`limits::MAX_QUERY_BYTES`], a vector that is empty, longer than
+    /// [`limits::MAX_DIMENSION`], not finite, all zero or of a norm outside
+    /// [`limits::NORM_RANGE`], a limit above [`limits::MAX_LIMIT`], or a filter
+    /// or fusion out of range.
     pub fn validate(&self) -> MemoryStoreResult<()> {
         if let Some(text) = &self.text
             && text.len() > limits::MAX_QUERY_BYTES

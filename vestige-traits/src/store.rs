@@ -18,8 +18,9 @@ use crate::transfer::{Checkpoint, ImportReport, TransferKey, TransferKind, Trans
 /// # Contract
 ///
 /// The API is the least that a backend must provide; every backend gives the
-/// same results, and the conformance suite (feature `conformance`) says what
-/// that means. What holds for every method:
+/// same results but for [what large stores give up](#where-backends-may-differ),
+/// and the conformance suite (feature `conformance`) says what that means. What
+/// holds for every method:
 ///
 /// - **Atomic.** A write happens as a whole or not at all, also when the
 ///   process or the server dies. What was acknowledged is durable.
@@ -27,7 +28,11 @@ use crate::transfer::{Checkpoint, ImportReport, TransferKey, TransferKind, Trans
 ///   it, through this handle, another handle, or another process.
 /// - **Cancellation.** Dropping the future of a read loses its result and
 ///   nothing else. Dropping the future of a write leaves it done or not done,
-///   never half done, and leaves nothing locked.
+///   never half done, and leaves nothing locked. What the database is busy with
+///   at that moment it may bring to its end first: PostgreSQL is sent no request
+///   to cancel, so a dropped [`rebuild_indexes`](Self::rebuild_indexes),
+///   [`vacuum`](Self::vacuum) or index build keeps its locks until the server is
+///   done with the statements that it was sent.
 /// - **Errors.** A method that fails has changed nothing. Besides the errors
 ///   named for it, each may return the backend's own
 ///   ([`Sqlite`](crate::MemoryStoreError::Sqlite),
@@ -46,6 +51,34 @@ use crate::transfer::{Checkpoint, ImportReport, TransferKey, TransferKind, Trans
 ///   speaks for that model: once the store has been switched to another one
 ///   its writes of vectors and its vector searches are
 ///   [`ModelMismatch`](crate::MemoryStoreError::ModelMismatch), never a wrong result.
+///
+/// # Where backends may differ
+///
+/// Small stores give the same results in the same order, but for the last of
+/// these cases. Large ones trade some of that for time, each at its threshold:
+///
+/// - **Common words, PostgreSQL, from 20,000 memories on.** Words that half a
+///   percent of the memories or more hold are not counted one by one: their
+///   number comes from statistics, and they bring candidates only until there
+///   are 2,000. So scores and the order of results may differ.
+///   `SearchSettings::exact_words` is the threshold; `u32::MAX` counts always.
+/// - **Nearest vectors, PostgreSQL, from 5,000 memories on.** Without a demanded
+///   phrase, and unless the filter lets few through, the HNSW index finds most
+///   of the nearest: recall@10 was 1.000 with 100,000 memories and 0.981 with
+///   300,000 (`cargo xtask growth`). `SearchSettings::ef_search` finds more;
+///   `SearchSettings::exact_memories` is the threshold, and `u32::MAX` compares
+///   every vector.
+/// - **Nearest vectors, SQLite, from 4,096 on.** Sketches of the vectors rule
+///   out most by bounds that hold within 3.5 standard deviations: recall@10 was
+///   1.000 up to a million memories (`cargo xtask growth`).
+///   `SqliteMemoryStoreBuilder::indexes_in_memory(false)` does without sketches.
+/// - **Very long memories, PostgreSQL, in a store of any size.** An index entry
+///   keeps 255 places of a word, and none beyond 16,383. A word that stands more
+///   often in a memory counts as if it did not, and the memory as shorter;
+///   a phrase of several words in a place that is not kept is not seen, neither
+///   where it is demanded nor where it is excluded. Single words are seen, in
+///   a text that is not ASCII those of its first half megabyte. No setting
+///   changes this.
 ///
 /// Implement `MemoryStore`, the variant whose futures are `Send`; a blanket
 /// implementation gives `LocalMemoryStore`. Neither is dyn-compatible:
@@ -78,7 +111,10 @@ pub trait LocalMemoryStore {
 
     /// Gives space of deleted memories back and refreshes the statistics behind searches.
     ///
-    /// Slow on a large store; other work goes on, or waits, but does not fail.
+    /// Slow on a large store. Other work of this handle goes on, or waits, but does not fail. That of others waits for
+    /// as long as they wait for anything, and then fails with a
+    /// [retryable](crate::MemoryStoreError::is_retryable) error: on SQLite a writer by another handle or in another
+    /// process waits for its busy timeout, 30 seconds by default.
     async fn vacuum(&self) -> MemoryStoreResult<()>;
 
     /// Examines the store thoroughly: its schema, its indexes against its rows, its settings.
@@ -89,7 +125,9 @@ pub trait LocalMemoryStore {
 
     /// Makes everything that is derived from the rows anew: keyword index, vector index, statistics.
     ///
-    /// Slow on a large store; other work goes on, or waits, but does not fail. The rows stay as they are.
+    /// Slow on a large store. Other work goes on, or waits, and may fail at its time limits, as for
+    /// [`vacuum`](Self::vacuum); on PostgreSQL all of it waits, and calls that find every connection of their pool
+    /// waiting fail after its `acquire_timeout`, 10 seconds by default. The rows stay as they are.
     async fn rebuild_indexes(&self) -> MemoryStoreResult<()>;
 
     // ---- model registry ----
@@ -172,6 +210,8 @@ pub trait LocalMemoryStore {
 
     /// Finds memories by words and by meaning.
     ///
+    /// What a large store may leave out stands under [where backends may differ](#where-backends-may-differ).
+    ///
     /// With `text` and `embedding` the two legs are fused by `query.fusion`;
     /// with one of them that leg alone answers; with neither, or with a text
     /// that asks for nothing and no vector, nothing is found. A text without
@@ -180,7 +220,7 @@ pub trait LocalMemoryStore {
     /// The filter, and the phrases and exclusions of the text, hold inside
     /// both legs: where `limit` memories match, `limit` come back. Memories
     /// without a vector are found by words. Best score first, equal scores by
-    /// ascending id; the same data gives the same order every time.
+    /// ascending id; the same data in one store gives the same order every time.
     ///
     /// # Errors
     ///

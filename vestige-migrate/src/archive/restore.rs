@@ -26,7 +26,7 @@ impl<'a, R: Read + Seek + Send, T: MemoryStore + Sync> Restorer<'a, R, T> {
         Self { archive, target, settings: Settings::default() }
     }
 
-    /// How many rows to write in one transaction at most, 1 to
+    /// How many rows to write in one transaction at most, clamped to 1 to
     /// [`MAX_BATCH`](vestige_traits::limits::MAX_BATCH).
     #[must_use]
     pub fn page_rows(mut self, rows: usize) -> Self {

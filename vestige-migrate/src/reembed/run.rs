@@ -73,7 +73,7 @@ impl<'a, S: MemoryStore + Sync, E: Embedder + Sync> Reembedder<'a, S, E> {
         Self { store, embedder, batch: DEFAULT_BATCH, reporter: Reporter::default() }
     }
 
-    /// How many memories to embed and to store at once, 1 to
+    /// How many memories to embed and to store at once, clamped to 1 to
     /// [`MAX_BATCH`](vestige_traits::limits::MAX_BATCH); 256 where nothing is said.
     #[must_use]
     pub fn batch(mut self, memories: usize) -> Self {
