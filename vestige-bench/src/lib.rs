@@ -1,5 +1,10 @@
 #![doc = include_str!("../README.md")]
 
+/// The front page of the workspace, so that its example is compiled and run.
+#[cfg(doctest)]
+#[doc = include_str!("../../README.md")]
+pub struct FrontPage;
+
 pub mod agreement;
 pub mod corpus;
 pub mod data;

@@ -340,3 +340,27 @@ async fn estimate(transaction: &mut Session, filter: &Filter<'_>) -> MemoryStore
     let rows = plan.as_ref().and_then(|plan| plan.pointer("/0/Plan/Plan Rows")).and_then(Value::as_f64);
     rows.ok_or_else(|| error::damaged("the server's plan", "it has no estimate of rows"))
 }
+
+#[cfg(test)]
+mod tests {
+    /// The conditions of a filter in a statement, without the numbers of their parameters.
+    fn filters(sql: &str) -> Vec<String> {
+        let words: Vec<_> = sql.split_whitespace().collect();
+        let plain = words.join(" ").replace(|c: char| c.is_ascii_digit(), "");
+        let (begin, end) = ("($::text[] IS NULL OR n.domains && $)", "> s.stability * $ ))");
+        let found = plain.split(begin).skip(1);
+        found.map(|rest| rest[..rest.find(end).unwrap_or(rest.len())].to_owned()).collect()
+    }
+
+    /// Whoever adds a condition adds it everywhere, or a memory is found by one way that another hides.
+    #[test]
+    fn every_statement_has_the_same_filter() {
+        let search = filters(include_str!("sql/search.sql"));
+        assert_eq!(search.len(), 5);
+        for sql in [include_str!("sql/list.sql"), include_str!("sql/estimate.sql")] {
+            let alone = filters(sql);
+            assert_eq!(alone.len(), 1);
+            assert!(search.iter().all(|filter| *filter == alone[0]), "{search:#?} and {alone:#?}");
+        }
+    }
+}

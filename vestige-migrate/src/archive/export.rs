@@ -45,6 +45,7 @@ impl std::fmt::Debug for Rejects<'_> {
 
 /// What an archive holds.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[non_exhaustive]
 pub struct ExportReport {
     /// The model, and counts and digests of each kind of row.
     #[serde(flatten)]

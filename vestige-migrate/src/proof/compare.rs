@@ -21,6 +21,7 @@ const MAX_EXAMPLES: u64 = 100;
 /// Both are read in the order of keys, once, side by side; the digests are
 /// computed from what was read.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[non_exhaustive]
 pub struct Proof {
     /// What the source holds.
     pub source: Inventory,
@@ -64,6 +65,7 @@ impl Proof {
 
 /// How many rows differ.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[non_exhaustive]
 pub struct Differences {
     /// Rows that are in the source alone.
     pub missing: u64,
@@ -75,6 +77,7 @@ pub struct Differences {
 
 /// A row that differs.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[non_exhaustive]
 pub struct Difference {
     /// The row's kind.
     pub kind: TransferKind,

@@ -18,6 +18,7 @@ const WORDS: usize = 6;
 
 /// How far both sides gave the same answers to the same searches.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[non_exhaustive]
 pub struct SearchAgreement {
     /// How was searched.
     pub mode: SearchMode,

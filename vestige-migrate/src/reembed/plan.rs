@@ -13,6 +13,7 @@ const COPIES: u64 = 3;
 
 /// What a re-embedding would do.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[non_exhaustive]
 pub struct ReembedPlan {
     /// The present model; none if the store has none.
     pub from: Option<ModelSignature>,

@@ -48,6 +48,7 @@ pub enum ReembedOutcome {
 
 /// What a re-embedding did.
 #[derive(Clone, Debug, PartialEq, Serialize)]
+#[non_exhaustive]
 pub struct ReembedReport {
     /// How it ended.
     pub outcome: ReembedOutcome,

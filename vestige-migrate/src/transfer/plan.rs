@@ -21,6 +21,7 @@ const READINGS: f64 = 8.0;
 
 /// What a copy would do.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[non_exhaustive]
 pub struct CopyPlan {
     /// Whether it would go on with one that was interrupted.
     pub resumes: bool,

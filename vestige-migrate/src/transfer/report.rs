@@ -64,6 +64,7 @@ pub enum CopyOutcome {
 
 /// What a copy or a restore did.
 #[derive(Clone, Debug, PartialEq, Serialize)]
+#[non_exhaustive]
 pub struct CopyReport {
     /// How it went.
     pub outcome: CopyOutcome,
