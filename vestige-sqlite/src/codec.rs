@@ -14,8 +14,27 @@ pub(crate) const RECORD_COLUMNS: &str = "n.id, n.content, n.node_type, n.tags, n
      n.domain_scores, n.codebase, n.owner_user_id, n.visibility, n.shared_with_groups, n.created_at, \
      n.updated_at, n.embedding";
 
+/// How many these are: what a statement asks for behind them begins here.
+pub(crate) const RECORD_COLUMN_COUNT: usize = 14;
+
 /// Reads a record from the row's first columns, which are [`RECORD_COLUMNS`].
 pub(crate) fn record(row: &Row<'_>) -> MemoryStoreResult<MemoryRecord> {
+    read(row).map_err(|error| {
+        let wrong = match &error {
+            MemoryStoreError::Damaged { what, reason, .. } => format!("{what} is damaged ({reason})"),
+            other => other.to_string(),
+        };
+        let reason = format!("{wrong}; restore it from a backup or an archive");
+        MemoryStoreError::Damaged { what: name(row), reason, source: Some(Box::new(error)) }
+    })
+}
+
+/// The memory that a row of [`RECORD_COLUMNS`] is, as far as that can be told.
+pub(crate) fn name(row: &Row<'_>) -> String {
+    uuid(row, 0, "id").map_or_else(|_| "a memory without an id".to_owned(), |id| format!("memory {id}"))
+}
+
+fn read(row: &Row<'_>) -> MemoryStoreResult<MemoryRecord> {
     Ok(MemoryRecord {
         id: uuid(row, 0, "id")?,
         content: row.get(1).map_err(map)?,

@@ -2,7 +2,7 @@ use rusqlite::Transaction;
 use vestige_traits::analysis::{AnalyzedDocument, Analyzer};
 use vestige_traits::{Finding, MemoryRecord, MemoryStoreResult};
 
-use crate::codec::{self, RECORD_COLUMNS};
+use crate::codec::{self, RECORD_COLUMN_COUNT, RECORD_COLUMNS};
 use crate::error::map;
 use crate::vector::encode;
 use crate::{reembed, registry, schema};
@@ -121,7 +121,7 @@ fn rows_against_indexes(tx: &Transaction<'_>) -> MemoryStoreResult<Vec<Finding>>
     let mut lists =
         Disagreement { rows: 0, entries: entries("node_tags", "node")? + entries("node_domains", "node")? };
     let mut codes = Disagreement { rows: 0, entries: entries("vector_codes", "node")? };
-    let (mut memories, mut unreadable) = (0, 0);
+    let (mut memories, mut unreadable) = (0, Vec::new());
 
     let analyzer = Analyzer::default();
     let mut indexed = Indexed::prepare(tx)?;
@@ -130,18 +130,21 @@ fn rows_against_indexes(tx: &Transaction<'_>) -> MemoryStoreResult<Vec<Finding>>
     let mut rows = statement.query([]).map_err(map)?;
     while let Some(row) = rows.next().map_err(map)? {
         memories += 1;
-        let node = row.get(14).map_err(map)?;
+        let node = row.get(RECORD_COLUMN_COUNT).map_err(map)?;
         let Ok(record) = codec::record(row) else {
-            unreadable += 1;
+            unreadable.push(codec::name(row));
             continue;
         };
         terms.rows += u64::from(!indexed.terms_agree(node, &record, &analyzer)?);
         lists.rows += u64::from(!indexed.lists_agree(node, &record)?);
         codes.rows += u64::from(!indexed.code_agrees(node, &record)?);
     }
-    let rows = match unreadable {
+    let rows = match unreadable.len() {
         0 => Finding::ok("memories", format!("all {memories} can be read")),
-        n => Finding::error("memories", format!("{n} of {memories} cannot be read"), RESTORE),
+        n => {
+            let first = unreadable[..n.min(3)].join(", ");
+            Finding::error("memories", format!("{n} of {memories} cannot be read: {first}"), RESTORE)
+        }
     };
     Ok(vec![
         rows,

@@ -50,11 +50,7 @@ pub(crate) fn map_open(path: &Path, error: Error) -> MemoryStoreError {
 
 /// A stored value that cannot be what its column says.
 pub(crate) fn bad_value(column: &'static str, reason: impl Into<String>) -> MemoryStoreError {
-    MemoryStoreError::Damaged {
-        what: format!("a value in column {column}"),
-        reason: reason.into(),
-        source: None,
-    }
+    MemoryStoreError::Damaged { what: format!("a value of {column}"), reason: reason.into(), source: None }
 }
 
 fn damaged(path: &Path, reason: &str, error: Error) -> MemoryStoreError {

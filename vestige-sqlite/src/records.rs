@@ -8,7 +8,7 @@ use vestige_traits::{
     limits,
 };
 
-use crate::codec::{self, RECORD_COLUMNS, to_bytes, to_json};
+use crate::codec::{self, RECORD_COLUMN_COUNT, RECORD_COLUMNS, to_bytes, to_json};
 use crate::error::map;
 use crate::filter::Condition;
 use crate::{journal, keyword, reembed, registry, vector};
@@ -127,7 +127,7 @@ pub(crate) fn rebuild_indexes(tx: &Transaction<'_>) -> MemoryStoreResult<()> {
     let mut statement = tx.prepare(&sql).map_err(map)?;
     let mut rows = statement.query([]).map_err(map)?;
     while let Some(row) = rows.next().map_err(map)? {
-        writer.index(row.get(14).map_err(map)?, &codec::record(row)?)?;
+        writer.index(row.get(RECORD_COLUMN_COUNT).map_err(map)?, &codec::record(row)?)?;
     }
     tx.execute("INSERT INTO memory_terms (memory_terms) VALUES ('optimize')", []).map_err(map)?;
     journal::begin_generation(tx)

@@ -3,7 +3,7 @@ use rusqlite::{Row, Transaction, params};
 use uuid::Uuid;
 use vestige_traits::{DueMemory, MemoryStoreError, MemoryStoreResult, ReviewEvent, SchedulingState};
 
-use crate::codec::{self, RECORD_COLUMNS, to_json};
+use crate::codec::{self, RECORD_COLUMN_COUNT, RECORD_COLUMNS, to_json};
 use crate::error::{bad_value, map};
 use crate::records;
 
@@ -87,7 +87,7 @@ pub(crate) fn due(
     let mut rows = statement.query([now.timestamp_micros()]).map_err(map)?;
     let mut due = Vec::new();
     while let Some(row) = rows.next().map_err(map)? {
-        due.push(DueMemory { record: codec::record(row)?, scheduling: state(row, 14)? });
+        due.push(DueMemory { record: codec::record(row)?, scheduling: state(row, RECORD_COLUMN_COUNT)? });
     }
     Ok(due)
 }

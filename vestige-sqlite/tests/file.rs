@@ -8,7 +8,9 @@ use std::path::Path;
 use rusqlite::Connection;
 use tempfile::TempDir;
 use vestige_sqlite::SqliteMemoryStore;
-use vestige_traits::{Finding, MemoryRecord, MemoryStore, MemoryStoreError, SearchQuery, Severity};
+use vestige_traits::{
+    Finding, ListQuery, MemoryRecord, MemoryStore, MemoryStoreError, SearchQuery, Severity,
+};
 
 async fn filled(path: &Path, memories: usize) {
     let store = SqliteMemoryStore::new(path).unwrap();
@@ -222,4 +224,29 @@ async fn an_index_that_disagrees_with_the_rows_is_found_and_mended() {
     store.rebuild_indexes().await.unwrap();
     assert_eq!(broken(&store.diagnose().await.unwrap()), Vec::<String>::new());
     assert_eq!(store.search(&SearchQuery::text("longer").with_limit(100)).await.unwrap().len(), 50);
+}
+
+#[tokio::test]
+async fn a_damaged_row_is_named_and_hides_no_other() {
+    let home = TempDir::new().unwrap();
+    let path = home.path().join("memory.db");
+    filled(&path, 3).await;
+    let store = SqliteMemoryStore::new(&path).unwrap();
+    let page = store.list(&ListQuery::default()).await.unwrap();
+    let (damaged, sound) = (page.records[0].id, page.records[1].id);
+    let behind = Connection::open(&path).unwrap();
+    for damage in ["tags = 'zzz'", "content = CAST(x'6162ff' AS TEXT)", "embedding = x'00'"] {
+        behind
+            .execute(&format!("UPDATE knowledge_nodes SET {damage} WHERE id = ?"), [damaged.into_bytes()])
+            .unwrap();
+        let error = store.get(damaged).await.unwrap_err();
+        assert!(matches!(error, MemoryStoreError::Damaged { .. }), "{damage}: {error:?}");
+        assert!(error.to_string().contains(&damaged.to_string()), "{damage}: {error}");
+        assert!(store.get(sound).await.unwrap().is_some());
+        let findings = store.diagnose().await.unwrap();
+        assert!(
+            findings.iter().any(|finding| finding.message.contains(&damaged.to_string())),
+            "{findings:?}"
+        );
+    }
 }

@@ -82,7 +82,7 @@ pub enum MemoryStoreError {
     },
 
     /// What lies there is no Vestige store, or is damaged. Restore a backup or an archive.
-    #[error("{what} cannot be used as a store: {reason}")]
+    #[error("{what} cannot be used: {reason}")]
     Damaged {
         /// The file or database, without any password.
         what: String,
