@@ -1,5 +1,8 @@
 //! Where the memory lies and which model embeds it: flags, then the environment, then `vestige.toml`,
 //! then the platform's own folders.
+//!
+//! A client starts the server in the folder of whatever project it works on, so to `vestige mcp` a `vestige.toml` in the
+//! working directory says nothing.
 
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
@@ -97,6 +100,8 @@ impl std::fmt::Display for Origin {
 pub(crate) struct Surroundings<'a> {
     pub(crate) variable: &'a dyn Fn(&str) -> Option<OsString>,
     pub(crate) working_dir: PathBuf,
+    /// Whether a configuration file in the working directory counts.
+    pub(crate) trusts_working_dir: bool,
     pub(crate) folders: Option<Folders>,
 }
 
@@ -152,9 +157,10 @@ impl Surroundings<'_> {
         if let Some(path) = named {
             return Some(self.working_dir.join(path));
         }
-        let places =
-            [Some(self.working_dir.clone()), self.folders.as_ref().map(|folders| folders.config.clone())];
-        places.into_iter().flatten().map(|folder| folder.join(FILE_NAME)).find(|path| path.exists())
+        let here = self.trusts_working_dir.then_some(&self.working_dir);
+        let of_the_platform = self.folders.as_ref().map(|folders| &folders.config);
+        let places = here.into_iter().chain(of_the_platform);
+        places.map(|folder| folder.join(FILE_NAME)).find(|path| path.exists())
     }
 }
 

@@ -80,6 +80,7 @@ fn run(cli: Cli, place: &mut String) -> CommandResult {
         &Surroundings {
             variable: &|name| std::env::var_os(name),
             working_dir: std::env::current_dir().map_err(Failure::io("the working directory"))?,
+            trusts_working_dir: !matches!(cli.command, Command::Mcp(_)),
             folders: Folders::of_this_platform(),
         },
     )?;

@@ -16,6 +16,7 @@ use crate::output::{Output, note};
 /// Serve the memory to an agent: the Model Context Protocol on stdin and stdout
 ///
 /// A client starts it and stops it; several may run on the same memory at once and see each other's memories.
+/// A `vestige.toml` in the folder it is started in does not count, unless --config or VESTIGE_CONFIG names it.
 #[derive(Args, Debug)]
 #[command(after_help = "Examples:
   vestige mcp --print-config claude-desktop
@@ -57,7 +58,7 @@ async fn serve(app: &App) -> CommandResult {
 }
 
 /// A client starts the server from anywhere and without the environment of a shell, so paths are whole,
-/// and a configuration file, a store and a model that this shell's flags, variables or folder choose are named.
+/// and a configuration file, a store and a model that this shell's flags or variables choose are named.
 fn print_config(client: Client, app: &App, mut out: Output) -> CommandResult {
     let program = std::env::current_exe().map_err(Failure::io("this program's own path"))?;
     let settings = &app.settings;
