@@ -192,11 +192,14 @@ fn store_choice(
     let sqlite = |path: &Path| StoreChoice::Sqlite { path: around.working_dir.join(path) };
     let postgres = |url: String| StoreChoice::Postgres { url: PostgresUrl::new(url), max_connections };
 
-    if let Some(path) = &globals.db {
-        return Ok((sqlite(path), Origin::Flag("--db")));
-    }
-    if let Some(url) = &globals.postgres_url {
-        return Ok((postgres(url.clone()), Origin::Flag("--postgres-url")));
+    match (&globals.db, &globals.postgres_url) {
+        // clap sees it only where both stand on one side of the command.
+        (Some(_), Some(_)) => {
+            return Err(Failure::usage("--db cannot be used with --postgres-url; give one of them"));
+        }
+        (Some(path), None) => return Ok((sqlite(path), Origin::Flag("--db"))),
+        (None, Some(url)) => return Ok((postgres(url.clone()), Origin::Flag("--postgres-url"))),
+        (None, None) => {}
     }
     match (around.path("VESTIGE_DB"), around.text("VESTIGE_POSTGRES_URL")?) {
         (Some(_), Some(_)) => {

@@ -582,6 +582,13 @@ fn a_store_before_the_command_and_one_behind_it_are_refused() {
     let behind = format!("--db={}", other.display());
     vestige.run(&["--db", "first.db", "list", &behind]).refuses(2, &["--db is given twice"]);
     assert!(!other.exists());
+    let (db, url) = (["--db", "other.db"], ["--postgres-url", "postgres://127.0.0.1:1/m"]);
+    for args in [[&db[..], &["list"], &url], [&url, &["list"], &db], [&["list"], &db, &url]] {
+        let run = vestige.run(&args.concat());
+        assert_eq!(run.code, Some(2), "{run:?}");
+        assert!(run.stderr.contains("cannot be used with"), "{run:?}");
+    }
+    assert!(!other.exists());
     vestige.ok(&["search", "--", "--db", "--db"]);
 }
 
