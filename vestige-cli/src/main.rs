@@ -79,7 +79,7 @@ fn run(cli: Cli, place: &mut String) -> CommandResult {
         &cli.globals,
         &Surroundings {
             variable: &|name| std::env::var_os(name),
-            working_dir: std::env::current_dir().map_err(Failure::io("the working directory"))?,
+            working_dir: std::env::current_dir().ok(),
             trusts_working_dir: !matches!(cli.command, Command::Mcp(_)),
             folders: Folders::of_this_platform(),
         },

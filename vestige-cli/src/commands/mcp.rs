@@ -42,7 +42,8 @@ pub(crate) async fn run(args: McpArgs, app: &App, out: Output) -> CommandResult 
 async fn serve(app: &App) -> CommandResult {
     let opening = async { Ok((app.open_for_vectors().await?, app.embedder().await?.clone())) };
     let (store, embedder) = app.interrupt.guard(opening).await?;
-    let working_dir = std::env::current_dir().map_err(Failure::io("the working directory"))?;
+    // In a folder that is gone no code base is worked on.
+    let working_dir = std::env::current_dir().unwrap_or_default();
     tracing::info!(
         store = %app.settings.store,
         model = %embedder.signature(),

@@ -27,7 +27,7 @@ fn resolve_for(
     let at = |name: &str| folder.path().join(name);
     let around = Surroundings {
         variable: &|name| variables.get(name).map(OsString::from),
-        working_dir: at("here"),
+        working_dir: Some(at("here")),
         trusts_working_dir: command != "mcp",
         folders: Some(Folders {
             home: at("home"),
