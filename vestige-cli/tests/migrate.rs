@@ -61,6 +61,45 @@ fn a_memory_goes_to_the_named_model_and_is_found_by_it() {
 }
 
 #[test]
+fn a_report_that_cannot_be_written_is_refused_before_the_work() {
+    let vestige = Vestige::new();
+    let old = memory_of_another_model(&vestige, 3);
+    std::fs::create_dir(vestige.path("folder")).unwrap();
+    for report in ["none/report.json", "folder"] {
+        let run = vestige.run(&["migrate", "--reembed", "--model=bundled", "--yes", "--report", report]);
+        run.refuses(1, &["--report", report, "can be written"]);
+    }
+    let route =
+        ["migrate", "--from", "sqlite", "--to", "postgres", "--postgres-url", "postgres://127.0.0.1:1/x"];
+    for flag in ["--report", "--rejects"] {
+        vestige
+            .run(&[&route[..], &[flag, "none/x"]].concat())
+            .refuses(1, &[flag, "none/x", "can be written"]);
+    }
+    vestige.run(&["restore", "none.jsonl", "--rejects", "none/x"]).refuses(1, &["--rejects", "none/x"]);
+    vestige.run(&["restore", "none.jsonl", "--rejects", "x.jsonl"]).refuses(1, &["none.jsonl"]);
+    assert!(!vestige.path("x.jsonl").exists(), "trying leaves no file");
+    #[cfg(unix)]
+    {
+        std::os::unix::fs::symlink("x.jsonl", vestige.path("link")).unwrap();
+        vestige.run(&["restore", "none.jsonl", "--rejects", "link"]).refuses(1, &["none.jsonl"]);
+        assert!(vestige.path("link").is_symlink() && !vestige.path("x.jsonl").exists());
+    }
+    assert_eq!(vestige.json(&["stats"])["model"]["name"], old.name);
+}
+
+#[cfg(target_os = "linux")]
+#[test]
+fn what_was_done_is_said_also_where_the_report_cannot_be_written() {
+    let vestige = Vestige::new();
+    memory_of_another_model(&vestige, 3);
+    let run = vestige.run(&["migrate", "--reembed", "--model=bundled", "--yes", "--report", "/dev/full"]);
+    run.refuses(1, &["cannot write the report /dev/full"]);
+    assert!(run.stdout.contains("switched"), "{run:?}");
+    assert!(run.stderr.contains("from now on the model is `bundled`"), "{run:?}");
+}
+
+#[test]
 fn without_a_person_to_ask_nothing_is_changed() {
     let vestige = Vestige::new();
     let old = memory_of_another_model(&vestige, 3);
