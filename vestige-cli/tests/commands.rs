@@ -323,6 +323,27 @@ fn update_changes_what_is_named_and_nothing_else() {
 }
 
 #[test]
+fn a_tag_that_is_given_twice_is_stored_once_whichever_way_it_comes() {
+    let vestige = Vestige::new();
+    let tags = |id: &str| vestige.json(&["get", id])[0]["tags"].clone();
+    let id = vestige.add(&["added", "--tag", "x", "--tag", "x"]);
+    assert_eq!(tags(&id), json!(["x"]));
+    vestige.ok(&["update", &id, "--tag", "y", "--tag", "x", "--tag", "y"]);
+    assert_eq!(tags(&id), json!(["y", "x"]));
+    vestige.run_with_stdin(&["import", "-"], b"{\"content\": \"imported\", \"tags\": [\"x\", \"x\"]}").ok();
+    let found = vestige.json(&["search", "imported", "--mode", "keyword"]);
+    assert_eq!(found[0]["tags"], json!(["x"]));
+
+    let mut server = common::mcp::Server::start(&vestige);
+    let memory = json!({"content": "remembered", "tags": ["x", "x"]});
+    let stored = server.ok("remember", &json!({"memories": [memory], "force": true}));
+    let id = stored["results"][0]["id"].as_str().expect("an id").to_owned();
+    assert_eq!(tags(&id), json!(["x"]));
+    server.ok("update", &json!({"id": id, "tags": ["z", "x", "z"]}));
+    assert_eq!(tags(&id), json!(["z", "x"]));
+}
+
+#[test]
 fn update_refuses_what_it_cannot_do() {
     let vestige = Vestige::new();
     let id = vestige.add(&["text"]);
