@@ -249,6 +249,20 @@ fn an_archive_is_restored_from_a_pipe_with_a_name() {
     vestige.run(&["restore", "folder"]).refuses(1, &["cannot read folder", "directory"]);
 }
 
+#[cfg(target_os = "linux")]
+#[test]
+fn an_archive_that_goes_to_stdout_by_another_name_is_followed_by_nothing() {
+    let vestige = Vestige::new();
+    vestige.add(&["The harbour opens at six."]);
+    for flags in ["", "--json"] {
+        let output =
+            vestige.shell(&format!("vestige export /dev/stdout {flags} | cat > a.jsonl")).output().unwrap();
+        let stderr = String::from_utf8_lossy(&output.stderr);
+        assert!(stderr.starts_with("note: ") && stderr.contains("1 memories"), "{stderr}");
+        vestige.ok(&["restore", "a.jsonl", "--db", "new.db"]);
+    }
+}
+
 #[test]
 fn an_archive_that_is_cut_off_by_its_reader_is_no_success() {
     let vestige = Vestige::new();
@@ -277,6 +291,7 @@ fn rows_that_a_restore_does_not_bring_in_go_to_a_file() {
     ]);
     assert_eq!(run.code, Some(1), "{run:?}");
     assert!(run.stderr.contains("1 are there with other content"), "{run:?}");
+    assert!(!run.stderr.contains("--into-existing"), "it was said already: {run:?}");
     let rejects = std::fs::read_to_string(vestige.path("r.jsonl")).unwrap();
     let reject: Value = serde_json::from_str(&rejects).unwrap();
     assert_eq!((&reject["outcome"], &reject["key"][0]), (&"conflict".into(), &Value::from(id.clone())));
