@@ -16,15 +16,17 @@ use tokio::sync::Mutex;
 
 use super::unreadable;
 
-/// The longest message that is read. A longer one is dropped and the connection goes on.
+/// The longest message that is read. A longer one is refused and the connection goes on.
 const MAX_MESSAGE_BYTES: usize = 64 << 20;
+/// How much of the beginning and of the end of a longer one is kept: its id stands there.
+const KEPT: usize = 1 << 16;
 
 pub(crate) struct Lines<R, W> {
     input: BufReader<R>,
     /// What was read of a line. It stays here: whoever receives may be dropped in the middle of one.
     line: Vec<u8>,
-    /// Whether the rest of the line is passed over.
-    too_long: bool,
+    /// The end of a line that is too long, as far as it was read; the beginning stands in `line`.
+    end: Option<Vec<u8>>,
     output: Arc<Mutex<Output<W>>>,
     /// An answer on its way out, which stays here for the same reason. Nothing is read before it is out.
     answering: Option<Pin<Box<dyn Future<Output = io::Result<()>> + Send>>>,
@@ -42,7 +44,7 @@ impl<R: AsyncRead + Unpin, W> Lines<R, W> {
         Self {
             input: BufReader::new(input),
             line: Vec::new(),
-            too_long: false,
+            end: None,
             output: Arc::new(Mutex::new(Output { pipe: Some(output), pending: VecDeque::new() })),
             answering: None,
         }
@@ -57,21 +59,35 @@ impl<R: AsyncRead + Unpin, W> Lines<R, W> {
             }
             let end = read.iter().position(|byte| *byte == b'\n');
             let taken = end.map_or(read.len(), |at| at + 1);
-            if self.too_long || self.line.len() + taken > MAX_MESSAGE_BYTES {
-                self.too_long = true;
-                self.line.clear();
-            } else {
-                self.line.extend_from_slice(&read[..taken]);
+            if self.end.is_none() && self.line.len() + taken > MAX_MESSAGE_BYTES {
+                self.end = Some(self.line.split_off(self.line.len().saturating_sub(KEPT)));
+                self.line.truncate(KEPT);
+            }
+            match &mut self.end {
+                None => self.line.extend_from_slice(&read[..taken]),
+                Some(kept) => {
+                    kept.extend_from_slice(&read[..taken]);
+                    kept.drain(..kept.len().saturating_sub(KEPT));
+                }
             }
             self.input.consume(taken);
             if end.is_some() {
-                if !self.too_long {
-                    return Ok(true);
-                }
-                self.too_long = false;
-                tracing::error!("a message of more than {MAX_MESSAGE_BYTES} bytes was passed over");
+                return Ok(true);
             }
         }
+    }
+
+    /// The message in the line that was read, or what is to be answered to one that cannot be read.
+    fn take_message(&mut self) -> Result<ClientJsonRpcMessage, Option<Value>> {
+        let decoded = match self.end.take() {
+            None => decode(text(&self.line)),
+            Some(end) => {
+                tracing::error!("a message of more than {MAX_MESSAGE_BYTES} bytes was refused");
+                Err(unreadable::too_long(text(&self.line), &end, MAX_MESSAGE_BYTES))
+            }
+        };
+        self.line.clear();
+        decoded
     }
 }
 
@@ -125,9 +141,7 @@ where
                     return None;
                 }
             }
-            let decoded = decode(&self.line);
-            self.line.clear();
-            match decoded {
+            match self.take_message() {
                 Ok(message) => return Some(message),
                 Err(None) => {}
                 Err(Some(answer)) => self.answering = Some(Box::pin(write(self.output.clone(), answer))),
@@ -141,10 +155,14 @@ where
     }
 }
 
+/// What a line says.
+fn text(line: &[u8]) -> &[u8] {
+    // Some programs of Windows begin their texts with this mark.
+    line.strip_prefix(b"\xef\xbb\xbf").unwrap_or(line).trim_ascii()
+}
+
 /// The message in a line, or what is to be answered to one that cannot be read.
 fn decode(line: &[u8]) -> Result<ClientJsonRpcMessage, Option<Value>> {
-    // Some programs of Windows begin their texts with this mark.
-    let line = line.strip_prefix(b"\xef\xbb\xbf").unwrap_or(line).trim_ascii();
     if line.is_empty() {
         return Err(None);
     }
