@@ -7,6 +7,7 @@ mod catalog;
 pub(crate) mod clients;
 mod duplicates;
 mod graph;
+mod in_flight;
 mod lines;
 mod memories;
 mod opening;
