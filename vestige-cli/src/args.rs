@@ -80,15 +80,6 @@ fn keeps_its_digits(json: &Value, text: &str) -> bool {
     !json.is_f64() || (text.contains('.') && !text.contains(['e', 'E']))
 }
 
-/// Adds those tags that are not there.
-pub(crate) fn add_tags(tags: &mut Vec<String>, more: &[String]) {
-    for tag in more {
-        if !tags.contains(tag) {
-            tags.push(tag.clone());
-        }
-    }
-}
-
 /// Sets the keys in a metadata object.
 pub(crate) fn set_meta(metadata: &mut Value, entries: Vec<(String, Value)>) {
     if let Value::Object(map) = metadata {

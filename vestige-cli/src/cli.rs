@@ -33,8 +33,9 @@ const WHERE: &str = "\
 Where the memory lies, the first that is given:
   1. --db or --postgres-url
   2. VESTIGE_DB or VESTIGE_POSTGRES_URL
-  3. vestige.toml: the file of --config or VESTIGE_CONFIG, else the one in the working directory,
-     else the one in the platform's configuration folder (on Linux ~/.config/vestige)
+  3. vestige.toml: the file of --config or VESTIGE_CONFIG, else the one in the working directory
+     (but for `vestige mcp`, which is started in any folder), else the one in the platform's
+     configuration folder (on Linux ~/.config/vestige)
   4. vestige.db in the platform's data folder (on Linux ~/.local/share/vestige)
 `vestige doctor` shows which it is.
 

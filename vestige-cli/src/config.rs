@@ -1,5 +1,8 @@
 //! Where the memory lies and which model embeds it: flags, then the environment, then `vestige.toml`,
 //! then the platform's own folders.
+//!
+//! A client starts the server in the folder of whatever project it works on, so to `vestige mcp` a `vestige.toml` in the
+//! working directory says nothing.
 
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
@@ -96,7 +99,10 @@ impl std::fmt::Display for Origin {
 /// What the process finds around it.
 pub(crate) struct Surroundings<'a> {
     pub(crate) variable: &'a dyn Fn(&str) -> Option<OsString>,
-    pub(crate) working_dir: PathBuf,
+    /// None where it is gone, or may not be asked for.
+    pub(crate) working_dir: Option<PathBuf>,
+    /// Whether a configuration file in the working directory counts.
+    pub(crate) trusts_working_dir: bool,
     pub(crate) folders: Option<Folders>,
 }
 
@@ -139,39 +145,57 @@ impl Surroundings<'_> {
     }
 
     /// `path` as a configuration file in `base` means it: relative to `base`, `~/` being the home folder.
-    fn resolve(&self, path: &Path, base: &Path) -> PathBuf {
+    fn resolve(&self, path: &Path, base: Option<&Path>) -> Result<PathBuf, Failure> {
         match (path.strip_prefix("~"), &self.folders) {
-            (Ok(rest), Some(folders)) => folders.home.join(rest),
-            _ => base.join(path),
+            (Ok(rest), Some(folders)) => Ok(folders.home.join(rest)),
+            _ => whole(path, base),
         }
     }
 
+    /// `path` as the shell means it: relative to the working directory.
+    fn whole(&self, path: &Path) -> Result<PathBuf, Failure> {
+        whole(path, self.working_dir.as_deref())
+    }
+
     /// The configuration file in use: the one that is named, else the nearest that exists.
-    fn config_path(&self, globals: &GlobalArgs) -> Option<PathBuf> {
+    fn config_path(&self, globals: &GlobalArgs) -> Result<Option<PathBuf>, Failure> {
         let named = globals.config.clone().or_else(|| self.path("VESTIGE_CONFIG"));
         if let Some(path) = named {
-            return Some(self.working_dir.join(path));
+            return self.whole(&path).map(Some);
         }
-        let places =
-            [Some(self.working_dir.clone()), self.folders.as_ref().map(|folders| folders.config.clone())];
-        places.into_iter().flatten().map(|folder| folder.join(FILE_NAME)).find(|path| path.exists())
+        let here = self.working_dir.as_ref().filter(|_| self.trusts_working_dir);
+        let of_the_platform = self.folders.as_ref().map(|folders| &folders.config);
+        let places = here.into_iter().chain(of_the_platform);
+        Ok(places.map(|folder| folder.join(FILE_NAME)).find(|path| path.exists()))
+    }
+}
+
+/// A path that is relative to `base`. Only such a one needs it.
+fn whole(path: &Path, base: Option<&Path>) -> Result<PathBuf, Failure> {
+    match base {
+        _ if path.is_absolute() => Ok(path.to_owned()),
+        Some(base) => Ok(base.join(path)),
+        None => Err(Failure::message(format!(
+            "{}: there is no working directory for it to be relative to; go to a folder that exists, or give the whole path",
+            path.display()
+        ))),
     }
 }
 
 impl Settings {
     /// Decides what this run works with.
     pub(crate) fn resolve(globals: &GlobalArgs, around: &Surroundings<'_>) -> Result<Self, Failure> {
-        let path = around.config_path(globals);
+        let path = around.config_path(globals)?;
         let file = path.as_deref().map(ConfigFile::read).transpose()?.unwrap_or_default();
         let (store, store_from) = store_choice(globals, around, &file, path.as_deref())?;
         let (model, model_from) = model_choice(globals, around, &file, path.as_deref())?;
-        let folder = path.as_deref().and_then(Path::parent).unwrap_or(&around.working_dir);
+        let folder = path.as_deref().and_then(Path::parent);
         let mut embeddings = file.embeddings;
         embeddings.cache_dir = match embeddings.cache_dir {
-            Some(dir) => Some(around.resolve(&dir, folder)),
+            Some(dir) => Some(around.resolve(&dir, folder)?),
             None => around.folders.as_ref().map(|folders| folders.cache.join("models")),
         };
-        embeddings.runtime = embeddings.runtime.map(|path| around.resolve(&path, folder));
+        embeddings.runtime = embeddings.runtime.map(|path| around.resolve(&path, folder)).transpose()?;
         Ok(Self { store, store_from, model, model_from, embeddings, file: path })
     }
 }
@@ -183,14 +207,17 @@ fn store_choice(
     file_path: Option<&Path>,
 ) -> Result<(StoreChoice, Origin), Failure> {
     let max_connections = file.storage.postgres.max_connections.unwrap_or(DEFAULT_CONNECTIONS);
-    let sqlite = |path: &Path| StoreChoice::Sqlite { path: around.working_dir.join(path) };
+    let sqlite = |path: &Path| around.whole(path).map(|path| StoreChoice::Sqlite { path });
     let postgres = |url: String| StoreChoice::Postgres { url: PostgresUrl::new(url), max_connections };
 
-    if let Some(path) = &globals.db {
-        return Ok((sqlite(path), Origin::Flag("--db")));
-    }
-    if let Some(url) = &globals.postgres_url {
-        return Ok((postgres(url.clone()), Origin::Flag("--postgres-url")));
+    match (&globals.db, &globals.postgres_url) {
+        // clap sees it only where both stand on one side of the command.
+        (Some(_), Some(_)) => {
+            return Err(Failure::usage("--db cannot be used with --postgres-url; give one of them"));
+        }
+        (Some(path), None) => return Ok((sqlite(path)?, Origin::Flag("--db"))),
+        (None, Some(url)) => return Ok((postgres(url.clone()), Origin::Flag("--postgres-url"))),
+        (None, None) => {}
     }
     match (around.path("VESTIGE_DB"), around.text("VESTIGE_POSTGRES_URL")?) {
         (Some(_), Some(_)) => {
@@ -198,12 +225,11 @@ fn store_choice(
                 "VESTIGE_DB and VESTIGE_POSTGRES_URL are both set; unset one of them, or say --db or --postgres-url",
             ));
         }
-        (Some(path), None) => return Ok((sqlite(&path), Origin::Variable("VESTIGE_DB"))),
+        (Some(path), None) => return Ok((sqlite(&path)?, Origin::Variable("VESTIGE_DB"))),
         (None, Some(url)) => return Ok((postgres(url), Origin::Variable("VESTIGE_POSTGRES_URL"))),
         (None, None) => {}
     }
     if let Some(file_path) = file_path {
-        let folder = file_path.parent().unwrap_or(&around.working_dir);
         let from = Origin::File(file_path.to_owned());
         match file.storage.backend()? {
             Some(Backend::Postgres) => {
@@ -218,7 +244,8 @@ fn store_choice(
             }
             Some(Backend::Sqlite) | None => {
                 if let Some(path) = &file.storage.sqlite.path {
-                    return Ok((StoreChoice::Sqlite { path: around.resolve(path, folder) }, from));
+                    let path = around.resolve(path, file_path.parent())?;
+                    return Ok((StoreChoice::Sqlite { path }, from));
                 }
             }
         }
@@ -235,31 +262,30 @@ fn model_choice(
     file: &ConfigFile,
     file_path: Option<&Path>,
 ) -> Result<(ModelChoice, Origin), Failure> {
+    let here = around.working_dir.as_deref();
     if let Some(name) = &globals.model {
-        return Ok((read_model(name, around, &around.working_dir), Origin::Flag("--model")));
+        return Ok((read_model(name, around, here)?, Origin::Flag("--model")));
     }
     if let Some(name) = around.text("VESTIGE_MODEL")? {
-        return Ok((read_model(&name, around, &around.working_dir), Origin::Variable("VESTIGE_MODEL")));
+        return Ok((read_model(&name, around, here)?, Origin::Variable("VESTIGE_MODEL")));
     }
     match (&file.embeddings.model, file_path) {
         (Some(name), Some(path)) => {
-            let folder = path.parent().unwrap_or(&around.working_dir);
-            Ok((read_model(name, around, folder), Origin::File(path.to_owned())))
+            Ok((read_model(name, around, path.parent())?, Origin::File(path.to_owned())))
         }
         _ => Ok((ModelChoice::Bundled, Origin::Default)),
     }
 }
 
 /// Names of models hold slashes too (`BAAI/bge-small-en-v1.5`), so a folder is what looks like nothing else.
-fn read_model(text: &str, around: &Surroundings<'_>, base: &Path) -> ModelChoice {
+fn read_model(text: &str, around: &Surroundings<'_>, base: Option<&Path>) -> Result<ModelChoice, Failure> {
     let path = Path::new(text);
     let is_folder =
         path.is_absolute() || text.starts_with("./") || text.starts_with("../") || path.starts_with("~");
     match text {
-        "bundled" => ModelChoice::Bundled,
-        "." | ".." => ModelChoice::Folder(base.join(path)),
-        _ if is_folder => ModelChoice::Folder(around.resolve(path, base)),
-        name => ModelChoice::Named(name.to_owned()),
+        "bundled" => Ok(ModelChoice::Bundled),
+        _ if is_folder || matches!(text, "." | "..") => around.resolve(path, base).map(ModelChoice::Folder),
+        name => Ok(ModelChoice::Named(name.to_owned())),
     }
 }
 

@@ -4,6 +4,8 @@ use serde_json::{Map, Value};
 use uuid::{Builder, Uuid};
 use vestige_traits::{DEFAULT_NODE_TYPE, MemoryRecord, MemoryStoreError};
 
+use crate::tags::add_tags;
+
 /// The keys that a line may have.
 const KEYS: [&str; 7] = ["content", "id", "node_type", "tags", "codebase", "created_at", "metadata"];
 
@@ -136,7 +138,7 @@ impl Written {
 
         let mut record = MemoryRecord::new_at(content, created_at.unwrap_or(defaults.now));
         let (node_type, codebase) = (self.node_type, self.codebase);
-        record.tags = self.tags.unwrap_or_default();
+        add_tags(&mut record.tags, &self.tags.unwrap_or_default());
         record.metadata = Value::Object(metadata);
         // Before the defaults, which may be others the next time.
         let mut record = record.prepared().map_err(|error| rule(&error))?.into_owned();
@@ -146,11 +148,7 @@ impl Written {
         });
         record.node_type = node_type.unwrap_or_else(|| defaults.node_type.clone());
         record.codebase = codebase.or_else(|| defaults.codebase.clone());
-        for tag in &defaults.tags {
-            if !record.tags.contains(tag) {
-                record.tags.push(tag.clone());
-            }
-        }
+        add_tags(&mut record.tags, &defaults.tags);
         record.validate().map_err(|error| rule(&error))?;
         Ok((record, created_at.is_some()))
     }
@@ -300,6 +298,13 @@ mod tests {
         assert_eq!(record.codebase.as_deref(), Some("tidewater"));
         assert_eq!(record.created_at.to_rfc3339(), "2026-01-12T09:14:16.500+00:00");
         assert_eq!(record.metadata, json!({"file": "x.rs"}));
+    }
+
+    #[test]
+    fn a_tag_that_is_said_twice_counts_once() {
+        let twice = parse(r#"{"content": "text", "tags": ["x", "y", "x"]}"#).unwrap();
+        let once = parse(r#"{"content": "text", "tags": ["x", "y"]}"#).unwrap();
+        assert_eq!((twice.tags, twice.id), (once.tags, once.id));
     }
 
     #[test]

@@ -79,7 +79,8 @@ fn run(cli: Cli, place: &mut String) -> CommandResult {
         &cli.globals,
         &Surroundings {
             variable: &|name| std::env::var_os(name),
-            working_dir: std::env::current_dir().map_err(Failure::io("the working directory"))?,
+            working_dir: std::env::current_dir().ok(),
+            trusts_working_dir: !matches!(cli.command, Command::Mcp(_)),
             folders: Folders::of_this_platform(),
         },
     )?;
@@ -109,7 +110,8 @@ async fn dispatch(command: Command, app: &App, out: Output, interrupt: &Interrup
         Command::Get(args) => interrupt.guard(get::run(args, app, out)).await,
         Command::List(args) => interrupt.guard(list::run(args, app, out)).await,
         Command::Update(args) => interrupt.guard(update::run(args, app, out)).await,
-        Command::Delete(args) => interrupt.guard(delete::run(args, app, out)).await,
+        // Stops by itself between two memories, and says which are gone.
+        Command::Delete(args) => delete::run(args, app, out).await,
         Command::Link(args) => interrupt.guard(link::run(args, app, out)).await,
         Command::Unlink(args) => interrupt.guard(unlink::run(args, app, out)).await,
         Command::Neighbors(args) => interrupt.guard(neighbors::run(args, app, out)).await,

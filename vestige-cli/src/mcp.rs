@@ -7,6 +7,7 @@ mod catalog;
 pub(crate) mod clients;
 mod duplicates;
 mod graph;
+mod in_flight;
 mod lines;
 mod memories;
 mod opening;
@@ -41,7 +42,7 @@ const LAST_REQUESTS: Duration = Duration::from_secs(2);
 
 /// Serves the memory on stdin and stdout until the client closes the connection, or until it is stopped.
 ///
-/// `place` is how the store is called, `working_dir` where the code base is looked for that nobody names.
+/// `place` is how the store is called, `working_dir` where the code base is looked for that nobody names; empty, nowhere.
 pub(crate) async fn serve<S, E>(
     store: S,
     embedder: E,

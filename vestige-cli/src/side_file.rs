@@ -1,13 +1,15 @@
 //! The files that a command writes beside the memory: reports and rejects.
 
-use std::fs::{self, Metadata};
+use std::fs::{self, Metadata, OpenOptions};
+use std::io;
 use std::path::{Path, PathBuf};
 
 use vestige_migrate::sqlite_file;
 
 use crate::failure::{CommandResult, Failure};
 
-/// Refuses a file to write that is one of those the command works on, which would be lost, or another store.
+/// Refuses a file to write that is one of those the command works on, which would be lost, or another store, or that
+/// cannot be written: better before the work than after it.
 ///
 /// `flag` names it, and `in_use` says of each of the others what it is.
 pub(crate) fn check(flag: &str, path: &Path, in_use: &[(&str, &Path)]) -> CommandResult {
@@ -19,8 +21,22 @@ pub(crate) fn check(flag: &str, path: &Path, in_use: &[(&str, &Path)]) -> Comman
             "{flag} {}: this is {what}, which neither a report nor rejects go into; name another file",
             path.display()
         ))),
-        None => Ok(()),
+        None => try_to_write(path).map_err(|error| {
+            Failure::message(format!("{flag} {}: {error}; name a file that can be written", path.display()))
+        }),
     }
+}
+
+/// Opens the file for writing, and leaves everything as it was. A pipe would take the end of that for its own end, so
+/// of devices and pipes it is not known before.
+fn try_to_write(path: &Path) -> io::Result<()> {
+    let found = fs::metadata(path);
+    if found.as_ref().is_ok_and(|found| !found.is_file() && !found.is_dir()) {
+        return Ok(());
+    }
+    OpenOptions::new().append(true).create(true).open(path)?;
+    // Of a link that leads nowhere, what it leads to was made.
+    if found.is_err() { fs::remove_file(fs::canonicalize(path)?) } else { Ok(()) }
 }
 
 /// Whether both names lead to one file, or to the place of one that is not there yet. What is written to a device or a

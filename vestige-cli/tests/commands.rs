@@ -323,6 +323,27 @@ fn update_changes_what_is_named_and_nothing_else() {
 }
 
 #[test]
+fn a_tag_that_is_given_twice_is_stored_once_whichever_way_it_comes() {
+    let vestige = Vestige::new();
+    let tags = |id: &str| vestige.json(&["get", id])[0]["tags"].clone();
+    let id = vestige.add(&["added", "--tag", "x", "--tag", "x"]);
+    assert_eq!(tags(&id), json!(["x"]));
+    vestige.ok(&["update", &id, "--tag", "y", "--tag", "x", "--tag", "y"]);
+    assert_eq!(tags(&id), json!(["y", "x"]));
+    vestige.run_with_stdin(&["import", "-"], b"{\"content\": \"imported\", \"tags\": [\"x\", \"x\"]}").ok();
+    let found = vestige.json(&["search", "imported", "--mode", "keyword"]);
+    assert_eq!(found[0]["tags"], json!(["x"]));
+
+    let mut server = common::mcp::Server::start(&vestige);
+    let memory = json!({"content": "remembered", "tags": ["x", "x"]});
+    let stored = server.ok("remember", &json!({"memories": [memory], "force": true}));
+    let id = stored["results"][0]["id"].as_str().expect("an id").to_owned();
+    assert_eq!(tags(&id), json!(["x"]));
+    server.ok("update", &json!({"id": id, "tags": ["z", "x", "z"]}));
+    assert_eq!(tags(&id), json!(["z", "x"]));
+}
+
+#[test]
 fn update_refuses_what_it_cannot_do() {
     let vestige = Vestige::new();
     let id = vestige.add(&["text"]);
@@ -330,17 +351,6 @@ fn update_refuses_what_it_cannot_do() {
     vestige.run(&["update", &id, "--content", " "]).refuses(1, &["content", "empty"]);
     vestige.run(&["update", UNKNOWN_ID, "--content", "x"]).refuses(1, &["does not exist"]);
     assert_eq!(vestige.json(&["get", &id])[0]["content"], "text");
-}
-
-#[test]
-fn delete_takes_all_or_none() {
-    let vestige = Vestige::new();
-    let ids = [vestige.add(&["one"]), vestige.add(&["two"])];
-    vestige.run(&["delete", &ids[0], UNKNOWN_ID]).refuses(1, &[UNKNOWN_ID, "does not exist"]);
-    assert_eq!(vestige.count(), 2);
-    vestige.ok(&["delete", &ids[0], &ids[1]]);
-    assert_eq!(vestige.count(), 0);
-    assert_eq!(vestige.json(&["search", "one"]), json!([]));
 }
 
 #[test]
@@ -520,6 +530,13 @@ fn a_store_before_the_command_and_one_behind_it_are_refused() {
     let other = vestige.path("other.db");
     let behind = format!("--db={}", other.display());
     vestige.run(&["--db", "first.db", "list", &behind]).refuses(2, &["--db is given twice"]);
+    assert!(!other.exists());
+    let (db, url) = (["--db", "other.db"], ["--postgres-url", "postgres://127.0.0.1:1/m"]);
+    for args in [[&db[..], &["list"], &url], [&url, &["list"], &db], [&["list"], &db, &url]] {
+        let run = vestige.run(&args.concat());
+        assert_eq!(run.code, Some(2), "{run:?}");
+        assert!(run.stderr.contains("cannot be used with"), "{run:?}");
+    }
     assert!(!other.exists());
     vestige.ok(&["search", "--", "--db", "--db"]);
 }

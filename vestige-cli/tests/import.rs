@@ -172,6 +172,32 @@ fn a_file_that_cannot_be_read_is_refused() {
     assert!(!vestige.db().exists());
 }
 
+#[test]
+fn an_archive_is_told_from_lines_to_import() {
+    let vestige = Vestige::new();
+    vestige.add(&["one"]);
+    vestige.ok(&["export", "a.jsonl"]);
+    for flags in [&["--db", "new.db"][..], &["--dry-run"], &["--skip-bad"], &["--unknown-keys", "ignore"]] {
+        let run = vestige.run(&[&["import", "a.jsonl"], flags].concat());
+        run.refuses(1, &["a.jsonl: is an archive", "`vestige restore`"]);
+    }
+    let archive = std::fs::read(vestige.path("a.jsonl")).expect("the archive");
+    vestige.run_with_stdin(&["import", "-"], &archive).refuses(1, &["stdin: is an archive"]);
+    assert!(!vestige.path("new.db").exists());
+}
+
+#[test]
+fn a_flag_that_no_line_could_be_stored_with_is_refused_once() {
+    let vestige = Vestige::new();
+    vestige.write("m.jsonl", lines(3));
+    for flag in ["--tag", "--type", "--codebase"] {
+        let run = vestige.run(&["import", "m.jsonl", flag, ""]);
+        run.refuses(1, &[flag, "must not be empty"]);
+        assert!(!run.stderr.contains("m.jsonl"), "{run:?}");
+    }
+    assert!(!vestige.db().exists());
+}
+
 #[cfg(unix)]
 #[test]
 fn a_pipe_with_a_name_is_read_once() {

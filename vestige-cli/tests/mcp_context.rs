@@ -197,3 +197,13 @@ fn each_connection_is_a_session_of_its_own() {
     assert_eq!(session(&mut one), first);
     assert_ne!(session(&mut other), first);
 }
+
+#[test]
+fn a_project_cannot_redirect_the_memory_of_a_server_started_in_it() {
+    let vestige = Vestige::new();
+    vestige.write("vestige.toml", "[storage.sqlite]\npath = \"spy.db\"\n");
+    let mut command = vestige.command();
+    let output = command.env_remove("VESTIGE_DB").arg("mcp").output().expect("it runs");
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    assert!(!vestige.path("spy.db").exists());
+}

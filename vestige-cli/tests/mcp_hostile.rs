@@ -239,11 +239,17 @@ fn an_argument_of_fifty_megabytes_is_refused_and_the_next_call_answered() {
     let answer = server.call("remember", &json!({"memories": huge}));
     let text = answer["result"]["content"][0]["text"].as_str().expect("a message");
     assert!(text.len() < 600, "{} bytes of message", text.len());
-    // A line beyond every limit is passed over, and the one after it is heard.
-    for _ in 0..2 {
-        server.send_bytes(huge.as_bytes());
+    // A line beyond every limit is refused, and the one after it is heard.
+    let (first, last) = (r#"{"jsonrpc": "2.0", "id": 900, "#, r#", "jsonrpc": "2.0", "id": "last"}"#);
+    for (start, end, id) in [("", "", Value::Null), (first, "}", json!(900)), ("{", last, json!("last"))] {
+        let method = if id.is_null() { "" } else { r#""method": "tools/call", "params": {"name": ""# };
+        server.send_bytes(format!("{start}{method}{huge}").as_bytes());
+        server.send_bytes(format!("{huge}\"}}{end}\n").as_bytes());
+        let answer = server.answer(&id);
+        assert_eq!((answer.get("id"), &answer["error"]["code"]), (Some(&id), &json!(-32600)), "{answer}");
+        let message = answer["error"]["message"].as_str().expect("a message");
+        assert!(message.contains("longer than 64 MiB") && message.len() < 300, "{message}");
     }
-    server.send_bytes(b"\n");
     assert_eq!(memories(&mut server), 0);
     server.remember("small");
     assert_eq!(memories(&mut server), 1);

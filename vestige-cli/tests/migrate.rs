@@ -61,6 +61,45 @@ fn a_memory_goes_to_the_named_model_and_is_found_by_it() {
 }
 
 #[test]
+fn a_report_that_cannot_be_written_is_refused_before_the_work() {
+    let vestige = Vestige::new();
+    let old = memory_of_another_model(&vestige, 3);
+    std::fs::create_dir(vestige.path("folder")).unwrap();
+    for report in ["none/report.json", "folder"] {
+        let run = vestige.run(&["migrate", "--reembed", "--model=bundled", "--yes", "--report", report]);
+        run.refuses(1, &["--report", report, "can be written"]);
+    }
+    let route =
+        ["migrate", "--from", "sqlite", "--to", "postgres", "--postgres-url", "postgres://127.0.0.1:1/x"];
+    for flag in ["--report", "--rejects"] {
+        vestige
+            .run(&[&route[..], &[flag, "none/x"]].concat())
+            .refuses(1, &[flag, "none/x", "can be written"]);
+    }
+    vestige.run(&["restore", "none.jsonl", "--rejects", "none/x"]).refuses(1, &["--rejects", "none/x"]);
+    vestige.run(&["restore", "none.jsonl", "--rejects", "x.jsonl"]).refuses(1, &["none.jsonl"]);
+    assert!(!vestige.path("x.jsonl").exists(), "trying leaves no file");
+    #[cfg(unix)]
+    {
+        std::os::unix::fs::symlink("x.jsonl", vestige.path("link")).unwrap();
+        vestige.run(&["restore", "none.jsonl", "--rejects", "link"]).refuses(1, &["none.jsonl"]);
+        assert!(vestige.path("link").is_symlink() && !vestige.path("x.jsonl").exists());
+    }
+    assert_eq!(vestige.json(&["stats"])["model"]["name"], old.name);
+}
+
+#[cfg(target_os = "linux")]
+#[test]
+fn what_was_done_is_said_also_where_the_report_cannot_be_written() {
+    let vestige = Vestige::new();
+    memory_of_another_model(&vestige, 3);
+    let run = vestige.run(&["migrate", "--reembed", "--model=bundled", "--yes", "--report", "/dev/full"]);
+    run.refuses(1, &["cannot write the report /dev/full"]);
+    assert!(run.stdout.contains("switched"), "{run:?}");
+    assert!(run.stderr.contains("from now on the model is `bundled`"), "{run:?}");
+}
+
+#[test]
 fn without_a_person_to_ask_nothing_is_changed() {
     let vestige = Vestige::new();
     let old = memory_of_another_model(&vestige, 3);
@@ -210,6 +249,20 @@ fn an_archive_is_restored_from_a_pipe_with_a_name() {
     vestige.run(&["restore", "folder"]).refuses(1, &["cannot read folder", "directory"]);
 }
 
+#[cfg(target_os = "linux")]
+#[test]
+fn an_archive_that_goes_to_stdout_by_another_name_is_followed_by_nothing() {
+    let vestige = Vestige::new();
+    vestige.add(&["The harbour opens at six."]);
+    for flags in ["", "--json"] {
+        let output =
+            vestige.shell(&format!("vestige export /dev/stdout {flags} | cat > a.jsonl")).output().unwrap();
+        let stderr = String::from_utf8_lossy(&output.stderr);
+        assert!(stderr.starts_with("note: ") && stderr.contains("1 memories"), "{stderr}");
+        vestige.ok(&["restore", "a.jsonl", "--db", "new.db"]);
+    }
+}
+
 #[test]
 fn an_archive_that_is_cut_off_by_its_reader_is_no_success() {
     let vestige = Vestige::new();
@@ -238,6 +291,7 @@ fn rows_that_a_restore_does_not_bring_in_go_to_a_file() {
     ]);
     assert_eq!(run.code, Some(1), "{run:?}");
     assert!(run.stderr.contains("1 are there with other content"), "{run:?}");
+    assert!(!run.stderr.contains("--into-existing"), "it was said already: {run:?}");
     let rejects = std::fs::read_to_string(vestige.path("r.jsonl")).unwrap();
     let reject: Value = serde_json::from_str(&rejects).unwrap();
     assert_eq!((&reject["outcome"], &reject["key"][0]), (&"conflict".into(), &Value::from(id.clone())));

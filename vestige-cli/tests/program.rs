@@ -255,3 +255,22 @@ fn a_mistake_in_the_configuration_is_named_with_file_and_line() {
     vestige.command().env_remove("VESTIGE_DB").args(["add", "one"]).output().expect("it runs");
     assert!(vestige.path("from-file.db").exists());
 }
+
+#[cfg(target_os = "linux")]
+#[test]
+fn in_a_deleted_folder_everything_works_that_names_no_relative_path() {
+    let vestige = Vestige::new();
+    vestige.add(&["one"]);
+    let gone = |command: &str| {
+        let script = format!("mkdir gone && cd gone && rmdir ../gone && {command}");
+        common::Run::of(&[command], vestige.shell(&script).output().expect("sh runs"))
+    };
+    assert!(gone("vestige list").ok().contains("one"));
+    assert!(gone("vestige list --db \"$VESTIGE_DB\" --model bundled").ok().contains("one"));
+    gone("vestige export \"$HOME/out.jsonl\"").ok();
+    gone("vestige mcp < /dev/null").ok();
+    for relative in ["--db other.db", "--model ./minilm", "--config vestige.toml"] {
+        let run = gone(&format!("vestige list {relative}"));
+        run.refuses(1, &["there is no working directory", "whole path"]);
+    }
+}

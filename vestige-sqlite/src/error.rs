@@ -36,15 +36,25 @@ pub(crate) fn map_open(path: &Path, error: Error) -> MemoryStoreError {
             damaged(path, "SQLite finds it damaged; restore a backup or an archive", error)
         }
         Some(ErrorCode::CannotOpen | ErrorCode::PermissionDenied) => {
-            let reason =
-                format!("{} cannot be opened; check that the path exists and may be written", path.display());
-            unavailable(&reason, error)
+            let reason = format!(
+                "{} cannot be opened; check that the path exists and may be read or written",
+                path.display()
+            );
+            unavailable(&reason, without_words(error))
         }
         Some(ErrorCode::ReadOnly) => {
             unavailable(&format!("{} or its folder may not be written", path.display()), error)
         }
         Some(ErrorCode::DiskFull) => unavailable(&format!("the disk of {} is full", path.display()), error),
         _ => map(error),
+    }
+}
+
+/// The code alone: the words name the file again, as the URI that it was tried by.
+fn without_words(error: Error) -> Error {
+    match error {
+        Error::SqliteFailure(code, _) => Error::SqliteFailure(code, None),
+        other => other,
     }
 }
 
@@ -94,6 +104,17 @@ mod tests {
         assert!(matches!(mapped(ffi::SQLITE_CORRUPT), MemoryStoreError::Damaged { .. }));
         assert!(matches!(mapped(ffi::SQLITE_NOTADB), MemoryStoreError::Damaged { .. }));
         assert!(matches!(mapped(ffi::SQLITE_MISUSE), MemoryStoreError::Sqlite { .. }));
+    }
+
+    #[test]
+    fn a_file_that_cannot_be_opened_is_named_once_and_as_it_was_given() {
+        let said = Some("unable to open database file: file:/home/ada/m.db?immutable=1".to_owned());
+        let error = Error::SqliteFailure(ffi::Error::new(ffi::SQLITE_CANTOPEN), said);
+        let error = map_open(Path::new("/home/ada/m.db"), error);
+        let cause = std::error::Error::source(&error).map(ToString::to_string).unwrap_or_default();
+        let said = format!("{error} {cause}");
+        assert!(said.contains("may be read or written") && !said.contains("file:"), "{said}");
+        assert_eq!(said.matches("m.db").count(), 1, "{said}");
     }
 
     #[test]

@@ -2,6 +2,7 @@
 
 use clap::Args;
 use serde_json::Value;
+use vestige_cli::add_tags;
 use vestige_traits::{DEFAULT_NODE_TYPE, IngestContext, MemoryRecord, MemoryStore};
 
 use crate::app::App;
@@ -66,7 +67,7 @@ impl AddArgs {
         };
         let mut record = MemoryRecord::new_at(args::text_or_stdin(self.text, "text").await?, created_at);
         record.node_type = self.node_type;
-        args::add_tags(&mut record.tags, &self.tags);
+        add_tags(&mut record.tags, &self.tags);
         args::set_meta(&mut record.metadata, self.meta);
         let context = IngestContext {
             codebase: self.codebase,

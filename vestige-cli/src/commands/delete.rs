@@ -2,18 +2,19 @@
 
 use clap::Args;
 use serde_json::json;
-use vestige_traits::{MemoryStore, MemoryStoreError};
+use vestige_traits::{AnyMemoryStore, MemoryRecord, MemoryStore, MemoryStoreError};
 
 use crate::app::App;
 use crate::failure::CommandResult;
 use crate::ids;
 use crate::open::Access;
-use crate::output::{DIM, Output, Styled};
+use crate::output::{self, DIM, Output, Styled};
 use crate::printable::shortened;
 
 /// Forget memories, with their links and their scheduling
 ///
-/// If one of them does not exist, none is deleted. There is no way back but an archive.
+/// If one of them does not exist, none is deleted; one that goes meanwhile counts as gone. Each that is deleted is
+/// named, also where a failure or Ctrl-C stops the command before the others. There is no way back but an archive.
 #[derive(Args, Debug)]
 #[command(after_help = "Example:
   vestige delete 019bb17c-0e40-7978-a6a1-2a42c7957ab5")]
@@ -23,21 +24,53 @@ pub(crate) struct DeleteArgs {
     ids: Vec<String>,
 }
 
-pub(crate) async fn run(args: DeleteArgs, app: &App, mut out: Output) -> CommandResult {
+pub(crate) async fn run(args: DeleteArgs, app: &App, out: Output) -> CommandResult {
+    let (store, records) = app.interrupt.guard(find(&args, app)).await?;
+    let mut deleted = Vec::with_capacity(records.len());
+    let done = delete(&store, &records, app, &mut deleted).await;
+    let said = say(&deleted, out);
+    done.and(said)
+}
+
+/// All of the memories, or a failure.
+async fn find(args: &DeleteArgs, app: &App) -> CommandResult<(AnyMemoryStore, Vec<MemoryRecord>)> {
     let store = app.open(Access::Existing).await?;
     let mut records = Vec::new();
     for id in ids::resolve_all(&store, &args.ids).await? {
         let record = store.get(id).await?.ok_or_else(|| MemoryStoreError::not_found("memory", id))?;
         records.push(record);
     }
-    for record in &records {
-        store.delete(record.id).await?;
+    Ok((store, records))
+}
+
+/// Deletes one by one, and puts each that is gone by it into `deleted`. An interruption waits for the one under way,
+/// since of one that is dropped nobody knows.
+async fn delete<'a>(
+    store: &AnyMemoryStore,
+    records: &'a [MemoryRecord],
+    app: &App,
+    deleted: &mut Vec<&'a MemoryRecord>,
+) -> CommandResult {
+    for record in records {
+        app.interrupt.check()?;
+        match store.delete(record.id).await {
+            Ok(()) => deleted.push(record),
+            // Somebody else was faster.
+            Err(MemoryStoreError::NotFound { .. }) => {
+                output::note(&format!("{} was deleted by somebody else meanwhile", record.id));
+            }
+            Err(error) => return Err(error.into()),
+        }
     }
+    Ok(())
+}
+
+fn say(deleted: &[&MemoryRecord], mut out: Output) -> CommandResult {
     if out.json {
-        let ids: Vec<_> = records.iter().map(|record| record.id).collect();
+        let ids: Vec<_> = deleted.iter().map(|record| record.id).collect();
         out.json_value(&json!({"deleted": ids}))?;
     } else {
-        for record in &records {
+        for record in deleted {
             let text = shortened(&record.content, 80);
             out.line(format_args!("deleted {}  {}", record.id, Styled(DIM, text)))?;
         }

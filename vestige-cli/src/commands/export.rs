@@ -47,7 +47,8 @@ pub(crate) async fn run(args: ExportArgs, app: &App, out: Output) -> CommandResu
     } else {
         let report = exporter.write_file(&args.file).await.map_err(failure)?;
         drop(exporter);
-        say(&report, Some(&args.file), out)?;
+        // A device or a pipe may be stdout by another name.
+        say(&report, Some(&*args.file).filter(|file| file.is_file()), out)?;
         report
     };
     if report.damaged > 0 {

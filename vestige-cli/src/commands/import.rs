@@ -8,7 +8,8 @@ use clap::{Args, ValueEnum};
 use serde::Serialize;
 use tokio::sync::mpsc;
 use vestige_cli::{ImportDefaults, ImportLine, Line, LineReader, MAX_LINE_BYTES, UnknownKeys};
-use vestige_traits::DEFAULT_NODE_TYPE;
+use vestige_migrate::archive::is_header;
+use vestige_traits::{DEFAULT_NODE_TYPE, MemoryRecord};
 
 use crate::app::App;
 use crate::failure::{CommandResult, Failure};
@@ -87,8 +88,8 @@ struct Summary<'a> {
 pub(crate) const MOST_COMPLAINTS: u64 = 20;
 
 pub(crate) async fn run(args: ImportArgs, app: &App, out: Output) -> CommandResult {
+    let defaults = args.defaults(app)?;
     let source = Source::open(&args.file)?;
-    let defaults = args.defaults(app);
     let bad = match &source.kind {
         Kind::File { path, .. } => check(path, &source.label, &defaults, app)?,
         Kind::Stream(_) => 0,
@@ -113,8 +114,14 @@ pub(crate) async fn run(args: ImportArgs, app: &App, out: Output) -> CommandResu
 }
 
 impl ImportArgs {
-    fn defaults(&self, app: &App) -> ImportDefaults {
-        ImportDefaults {
+    /// What the flags say for every line. What no line could be stored with is refused here, once.
+    fn defaults(&self, app: &App) -> CommandResult<ImportDefaults> {
+        let mut record = MemoryRecord::new_at("any", app.now());
+        record.node_type.clone_from(&self.node_type);
+        record.tags.clone_from(&self.tags);
+        record.codebase.clone_from(&self.codebase);
+        record.validate()?;
+        Ok(ImportDefaults {
             node_type: self.node_type.clone(),
             tags: self.tags.clone(),
             codebase: self.codebase.clone(),
@@ -124,7 +131,7 @@ impl ImportArgs {
                 Unknown::Ignore => UnknownKeys::Ignore,
             },
             now: app.now(),
-        }
+        })
     }
 }
 
@@ -201,7 +208,7 @@ impl<'a> Lines<'a> {
         let (mut reader, defaults) = (source.reader()?, defaults.clone());
         std::thread::spawn(move || {
             loop {
-                let line = reader.next_line().map(|line| line.map(|line| parse(line, &defaults)));
+                let line = next_line(&mut reader).map(|line| line.map(|line| parse(line, &defaults)));
                 let last = !matches!(line, Ok(Some(_)));
                 let (number, bytes) = (reader.number(), reader.bytes());
                 if sender.blocking_send(line.map(|line| Read { number, bytes, line })).is_err() || last {
@@ -221,6 +228,17 @@ impl<'a> Lines<'a> {
     }
 }
 
+/// The next line. An archive, whose lines are no memories, is refused at its first.
+fn next_line<R: BufRead>(reader: &mut LineReader<R>) -> io::Result<Option<Line<'_>>> {
+    let is_first = reader.number() == 0;
+    match reader.next_line()? {
+        Some(Line::Bytes(bytes)) if is_first && is_header(bytes) => {
+            Err(io::Error::other("is an archive; bring it in by `vestige restore`"))
+        }
+        line => Ok(line),
+    }
+}
+
 /// A line as the importer wants it.
 fn parse(line: Line<'_>, defaults: &ImportDefaults) -> Parsed {
     match line {
@@ -236,7 +254,7 @@ fn check(path: &Path, label: &str, defaults: &ImportDefaults, app: &App) -> Comm
     let mut reader = LineReader::new(BufReader::with_capacity(1 << 18, file));
     let bar = progress::bytes(Some(length), "checking");
     let mut bad = 0;
-    while let Some(line) = reader.next_line().map_err(Failure::io(label))? {
+    while let Some(line) = next_line(&mut reader).map_err(Failure::io(label))? {
         if let Err(reason) = parse(line, defaults) {
             bad += 1;
             bar.suspend(|| complain(label, reader.number(), &reason, bad));

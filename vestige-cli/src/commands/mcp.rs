@@ -16,6 +16,7 @@ use crate::output::{Output, note};
 /// Serve the memory to an agent: the Model Context Protocol on stdin and stdout
 ///
 /// A client starts it and stops it; several may run on the same memory at once and see each other's memories.
+/// A `vestige.toml` in the folder it is started in does not count, unless --config or VESTIGE_CONFIG names it.
 #[derive(Args, Debug)]
 #[command(after_help = "Examples:
   vestige mcp --print-config claude-desktop
@@ -41,7 +42,8 @@ pub(crate) async fn run(args: McpArgs, app: &App, out: Output) -> CommandResult 
 async fn serve(app: &App) -> CommandResult {
     let opening = async { Ok((app.open_for_vectors().await?, app.embedder().await?.clone())) };
     let (store, embedder) = app.interrupt.guard(opening).await?;
-    let working_dir = std::env::current_dir().map_err(Failure::io("the working directory"))?;
+    // In a folder that is gone no code base is worked on.
+    let working_dir = std::env::current_dir().unwrap_or_default();
     tracing::info!(
         store = %app.settings.store,
         model = %embedder.signature(),
@@ -57,7 +59,7 @@ async fn serve(app: &App) -> CommandResult {
 }
 
 /// A client starts the server from anywhere and without the environment of a shell, so paths are whole,
-/// and a configuration file, a store and a model that this shell's flags, variables or folder choose are named.
+/// and a configuration file, a store and a model that this shell's flags or variables choose are named.
 fn print_config(client: Client, app: &App, mut out: Output) -> CommandResult {
     let program = std::env::current_exe().map_err(Failure::io("this program's own path"))?;
     let settings = &app.settings;

@@ -112,7 +112,7 @@ pub(crate) async fn run(args: MigrateArgs, app: &App, out: Output) -> CommandRes
     done
 }
 
-/// Refuses a report or rejects in the place of a store, or of each other.
+/// Refuses a report or rejects in the place of a store, or of each other, or where they cannot be written.
 fn check_files(args: &MigrateArgs, app: &App) -> CommandResult {
     let store = app.settings.store.file().map(|path| ("the store", path));
     let copy = args.sqlite_path.as_deref().map(|path| ("the SQLite file of the copy", path));
@@ -127,11 +127,25 @@ fn check_files(args: &MigrateArgs, app: &App) -> CommandResult {
     side_file::check("--report", report, &in_use)
 }
 
-/// Writes a report where one is wanted.
-fn write_report(args: &MigrateArgs, report: &impl serde::Serialize) -> CommandResult {
-    let Some(path) = &args.report else { return Ok(()) };
+/// Says the result: as JSON, or as `text` writes it.
+fn say(
+    mut out: Output,
+    result: &impl serde::Serialize,
+    text: impl FnOnce(&mut Output) -> CommandResult,
+) -> CommandResult {
+    if out.json {
+        out.json_value(result)?;
+    } else {
+        text(&mut out)?;
+    }
+    out.finish()
+}
+
+/// Writes a report where one is wanted, once the result is `said`: whatever becomes of one, the other is done.
+fn write_report(args: &MigrateArgs, report: &impl serde::Serialize, said: CommandResult) -> CommandResult {
+    let Some(path) = &args.report else { return said };
     let what = || format!("cannot write the report {}", path.display());
     let mut text = serde_json::to_vec_pretty(report).map_err(|error| Failure::io(what())(error.into()))?;
     text.push(b'\n');
-    std::fs::write(path, text).map_err(Failure::io(what()))
+    std::fs::write(path, text).map_err(Failure::io(what())).and(said)
 }

@@ -70,7 +70,7 @@ pub(crate) async fn run(args: RestoreArgs, app: &App, mut out: Output) -> Comman
     if out.json {
         out.json_value(&report)?;
     } else {
-        say(&label, &report, &mut out)?;
+        say(&label, &report, args.into_existing, &mut out)?;
     }
     out.finish()?;
     if report.is_lossless() { Ok(()) } else { Err(Failure::Reported) }
@@ -84,7 +84,7 @@ fn check_rejects(rejects: &Path, archive: &Path, app: &App) -> CommandResult {
     side_file::check("--rejects", rejects, &in_use)
 }
 
-fn say(label: &str, report: &CopyReport, out: &mut Output) -> CommandResult {
+fn say(label: &str, report: &CopyReport, into_existing: bool, out: &mut Output) -> CommandResult {
     let memories = report.rows[TransferKind::Memory];
     let how = match report.outcome {
         CopyOutcome::AlreadyComplete => " (it had been restored before; nothing was changed)",
@@ -98,7 +98,7 @@ fn say(label: &str, report: &CopyReport, out: &mut Output) -> CommandResult {
     let sum = report.rows.sum();
     if sum.not_moved() > 0 {
         output::error(&format!(
-            "{} rows are not restored: {} are there with other content, {} were refused",
+            "{} rows are not restored: {} are there with other content and stay as they are, {} were refused",
             sum.not_moved(),
             sum.conflicts,
             sum.rejected
@@ -112,9 +112,14 @@ fn say(label: &str, report: &CopyReport, out: &mut Output) -> CommandResult {
     } else if let Some(proof) = &report.proof {
         if proof.nothing_lost() {
             out.line("every row of the archive was compared with the store: nothing is missing")?;
-        } else {
+        } else if !into_existing {
             output::error(
                 "the store does not hold every row of the archive, since it has been written to; --into-existing adds \
+                 what it lacks",
+            );
+        } else if sum.not_moved() == 0 {
+            output::error(
+                "the store does not hold every row of the archive: something else writes to it; the same command adds \
                  what it lacks",
             );
         }

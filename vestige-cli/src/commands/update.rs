@@ -2,6 +2,7 @@
 
 use clap::Args;
 use serde_json::Value;
+use vestige_cli::add_tags;
 use vestige_traits::{Embedder, IngestContext, MemoryRecord, MemoryStore};
 
 use crate::app::App;
@@ -97,13 +98,14 @@ impl Changes {
             record.node_type.clone_from(node_type);
         }
         if !self.tags.is_empty() {
-            record.tags.clone_from(&self.tags);
+            record.tags.clear();
+            add_tags(&mut record.tags, &self.tags);
         }
         if self.no_tags {
             record.tags.clear();
         }
         record.tags.retain(|tag| !self.remove_tags.contains(tag));
-        args::add_tags(&mut record.tags, &self.add_tags);
+        add_tags(&mut record.tags, &self.add_tags);
         if self.no_codebase {
             record.codebase = None;
         }

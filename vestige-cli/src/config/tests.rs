@@ -8,6 +8,15 @@ use crate::cli::Cli;
 
 /// Resolves the settings of `vestige ARGS stats` in a working directory with some files and variables.
 fn resolve(args: &[&str], files: &[(&str, &str)], variables: &[(&str, &str)]) -> Result<Settings, String> {
+    resolve_for("stats", args, files, variables)
+}
+
+fn resolve_for(
+    command: &str,
+    args: &[&str],
+    files: &[(&str, &str)],
+    variables: &[(&str, &str)],
+) -> Result<Settings, String> {
     let folder = tempfile::tempdir().unwrap();
     for (path, text) in files {
         let path = folder.path().join(path);
@@ -18,7 +27,8 @@ fn resolve(args: &[&str], files: &[(&str, &str)], variables: &[(&str, &str)]) ->
     let at = |name: &str| folder.path().join(name);
     let around = Surroundings {
         variable: &|name| variables.get(name).map(OsString::from),
-        working_dir: at("here"),
+        working_dir: Some(at("here")),
+        trusts_working_dir: command != "mcp",
         folders: Some(Folders {
             home: at("home"),
             config: at("config"),
@@ -26,7 +36,7 @@ fn resolve(args: &[&str], files: &[(&str, &str)], variables: &[(&str, &str)]) ->
             cache: at("cache"),
         }),
     };
-    let args = ["vestige"].iter().chain(args).chain(&["stats"]);
+    let args = ["vestige"].iter().chain(args).chain([&command]);
     let cli = Cli::try_parse_from(args).map_err(|error| error.to_string())?;
     let mut settings = Settings::resolve(&cli.globals, &around).map_err(|failure| {
         failure.line("").unwrap_or_default().replace(&folder.path().display().to_string(), "·")
@@ -82,6 +92,20 @@ fn a_named_configuration_file_is_the_only_one() {
         store(&["--config", "none.toml"], &[HERE], &[]),
         "there is no configuration file ·/here/none.toml"
     );
+}
+
+#[test]
+fn a_server_takes_no_configuration_from_the_folder_that_it_is_started_in() {
+    let of_a_server = |args: &[&str], files: &[(&str, &str)]| {
+        let settings = resolve_for("mcp", args, files, &[]).unwrap();
+        (settings.store.to_string(), settings.model, settings.embeddings.runtime)
+    };
+    let hostile =
+        "[storage.sqlite]\npath = \"spy.db\"\n[embeddings]\nmodel = \"./spy\"\nruntime = \"spy.so\"\n";
+    let hostile = ("here/vestige.toml", hostile);
+    assert_eq!(of_a_server(&[], &[hostile]), ("data/vestige.db".into(), ModelChoice::Bundled, None));
+    assert_eq!(of_a_server(&[], &[hostile, THERE]).0, "home/platform.db");
+    assert_eq!(of_a_server(&["--config", "vestige.toml"], &[HERE, THERE]).0, "here/file.db");
 }
 
 #[test]

@@ -6,7 +6,7 @@ use std::io;
 use std::pin::Pin;
 use std::sync::Arc;
 
-use rmcp::model::ClientJsonRpcMessage;
+use rmcp::model::{ClientJsonRpcMessage, GetExtensions, JsonRpcMessage};
 use rmcp::service::{RoleServer, TxJsonRpcMessage};
 use rmcp::transport::Transport;
 use serde::Serialize;
@@ -14,20 +14,24 @@ use serde_json::Value;
 use tokio::io::{AsyncBufReadExt, AsyncRead, AsyncWrite, AsyncWriteExt, BufReader};
 use tokio::sync::Mutex;
 
+use super::in_flight::InFlight;
 use super::unreadable;
 
-/// The longest message that is read. A longer one is dropped and the connection goes on.
+/// The longest message that is read. A longer one is refused and the connection goes on.
 const MAX_MESSAGE_BYTES: usize = 64 << 20;
+/// How much of the beginning and of the end of a longer one is kept: its id stands there.
+const KEPT: usize = 1 << 16;
 
 pub(crate) struct Lines<R, W> {
     input: BufReader<R>,
     /// What was read of a line. It stays here: whoever receives may be dropped in the middle of one.
     line: Vec<u8>,
-    /// Whether the rest of the line is passed over.
-    too_long: bool,
+    /// The end of a line that is too long, as far as it was read; the beginning stands in `line`.
+    end: Option<Vec<u8>>,
     output: Arc<Mutex<Output<W>>>,
     /// An answer on its way out, which stays here for the same reason. Nothing is read before it is out.
     answering: Option<Pin<Box<dyn Future<Output = io::Result<()>> + Send>>>,
+    in_flight: InFlight,
 }
 
 struct Output<W> {
@@ -42,9 +46,10 @@ impl<R: AsyncRead + Unpin, W> Lines<R, W> {
         Self {
             input: BufReader::new(input),
             line: Vec::new(),
-            too_long: false,
+            end: None,
             output: Arc::new(Mutex::new(Output { pipe: Some(output), pending: VecDeque::new() })),
             answering: None,
+            in_flight: InFlight::default(),
         }
     }
 
@@ -57,21 +62,35 @@ impl<R: AsyncRead + Unpin, W> Lines<R, W> {
             }
             let end = read.iter().position(|byte| *byte == b'\n');
             let taken = end.map_or(read.len(), |at| at + 1);
-            if self.too_long || self.line.len() + taken > MAX_MESSAGE_BYTES {
-                self.too_long = true;
-                self.line.clear();
-            } else {
-                self.line.extend_from_slice(&read[..taken]);
+            if self.end.is_none() && self.line.len() + taken > MAX_MESSAGE_BYTES {
+                self.end = Some(self.line.split_off(self.line.len().saturating_sub(KEPT)));
+                self.line.truncate(KEPT);
+            }
+            match &mut self.end {
+                None => self.line.extend_from_slice(&read[..taken]),
+                Some(kept) => {
+                    kept.extend_from_slice(&read[..taken]);
+                    kept.drain(..kept.len().saturating_sub(KEPT));
+                }
             }
             self.input.consume(taken);
             if end.is_some() {
-                if !self.too_long {
-                    return Ok(true);
-                }
-                self.too_long = false;
-                tracing::error!("a message of more than {MAX_MESSAGE_BYTES} bytes was passed over");
+                return Ok(true);
             }
         }
+    }
+
+    /// The message in the line that was read, or what is to be answered to one that cannot be read.
+    fn take_message(&mut self) -> Result<ClientJsonRpcMessage, Option<Value>> {
+        let decoded = match self.end.take() {
+            None => decode(text(&self.line)),
+            Some(end) => {
+                tracing::error!("a message of more than {MAX_MESSAGE_BYTES} bytes was refused");
+                Err(unreadable::too_long(text(&self.line), &end, MAX_MESSAGE_BYTES))
+            }
+        };
+        self.line.clear();
+        decoded
     }
 }
 
@@ -106,7 +125,15 @@ where
         &mut self,
         item: TxJsonRpcMessage<RoleServer>,
     ) -> impl Future<Output = Result<(), Self::Error>> + Send + 'static {
-        write(self.output.clone(), item)
+        if matches!(item, JsonRpcMessage::Request(_)) {
+            self.in_flight.asked();
+        }
+        let (place, output) = (self.in_flight.enter(), self.output.clone());
+        async move {
+            let written = write(output, item).await;
+            drop(place);
+            written
+        }
     }
 
     async fn receive(&mut self) -> Option<ClientJsonRpcMessage> {
@@ -116,6 +143,7 @@ where
                 self.answering = None;
                 answered.ok()?;
             }
+            self.in_flight.room().await;
             match self.read_line().await {
                 Ok(true) => {}
                 // What was begun and has no end is no message.
@@ -125,10 +153,18 @@ where
                     return None;
                 }
             }
-            let decoded = decode(&self.line);
-            self.line.clear();
-            match decoded {
-                Ok(message) => return Some(message),
+            match self.take_message() {
+                Ok(JsonRpcMessage::Request(mut request)) => {
+                    // Leaves with the request, whatever becomes of that.
+                    request.request.extensions_mut().insert(self.in_flight.enter());
+                    return Some(JsonRpcMessage::Request(request));
+                }
+                Ok(message) => {
+                    if matches!(message, JsonRpcMessage::Response(_) | JsonRpcMessage::Error(_)) {
+                        self.in_flight.answered();
+                    }
+                    return Some(message);
+                }
                 Err(None) => {}
                 Err(Some(answer)) => self.answering = Some(Box::pin(write(self.output.clone(), answer))),
             }
@@ -141,12 +177,84 @@ where
     }
 }
 
+/// What a line says.
+fn text(line: &[u8]) -> &[u8] {
+    // Some programs of Windows begin their texts with this mark.
+    line.strip_prefix(b"\xef\xbb\xbf").unwrap_or(line).trim_ascii()
+}
+
 /// The message in a line, or what is to be answered to one that cannot be read.
 fn decode(line: &[u8]) -> Result<ClientJsonRpcMessage, Option<Value>> {
-    // Some programs of Windows begin their texts with this mark.
-    let line = line.strip_prefix(b"\xef\xbb\xbf").unwrap_or(line).trim_ascii();
     if line.is_empty() {
         return Err(None);
     }
     serde_json::from_slice(line).map_err(|error| unreadable::answer(line, &error))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use tokio::io::{DuplexStream, ReadHalf, WriteHalf};
+    use tokio::time::timeout;
+
+    use super::super::in_flight::MOST;
+    use super::*;
+
+    const SOON: Duration = Duration::from_millis(50);
+
+    /// A connection, and its other end, into which some requests were written.
+    async fn asked(
+        requests: usize,
+    ) -> (Lines<ReadHalf<DuplexStream>, WriteHalf<DuplexStream>>, DuplexStream) {
+        let (ours, mut client) = tokio::io::duplex(1 << 20);
+        for id in 0..requests {
+            let ping = format!("{{\"jsonrpc\": \"2.0\", \"id\": {id}, \"method\": \"ping\"}}\n");
+            client.write_all(ping.as_bytes()).await.unwrap();
+        }
+        let (input, output) = tokio::io::split(ours);
+        (Lines::new(input, output), client)
+    }
+
+    #[tokio::test]
+    async fn nothing_is_read_while_many_requests_are_worked_on() {
+        let (mut lines, _client) = asked(MOST + 2).await;
+        let mut worked_on = Vec::new();
+        for _ in 0..MOST {
+            worked_on.push(lines.receive().await.unwrap());
+        }
+        for _ in 0..2 {
+            assert!(timeout(SOON, lines.receive()).await.is_err());
+            worked_on.pop();
+            worked_on.push(lines.receive().await.unwrap());
+        }
+    }
+
+    #[tokio::test]
+    async fn nothing_is_read_while_many_answers_are_not() {
+        let (mut lines, _client) = asked(1).await;
+        let answer = || serde_json::from_str(r#"{"jsonrpc": "2.0", "id": 1, "result": {}}"#).unwrap();
+        let mut on_their_way: Vec<Pin<Box<dyn Future<Output = io::Result<()>> + Send>>> = Vec::new();
+        for _ in 0..MOST {
+            on_their_way.push(Box::pin(lines.send(answer())));
+        }
+        assert!(timeout(SOON, lines.receive()).await.is_err());
+        drop(on_their_way);
+        assert!(lines.receive().await.is_some());
+    }
+
+    #[tokio::test]
+    async fn an_answer_to_the_server_is_heard_behind_many_requests() {
+        let (mut lines, mut client) = asked(2 * MOST).await;
+        let roots = r#"{"jsonrpc": "2.0", "id": 0, "result": {"roots": []}}"#;
+        client.write_all(format!("{roots}\n").as_bytes()).await.unwrap();
+        let question =
+            serde_json::from_str(r#"{"jsonrpc": "2.0", "id": 0, "method": "roots/list"}"#).unwrap();
+        lines.send(question).await.unwrap();
+        let mut heard = Vec::new();
+        for _ in 0..=2 * MOST {
+            heard.push(timeout(SOON, lines.receive()).await.unwrap().unwrap());
+        }
+        assert!(matches!(heard.last(), Some(JsonRpcMessage::Response(_))));
+    }
 }

@@ -6,6 +6,7 @@ use rmcp::schemars::{self, JsonSchema};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 use uuid::Uuid;
+use vestige_cli::add_tags;
 use vestige_traits::{Embedder, IngestContext, MemoryRecord, MemoryStore, MemoryStoreError};
 
 use super::answer::{Answer, ToolError, ToolResult};
@@ -205,7 +206,8 @@ impl UpdateArgs {
             record.node_type = node_type;
         }
         if let Some(tags) = self.tags {
-            record.tags = tags;
+            record.tags.clear();
+            add_tags(&mut record.tags, &tags);
         }
         if let Value::Object(metadata) = &mut record.metadata {
             for (key, value) in self.metadata {

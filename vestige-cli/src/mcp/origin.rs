@@ -78,7 +78,8 @@ fn folder_of(uri: &str) -> Option<String> {
 
 /// The folder of the git repository that `path` lies in. In a work tree `.git` is a file.
 fn repository(path: &Path) -> Option<String> {
-    let root = path.ancestors().find(|folder| folder.join(".git").exists())?;
+    let mut folders = path.ancestors().filter(|folder| !folder.as_os_str().is_empty());
+    let root = folders.find(|folder| folder.join(".git").exists())?;
     name(&root.file_name()?.to_string_lossy())
 }
 

@@ -7,6 +7,7 @@ use rmcp::schemars::{self, JsonSchema};
 use rmcp::service::{Peer, RequestContext, RoleServer};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
+use vestige_cli::add_tags;
 use vestige_traits::{DEFAULT_NODE_TYPE, Embedder, IngestContext, MemoryRecord, MemoryStore};
 
 use super::answer::{Answer, ToolResult};
@@ -130,7 +131,7 @@ where
     fn record(&self, memory: NewMemory, origin: &IngestContext) -> ToolResult<MemoryRecord> {
         let mut record = MemoryRecord::new_at(memory.content, self.now());
         record.node_type = memory.r#type.unwrap_or_else(|| DEFAULT_NODE_TYPE.to_owned());
-        record.tags = memory.tags;
+        add_tags(&mut record.tags, &memory.tags);
         record.metadata = Value::Object(memory.metadata);
         let context = IngestContext {
             codebase: memory.codebase.or_else(|| origin.codebase.clone()),

@@ -24,8 +24,41 @@ pub(crate) fn answer(line: &[u8], error: &serde_json::Error) -> Option<Value> {
         Category::Data => members.misshapen(),
         _ => (ErrorCode::PARSE_ERROR, unreadable(line, error)),
     };
+    Some(refusal(&members.id_to_answer(), code, &message))
+}
+
+/// The answer to a line of more than `most` bytes, of which these are the beginning and the end; none to what asks for
+/// none. The id is null where neither shows it.
+pub(crate) fn too_long(head: &[u8], end: &[u8], most: usize) -> Option<Value> {
+    let members = Members::of(head);
+    if members.method.is_some_and(|method| method.starts_with(b"\"notifications/")) {
+        return None;
+    }
+    let id = match members.id_to_answer() {
+        // Some clients write it last.
+        Value::Null if members.method.is_some() => last_id(end).unwrap_or_default(),
+        id => id,
+    };
+    let message = format!("the message is longer than {} MiB: send less at once", most >> 20);
+    Some(refusal(&id, ErrorCode::INVALID_REQUEST, &message))
+}
+
+fn refusal(id: &Value, code: ErrorCode, message: &str) -> Value {
     let error = json!({"code": code, "message": format!("{message}; nothing was done")});
-    Some(json!({"jsonrpc": "2.0", "id": members.id_to_answer(), "error": error}))
+    json!({"jsonrpc": "2.0", "id": id, "error": error})
+}
+
+/// The id that is the last member of the message that ends here. No string ends so.
+fn last_id(end: &[u8]) -> Option<Value> {
+    let members = end.trim_ascii_end().strip_suffix(b"}")?;
+    let at = members.windows(4).rposition(|name| name == b"\"id\"")?;
+    let follows = members[..at].trim_ascii_end().ends_with(b",");
+    let value = members[at + 4..].trim_ascii_start().strip_prefix(b":").filter(|_| follows)?;
+    serde_json::from_slice(value).ok().filter(is_id)
+}
+
+fn is_id(id: &Value) -> bool {
+    id.is_string() || id.is_number()
 }
 
 /// What keeps the line from being JSON, or its text from being one.
@@ -146,7 +179,7 @@ impl<'a> Members<'a> {
     fn id_to_answer(&self) -> Value {
         let of_request = self.method.is_some() || self.closed;
         let id = self.id.filter(|_| of_request).and_then(|id| serde_json::from_slice(id).ok());
-        id.filter(|id: &Value| id.is_string() || id.is_number()).unwrap_or_default()
+        id.filter(is_id).unwrap_or_default()
     }
 
     /// What is wrong with a text that is JSON and no message.
@@ -222,6 +255,37 @@ mod tests {
             let answer = answer_to(line);
             assert_eq!((&answer["jsonrpc"], &answer["id"]), (&json!("2.0"), &id), "{line}: {answer}");
         }
+    }
+
+    #[test]
+    fn the_id_of_a_message_that_is_too_long_stands_at_its_beginning_or_at_its_end() {
+        for (head, end, id) in [
+            (r#"{"jsonrpc": "2.0", "id": 7, "method": "m", "params": {"a": "x"#, r#"x"}}"#, json!(7)),
+            (
+                r#"{"method": "m", "params": {"id": 8, "a": "x"#,
+                "x\"}, \"id\" : \"seven\"}\r\n",
+                json!("seven"),
+            ),
+            (r#"{"method": "m", "params": {"a": "x"#, r#"x"}, "jsonrpc": "2.0","id":7 }"#, json!(7)),
+            // The last member is another one, or no id, or there is no end.
+            (r#"{"method": "m", "params": {"a": "x"#, r#"x"}, "id": 7, "jsonrpc": "2.0"}"#, Value::Null),
+            (r#"{"method": "m", "params": {"a": "x"#, r#"x", "id": 8}}"#, Value::Null),
+            (r#"{"method": "m", "params": {"a": "x"#, r#"x"}, "id": [7]}"#, Value::Null),
+            (r#"{"method": "m", "params": {"a": "x"#, r#", \"id\": 7"}"#, Value::Null),
+            (r#"{"method": "m", "params": {"a": "x"#, "id", Value::Null),
+            // It may be the id of a request of the server's.
+            (r#"{"jsonrpc": "2.0", "result": {"a": "x"#, r#"x"}, "id": 7}"#, Value::Null),
+            ("xxx", "xxx", Value::Null),
+        ] {
+            let answer = too_long(head.as_bytes(), end.as_bytes(), 64 << 20).unwrap_or_default();
+            assert_eq!(
+                (&answer["id"], &answer["error"]["code"]),
+                (&id, &json!(-32600)),
+                "{head} {end}: {answer}"
+            );
+            assert!(answer.to_string().contains("longer than 64 MiB"), "{answer}");
+        }
+        assert_eq!(too_long(br#"{"method": "notifications/message", "params": "x"#, b"x\"}", 64 << 20), None);
     }
 
     #[test]

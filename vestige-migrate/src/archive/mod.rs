@@ -11,6 +11,6 @@ mod read;
 mod restore;
 
 pub use export::{ExportReport, Exporter};
-pub use header::FORMAT_VERSION;
+pub use header::{FORMAT_VERSION, is_header};
 pub use read::Archive;
 pub use restore::Restorer;

@@ -5,7 +5,7 @@ use vestige_traits::AnyMemoryStore;
 
 use super::places::{Place, default_rejects};
 use super::rejects::RejectFile;
-use super::{Backend, MigrateArgs, progress, report, write_report};
+use super::{Backend, MigrateArgs, progress, report, say, write_report};
 use crate::app::App;
 use crate::failure::{CommandResult, Failure};
 use crate::output::{self, Output};
@@ -32,27 +32,21 @@ async fn copy(
     to: &Place,
     source: &AnyMemoryStore,
     target: &AnyMemoryStore,
-    mut out: Output,
+    out: Output,
 ) -> CommandResult {
     let mut rejects = RejectFile::new(Some(args.rejects.clone().unwrap_or_else(default_rejects)));
     let name = from.name();
     let copier = copier(args, &name, source, target).rejects(&mut rejects);
     let report = copier.run().await.map_err(|error| failure(to, error))?;
-    write_report(args, &report)?;
-    if out.json {
-        out.json_value(&report)?;
-    } else {
-        report::copied(&mut out, from, to, &report)?;
-    }
-    out.finish()?;
+    let said = say(out, &report, |out| report::copied(out, from, to, &report));
     if let Some(path) = rejects.written_to() {
         output::note(&format!("the rows that were not moved are in {}", path.display()));
     }
-    if report.is_lossless() {
-        return Ok(());
+    if !report.is_lossless() {
+        report::complain(&report);
     }
-    report::complain(&report);
-    Err(Failure::Reported)
+    write_report(args, &report, said)?;
+    if report.is_lossless() { Ok(()) } else { Err(Failure::Reported) }
 }
 
 async fn plan(
@@ -61,19 +55,14 @@ async fn plan(
     to: &Place,
     source: &AnyMemoryStore,
     target: &AnyMemoryStore,
-    mut out: Output,
+    out: Output,
 ) -> CommandResult {
     let mut rejects = RejectFile::new(args.rejects.clone());
     let name = from.name();
     let copier = copier(args, &name, source, target).rejects(&mut rejects);
     let plan = copier.plan().await.map_err(|error| failure(to, error))?;
-    write_report(args, &plan)?;
-    if out.json {
-        out.json_value(&plan)?;
-    } else {
-        report::planned(&mut out, from, to, &plan)?;
-    }
-    out.finish()?;
+    let said = say(out, &plan, |out| report::planned(out, from, to, &plan));
+    write_report(args, &plan, said)?;
     if plan.rows.sum().not_moved() == 0 { Ok(()) } else { Err(Failure::Reported) }
 }
 
@@ -83,21 +72,18 @@ async fn verify(
     to: &Place,
     source: &AnyMemoryStore,
     target: &AnyMemoryStore,
-    mut out: Output,
+    out: Output,
 ) -> CommandResult {
     let mut verifier = Verifier::new(source, target).on_progress(progress::report());
     if let Some(rows) = args.batch_size {
         verifier = verifier.page_rows(rows.into());
     }
     let proof = verifier.run().await.map_err(|error| failure(to, error))?;
-    write_report(args, &proof)?;
-    if out.json {
-        out.json_value(&proof)?;
-    } else {
+    let said = say(out, &proof, |out| {
         out.line(format_args!("{from} and {to}:"))?;
-        report::proven(&mut out, &proof)?;
-    }
-    out.finish()?;
+        report::proven(out, &proof)
+    });
+    write_report(args, &proof, said)?;
     if proof.nothing_lost() { Ok(()) } else { Err(Failure::Reported) }
 }
 

@@ -4,11 +4,11 @@ use std::io::{BufRead, IsTerminal, Write};
 use std::path::Path;
 
 use serde_json::json;
-use vestige_migrate::{ReembedOutcome, ReembedPlan, Reembedder};
+use vestige_migrate::{ReembedOutcome, ReembedPlan, ReembedReport, Reembedder};
 use vestige_traits::{MemoryStore, MemoryStoreError};
 
 use super::progress::{self, duration};
-use super::{MigrateArgs, write_report};
+use super::{MigrateArgs, say, write_report};
 use crate::app::App;
 use crate::config::StoreChoice;
 use crate::failure::{CommandResult, Failure, model_flag};
@@ -16,7 +16,7 @@ use crate::open::Access;
 use crate::output::{self, Output};
 use crate::printable::counted;
 
-pub(super) async fn run(args: &MigrateArgs, app: &App, mut out: Output) -> CommandResult {
+pub(super) async fn run(args: &MigrateArgs, app: &App, out: Output) -> CommandResult {
     let store = app.open(Access::Existing).await?;
     let embedder = app.embedder().await?;
     let place = app.settings.store.to_string();
@@ -29,13 +29,8 @@ pub(super) async fn run(args: &MigrateArgs, app: &App, mut out: Output) -> Comma
     };
     let plan = reembedder().plan().await?;
     if args.dry_run || plan.already_on_model {
-        write_report(args, &plan)?;
-        if out.json {
-            out.json_value(&plan)?;
-        } else {
-            out.line(format_args!("{place}: {}", describe(&plan)))?;
-        }
-        out.finish()?;
+        let said = say(out, &plan, |out| out.line(format_args!("{place}: {}", describe(&plan))));
+        write_report(args, &plan, said)?;
         return check_room(&plan, app);
     }
     output::note(&format!("{place}: {}", describe(&plan)));
@@ -49,30 +44,28 @@ pub(super) async fn run(args: &MigrateArgs, app: &App, mut out: Output) -> Comma
         ),
         error => error.into(),
     })?;
-    write_report(args, &report)?;
-    if out.json {
-        out.json_value(&report)?;
-    } else {
-        let how = match report.outcome {
-            ReembedOutcome::Switched if report.resumed => "switched, having gone on where it had stopped",
-            ReembedOutcome::Switched => "switched",
-            ReembedOutcome::AlreadyOnModel => "nothing to do: the memory is on it",
-        };
-        out.line(format_args!(
-            "{place}: {how}: {}; {} embedded in {}, {} of them came in meanwhile, {} hold no word that the model knows",
-            report.to,
-            counted(report.embedded, "memory"),
-            duration(report.seconds),
-            report.caught_up,
-            report.without_vector
-        ))?;
-    }
-    out.finish()?;
+    let said = say(out, &report, |out| out.line(format_args!("{place}: {}", tell(&report))));
     output::note(&format!(
         "from now on the model is `{}`: name it by --model, VESTIGE_MODEL or [embeddings] model in vestige.toml",
         model_flag(&report.to.name)
     ));
-    Ok(())
+    write_report(args, &report, said)
+}
+
+fn tell(report: &ReembedReport) -> String {
+    let how = match report.outcome {
+        ReembedOutcome::Switched if report.resumed => "switched, having gone on where it had stopped",
+        ReembedOutcome::Switched => "switched",
+        ReembedOutcome::AlreadyOnModel => "nothing to do: the memory is on it",
+    };
+    format!(
+        "{how}: {}; {} embedded in {}, {} of them came in meanwhile, {} hold no word that the model knows",
+        report.to,
+        counted(report.embedded, "memory"),
+        duration(report.seconds),
+        report.caught_up,
+        report.without_vector
+    )
 }
 
 pub(super) async fn abort(app: &App, mut out: Output) -> CommandResult {
