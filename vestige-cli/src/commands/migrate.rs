@@ -28,9 +28,11 @@ use crate::side_file;
 #[derive(Args, Debug)]
 #[command(after_help = "Examples:
   vestige migrate --from sqlite --to postgres --sqlite-path memory.db --postgres-url postgres://ada@db/vestige
+  vestige migrate --reembed --model=BAAI/bge-small-en-v1.5
+
+With VESTIGE_POSTGRES_URL in the environment:
   vestige migrate --from postgres --to sqlite --sqlite-path copy.db --dry-run
-  vestige migrate --from sqlite --to postgres --verify-only --report proof.json
-  vestige migrate --reembed --model=BAAI/bge-small-en-v1.5")]
+  vestige migrate --from sqlite --to postgres --sqlite-path memory.db --verify-only --report proof.json")]
 pub(crate) struct MigrateArgs {
     /// Where the memory is
     #[arg(long, value_enum, value_name = "BACKEND", requires = "to", required_unless_present = "reembed")]
@@ -40,7 +42,7 @@ pub(crate) struct MigrateArgs {
     #[arg(long, value_enum, value_name = "BACKEND", requires = "from")]
     to: Option<Backend>,
 
-    /// The SQLite file of the copy; without it the one that every command uses
+    /// The SQLite file of the copy
     #[arg(long, value_name = "PATH")]
     sqlite_path: Option<PathBuf>,
 
