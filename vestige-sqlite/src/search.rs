@@ -190,50 +190,56 @@ impl Searcher {
     }
 
     pub(crate) fn explain(&self, connection: &mut Connection) -> MemoryStoreResult<SearchPlan> {
-        self.caches.vectors.with_view(connection, |tx, index| {
-            let mut steps = Vec::new();
-            let mut step =
-                |stage: &str, method: String| steps.push(PlanStep { stage: stage.to_owned(), method });
-            let admission = self.admission(tx)?;
-            let hybrid = self.embedding.is_some() && !self.words.is_empty();
-            let depth = if hybrid { self.fusion.leg_depth(self.limit) } else { self.limit };
-            match &admission.only {
-                Some(only) => {
-                    step("filter", format!("{} memories pass the filter and the phrases", only.len()))
-                }
-                None => step("filter", "every memory passes".to_owned()),
+        match &self.embedding {
+            Some(embedding) => {
+                self.caches.vectors.with_view(connection, |tx, index| self.plan(tx, Some((embedding, index))))
             }
-            if admission.never.len() > 0 {
-                step("filter", format!("{} memories hold an excluded word", admission.never.len()));
+            None => self.plan(&connection.transaction().map_err(map)?, None),
+        }
+    }
+
+    fn plan(
+        &self,
+        tx: &Transaction<'_>,
+        vector: Option<(&Vec<f32>, &VectorIndex)>,
+    ) -> MemoryStoreResult<SearchPlan> {
+        let mut steps = Vec::new();
+        let mut step = |stage: &str, method: String| steps.push(PlanStep { stage: stage.to_owned(), method });
+        let admission = self.admission(tx)?;
+        let hybrid = vector.is_some() && !self.words.is_empty();
+        let depth = if hybrid { self.fusion.leg_depth(self.limit) } else { self.limit };
+        match &admission.only {
+            Some(only) => step("filter", format!("{} memories pass the filter and the phrases", only.len())),
+            None => step("filter", "every memory passes".to_owned()),
+        }
+        if admission.never.len() > 0 {
+            step("filter", format!("{} memories hold an excluded word", admission.never.len()));
+        }
+        if !self.words.is_empty() {
+            let terms = self.words.terms.join(", ");
+            step("keyword", format!("FTS5, any of [{terms}], BM25, best {depth}"));
+        }
+        match vector {
+            None => {}
+            Some((embedding, _)) if !self.may_compare(tx, embedding)? => {
+                step("vector", "finds nothing: the store has no model".to_owned());
             }
-            if !self.words.is_empty() {
-                let terms = self.words.terms.join(", ");
-                step("keyword", format!("FTS5, any of [{terms}], BM25, best {depth}"));
-            }
-            match &self.embedding {
-                None => {}
-                Some(embedding) if !self.may_compare(tx, embedding)? => {
-                    step("vector", "finds nothing: the store has no model".to_owned());
-                }
-                Some(_) if index.is_on_disk() => step(
-                    "vector",
-                    format!(
-                        "scan of the quantised vectors on disk, the nearest re-scored exactly, best {depth}"
-                    ),
+            Some((_, index)) if index.is_on_disk() => step(
+                "vector",
+                format!("scan of the quantised vectors on disk, the nearest re-scored exactly, best {depth}"),
+            ),
+            Some((_, index)) => step(
+                "vector",
+                format!(
+                    "scan of {} quantised vectors in memory, the nearest re-scored exactly, best {depth}",
+                    admission.only.as_ref().map_or(index.len(), |only| only.len().min(index.len()))
                 ),
-                Some(_) => step(
-                    "vector",
-                    format!(
-                        "scan of {} quantised vectors in memory, the nearest re-scored exactly, best {depth}",
-                        admission.only.as_ref().map_or(index.len(), |only| only.len().min(index.len()))
-                    ),
-                ),
-            }
-            if hybrid {
-                step("fusion", self.fusion.to_string());
-            }
-            Ok(SearchPlan { steps })
-        })
+            ),
+        }
+        if hybrid {
+            step("fusion", self.fusion.to_string());
+        }
+        Ok(SearchPlan { steps })
     }
 }
 

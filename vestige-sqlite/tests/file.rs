@@ -9,7 +9,8 @@ use rusqlite::Connection;
 use tempfile::TempDir;
 use vestige_sqlite::SqliteMemoryStore;
 use vestige_traits::{
-    Finding, ListQuery, MemoryRecord, MemoryStore, MemoryStoreError, SearchQuery, Severity,
+    Finding, ListQuery, MemoryRecord, MemoryStore, MemoryStoreError, Rating, ReviewEvent, SchedulingState,
+    SearchQuery, Severity,
 };
 
 async fn filled(path: &Path, memories: usize) {
@@ -249,4 +250,79 @@ async fn a_damaged_row_is_named_and_hides_no_other() {
             "{findings:?}"
         );
     }
+}
+
+/// A store as its first version made it, with a memory and a review of it.
+async fn of_the_first_version(path: &Path) -> (MemoryRecord, ReviewEvent) {
+    let store = SqliteMemoryStore::new(path).unwrap();
+    let record = MemoryRecord::new("reviewed long ago");
+    store.insert(&record).await.unwrap();
+    let state = SchedulingState {
+        stability: 3.0,
+        difficulty: 5.0,
+        retrievability: 1.0,
+        last_review: Some(record.created_at),
+        next_review: None,
+        reps: 1,
+        lapses: 0,
+    };
+    let event = ReviewEvent::new(record.id, record.created_at, Rating::Good, None, state);
+    store.record_review(&event).await.unwrap();
+    drop(store);
+    let behind = Connection::open(path).unwrap();
+    behind
+        .execute_batch(
+            "DROP TRIGGER review_events_never_updated; DROP TRIGGER review_events_never_deleted;
+             DROP INDEX idx_review_events_memory;
+             CREATE INDEX idx_review_events_memory ON review_events (memory_id, timestamp);
+             PRAGMA user_version = 1;",
+        )
+        .unwrap();
+    let as_made = Connection::open_in_memory().unwrap();
+    as_made.execute_batch(include_str!("../src/sql/0001_init.sql")).unwrap();
+    assert_eq!(schema(&behind), schema(&as_made));
+    (record, event)
+}
+
+fn schema(connection: &Connection) -> Vec<(String, Option<String>)> {
+    let sql = "SELECT name, sql FROM sqlite_schema ORDER BY name";
+    let mut statement = connection.prepare(sql).unwrap();
+    let rows = statement.query_map([], |row| Ok((row.get(0)?, row.get(1)?))).unwrap();
+    rows.map(Result::unwrap).collect()
+}
+
+#[tokio::test]
+async fn a_store_of_the_first_version_is_brought_to_the_present_one() {
+    let home = TempDir::new().unwrap();
+    let (old, new) = (home.path().join("old.db"), home.path().join("new.db"));
+    let (record, event) = of_the_first_version(&old).await;
+    let refused = SqliteMemoryStore::builder(&old).read_only(true).open().unwrap_err();
+    assert!(refused.to_string().contains("open it for writing once"), "{refused}");
+
+    let store = SqliteMemoryStore::new(&old).unwrap();
+    assert_eq!(store.get(record.id).await.unwrap(), Some(record));
+    assert_eq!(store.get_reviews(event.memory_id).await.unwrap(), [event]);
+    drop(store);
+    drop(SqliteMemoryStore::new(&new).unwrap());
+    let [old, new] = [old, new].map(|path| Connection::open(path).unwrap());
+    assert_eq!(schema(&old), schema(&new));
+    let version = |store: &Connection| -> i64 {
+        store.pragma_query_value(None, "user_version", |row| row.get(0)).unwrap()
+    };
+    assert_eq!(version(&old), version(&new));
+}
+
+#[tokio::test]
+async fn nothing_changes_the_log_of_reviews() {
+    let home = TempDir::new().unwrap();
+    let path = home.path().join("memory.db");
+    let (record, event) = of_the_first_version(&path).await;
+    let store = SqliteMemoryStore::new(&path).unwrap();
+    let behind = Connection::open(&path).unwrap();
+    for change in ["UPDATE review_events SET rating = 'easy'", "DELETE FROM review_events"] {
+        let error = behind.execute(change, []).unwrap_err();
+        assert!(error.to_string().contains("append only"), "{error}");
+    }
+    store.delete(record.id).await.unwrap();
+    assert_eq!(store.get_reviews(record.id).await.unwrap(), [event]);
 }
