@@ -249,7 +249,6 @@ impl PgMemoryStore {
         .fetch_optional(&mut connection)
         .await
         .map_err(|error| spoken.error(error, vector))?;
-        updated_at.map_or(Ok(()), |updated_at| limits::check_time("updated_at", updated_at))?;
         connection.commit().await.map_err(error::of)?;
         if let Some(updated_at) = updated_at {
             return Ok(updated_at);
