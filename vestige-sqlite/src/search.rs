@@ -98,12 +98,20 @@ impl Searcher {
     }
 
     pub(crate) fn run(&self, connection: &mut Connection) -> MemoryStoreResult<Vec<SearchResult>> {
+        self.with_view(connection, |tx, vector| self.answer(tx, vector))
+    }
+
+    /// Runs `work` on a view of the store, and on the vector index of that view where a vector is looked for.
+    fn with_view<T>(
+        &self,
+        connection: &mut Connection,
+        work: impl FnOnce(&Transaction<'_>, Option<(&Vec<f32>, &VectorIndex)>) -> MemoryStoreResult<T>,
+    ) -> MemoryStoreResult<T> {
         match &self.embedding {
-            Some(embedding) => self
-                .caches
-                .vectors
-                .with_view(connection, |tx, index| self.answer(tx, Some((embedding, index)))),
-            None => self.answer(&connection.transaction().map_err(map)?, None),
+            Some(embedding) => {
+                self.caches.vectors.with_view(connection, |tx, index| work(tx, Some((embedding, index))))
+            }
+            None => work(&connection.transaction().map_err(map)?, None),
         }
     }
 
@@ -190,12 +198,7 @@ impl Searcher {
     }
 
     pub(crate) fn explain(&self, connection: &mut Connection) -> MemoryStoreResult<SearchPlan> {
-        match &self.embedding {
-            Some(embedding) => {
-                self.caches.vectors.with_view(connection, |tx, index| self.plan(tx, Some((embedding, index))))
-            }
-            None => self.plan(&connection.transaction().map_err(map)?, None),
-        }
+        self.with_view(connection, |tx, vector| self.plan(tx, vector))
     }
 
     fn plan(
