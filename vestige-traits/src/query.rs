@@ -89,10 +89,13 @@ fn within_budget(entries: Vec<String>, cut: bool) -> Vec<String> {
     let mut fitting = Vec::with_capacity(entries.len());
     for mut entry in entries {
         if entry.len() > left {
+            if !cut {
+                continue;
+            }
             // A part of a word would be a demand that nobody has made.
-            let fitting = &entry[..entry.floor_char_boundary(left)];
-            entry.truncate(fitting.rfind(|c: char| !c.is_alphanumeric()).unwrap_or(0));
-            if !cut || !entry.contains(char::is_alphanumeric) {
+            let begun = &entry[..entry.floor_char_boundary(left)];
+            entry.truncate(begun.rfind(|c: char| !c.is_alphanumeric()).unwrap_or(0));
+            if !entry.contains(char::is_alphanumeric) {
                 continue;
             }
         }

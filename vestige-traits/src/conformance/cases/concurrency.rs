@@ -26,19 +26,9 @@ async fn all<T>(futures: Vec<impl Future<Output = T> + Send>) -> Vec<T> {
     answers.into_iter().flatten().collect()
 }
 
-/// Polls a future a few times and drops it, done or not.
+/// Polls a future a few times at once and drops it, done or not.
 async fn dropped<T>(future: impl Future<Output = T> + Send, polls: usize) {
-    let mut future: Pin<Box<dyn Future<Output = T> + Send>> = Box::pin(future);
-    let mut left = polls;
-    poll_fn(|context| {
-        if left == 0 || future.as_mut().poll(context).is_ready() {
-            return Poll::Ready(());
-        }
-        left -= 1;
-        context.waker().wake_by_ref();
-        Poll::Pending
-    })
-    .await;
+    poll_times(Box::pin(future).as_mut(), polls, true).await;
 }
 
 /// Polls a future so many times, as often as it asks for it, lets `meanwhile` happen and drops it.
@@ -47,17 +37,28 @@ pub(super) async fn abandoned<T>(
     polls: usize,
     meanwhile: impl Future<Output = ()>,
 ) {
-    let mut future: Pin<Box<dyn Future<Output = T> + Send>> = Box::pin(future);
+    let mut future = Box::pin(future);
+    poll_times(future.as_mut(), polls, false).await;
+    meanwhile.await;
+}
+
+/// Polls a future until it is done, so many times at most: when it asks for it, or `unasked`.
+async fn poll_times<T>(mut future: Pin<&mut (impl Future<Output = T> + Send)>, polls: usize, unasked: bool) {
     let mut left = polls;
     poll_fn(|context| {
         if left == 0 || future.as_mut().poll(context).is_ready() {
             return Poll::Ready(());
         }
         left -= 1;
-        if left == 0 { Poll::Ready(()) } else { Poll::Pending }
+        if left == 0 {
+            return Poll::Ready(());
+        }
+        if unasked {
+            context.waker().wake_by_ref();
+        }
+        Poll::Pending
     })
     .await;
-    meanwhile.await;
 }
 
 pub async fn of_updates_of_one_version_at_once_one_wins(bed: &TestBed<impl StoreFactory>) {

@@ -3,7 +3,9 @@ use chrono::TimeDelta;
 use super::concurrency::abandoned;
 use crate::conformance::fixtures::*;
 use crate::conformance::{StoreFactory, TestBed};
-use crate::{Domain, MemoryStore, ReembeddedMemory, ReembeddingStatus, SearchQuery, TransferRow};
+use crate::{
+    Domain, MemoryStore, ModelSignature, ReembeddedMemory, ReembeddingStatus, SearchQuery, TransferRow,
+};
 
 const EAST: [f32; 4] = [1.0, 0.0, 0.0, 0.0];
 
@@ -23,6 +25,11 @@ fn new_vector(content: &str) -> Option<Vec<f32>> {
 
 fn status(done: u64, pending: u64) -> ReembeddingStatus {
     ReembeddingStatus { model: smaller_model(), done, pending }
+}
+
+/// Another model of the new one's dimension, so that no length tells the vectors apart.
+fn rival() -> ModelSignature {
+    ModelSignature { hash: "d4".repeat(32), ..smaller_model() }
 }
 
 fn vector(n: u128, embedding: Option<Vec<f32>>) -> ReembeddedMemory {
@@ -218,8 +225,7 @@ pub async fn a_handle_takes_part_in_the_one_that_it_has_begun(bed: &TestBed<impl
     let store = &bed.store;
     store.begin_reembedding(&smaller_model()).await.unwrap();
     store.write_reembedded(&[vector(1, new_vector("1"))]).await.unwrap();
-    // Of the same dimension, so that no length tells the vectors apart.
-    let rival = crate::ModelSignature { hash: "d4".repeat(32), ..smaller_model() };
+    let rival = rival();
     let other = bed.another_handle().await;
     other.abort_reembedding().await.unwrap();
     other.begin_reembedding(&rival).await.unwrap();
@@ -236,7 +242,7 @@ pub async fn a_handle_takes_part_in_the_one_that_it_has_begun(bed: &TestBed<impl
 
 pub async fn a_dropped_begin_binds_its_handle(bed: &TestBed<impl StoreFactory>) {
     fill(bed).await;
-    let rival = crate::ModelSignature { hash: "d4".repeat(32), ..smaller_model() };
+    let rival = rival();
     for polls in [1, 2, 3, 5, 8] {
         let handle = bed.another_handle().await;
         abandoned(handle.begin_reembedding(&smaller_model()), polls, async {}).await;
@@ -252,7 +258,7 @@ pub async fn a_dropped_begin_binds_its_handle(bed: &TestBed<impl StoreFactory>) 
 pub async fn a_dropped_finish_leaves_a_handle_that_knows_its_model(bed: &TestBed<impl StoreFactory>) {
     fill(bed).await;
     let (store, other) = (&bed.store, bed.another_handle().await);
-    let rival = crate::ModelSignature { hash: "d4".repeat(32), ..smaller_model() };
+    let rival = rival();
     for (n, polls) in (0..).zip([1, 2, 3, 5, 8, 13]) {
         let model = if n % 2 == 0 { smaller_model() } else { rival.clone() };
         store.begin_reembedding(&model).await.unwrap();
