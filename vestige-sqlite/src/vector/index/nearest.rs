@@ -53,6 +53,7 @@ impl VectorIndex {
         }
         let few = admission.only.as_ref().filter(|only| only.len() < self.len() / 4);
         let slots = few.map(|only| {
+            // Pushed and not collected: the set gives its nodes faster to a loop of its own than one by one.
             let mut slots = Vec::with_capacity(only.len());
             let admitted = only.iter().filter(|&node| !admission.never.contains(node));
             admitted.filter_map(|node| self.slots.get(node)).for_each(|slot| slots.push(slot));
