@@ -325,13 +325,18 @@ pub struct PlanStep {
 /// If the lengths differ.
 pub fn cosine_similarity(a: &[f32], b: &[f32]) -> f64 {
     assert_eq!(a.len(), b.len(), "vectors of one model have one length");
-    let (mut dot, mut norm_a, mut norm_b) = (0.0, 0.0, 0.0);
-    for (&x, &y) in a.iter().zip(b) {
+    // Sums side by side do not wait for each other.
+    let mut sums = [[0.0; 4]; 3];
+    let mut add = |lane: usize, x: f32, y: f32| {
         let (x, y) = (f64::from(x), f64::from(y));
-        dot += x * y;
-        norm_a += x * x;
-        norm_b += y * y;
-    }
+        sums[0][lane] += x * y;
+        sums[1][lane] += x * x;
+        sums[2][lane] += y * y;
+    };
+    let ((a, last_a), (b, last_b)) = (a.as_chunks::<4>(), b.as_chunks::<4>());
+    a.iter().zip(b).for_each(|(a, b)| (0..4).for_each(|lane| add(lane, a[lane], b[lane])));
+    last_a.iter().zip(last_b).for_each(|(&x, &y)| add(0, x, y));
+    let [dot, norm_a, norm_b] = sums.map(|lanes| lanes.iter().sum::<f64>());
     (dot / (norm_a * norm_b).sqrt()).clamp(-1.0, 1.0)
 }
 
