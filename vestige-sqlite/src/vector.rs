@@ -2,10 +2,10 @@
 //! these which vectors, and those are scored exactly.
 
 mod best;
-mod bounds;
+mod blocks;
 mod code;
+mod compared;
 mod index;
-mod layer;
 mod on_disk;
 mod scan;
 mod sketch;

@@ -65,9 +65,9 @@ pub(crate) struct VectorIndex {
     centered: usize,
     /// How many questions there were, up to [`ASKED`].
     asked: AtomicU32,
-    /// Where the sketches, or their heads, ruled out too little lately.
+    /// Where the sketches, or their first part, ruled out too little lately.
     without_sketches: Pauses,
-    without_heads: Pauses,
+    without_first: Pauses,
     /// Nothing is loaded, and every search reads the codes from the file.
     on_disk: bool,
 }
@@ -236,9 +236,9 @@ impl VectorIndex {
         if slot != last {
             self.slots.set(self.nodes[last], slot);
             self.codes.copy_within(last * self.dimension.., slot * self.dimension);
-            if let Some(sketches) = &mut self.sketches {
-                sketches.move_last(last, slot);
-            }
+        }
+        if let Some(sketches) = &mut self.sketches {
+            sketches.remove(slot);
         }
         self.codes.truncate(last * self.dimension);
         self.nodes.swap_remove(slot);
@@ -328,10 +328,6 @@ mod tests {
             let some = Admission { only: Some(most), never: [1, 2, 4].into_iter().collect() };
             let expected = [nearest(&plain, &all), nearest(&plain, &some)];
             plain.sketch();
-            assert_eq!(
-                plain.sketches.as_ref().map(|sketches| sketches.heads.is_some()),
-                Some(dimension == 256)
-            );
             assert_eq!([nearest(&plain, &all), nearest(&plain, &some)], expected);
         }
     }

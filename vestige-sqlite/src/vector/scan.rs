@@ -1,26 +1,25 @@
-//! The inner loops: sums of byte products over many codes, bounds from the bits of many sketches, and the rotation
+//! The inner loops: sums of byte products over many codes, sums of weights over the bits of many sketches, and the rotation
 //! of vectors that are to be sketched.
+
+mod slices;
 
 use std::sync::OnceLock;
 
-use super::layer::{Question, Rows};
-
-/// How many sketches stand side by side.
-pub(super) const LANES: usize = 8;
-/// How many groups of them share their tops: the largest bound of each lane.
-pub(super) const UNDER: usize = 8;
-/// Bits of a question's component.
-pub(super) const PLANES: usize = 3;
+pub(super) use slices::{ACROSS, MOST, PART, Slice, Sum, Term, WEIGHTS};
 
 type Dot = fn(&[i8], &[i8], &mut [i32]);
-type Bound = fn(&Question, &[[u64; LANES]], &[Rows], &mut [[f32; LANES]], &mut [[f32; LANES]]);
 type Turn = fn(&[Vec<f32>], &mut [f32], &mut [f32]);
+type Weigh = fn(&[Term; PART], &[[Slice; PART]], &mut [Sum]);
+type Peaks = fn(&[Sum], &[Slice], &mut [[u16; ACROSS / 64]]);
+type Reach = fn(&[Sum], &[u16], &[Slice], &mut [Slice]) -> usize;
 
 /// The kernels for one kind of processor.
 struct Kernels {
     dot: Dot,
-    bound: Bound,
     turn: Turn,
+    weigh: Weigh,
+    reach: Reach,
+    peaks: Peaks,
 }
 
 /// The best kernels that this processor runs.
@@ -37,80 +36,35 @@ pub(crate) fn dot_rows(query: &[i8], codes: &[i8], sums: &mut [i32]) {
     (kernels().dot)(query, codes, sums);
 }
 
-/// Writes, for each sketch, what its vector's cosine with the question is at most, and into `tops` the largest of each
-/// lane in every [`UNDER`] groups.
-///
-/// There are as many `rows` as `bounds`, and `groups` holds for each as many words as the question has planes.
-pub(super) fn bound_groups(
-    question: &Question,
-    groups: &[[u64; LANES]],
-    rows: &[Rows],
-    bounds: &mut [[f32; LANES]],
-    tops: &mut [[f32; LANES]],
-) {
-    debug_assert_eq!(rows.len(), bounds.len());
-    debug_assert_eq!(groups.len(), question.planes.len() * bounds.len());
-    debug_assert_eq!(tops.len(), bounds.len().div_ceil(UNDER));
-    (kernels().bound)(question, groups, rows, bounds, tops);
-}
-
 /// Turns a vector: for each row of `signs`, flips signs by it and mixes all components. `scratch` is as long as it.
 pub(super) fn turn(signs: &[Vec<f32>], vector: &mut [f32], scratch: &mut [f32]) {
     debug_assert!(vector.len() >= 64 && scratch.len() == vector.len());
     (kernels().turn)(signs, vector, scratch);
 }
 
+/// Adds, for each vector of each block, the weights of the terms that hold for it to its sum.
+pub(super) fn weigh(terms: &[Term; PART], blocks: &[[Slice; PART]], sums: &mut [Sum]) {
+    debug_assert_eq!(blocks.len(), sums.len());
+    (kernels().weigh)(terms, blocks, sums);
+}
+
+/// Chooses, of the vectors of each block that are `held`, those whose sum is at least the block's threshold. Answers how many
+/// these are.
+pub(super) fn reach(sums: &[Sum], thresholds: &[u16], held: &[Slice], chosen: &mut [Slice]) -> usize {
+    debug_assert!([thresholds.len(), held.len(), chosen.len()].iter().all(|&len| len == sums.len()));
+    (kernels().reach)(sums, thresholds, held, chosen)
+}
+
+/// Writes the largest sum of the vectors that are `held`, for each 64 of them; 0 where there is none.
+pub(super) fn peaks(sums: &[Sum], held: &[Slice], peaks: &mut [[u16; ACROSS / 64]]) {
+    debug_assert!([held.len(), peaks.len()].iter().all(|&len| len == sums.len()));
+    (kernels().peaks)(sums, held, peaks);
+}
+
 #[inline(always)]
 fn portable_dot(query: &[i8], codes: &[i8], sums: &mut [i32]) {
     for (row, sum) in codes.chunks_exact(query.len()).zip(sums) {
         *sum = row.iter().zip(query).map(|(&a, &b)| i32::from(a) * i32::from(b)).sum();
-    }
-}
-
-#[inline(always)]
-fn portable_bound(
-    question: &Question,
-    groups: &[[u64; LANES]],
-    rows: &[Rows],
-    bounds: &mut [[f32; LANES]],
-    tops: &mut [[f32; LANES]],
-) {
-    // With heads of two words all bit planes stay in registers.
-    match question.planes.as_slice() {
-        &[first, second] => bound_blocks(question, &[first, second], groups, rows, bounds, tops),
-        planes => bound_blocks(question, planes, groups, rows, bounds, tops),
-    }
-}
-
-#[inline(always)]
-fn bound_blocks(
-    question: &Question,
-    planes: &[[u64; PLANES]],
-    groups: &[[u64; LANES]],
-    rows: &[Rows],
-    bounds: &mut [[f32; LANES]],
-    tops: &mut [[f32; LANES]],
-) {
-    let words = planes.len();
-    let blocks = groups.chunks(UNDER * words).zip(rows.chunks(UNDER)).zip(bounds.chunks_mut(UNDER));
-    for (((groups, rows), bounds), tops) in blocks.zip(tops) {
-        let mut largest = [f32::NEG_INFINITY; LANES];
-        for ((group, rows), bounds) in groups.chunks_exact(words).zip(rows).zip(bounds) {
-            let mut counts = [0_u64; LANES];
-            for (sketches, planes) in group.iter().zip(planes) {
-                for (count, sketch) in counts.iter_mut().zip(sketches) {
-                    let differ = planes.map(|plane| u64::from((sketch ^ plane).count_ones()));
-                    *count += differ[0] + 2 * differ[1] + 4 * differ[2];
-                }
-            }
-            for (lane, bound) in bounds.iter_mut().enumerate() {
-                // A count is at most 7 × dimensions: exact as f32.
-                let sum = question.most - question.per_count * (counts[lane] as u32 as f32);
-                *bound = sum * rows.factor[lane] + (rows.offset[lane] + question.offset);
-                largest[lane] = if *bound > largest[lane] { *bound } else { largest[lane] };
-            }
-        }
-        *tops = largest;
     }
 }
 
@@ -160,7 +114,17 @@ fn butterflies(vector: &mut [f32], least: usize) {
     }
 }
 
-const PORTABLE: Kernels = Kernels { dot: portable_dot, bound: portable_bound, turn: portable_turn };
+fn portable_weigh(terms: &[Term; PART], blocks: &[[Slice; PART]], sums: &mut [Sum]) {
+    slices::weigh(terms, blocks, sums, slices::portable_count_eight, slices::portable_add);
+}
+
+const PORTABLE: Kernels = Kernels {
+    dot: portable_dot,
+    turn: portable_turn,
+    weigh: portable_weigh,
+    reach: slices::portable_reach,
+    peaks: slices::portable_peaks,
+};
 
 #[cfg(not(target_arch = "x86_64"))]
 fn best_kernels() -> Kernels {
@@ -176,7 +140,16 @@ fn best_kernels() -> Kernels {
         && is_x86_feature_detected!("avx512vnni")
         && is_x86_feature_detected!("avx512vpopcntdq")
     {
-        avx512::KERNELS
+        Kernels {
+            weigh: |terms, blocks, sums| {
+                #[expect(unsafe_code, reason = "the processor has just been asked for the features")]
+                // SAFETY: it has them.
+                unsafe {
+                    slices::avx512::weigh(terms, blocks, sums);
+                }
+            },
+            ..avx512::KERNELS
+        }
     } else if is_x86_feature_detected!("avx2") && is_x86_feature_detected!("popcnt") {
         avx2::KERNELS
     } else {
@@ -201,18 +174,32 @@ macro_rules! compiled_for {
                         dot(query, codes, sums);
                     }
                 },
-                bound: |question, groups, rows, bounds, tops| {
-                    #[expect(unsafe_code, reason = "best_kernels has asked the processor for the features")]
-                    // SAFETY: as above.
-                    unsafe {
-                        bound(question, groups, rows, bounds, tops);
-                    }
-                },
                 turn: |signs, vector, scratch| {
                     #[expect(unsafe_code, reason = "best_kernels has asked the processor for the features")]
                     // SAFETY: as above.
                     unsafe {
                         turn(signs, vector, scratch);
+                    }
+                },
+                weigh: |terms, blocks, sums| {
+                    #[expect(unsafe_code, reason = "best_kernels has asked the processor for the features")]
+                    // SAFETY: as above.
+                    unsafe {
+                        weigh(terms, blocks, sums);
+                    }
+                },
+                reach: |sums, thresholds, held, chosen| {
+                    #[expect(unsafe_code, reason = "best_kernels has asked the processor for the features")]
+                    // SAFETY: as above.
+                    unsafe {
+                        reach(sums, thresholds, held, chosen)
+                    }
+                },
+                peaks: |sums, held, largest| {
+                    #[expect(unsafe_code, reason = "best_kernels has asked the processor for the features")]
+                    // SAFETY: as above.
+                    unsafe {
+                        peaks(sums, held, largest);
                     }
                 },
             };
@@ -223,19 +210,40 @@ macro_rules! compiled_for {
             }
 
             #[target_feature(enable = $features)]
-            fn bound(
-                question: &Question,
-                groups: &[[u64; LANES]],
-                rows: &[Rows],
-                bounds: &mut [[f32; LANES]],
-                tops: &mut [[f32; LANES]],
-            ) {
-                portable_bound(question, groups, rows, bounds, tops);
+            fn turn(signs: &[Vec<f32>], vector: &mut [f32], scratch: &mut [f32]) {
+                portable_turn(signs, vector, scratch);
             }
 
             #[target_feature(enable = $features)]
-            fn turn(signs: &[Vec<f32>], vector: &mut [f32], scratch: &mut [f32]) {
-                portable_turn(signs, vector, scratch);
+            fn weigh(terms: &[Term; PART], blocks: &[[Slice; PART]], sums: &mut [Sum]) {
+                // Functions of their own, which take their arrays from memory: in one function the compiler takes them apart.
+                #[inline(never)]
+                #[target_feature(enable = $features)]
+                fn count_eight(count: &mut slices::Count, bits: slices::Eight<'_>) {
+                    slices::portable_count_eight(count, bits);
+                }
+                #[inline(never)]
+                #[target_feature(enable = $features)]
+                fn add(sums: &mut [Slice], numbers: &[Slice]) {
+                    slices::portable_add(sums, numbers);
+                }
+                slices::weigh(
+                    terms,
+                    blocks,
+                    sums,
+                    |count, bits| count_eight(count, bits),
+                    |sums, numbers| add(sums, numbers),
+                );
+            }
+
+            #[target_feature(enable = $features)]
+            fn reach(sums: &[Sum], thresholds: &[u16], held: &[Slice], chosen: &mut [Slice]) -> usize {
+                slices::portable_reach(sums, thresholds, held, chosen)
+            }
+
+            #[target_feature(enable = $features)]
+            fn peaks(sums: &[Sum], held: &[Slice], peaks: &mut [[u16; ACROSS / 64]]) {
+                slices::portable_peaks(sums, held, peaks);
             }
         }
     };
@@ -249,6 +257,16 @@ compiled_for!(avx512, "avx512f,avx512bw,avx512dq,avx512vl,avx512vnni,avx512vpopc
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    /// Those that this processor runs.
+    fn every_kernel() -> Vec<Kernels> {
+        let mut kernels = vec![PORTABLE, best_kernels()];
+        #[cfg(target_arch = "x86_64")]
+        if is_x86_feature_detected!("avx2") && is_x86_feature_detected!("popcnt") {
+            kernels.push(avx2::KERNELS);
+        }
+        kernels
+    }
 
     #[test]
     fn every_kernel_gives_the_same_sums() {
@@ -264,36 +282,61 @@ mod tests {
     }
 
     #[test]
-    fn every_kernel_gives_the_same_bounds() {
-        let word = |i: u64| (i + 1).wrapping_mul(0x9e37_79b9_7f4a_7c15).rotate_left(17);
-        for words in [1, 4, 6, 24] {
-            let question = Question {
-                planes: (0..words).map(|w| std::array::from_fn(|plane| word(w * 4 + plane as u64))).collect(),
-                most: 3.3,
-                per_count: 0.01,
-                offset: 0.1,
-            };
-            const GROUPS: usize = UNDER + 3;
-            let groups: Vec<[u64; LANES]> = (0..GROUPS as u64 * words)
-                .map(|w| std::array::from_fn(|lane| word(1000 + w * 8 + lane as u64)))
-                .collect();
-            let lanes = |seed: u64| std::array::from_fn(|lane| (word(seed + lane as u64) >> 40) as f32 / 1e7);
-            let rows: Vec<Rows> = (0..GROUPS as u64)
-                .map(|group| Rows { factor: lanes(group), offset: lanes(group + 20) })
-                .collect();
-            let (mut expected, mut bounds) = ([[0.0; LANES]; GROUPS], [[0.0; LANES]; GROUPS]);
-            let (mut expected_tops, mut tops) = ([[0.0; LANES]; 2], [[0.0; LANES]; 2]);
-            portable_bound(&question, &groups, &rows, &mut expected, &mut expected_tops);
-            bound_groups(&question, &groups, &rows, &mut bounds, &mut tops);
-            assert_eq!(bounds, expected, "{words} words");
-            assert_eq!(tops, expected_tops, "{words} words");
-            for (tops, bounds) in tops.iter().zip(bounds.chunks(UNDER)) {
-                for (lane, &top) in tops.iter().enumerate() {
-                    assert!(bounds.iter().any(|bound| bound[lane] == top), "{words} words");
-                    assert!(bounds.iter().all(|bound| bound[lane] <= top), "{words} words");
+    fn every_kernel_weighs_the_same_terms() {
+        let mut state = 1_u64;
+        let mut word = || {
+            state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
+            state ^ state.rotate_left(29)
+        };
+        let terms: [Term; PART] = std::array::from_fn(|at| Term {
+            at: (at * 37 % PART) as u8,
+            flip: if word() % 3 == 0 { u64::MAX } else { 0 },
+        });
+        let mut slice = || Slice(std::array::from_fn(|_| word()));
+        let blocks: Vec<[Slice; PART]> = (0..3).map(|_| std::array::from_fn(|_| slice())).collect();
+        let held: Vec<Slice> = (0..3).map(|_| slice()).collect();
+        let value = |sum: &Sum, place: usize| -> u16 {
+            sum.iter().enumerate().map(|(bit, slice)| u16::from(slice.contains(place)) << bit).sum()
+        };
+        for parts in [1, 2, 16] {
+            let mut sums = vec![Sum::default(); 3];
+            (0..parts).for_each(|_| weigh(&terms, &blocks, &mut sums));
+            let thresholds = [0, 176 * parts, 190 * parts];
+            let mut chosen = vec![Slice::default(); 3];
+            let count = reach(&sums, &thresholds, &held, &mut chosen);
+            let mut highest = vec![[0; ACROSS / 64]; 3];
+            peaks(&sums, &held, &mut highest);
+            let mut counted = 0;
+            for block in 0..3 {
+                let mut most = [0; ACROSS / 64];
+                for place in 0..ACROSS {
+                    let bit = |term: &Term| {
+                        u64::from(blocks[block][usize::from(term.at)].contains(place)) ^ (term.flip & 1)
+                    };
+                    let holds = terms.iter().zip(WEIGHTS).filter(|(term, _)| bit(term) == 1);
+                    let sum = value(&sums[block], place);
+                    assert_eq!(sum, parts * holds.map(|(_, weight)| weight).sum::<u16>());
+                    let held = held[block].contains(place);
+                    let wanted = held && sum >= thresholds[block];
+                    assert_eq!(chosen[block].contains(place), wanted);
+                    counted += usize::from(wanted);
+                    most[place / 64] = most[place / 64].max(if held { sum } else { 0 });
                 }
+                assert_eq!(highest[block], most);
+            }
+            assert_eq!(count, counted);
+            for kernels in every_kernel() {
+                let mut others = vec![Sum::default(); 3];
+                (0..parts).for_each(|_| (kernels.weigh)(&terms, &blocks, &mut others));
+                assert_eq!(others, sums);
+                let (mut others, mut other_highest) = (vec![Slice::default(); 3], vec![[0; ACROSS / 64]; 3]);
+                assert_eq!((kernels.reach)(&sums, &thresholds, &held, &mut others), count);
+                (kernels.peaks)(&sums, &held, &mut other_highest);
+                assert_eq!((&others, &other_highest), (&chosen, &highest));
             }
         }
+        assert_eq!(WEIGHTS.iter().sum::<u16>(), MOST);
+        assert!(u32::from(MOST) * 16 < 1 << std::mem::size_of::<Sum>().div_ceil(64));
     }
 
     #[test]

@@ -4,18 +4,12 @@
 //! for Approximate Nearest Neighbor Search", SIGMOD 2024): what a vector adds to the mean of all is turned
 //! by a random rotation, and the signs of its components are kept. For unit vectors `o` and `q`, rotated
 //! alike, `Σ sign(o)·q / Σ|o|` estimates their cosine without bias. With `c = Σ|o| / √d` its standard
-//! deviation is at most `√(1 - c²) / c / √(d - 1)`; `c` is near 0.8. The question is rounded to three bits.
-//!
-//! After a random rotation the first `h` of `d` components tell of the others, as those of the same authors' ADSampling do
-//! ("High-Dimensional Approximate Nearest Neighbor Search: with Reliable and Efficient Distance Comparison Operations",
-//! SIGMOD 2023): the cosine of all lies about that of the first ones, with a standard deviation of at most `√(1/h - 1/d)`.
-//! That rules out most, for a third of the bits.
+//! deviation is at most `√(1 - c²) / c / √(d - 1)`; `c` is near 0.8. What is made of it, and of the first bits alone, is
+//! told in `compared`.
 
-use super::layer::{Layer, sum};
-use super::scan::turn;
-
-/// Words of the heads of sketches.
-const HEAD: usize = 2;
+use super::blocks::Blocks;
+use super::compared::Compared;
+use super::scan::{PART, Slice, turn};
 
 /// A rotation that mixes all dimensions: signs are flipped and Walsh–Hadamard transforms applied, twice.
 /// The same for every index of a dimension.
@@ -49,9 +43,7 @@ impl Rotation {
 pub(super) struct Sketches {
     rotation: Rotation,
     center: Vec<f32>,
-    /// Of the first components, where these are a part worth looking at by itself.
-    pub(super) heads: Option<Layer>,
-    pub(super) wholes: Layer,
+    blocks: Blocks,
     /// A vector to be sketched, and room to turn it.
     scratch: [Vec<f32>; 2],
 }
@@ -68,14 +60,13 @@ pub(super) struct Turned<'a> {
 impl Sketches {
     /// None yet, with room for `count`. The better `center` is their mean, the better the estimates.
     pub(super) fn new(mut center: Vec<f32>, count: usize) -> Self {
-        let words = center.len().div_ceil(64).max(1);
-        let width = words * 64;
+        let parts = center.len().div_ceil(PART).max(1);
+        let width = parts * PART;
         center.resize(width, 0.0);
         Self {
             rotation: Rotation::new(width),
             center,
-            heads: (words >= 2 * HEAD).then(|| Layer::new(HEAD, width, count)),
-            wholes: Layer::new(words, width, count),
+            blocks: Blocks::new(parts, count),
             scratch: [(); 2].map(|()| vec![0.0; width]),
         }
     }
@@ -89,15 +80,22 @@ impl Sketches {
         turned.iter_mut().zip(&self.center).for_each(|(x, center)| *x -= center);
         let length = sum(turned, turned, |x, _| x * x).sqrt();
         self.rotation.turn(turned, room);
-        let vector = Turned { components: turned, length, offset };
-        self.heads.iter_mut().for_each(|heads| heads.put(slot, &vector));
-        self.wholes.put(slot, &vector);
+        self.blocks.put(slot, &Turned { components: turned, length, offset });
     }
 
-    /// Moves the sketch of the slot `from`, which is the last, to `to`.
-    pub(super) fn move_last(&mut self, from: usize, to: usize) {
-        self.heads.iter_mut().for_each(|heads| heads.move_last(from, to));
-        self.wholes.move_last(from, to);
+    /// Removes the sketch of a slot; the last one takes its number.
+    pub(super) fn remove(&mut self, slot: usize) {
+        self.blocks.remove(slot);
+    }
+
+    /// The places of some slots.
+    pub(super) fn places(&self, slots: impl Iterator<Item = usize>) -> Vec<Slice> {
+        self.blocks.places(slots)
+    }
+
+    /// Compares a question with all.
+    pub(super) fn compare<'a>(&'a self, question: &Turned<'a>) -> Compared<'a> {
+        Compared::new(&self.blocks, question)
     }
 
     /// Prepares a vector to be compared; the components are written to `turned`.
@@ -115,6 +113,17 @@ impl Sketches {
     }
 }
 
+/// The sum over pairs of numbers, of which there are a multiple of 16. Many sums side by side do not wait for each other.
+pub(super) fn sum(a: &[f32], b: &[f32], of: impl Fn(f32, f32) -> f32) -> f32 {
+    let mut sums = [0.0; 16];
+    for (a, b) in a.as_chunks::<16>().0.iter().zip(b.as_chunks::<16>().0) {
+        for (lane, sum) in sums.iter_mut().enumerate() {
+            *sum += of(a[lane], b[lane]);
+        }
+    }
+    sums.iter().sum()
+}
+
 /// Makes the length 1, if it is not 0, and answers what it was.
 fn normalize(vector: &mut [f32]) -> f32 {
     let length = vector.iter().map(|&x| f64::from(x) * f64::from(x)).sum::<f64>().sqrt();
@@ -127,7 +136,6 @@ fn normalize(vector: &mut [f32]) -> f32 {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::vector::scan::{LANES, UNDER};
     use vestige_traits::cosine_similarity;
 
     fn vector(dimension: usize, seed: usize) -> Vec<f32> {
@@ -146,65 +154,5 @@ mod tests {
             let difference = cosine_similarity(&a, &b) - cosine_similarity(&turned_a, &turned_b);
             assert!(difference.abs() < 1e-4, "{dimension} dimensions: {difference}");
         }
-    }
-
-    /// The bounds of the first `count` slots.
-    fn bounds(layer: &Layer, question: &Turned<'_>, count: usize) -> Vec<f32> {
-        let groups = count.div_ceil(LANES);
-        let mut bounds = vec![[0.0; LANES]; groups];
-        let mut tops = vec![[0.0; LANES]; groups.div_ceil(UNDER)];
-        layer.bound(&layer.question(question), 0, &mut bounds, &mut tops);
-        bounds.into_flattened()
-    }
-
-    #[test]
-    fn bounds_are_above_the_truth_and_near_it() {
-        for dimension in [3, 100, 256, 384] {
-            for center in [vec![0.0; dimension], vec![0.5 / (dimension as f32).sqrt(); dimension]] {
-                let mut sketches = Sketches::new(center.clone(), 500);
-                let vectors: Vec<Vec<f32>> = (0..500)
-                    .map(|seed| {
-                        let mut vector = vector(dimension, seed);
-                        normalize(&mut vector);
-                        vector.iter_mut().zip(&center).for_each(|(x, center)| *x += 2.0 * center);
-                        normalize(&mut vector);
-                        vector
-                    })
-                    .collect();
-                for (slot, vector) in vectors.iter().enumerate() {
-                    sketches.put(slot, vector.iter().copied());
-                }
-                let mut turned = Vec::new();
-                let question = sketches.turn(&vectors[77], &mut turned);
-                let wholes = (&sketches.wholes, dimension);
-                for (layer, looked_at) in
-                    sketches.heads.iter().map(|heads| (heads, 64 * HEAD)).chain([wholes])
-                {
-                    let widest = 8.0 / (looked_at as f32).sqrt();
-                    for (slot, bound) in
-                        bounds(layer, &question, vectors.len()).into_iter().take(500).enumerate()
-                    {
-                        let truth = cosine_similarity(&vectors[77], &vectors[slot]) as f32;
-                        assert!(
-                            (truth..truth + widest).contains(&bound),
-                            "{looked_at} of {dimension} dimensions, slot {slot}: {truth}, bound {bound}"
-                        );
-                    }
-                }
-            }
-        }
-    }
-
-    #[test]
-    fn what_points_nowhere_is_bounded() {
-        let center = vec![0.6, 0.8];
-        let mut sketches = Sketches::new(center.clone(), 2);
-        sketches.put(0, center.iter().copied());
-        sketches.put(1, [0.8, 0.6].into_iter());
-        let mut turned = Vec::new();
-        let found = bounds(&sketches.wholes, &sketches.turn(&[1.0, 0.0], &mut turned), 2);
-        assert!((found[0] - 0.6).abs() < 1e-6, "at the center: {}", found[0]);
-        let found = bounds(&sketches.wholes, &sketches.turn(&center, &mut turned), 2);
-        assert!((found[1] - 0.96).abs() < 1e-6, "by a question at the center: {}", found[1]);
     }
 }

@@ -1,25 +1,29 @@
-//! A search of the index: heads of sketches say which whole sketches are worth reading, these which codes.
+//! A search of the index: sketches, looked at as far as needed, say which codes are worth reading.
 
 use std::sync::atomic::{AtomicU32, Ordering};
 
 use super::{ASKED, Candidate, SKETCHED, VectorIndex};
-use crate::filter::Admission;
+use crate::filter::{Admission, NodeSet};
 use crate::vector::best::Best;
-use crate::vector::bounds::Bounds;
 use crate::vector::code::{encode, split};
+use crate::vector::compared::Compared;
 use crate::vector::scan::dot_rows;
 use crate::vector::sketch::Sketches;
 
 /// How many codes are summed at a time: they and their sums stay in the processor's cache.
 const BLOCK: usize = 512;
+/// And how many that are spread over memory.
+const BATCH: usize = 64;
 /// More candidates than this are many.
 const FEW: usize = 32;
-/// Where more than one in so many is left by the heads, all whole sketches are read in order.
-const HEADS_LEAVE: usize = 16;
-/// The same of some slots, whose whole sketches lie as far apart as their heads.
-const GATHERED_LEAVE: usize = 2;
-/// No more than so many are scored by their codes at once: a sketch that lies by itself takes as long to read.
-const LEFT: usize = 1024;
+/// Where fewer than one in so many are admitted, a filter lets few through.
+const FILTERED: usize = 4;
+/// And where fewer than one in so many, a look at all sketches takes longer than one at their codes.
+const SPARSE: usize = 256;
+/// Where more than one in so many is left by the first part of the sketches, it is not worth looking at by itself.
+const FIRST_LEAVES: usize = 16;
+/// Where so many are left, and one in [`SPARSE`] besides, reading their codes takes longer than another part of all sketches.
+const LEFT: usize = 256;
 /// Where more than one in so many is left by the sketches, all codes are read in order.
 const SKETCHES_LEAVE: usize = 8;
 /// How many searches do without what ruled out too little before it is tried again.
@@ -51,12 +55,15 @@ impl VectorIndex {
         if self.len() == 0 {
             return Vec::new();
         }
-        let few = admission.only.as_ref().filter(|only| only.len() < self.len() / 4);
+        let mut scattered = self.len() / FILTERED;
+        if self.sketches.is_some() {
+            scattered = scattered.min(SKETCHED.max(self.len() / SPARSE));
+        }
+        let few = admission.only.as_ref().filter(|only| only.len() < scattered);
         let slots = few.map(|only| {
             // Pushed and not collected: the set gives its nodes faster to a loop of its own than one by one.
             let mut slots = Vec::with_capacity(only.len());
-            let admitted = only.iter().filter(|&node| !admission.never.contains(node));
-            admitted.filter_map(|node| self.slots.get(node)).for_each(|slot| slots.push(slot));
+            self.slots_of(only, admission).for_each(|slot| slots.push(slot));
             slots
         });
         if let Some(slots) = slots.as_ref().filter(|slots| slots.len() <= count) {
@@ -73,9 +80,18 @@ impl VectorIndex {
             admission: Some(admission).filter(|admission| slots.is_none() && !admission.is_everything()),
             best: Best::new(count),
         };
-        search.run(vector, slots.as_deref());
+        match slots {
+            Some(slots) => search.score_all(slots),
+            None => search.run(vector),
+        }
         let found = search.best.finish(count + (count / 2).max(32));
         found.map(|offer| Candidate::within(self.nodes[offer.slot], &offer)).collect()
+    }
+
+    /// The slots of what is admitted of some nodes.
+    fn slots_of(&self, nodes: &NodeSet, admission: &Admission) -> impl Iterator<Item = usize> {
+        let admitted = nodes.iter().filter(|&node| !admission.never.contains(node));
+        admitted.filter_map(|node| self.slots.get(node))
     }
 }
 
@@ -85,139 +101,129 @@ struct Search<'a> {
     /// The question's code and its factor.
     code: Vec<i8>,
     scale: f32,
-    /// What is admitted of all, where there is no list of slots and not everything is.
+    /// What is admitted of all, where there is no list of it and not everything is.
     admission: Option<&'a Admission>,
     best: Best,
 }
 
 impl<'a> Search<'a> {
-    /// Scores what may be among the best: of some slots, or of all.
-    fn run(&mut self, vector: &[f32], slots: Option<&[usize]>) {
-        if let Some(sketches) = self.worthwhile_sketches(slots) {
-            if self.by_sketches(sketches, vector, slots) {
+    /// Scores what may be among the best.
+    fn run(&mut self, vector: &[f32]) {
+        let pauses = &self.index.without_sketches;
+        // What is left of a few that are admitted says little of all others.
+        let few = self.among() < self.index.len() / FILTERED;
+        if let Some(sketches) = &self.index.sketches
+            && (few || !pauses.skip(self.best.count))
+        {
+            if self.by_sketches(sketches, vector) {
                 return;
             }
-            if slots.is_none() {
-                self.index.without_sketches.begin(self.best.count);
+            if !few {
+                pauses.begin(self.best.count);
             }
             self.best.clear();
         }
-        match slots {
-            Some(slots) => slots.iter().for_each(|&slot| self.score_one(slot)),
-            None => self.scan_all(),
-        }
+        self.scan_all();
     }
 
-    fn worthwhile_sketches(&self, slots: Option<&[usize]>) -> Option<&'a Sketches> {
-        self.index.sketches.as_ref().filter(|_| match slots {
-            Some(slots) => slots.len() >= SKETCHED,
-            None => !self.index.without_sketches.skip(self.best.count),
-        })
+    /// How many are admitted at most.
+    fn among(&self) -> usize {
+        let all = self.index.len();
+        match self.admission {
+            Some(Admission { only: Some(only), .. }) => only.len().clamp(1, all),
+            _ => all,
+        }
     }
 
     /// Scores by their codes what the sketches do not rule out. False if this is so much that scoring all in
     /// order is faster.
-    fn by_sketches(&mut self, sketches: &Sketches, vector: &[f32], slots: Option<&[usize]>) -> bool {
+    fn by_sketches(&mut self, sketches: &Sketches, vector: &[f32]) -> bool {
+        let (all, among) = (self.index.len(), self.among());
+        let few = LEFT + all / SPARSE;
+        let many = few.max(among / SKETCHES_LEAVE);
+        // So many of all that enough are admitted.
+        let mut enough = self.best.count + self.best.count / 2 + 32;
         let mut turned = Vec::new();
         let question = sketches.turn(vector, &mut turned);
-        let all = self.index.len();
-        let pauses = &self.index.without_heads;
-        if let Some(heads) = sketches.heads.as_ref().filter(|_| !pauses.skip(self.best.count)) {
-            let (bounds, most) = match slots {
-                Some(slots) => (Bounds::of_some(heads, &question, slots), slots.len() / GATHERED_LEAVE),
-                None => (Bounds::of_all(heads, &question, all), all / HEADS_LEAVE),
-            };
-            self.score_likely(&bounds);
-            let left = bounds.slots_above(self.best.floor, most);
-            self.best.clear();
-            if let Some(left) = left {
-                if left.len() <= LEFT {
-                    self.score_all(left.into_iter());
-                    return true;
-                }
-                return self.refine(&Bounds::of_some(&sketches.wholes, &question, &left));
-            }
-            pauses.begin(self.best.count);
+        let mut compared = sketches.compare(&question);
+        if among < all / FILTERED {
+            self.restrict(&mut compared, sketches);
+        } else {
+            enough = enough * all / among;
         }
-        self.refine(&match slots {
-            Some(slots) => Bounds::of_some(&sketches.wholes, &question, slots),
-            None => Bounds::of_all(&sketches.wholes, &question, all),
-        })
-    }
 
-    /// Scores the slots that the bounds do not rule out; false if these are too many.
-    fn refine(&mut self, bounds: &Bounds<'_>) -> bool {
-        let scored = self.score_likely(bounds);
-        if bounds.count(self.best.floor) > self.index.len() / SKETCHES_LEAVE {
+        compared.look_further();
+        let pauses = &self.index.without_first;
+        if pauses.skip(self.best.count) {
+            compared.look_at_all();
+        }
+        if !self.score_likely(&mut compared, enough, many) {
             return false;
         }
-        let mut batch = Batch::default();
-        bounds.above(self.best.floor, |bound, slot| {
-            if bound < scored && self.admits(slot) {
-                self.score(slot, &mut batch);
+        if self.best.floor == f32::NEG_INFINITY && self.admission.is_some() {
+            // Most of what seems near is not.
+            self.restrict(&mut compared, sketches);
+            if !self.score_likely(&mut compared, enough, many) {
+                return false;
             }
-            self.best.floor
-        });
-        self.score_batch(&mut batch);
+        }
+        let mut left = compared.count_left(self.best.floor);
+        if left > among / FIRST_LEAVES && !compared.is_complete() {
+            pauses.begin(self.best.count);
+        }
+        while left > few && !compared.is_complete() {
+            compared.look_further();
+            left = compared.count_left(self.best.floor);
+        }
+        if left > few {
+            // The next in order raise the floor, for less than a look at all that is left.
+            if !self.score_likely(&mut compared, enough + LEFT, many) {
+                return false;
+            }
+            compared.count_left(self.best.floor);
+        }
+        let left = compared.left(self.best.floor);
+        if left.len() > many {
+            return false;
+        }
+        self.score_all(left);
         true
     }
 
-    /// Scores those with the largest bounds, so that there is a floor: what is bounded below the last of the best so far is
-    /// not among the best. Answers from which bound on all were scored.
-    fn score_likely(&mut self, bounds: &Bounds<'_>) -> f32 {
-        let mut likely = Best::new(self.best.count + self.best.count / 2 + 32);
-        if self.admission.is_none() {
-            likely.floor = bounds.reached_by(likely.count);
-        }
-        bounds.above(likely.floor, |bound, slot| {
-            if self.admits(slot) {
-                likely.offer(bound, 0.0, slot);
+    /// Leaves only what is admitted.
+    fn restrict(&self, compared: &mut Compared<'_>, sketches: &Sketches) {
+        match self.admission {
+            Some(admission @ Admission { only: Some(only), .. }) => {
+                compared.restrict(&sketches.places(self.index.slots_of(only, admission)));
             }
-            likely.floor
-        });
-        likely.shrink();
-        self.score_all(likely.found.iter().map(|offer| offer.slot));
+            _ => compared.restrict(&sketches.places((0..self.index.len()).filter(|&slot| self.admits(slot)))),
+        }
+    }
+
+    /// Scores those that seem nearest, so that there is a floor. False if they are too many.
+    fn score_likely(&mut self, compared: &mut Compared<'_>, count: usize, most: usize) -> bool {
+        let Some(likely) = compared.likely(count, most) else { return false };
+        self.score_all(likely);
         self.best.shrink();
-        likely.floor
+        true
     }
 
     fn admits(&self, slot: usize) -> bool {
         self.admission.is_none_or(|admission| admission.admits(self.index.nodes[slot]))
     }
 
-    /// Scores a slot by its code, at once.
-    fn score_one(&mut self, slot: usize) {
-        let mut sum = [0];
-        dot_rows(&self.code, self.index.code(slot), &mut sum);
-        self.offer(slot, sum[0]);
-    }
-
     /// Scores by their codes what is admitted of slots that are spread over memory.
-    fn score_all(&mut self, slots: impl Iterator<Item = usize>) {
-        let mut batch = Batch::default();
-        for slot in slots {
-            if self.admits(slot) {
-                self.score(slot, &mut batch);
-            }
+    fn score_all(&mut self, mut slots: Vec<usize>) {
+        slots.retain(|&slot| self.admits(slot));
+        let mut codes = Vec::with_capacity(BATCH * self.index.dimension);
+        for slots in slots.chunks(BATCH) {
+            // Gathered before any is scored: so many are on their way at once.
+            codes.clear();
+            slots.iter().for_each(|&slot| codes.extend_from_slice(self.index.code(slot)));
+            let mut sums = [0; BATCH];
+            dot_rows(&self.code, &codes, &mut sums[..slots.len()]);
+            slots.iter().zip(sums).for_each(|(&slot, sum)| self.offer(slot, sum));
         }
-        self.score_batch(&mut batch);
-    }
-
-    /// Scores a slot by its code, with others.
-    fn score(&mut self, slot: usize, batch: &mut Batch) {
-        batch.codes.extend_from_slice(self.index.code(slot));
-        batch.slots.push(slot);
-        if batch.slots.len() == Batch::MOST {
-            self.score_batch(batch);
-        }
-    }
-
-    fn score_batch(&mut self, batch: &mut Batch) {
-        let mut sums = [0; Batch::MOST];
-        let sums = &mut sums[..batch.slots.len()];
-        dot_rows(&self.code, &batch.codes, sums);
-        batch.slots.drain(..).zip(sums).for_each(|(slot, sum)| self.offer(slot, *sum));
-        batch.codes.clear();
     }
 
     fn scan_all(&mut self) {
@@ -250,15 +256,4 @@ impl<'a> Search<'a> {
         const DEVIATIONS: f32 = 3.0 * std::f32::consts::FRAC_1_SQRT_2 / 3.464_101_6;
         (sum as f32 * scale * self.scale, DEVIATIONS * (scale + self.scale))
     }
-}
-
-/// Slots whose codes, from all over memory, are gathered before any is scored: so that many are on their way at once.
-#[derive(Default)]
-struct Batch {
-    slots: Vec<usize>,
-    codes: Vec<i8>,
-}
-
-impl Batch {
-    const MOST: usize = 64;
 }

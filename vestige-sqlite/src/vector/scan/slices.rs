@@ -1,0 +1,299 @@
+//! One bit of many vectors at a time.
+//!
+//! Bits that stand side by side, one of each vector, are added as a circuit of full adders would, in all vectors at once: a
+//! carry-save adder (Warren, "Hacker's Delight", 5-1) of logical operations takes three bits to a sum and a carry. Sums
+//! come out as slices again, from the lowest bit on, and are compared with a number in the same way (Li and Patel,
+//! "BitWeaving: Fast Scans for Main Memory Data Processing", SIGMOD 2013).
+
+/// How many vectors stand side by side.
+pub(in crate::vector) const ACROSS: usize = 512;
+/// How many bits of a vector are weighed at a time.
+pub(in crate::vector) const PART: usize = 128;
+/// How many terms there are of each weight, in eights, from the first term on.
+const EIGHTS: [usize; 4] = [1, 3, 5, 7];
+/// The weights of all terms.
+pub(in crate::vector) const WEIGHTS: [u16; PART] = weights();
+/// Their sum.
+pub(in crate::vector) const MOST: u16 = 8 * (7 + 3 * 5 + 5 * 3 + 7);
+/// Enough for one part, and for sixteen.
+const PART_BITS: usize = 9;
+const SUM_BITS: usize = 13;
+
+/// One bit of each of [`ACROSS`] vectors.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[repr(align(64))]
+pub(in crate::vector) struct Slice(pub(in crate::vector) [u64; ACROSS / 64]);
+
+impl Slice {
+    pub(in crate::vector) fn contains(&self, place: usize) -> bool {
+        self.0[place / 64] >> (place % 64) & 1 == 1
+    }
+
+    pub(in crate::vector) fn set(&mut self, place: usize, bit: bool) {
+        let word = &mut self.0[place / 64];
+        *word = (*word & !(1 << (place % 64))) | u64::from(bit) << (place % 64);
+    }
+
+    pub(in crate::vector) fn remove(&mut self, place: usize) {
+        self.set(place, false);
+    }
+
+    pub(in crate::vector) fn first_free(&self) -> Option<usize> {
+        let word = self.0.iter().position(|&word| word != u64::MAX)?;
+        Some(word * 64 + self.0[word].trailing_ones() as usize)
+    }
+}
+
+/// A sum for each of [`ACROSS`] vectors, from its lowest bit on.
+pub(in crate::vector) type Sum = [Slice; SUM_BITS];
+
+/// What is added: the bit at a place, or its opposite.
+#[derive(Clone, Copy, Debug, Default)]
+pub(in crate::vector) struct Term {
+    pub(in crate::vector) at: u8,
+    /// All ones for the opposite, else zero.
+    pub(in crate::vector) flip: u64,
+}
+
+const fn weights() -> [u16; PART] {
+    let mut weights = [1; PART];
+    let mut at = 0;
+    while at < 72 {
+        weights[at] = if at < 8 {
+            7
+        } else if at < 32 {
+            5
+        } else {
+            3
+        };
+        at += 1;
+    }
+    weights
+}
+
+/// How many of some terms hold, from the lowest bit on.
+pub(super) type Count = [Slice; 8];
+
+/// The bits of eight terms and what flips them.
+pub(super) type Eight<'a> = [(&'a Slice, u64); 8];
+
+/// Adds the weights of the terms that hold to the sums of each block. A weight is odd: each term counts once, and twice for
+/// each of the three groups of larger weights that it is in.
+#[inline(always)]
+pub(super) fn weigh(
+    terms: &[Term; PART],
+    blocks: &[[Slice; PART]],
+    sums: &mut [Sum],
+    count_eight: impl Fn(&mut Count, Eight<'_>),
+    add: impl Fn(&mut [Slice], &[Slice]),
+) {
+    for (block, sums) in blocks.iter().zip(sums) {
+        let mut count = Count::default();
+        let mut part = [Slice::default(); PART_BITS];
+        let mut terms = terms.as_chunks::<8>().0.iter();
+        for (group, eights) in EIGHTS.into_iter().enumerate() {
+            for terms in terms.by_ref().take(eights) {
+                count_eight(
+                    &mut count,
+                    terms.map(|Term { at, flip }| (&block[usize::from(at) % PART], flip)),
+                );
+            }
+            add(&mut part[usize::from(group + 1 < EIGHTS.len())..], &count);
+        }
+        add(sums, &part);
+    }
+}
+
+/// Adds the bits of eight terms to a count.
+#[inline(always)]
+pub(super) fn portable_count_eight(count: &mut Count, bits: Eight<'_>) {
+    for lane in 0..ACROSS / 64 {
+        let bit = |term: usize| bits[term].0.0[lane] ^ bits[term].1;
+        let (ones, two) = add(count[0].0[lane], bit(0), bit(1));
+        let (ones, and_two) = add(ones, bit(2), bit(3));
+        let (twos, four) = add(count[1].0[lane], two, and_two);
+        let (ones, two) = add(ones, bit(4), bit(5));
+        let (ones, and_two) = add(ones, bit(6), bit(7));
+        let (twos, and_four) = add(twos, two, and_two);
+        let (fours, mut carry) = add(count[2].0[lane], four, and_four);
+        count[0].0[lane] = ones;
+        count[1].0[lane] = twos;
+        count[2].0[lane] = fours;
+        for slice in &mut count[3..] {
+            let bits = &mut slice.0[lane];
+            (*bits, carry) = (*bits ^ carry, *bits & carry);
+        }
+    }
+}
+
+/// Adds numbers to larger ones.
+#[inline(always)]
+pub(super) fn portable_add(sums: &mut [Slice], numbers: &[Slice]) {
+    let mut carry = Slice::default();
+    let mut numbers = numbers.iter();
+    for sums in sums {
+        let number = numbers.next().copied().unwrap_or_default();
+        for lane in 0..ACROSS / 64 {
+            (sums.0[lane], carry.0[lane]) = add(sums.0[lane], number.0[lane], carry.0[lane]);
+        }
+    }
+}
+
+/// The sum of three bits and what it carries.
+#[inline(always)]
+fn add(a: u64, b: u64, c: u64) -> (u64, u64) {
+    (a ^ b ^ c, (a & b) | ((a ^ b) & c))
+}
+
+/// Chooses, of those that are `held`, those whose sum is at least the threshold of their block, and answers how many these are.
+#[inline(always)]
+pub(super) fn portable_reach(
+    sums: &[Sum],
+    thresholds: &[u16],
+    held: &[Slice],
+    chosen: &mut [Slice],
+) -> usize {
+    let mut count = 0;
+    for (((sum, &threshold), held), chosen) in sums.iter().zip(thresholds).zip(held).zip(chosen) {
+        let mut counts = [0; ACROSS / 64];
+        for (lane, count) in counts.iter_mut().enumerate() {
+            let mut reaches = u64::MAX;
+            for (bit, slice) in sum.iter().enumerate() {
+                let wanted = 0_u64.wrapping_sub(u64::from(threshold >> bit & 1));
+                // The higher bit decides, where it differs from the threshold's.
+                reaches = (slice.0[lane] & reaches) | ((slice.0[lane] | reaches) & !wanted);
+            }
+            chosen.0[lane] = reaches & held.0[lane];
+            *count = u64::from(chosen.0[lane].count_ones());
+        }
+        count += counts.iter().sum::<u64>();
+    }
+    count as usize
+}
+
+/// Writes the largest sum of those that are `held`, of 64 vectors each; 0 where none is.
+#[inline(always)]
+pub(super) fn portable_peaks(sums: &[Sum], held: &[Slice], peaks: &mut [[u16; ACROSS / 64]]) {
+    for ((sum, held), peaks) in sums.iter().zip(held).zip(peaks) {
+        let mut largest = [0_u64; ACROSS / 64];
+        for (lane, largest) in largest.iter_mut().enumerate() {
+            let mut those = held.0[lane];
+            for (bit, slice) in sum.iter().enumerate().rev() {
+                let larger = those & slice.0[lane];
+                *largest |= u64::from(larger != 0) << bit;
+                those = if larger != 0 { larger } else { those };
+            }
+        }
+        *peaks = largest.map(|sum| sum as u16);
+    }
+}
+
+#[cfg(target_arch = "x86_64")]
+pub(super) mod avx512 {
+    //! The compiler keeps no count in registers and knows no carry-save adder, so this is said in the processor's words.
+
+    use std::arch::x86_64::{
+        __m512i, _MM_HINT_T0, _mm_prefetch, _mm512_and_si512, _mm512_load_si512, _mm512_set1_epi64,
+        _mm512_setzero_si512, _mm512_store_si512, _mm512_ternarylogic_epi64, _mm512_xor_si512,
+    };
+
+    use super::{EIGHTS, PART, PART_BITS, Slice, Sum, Term};
+
+    #[inline]
+    #[target_feature(enable = "avx512f")]
+    fn load(slice: &Slice) -> __m512i {
+        #[expect(unsafe_code, reason = "a register is read through a pointer")]
+        // SAFETY: a slice is 64 bytes, aligned to 64.
+        unsafe {
+            _mm512_load_si512(std::ptr::from_ref(slice).cast())
+        }
+    }
+
+    #[inline]
+    #[target_feature(enable = "avx512f")]
+    fn store(slice: &mut Slice, bits: __m512i) {
+        #[expect(unsafe_code, reason = "a register is written through a pointer")]
+        // SAFETY: as above.
+        unsafe {
+            _mm512_store_si512(std::ptr::from_mut(slice).cast(), bits);
+        }
+    }
+
+    /// Asks for a slice that is soon wanted.
+    #[inline]
+    #[target_feature(enable = "avx512f")]
+    fn ask_for(slice: &Slice) {
+        #[allow(unused_unsafe, reason = "safe from Rust 1.95 on")]
+        #[expect(unsafe_code, reason = "the processor is given a pointer")]
+        // SAFETY: nothing is read or written, whatever it points at.
+        unsafe {
+            _mm_prefetch::<_MM_HINT_T0>(std::ptr::from_ref(slice).cast());
+        }
+    }
+
+    /// The sum of three bits and what it carries.
+    #[inline]
+    #[target_feature(enable = "avx512f")]
+    fn add(a: __m512i, b: __m512i, c: __m512i) -> (__m512i, __m512i) {
+        // The tables of a ^ b ^ c and of what at least two have in common.
+        (_mm512_ternarylogic_epi64::<0x96>(a, b, c), _mm512_ternarylogic_epi64::<0xe8>(a, b, c))
+    }
+
+    /// As [`weigh`](super::weigh).
+    #[target_feature(enable = "avx512f")]
+    pub(in crate::vector::scan) fn weigh(terms: &[Term; PART], blocks: &[[Slice; PART]], sums: &mut [Sum]) {
+        let zero = _mm512_setzero_si512();
+        // Terms are in no order of memory, so nothing but this has the next block ready.
+        let next = blocks.iter().skip(1).chain(blocks.last());
+        for ((block, next), to) in blocks.iter().zip(next).zip(sums) {
+            let mut next = next.as_chunks::<8>().0.iter();
+            let mut count = [zero; 8];
+            let mut part = [zero; PART_BITS];
+            let mut terms = terms.as_chunks::<8>().0.iter();
+            for (group, eights) in EIGHTS.into_iter().enumerate() {
+                for terms in terms.by_ref().take(eights) {
+                    next.next().into_iter().flatten().for_each(|slice| ask_for(slice));
+                    let bits = terms.map(|Term { at, flip }| {
+                        let slice = load(&block[usize::from(at) % PART]);
+                        _mm512_xor_si512(slice, _mm512_set1_epi64(flip.cast_signed()))
+                    });
+                    let (ones, two) = add(count[0], bits[0], bits[1]);
+                    let (ones, and_two) = add(ones, bits[2], bits[3]);
+                    let (twos, four) = add(count[1], two, and_two);
+                    let (ones, two) = add(ones, bits[4], bits[5]);
+                    let (ones, and_two) = add(ones, bits[6], bits[7]);
+                    let (twos, and_four) = add(twos, two, and_two);
+                    let (fours, mut carry) = add(count[2], four, and_four);
+                    [count[0], count[1], count[2]] = [ones, twos, fours];
+                    for bits in &mut count[3..] {
+                        (*bits, carry) = (_mm512_xor_si512(*bits, carry), _mm512_and_si512(*bits, carry));
+                    }
+                }
+                let mut carry = zero;
+                // Written out for both, so that all stays in registers.
+                if group + 1 < EIGHTS.len() {
+                    for (to, from) in part[1..].iter_mut().zip(count) {
+                        (*to, carry) = add(*to, from, carry);
+                    }
+                } else {
+                    for (to, from) in part.iter_mut().zip(count) {
+                        (*to, carry) = add(*to, from, carry);
+                    }
+                    part[PART_BITS - 1] = _mm512_xor_si512(part[PART_BITS - 1], carry);
+                }
+            }
+            let mut carry = zero;
+            let (low, high) = to.split_at_mut(PART_BITS);
+            for (to, from) in low.iter_mut().zip(part) {
+                let sum;
+                (sum, carry) = add(load(to), from, carry);
+                store(to, sum);
+            }
+            for to in high {
+                let bits = load(to);
+                store(to, _mm512_xor_si512(bits, carry));
+                carry = _mm512_and_si512(bits, carry);
+            }
+        }
+    }
+}
