@@ -38,21 +38,21 @@ impl Ratio {
         match self {
             Self::VectorToBits => Bound {
                 what: "SQLite: vector search / one pass over the bits of all sketches",
-                most: 18.0,
+                most: 13.0,
                 why: "the pass is 960 kB and takes some 15 µs, no more than handing over to the store's thread does",
-                look: "vestige-sqlite/src/vector: sketch, bounds, scan; the rows that are scored exactly",
+                look: "vestige-sqlite/src/vector: compared, scan/slices, index/nearest; the rows that are scored exactly",
             },
             Self::VectorToInt8 => Bound {
                 what: "SQLite: vector search / one pass over the codes, int8",
-                most: 2.2,
+                most: 2.0,
                 why: "sketches are there to read an eighth of the codes",
-                look: "vestige-sqlite/src/vector/sketch.rs: whether the sketches still rule codes out",
+                look: "vestige-sqlite/src/vector/compared.rs: whether the sketches still rule codes out",
             },
             Self::FilteredToUnfiltered => Bound {
                 what: "SQLite: vector search, 1 % pass the filter / without a filter",
-                most: 0.9,
+                most: 1.0,
                 why: "a filter leaves less to look at, and must never cost more than it saves",
-                look: "vestige-sqlite/src/filter.rs, and the walk over admitted rows in vector/scan.rs",
+                look: "vestige-sqlite/src/filter.rs, and what vector/index/nearest.rs does with the admitted rows",
             },
             Self::KeywordToFts5 => Bound {
                 what: "SQLite: keyword search / the bare FTS5 statement",

@@ -78,31 +78,25 @@ pub(crate) fn vectors(runtime: &Runtime, sample: &Sample, filled: &Filled, peers
         .sqlite
         .prepare("SELECT rowid FROM notes_vec WHERE embedding MATCH ? AND k = 10 ORDER BY distance")?;
     let mut note = peers.sqlite.prepare("SELECT content FROM notes WHERE id = ?")?;
-    let by_graph = |n: usize| -> Result<Vec<usize>> {
-        let found = peers.usearch.search(&sample.questions[n].1, 10)?;
-        Ok(found.keys.iter().map(|&key| key as usize).collect())
-    };
-    let mut contenders = vec![
-        Contender::new("Vestige", filled.search(runtime, |n| by_meaning(sample, n))),
-        Contender::new("usearch, HNSW", by_graph).note(format!(
-            "numbers alone; {}, {} candidates",
-            peers.notes[1],
-            peers.usearch.expansion_search()
-        )),
-        Contender::new("sqlite-vec", |n| {
-            let rows =
-                nearest.query_map([peers::bytes(&sample.questions[n].1)], |row| row.get::<_, u64>(0))?;
-            rows.map(|row| Ok(row? as usize)).collect()
-        })
-        .note(&peers.notes[0]),
-        Contender::new("usearch, HNSW, and the texts from SQLite", |n| {
-            let found = by_graph(n)?;
-            for &number in &found {
-                note.query_row([number], |row| row.get::<_, String>(0))?;
-            }
-            Ok(found)
-        }),
-    ];
+    let question = |n: usize| &sample.questions[n].1;
+    let mut contenders = vec![Contender::new("Vestige", filled.search(runtime, |n| by_meaning(sample, n)))];
+    for graph in &peers.graphs {
+        let contender = Contender::new(&graph.name, move |n| graph.nearest(question(n)));
+        contenders.push(contender.note(format!("numbers alone; {}", graph.note)));
+    }
+    let [_, exact, _] = &peers.graphs;
+    contenders.push(Contender::new(format!("{}, and the texts from SQLite", exact.name), |n| {
+        let found = exact.nearest(question(n))?;
+        for &number in &found {
+            note.query_row([number], |row| row.get::<_, String>(0))?;
+        }
+        Ok(found)
+    }));
+    let sqlite_vec = Contender::new("sqlite-vec", |n| {
+        let rows = nearest.query_map([peers::bytes(question(n))], |row| row.get::<_, u64>(0))?;
+        rows.map(|row| Ok(row? as usize)).collect()
+    });
+    contenders.push(sqlite_vec.note(&peers.sqlite_note));
     for (name, bytes, pass) in &passes {
         let contender = Contender::new(format!("floor: one pass over the {name}"), |_| {
             pass.pass();

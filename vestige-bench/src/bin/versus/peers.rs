@@ -13,10 +13,19 @@ use crate::table;
 
 pub(crate) struct Peers {
     pub(crate) sqlite: Connection,
-    pub(crate) usearch: Index,
-    /// What was said while they were filled.
-    pub(crate) notes: [String; 2],
+    /// What was said while it was filled.
+    pub(crate) sqlite_note: String,
+    /// As usearch keeps numbers if it is not told otherwise, and with more and all of their bits, for other neighbours cannot be
+    /// told apart.
+    pub(crate) graphs: [Graph; 3],
     _home: TempDir,
+}
+
+/// usearch's HNSW.
+pub(crate) struct Graph {
+    pub(crate) name: String,
+    index: Index,
+    pub(crate) note: String,
 }
 
 /// The tables that the documentation of sqlite-vec uses for hybrid search.
@@ -75,10 +84,25 @@ impl Peers {
         insert_sqlite_vec(&mut sqlite, sample, sample.texts.len())?;
         let sqlite_note = format!("filled in {:.0} s", started.elapsed().as_secs_f64());
 
+        Ok(Self {
+            sqlite,
+            sqlite_note,
+            graphs: [
+                Graph::build(sample, ScalarKind::BF16, "bf16", 0.99)?,
+                Graph::build(sample, ScalarKind::F16, "f16", 0.999)?,
+                Graph::build(sample, ScalarKind::F32, "f32", 0.9995)?,
+            ],
+            _home: home,
+        })
+    }
+}
+
+impl Graph {
+    fn build(sample: &Sample, quantization: ScalarKind, name: &str, recall: f64) -> Result<Self> {
         let options = IndexOptions {
             dimensions: sample.dimension,
             metric: MetricKind::Cos,
-            quantization: ScalarKind::BF16,
+            quantization,
             ..IndexOptions::default()
         };
         let index = usearch::new_index(&options).context("usearch")?;
@@ -101,31 +125,40 @@ impl Peers {
             }
             Ok(())
         })?;
-        let usearch_note = format!(
-            "bf16, built in {:.0} s, {} MB",
+        let note = format!(
+            "built in {:.0} s, {} MB",
             started.elapsed().as_secs_f64(),
             index.memory_usage() / 1_000_000
         );
-        let peers = Self { sqlite, usearch: index, notes: [sqlite_note, usearch_note], _home: home };
-        peers.widen(sample)?;
-        Ok(peers)
+        let name = format!("usearch, HNSW of {name}");
+        let mut graph = Self { name, index, note };
+        graph.widen(sample, recall)?;
+        graph.note += &format!(", {} candidates", graph.index.expansion_search());
+        Ok(graph)
     }
 
-    /// Lets usearch look at as many candidates as it needs for a recall of 0.99.
-    fn widen(&self, sample: &Sample) -> Result<()> {
+    /// The numbers of the nearest ten.
+    pub(crate) fn nearest(&self, vector: &[f32]) -> Result<Vec<usize>> {
+        Ok(self.index.search(vector, 10)?.keys.iter().map(|&key| key as usize).collect())
+    }
+
+    /// Lets it look at as many candidates as it needs for a recall.
+    fn widen(&self, sample: &Sample, recall: f64) -> Result<()> {
         let truth = sample.truth(None);
         for expansion in [64, 96, 128, 192, 256, 384, 512, 768, 1024, 2048] {
-            self.usearch.change_expansion_search(expansion);
+            self.index.change_expansion_search(expansion);
             let mut hits = 0;
             for ((_, vector), truth) in sample.questions.iter().zip(&truth) {
-                let found = self.usearch.search(vector, 10)?;
-                hits += found.keys.iter().filter(|&&key| truth.contains(&(key as usize))).count();
+                hits += self.nearest(vector)?.iter().filter(|&number| truth.contains(number)).count();
             }
-            if hits as f64 >= 0.99 * 10.0 * truth.len() as f64 {
+            if hits as f64 >= recall * 10.0 * truth.len() as f64 {
                 return Ok(());
             }
         }
-        table::note("usearch does not reach a recall of 0.99 here, with 2,048 candidates");
+        table::note(&format!(
+            "{} does not reach a recall of {recall} here, with 2,048 candidates",
+            self.name
+        ));
         Ok(())
     }
 }
