@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use super::scan::{ACROSS, PART, Slice};
 use super::sketch::{Turned, sum};
 
-/// Vectors are put together whose cosines with the center agree within one part in so many.
+/// Vectors are put together whose products with the center agree within one part in so many.
 const BUCKETS: f32 = 32.0;
 
 /// The signs of the components of many turned vectors `r = o - center`. Each has a place in a block of [`ACROSS`].
@@ -24,7 +24,7 @@ pub(super) struct Blocks {
     room: HashMap<i32, Vec<usize>>,
 }
 
-/// What the vectors of a block have in common.
+/// What the vectors that are or were in a block have in common.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Block {
     bucket: i32,
@@ -89,6 +89,13 @@ impl Blocks {
         };
         self.occupants[last as usize].slot = slot as u32;
         self.vacate(place as usize);
+    }
+
+    /// Whether most places are free, as after much was removed.
+    pub(super) fn is_sparse(&self) -> bool {
+        // Each bucket may have a block that is nearly empty.
+        const BLOCKS: usize = 64;
+        self.blocks.len() > BLOCKS + 4 * self.places.len() / ACROSS
     }
 
     /// The places of some slots.
@@ -194,5 +201,15 @@ mod tests {
             "{} blocks",
             blocks.blocks.len()
         );
+    }
+
+    #[test]
+    fn what_is_left_of_much_is_sparse() {
+        let mut blocks = Blocks::new(1, 0);
+        let many = 80 * ACROSS;
+        (0..many).for_each(|slot| put(&mut blocks, slot, slot % 1000));
+        assert!(!blocks.is_sparse());
+        (0..many - ACROSS).for_each(|_| blocks.remove(0));
+        assert!(blocks.is_sparse());
     }
 }

@@ -22,6 +22,8 @@ use super::sketch::{Turned, sum};
 
 /// How many standard deviations an estimate may be off before a neighbour is missed.
 const DEVIATIONS: f32 = 3.5;
+/// Where there are so many times more peaks than vectors looked for, most of these are peaks.
+const SPREAD: usize = 4;
 /// `c²` of a normal variable.
 const ALONG: f32 = std::f32::consts::FRAC_2_PI;
 
@@ -106,22 +108,49 @@ impl<'a> Compared<'a> {
         let mut highest = vec![[0; ACROSS / 64]; self.sums.len()];
         peaks(&self.sums, &self.places, &mut highest);
         let mut floors = Vec::with_capacity(highest.len() * (ACROSS / 64));
-        for (sums, block) in highest.iter().zip(&self.blocks.blocks) {
+        for ((sums, places), block) in highest.iter().zip(&self.places).zip(&self.blocks.blocks) {
             let step = self.question.length * block.lengths[1] * self.estimate.step();
             let least = self.question.offset + block.offset - self.estimate.middle() * step;
-            floors.extend(sums.map(|sum| least + f32::from(sum) * step));
+            let taken = sums.iter().zip(places.0).filter(|(_, places)| *places != 0);
+            floors.extend(taken.map(|(&sum, _)| least + f32::from(sum) * step));
         }
-        let floor = match count.checked_sub(1).filter(|&at| at < floors.len()) {
-            // Each stands for a vector of its own.
-            Some(at) => *floors.select_nth_unstable_by(at, |a, b| b.total_cmp(a)).1,
-            None => f32::NEG_INFINITY,
+        let floor = if count > 0 && floors.len() >= SPREAD * count {
+            // Each stands for a vector of its own, and few others are above so high a floor.
+            *floors.select_nth_unstable_by(count - 1, |a, b| b.total_cmp(a)).1
+        } else {
+            self.floor_by_halving(count)
         };
-        let found = self.choose(|question, estimate, block| {
+        let found = self.count_near(floor);
+        (found <= most).then(|| self.take(|_, _, _, _| true))
+    }
+
+    /// A floor that at least `count` estimates reach, and not twice as many if that is easily told; below all if there are not
+    /// so many.
+    fn floor_by_halving(&mut self, count: usize) -> f32 {
+        let (mut floor, mut above) = (f32::NEG_INFINITY, 2.0);
+        let mut middle = -2.0;
+        for _ in 0..14 {
+            match self.count_near(middle) {
+                found if found < count => above = middle,
+                found => {
+                    floor = middle;
+                    if found <= 2 * count {
+                        break;
+                    }
+                }
+            }
+            middle = (floor.max(-2.0) + above) / 2.0;
+        }
+        floor
+    }
+
+    /// How many there are whose cosine is estimated to be `floor` or more.
+    fn count_near(&mut self, floor: f32) -> usize {
+        self.choose(|question, estimate, block| {
             let wanted = (floor - question.offset - block.offset) / (question.length * block.lengths[1]);
             // So that the sum which became the floor reaches it.
             estimate.sum(wanted) - 0.01
-        });
-        (found <= most).then(|| self.take(|_, _, _, _| true))
+        })
     }
 
     /// How many others there are whose cosine may be `floor` or more.
@@ -144,16 +173,16 @@ impl<'a> Compared<'a> {
             let variance = (1.0 - one.along * one.along) * (1.0 - cosine * cosine) + estimate.rounding;
             let least = cosine * one.along - DEVIATIONS * (variance / estimate.looked_at()).sqrt();
             let found = estimate.cosine(value(sums, place)) * ALONG.sqrt();
-            // What has no direction is not known by its signs.
-            found >= least || one.along == 0.0 || estimate.full == 0.0
+            // Any may be opposite, and what has no direction is not known by its signs.
+            found >= least || cosine <= -1.0 || one.along == 0.0 || estimate.full == 0.0
         })
     }
 
     /// Chooses what reaches the sum that is asked for in its block.
     fn choose(&mut self, sum: impl Fn(&Question<'_>, &Estimate, &Block) -> f32) -> usize {
-        // What is below 0 becomes 0. No sum reaches the most and one.
+        // What is below 0, or no number, becomes 0. No sum reaches the most and one.
         let most = f32::from(MOST) * self.estimate.parts[0] as f32 + 1.0;
-        let threshold = |block| sum(&self.question, &self.estimate, block).ceil().min(most) as u16;
+        let threshold = |block| sum(&self.question, &self.estimate, block).ceil().clamp(0.0, most) as u16;
         let thresholds: Vec<u16> = self.blocks.blocks.iter().map(threshold).collect();
         reach(&self.sums, &thresholds, &self.places, &mut self.chosen)
     }
@@ -252,6 +281,9 @@ impl Estimate {
 
     /// The least estimate, with near certainty, of one whose cosine is `cosine` or more.
     fn least(&self, cosine: f32) -> f32 {
+        if cosine <= -1.0 {
+            return f32::NEG_INFINITY;
+        }
         let part = self.parts[0] as f32 / self.parts[1] as f32;
         let across = 1.0 - cosine * cosine;
         let variance = 1.0 - ALONG * (cosine * cosine + part * across * across) + self.rounding;

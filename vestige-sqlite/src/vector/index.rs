@@ -138,6 +138,9 @@ impl VectorIndex {
             _ => self.load(view)?,
         }
         self.state = now;
+        if self.sketches.as_ref().is_some_and(Sketches::is_sparse) {
+            (self.sketches, self.centered) = (None, 0);
+        }
         if self.lacks_sketches() {
             self.sketch();
         }
@@ -298,37 +301,83 @@ mod tests {
         }
     }
 
+    /// Numbers around 0, the same in every run.
+    fn noise() -> impl FnMut() -> f32 {
+        let mut state = 1_u64;
+        move || {
+            state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
+            (state >> 40) as f32 / (1_u64 << 23) as f32 - 1.0
+        }
+    }
+
     #[test]
     fn the_sketches_rule_out_no_neighbour() {
-        // By whole sketches alone, and by their heads first.
-        for dimension in [128, 256] {
-            let mut random = 1_u64;
-            let mut vector = |around: i64| -> Vec<f32> {
-                (0..dimension)
-                    .map(|i| {
-                        random = random.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
-                        let noise = (random >> 40) as f32 / (1_u64 << 24) as f32;
-                        noise + 0.2 * (((around * 31 + i * 17) % 23) as f32 / 23.0)
+        const COUNT: i64 = 5 * SKETCHED as i64;
+        // One part, two of which the last is half empty, and three.
+        for dimension in [128, 200, 384] {
+            let mut noise = noise();
+            let around: Vec<Vec<f32>> = (0..100).map(|_| (0..dimension).map(|_| noise()).collect()).collect();
+            let mut near =
+                |n: i64| -> Vec<f32> { around[n as usize % 100].iter().map(|x| x + 0.4 * noise()).collect() };
+            let mut plain = VectorIndex { dimension, ..VectorIndex::default() };
+            (1..=COUNT).for_each(|node| plain.put(node, &encode(&near(node))));
+            let questions: Vec<_> = (0..6).map(|n| near(7 * n)).collect();
+            let admissions = {
+                let everything = Admission::default();
+                let never: NodeSet = (1..=COUNT).filter(|node| node % 100 == 7 && node % 300 != 7).collect();
+                let without = Admission { only: None, never: never.clone() };
+                let most = (1..=COUNT).filter(|node| node % 3 != 0).collect();
+                // Side by side, as those of a code base that was taken in at once.
+                let few = (5000..5000 + SKETCHED as i64 + 500).collect();
+                let only = |only| Admission { only: Some(only), never: never.clone() };
+                [everything, without, only(most), only(few)]
+            };
+            let nearest = |index: &VectorIndex, count: usize| -> Vec<Vec<i64>> {
+                let asked =
+                    questions.iter().flat_map(|question| admissions.iter().map(move |one| (question, one)));
+                asked
+                    .map(|(question, admission)| {
+                        let mut found = nodes(index.nearest(question, admission, count));
+                        found.sort_unstable();
+                        found
                     })
                     .collect()
             };
-            let mut plain = VectorIndex { dimension: dimension as usize, ..VectorIndex::default() };
-            (1..=SKETCHED as i64 + 2000).for_each(|node| plain.put(node, &encode(&vector(node % 50))));
-            let questions: Vec<_> = (0..20).map(&mut vector).collect();
-            let nearest = |index: &VectorIndex, admission: &Admission| -> Vec<Vec<i64>> {
-                let sorted = |question: &Vec<f32>| {
-                    let mut found = nodes(index.nearest(question, admission, 10));
-                    found.sort_unstable();
-                    found
-                };
-                questions.iter().map(sorted).collect()
-            };
-            let all = Admission::default();
-            let most: NodeSet = (1..=SKETCHED as i64 + 2000).filter(|node| node % 3 != 0).collect();
-            let some = Admission { only: Some(most), never: [1, 2, 4].into_iter().collect() };
-            let expected = [nearest(&plain, &all), nearest(&plain, &some)];
+            let expected = [nearest(&plain, 10), nearest(&plain, 100)];
             plain.sketch();
-            assert_eq!([nearest(&plain, &all), nearest(&plain, &some)], expected);
+            assert_eq!([nearest(&plain, 10), nearest(&plain, 100)], expected, "{dimension} dimensions");
+            // A hundred are more than some points have around them, and the others are all alike.
+            assert!(!plain.without_sketches.skip(10), "{dimension} dimensions: by a scan after all");
+        }
+    }
+
+    #[test]
+    fn sketches_follow_what_comes_and_goes() {
+        let mut noise = noise();
+        let mut vector = || -> Vec<f32> { (0..130).map(|_| noise()).collect() };
+        let mut index = VectorIndex { dimension: 130, ..VectorIndex::default() };
+        (1..=SKETCHED as i64 * 4).for_each(|node| index.put(node, &encode(&vector())));
+        index.sketch();
+        for node in 1..=SKETCHED as i64 * 4 {
+            match node % 4 {
+                0 => index.put(node, &encode(&vector())),
+                1 => {}
+                _ => index.remove(node),
+            }
+        }
+        let mut plain = VectorIndex { dimension: 130, ..VectorIndex::default() };
+        for (slot, &node) in index.nodes.iter().enumerate() {
+            let bytes = index.code(slot).iter().map(|byte| byte.cast_unsigned());
+            plain.put(node, &index.scales[slot].to_le_bytes().into_iter().chain(bytes).collect::<Vec<_>>());
+        }
+        for _ in 0..10 {
+            let question = vector();
+            let [found, expected] = [&index, &plain].map(|index| {
+                let mut found = nodes(index.nearest(&question, &Admission::default(), 10));
+                found.sort_unstable();
+                found
+            });
+            assert_eq!(found, expected);
         }
     }
 

@@ -140,16 +140,7 @@ fn best_kernels() -> Kernels {
         && is_x86_feature_detected!("avx512vnni")
         && is_x86_feature_detected!("avx512vpopcntdq")
     {
-        Kernels {
-            weigh: |terms, blocks, sums| {
-                #[expect(unsafe_code, reason = "the processor has just been asked for the features")]
-                // SAFETY: it has them.
-                unsafe {
-                    slices::avx512::weigh(terms, blocks, sums);
-                }
-            },
-            ..avx512::KERNELS
-        }
+        avx512::KERNELS
     } else if is_x86_feature_detected!("avx2") && is_x86_feature_detected!("popcnt") {
         avx2::KERNELS
     } else {
@@ -161,7 +152,7 @@ fn best_kernels() -> Kernels {
 /// only to call code for a processor that this one might not be.
 #[cfg(target_arch = "x86_64")]
 macro_rules! compiled_for {
-    ($name:ident, $features:literal) => {
+    ($name:ident, $features:literal, $weigh:path) => {
         mod $name {
             use super::*;
 
@@ -185,7 +176,7 @@ macro_rules! compiled_for {
                     #[expect(unsafe_code, reason = "best_kernels has asked the processor for the features")]
                     // SAFETY: as above.
                     unsafe {
-                        weigh(terms, blocks, sums);
+                        $weigh(terms, blocks, sums);
                     }
                 },
                 reach: |sums, thresholds, held, chosen| {
@@ -215,28 +206,6 @@ macro_rules! compiled_for {
             }
 
             #[target_feature(enable = $features)]
-            fn weigh(terms: &[Term; PART], blocks: &[[Slice; PART]], sums: &mut [Sum]) {
-                // Functions of their own, which take their arrays from memory: in one function the compiler takes them apart.
-                #[inline(never)]
-                #[target_feature(enable = $features)]
-                fn count_eight(count: &mut slices::Count, bits: slices::Eight<'_>) {
-                    slices::portable_count_eight(count, bits);
-                }
-                #[inline(never)]
-                #[target_feature(enable = $features)]
-                fn add(sums: &mut [Slice], numbers: &[Slice]) {
-                    slices::portable_add(sums, numbers);
-                }
-                slices::weigh(
-                    terms,
-                    blocks,
-                    sums,
-                    |count, bits| count_eight(count, bits),
-                    |sums, numbers| add(sums, numbers),
-                );
-            }
-
-            #[target_feature(enable = $features)]
             fn reach(sums: &[Sum], thresholds: &[u16], held: &[Slice], chosen: &mut [Slice]) -> usize {
                 slices::portable_reach(sums, thresholds, held, chosen)
             }
@@ -250,9 +219,9 @@ macro_rules! compiled_for {
 }
 
 #[cfg(target_arch = "x86_64")]
-compiled_for!(avx2, "avx2,popcnt");
+compiled_for!(avx2, "avx2,popcnt", slices::avx2::weigh);
 #[cfg(target_arch = "x86_64")]
-compiled_for!(avx512, "avx512f,avx512bw,avx512dq,avx512vl,avx512vnni,avx512vpopcntdq");
+compiled_for!(avx512, "avx512f,avx512bw,avx512dq,avx512vl,avx512vnni,avx512vpopcntdq", slices::avx512::weigh);
 
 #[cfg(test)]
 mod tests {

@@ -1,4 +1,4 @@
-//! One bit for each dimension, from which a cosine can be estimated by counting bits.
+//! One bit for each dimension, from which a cosine can be estimated.
 //!
 //! RaBitQ (Gao and Long, "RaBitQ: Quantizing High-Dimensional Vectors with a Theoretical Error Bound
 //! for Approximate Nearest Neighbor Search", SIGMOD 2024): what a vector adds to the mean of all is turned
@@ -11,11 +11,11 @@ use super::blocks::Blocks;
 use super::compared::Compared;
 use super::scan::{PART, Slice, turn};
 
-/// A rotation that mixes all dimensions: signs are flipped and Walsh–Hadamard transforms applied, twice.
-/// The same for every index of a dimension.
+/// A rotation that mixes all dimensions: signs are flipped and Walsh–Hadamard transforms applied, twice, and a third time where
+/// two transforms overlap, since what neither shares is mixed less. The same for every index of a dimension.
 #[derive(Debug, Default)]
 struct Rotation {
-    signs: [Vec<f32>; 2],
+    signs: Vec<Vec<f32>>,
 }
 
 impl Rotation {
@@ -29,7 +29,8 @@ impl Rotation {
             bits = (bits ^ (bits >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
             if (bits ^ (bits >> 31)) & 1 == 0 { 1.0 } else { -1.0 }
         };
-        Self { signs: [(); 2].map(|()| (0..width).map(|_| sign()).collect()) }
+        let rounds = if width.is_power_of_two() { 2 } else { 3 };
+        Self { signs: (0..rounds).map(|_| (0..width).map(|_| sign()).collect()).collect() }
     }
 
     /// Turns a vector, up to a factor that is the same for all.
@@ -86,6 +87,11 @@ impl Sketches {
     /// Removes the sketch of a slot; the last one takes its number.
     pub(super) fn remove(&mut self, slot: usize) {
         self.blocks.remove(slot);
+    }
+
+    /// Whether they are spread so thin that it is better to make them anew.
+    pub(super) fn is_sparse(&self) -> bool {
+        self.blocks.is_sparse()
     }
 
     /// The places of some slots.

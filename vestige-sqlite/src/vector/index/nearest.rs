@@ -39,7 +39,7 @@ impl Pauses {
     }
 
     /// Whether this search does without.
-    fn skip(&self, count: usize) -> bool {
+    pub(super) fn skip(&self, count: usize) -> bool {
         let left = |left: u32| left.checked_sub(1);
         self.of(count).fetch_update(Ordering::Relaxed, Ordering::Relaxed, left).is_ok()
     }
@@ -123,7 +123,12 @@ impl<'a> Search<'a> {
             }
             self.best.clear();
         }
-        self.scan_all();
+        match self.admission {
+            Some(admission @ Admission { only: Some(only), .. }) if few => {
+                self.score_all(self.index.slots_of(only, admission).collect());
+            }
+            _ => self.scan_all(),
+        }
     }
 
     /// How many are admitted at most.
@@ -138,19 +143,21 @@ impl<'a> Search<'a> {
     /// Scores by their codes what the sketches do not rule out. False if this is so much that scoring all in
     /// order is faster.
     fn by_sketches(&mut self, sketches: &Sketches, vector: &[f32]) -> bool {
-        let (all, among) = (self.index.len(), self.among());
+        let (all, mut among) = (self.index.len(), self.among());
         let few = LEFT + all / SPARSE;
-        let many = few.max(among / SKETCHES_LEAVE);
         // So many of all that enough are admitted.
         let mut enough = self.best.count + self.best.count / 2 + 32;
         let mut turned = Vec::new();
         let question = sketches.turn(vector, &mut turned);
         let mut compared = sketches.compare(&question);
-        if among < all / FILTERED {
+        let filtered = among < all / FILTERED;
+        if filtered {
             self.restrict(&mut compared, sketches);
         } else {
             enough = enough * all / among;
+            among = all;
         }
+        let many = few.max(among / SKETCHES_LEAVE);
 
         compared.look_further();
         let pauses = &self.index.without_first;
@@ -168,7 +175,7 @@ impl<'a> Search<'a> {
             }
         }
         let mut left = compared.count_left(self.best.floor);
-        if left > among / FIRST_LEAVES && !compared.is_complete() {
+        if left > among / FIRST_LEAVES && !filtered && !compared.is_complete() {
             pauses.begin(self.best.count);
         }
         while left > few && !compared.is_complete() {
@@ -177,9 +184,7 @@ impl<'a> Search<'a> {
         }
         if left > few {
             // The next in order raise the floor, for less than a look at all that is left.
-            if !self.score_likely(&mut compared, enough + LEFT, many) {
-                return false;
-            }
+            self.score_likely(&mut compared, enough + LEFT, many);
             compared.count_left(self.best.floor);
         }
         let left = compared.left(self.best.floor);

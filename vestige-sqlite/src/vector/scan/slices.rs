@@ -5,6 +5,8 @@
 //! come out as slices again, from the lowest bit on, and are compared with a number in the same way (Li and Patel,
 //! "BitWeaving: Fast Scans for Main Memory Data Processing", SIGMOD 2013).
 
+use vestige_traits::limits;
+
 /// How many vectors stand side by side.
 pub(in crate::vector) const ACROSS: usize = 512;
 /// How many bits of a vector are weighed at a time.
@@ -18,6 +20,7 @@ pub(in crate::vector) const MOST: u16 = 8 * (7 + 3 * 5 + 5 * 3 + 7);
 /// Enough for one part, and for sixteen.
 const PART_BITS: usize = 9;
 const SUM_BITS: usize = 13;
+const _: () = assert!(MOST as usize * limits::MAX_DIMENSION.div_ceil(PART) < 1 << SUM_BITS);
 
 /// One bit of each of [`ACROSS`] vectors.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -185,6 +188,32 @@ pub(super) fn portable_peaks(sums: &[Sum], held: &[Slice], peaks: &mut [[u16; AC
             }
         }
         *peaks = largest.map(|sum| sum as u16);
+    }
+}
+
+#[cfg(target_arch = "x86_64")]
+pub(super) mod avx2 {
+    //! Functions of their own, which take their arrays from memory: in one function the compiler takes them apart.
+
+    use super::{Count, Eight, PART, Slice, Sum, Term};
+
+    #[inline(never)]
+    #[target_feature(enable = "avx2")]
+    fn count_eight(count: &mut Count, bits: Eight<'_>) {
+        super::portable_count_eight(count, bits);
+    }
+
+    #[inline(never)]
+    #[target_feature(enable = "avx2")]
+    fn add(sums: &mut [Slice], numbers: &[Slice]) {
+        super::portable_add(sums, numbers);
+    }
+
+    /// As [`weigh`](super::weigh).
+    #[target_feature(enable = "avx2")]
+    pub(in crate::vector::scan) fn weigh(terms: &[Term; PART], blocks: &[[Slice; PART]], sums: &mut [Sum]) {
+        let count = |count: &mut Count, bits: Eight<'_>| count_eight(count, bits);
+        super::weigh(terms, blocks, sums, count, |sums, numbers| add(sums, numbers));
     }
 }
 
