@@ -270,8 +270,12 @@ pub async fn a_dropped_finish_leaves_a_handle_that_knows_its_model(bed: &TestBed
             }
         })
         .await;
-        if store.reembedding_status().await.unwrap().is_some() {
-            store.finish_reembedding().await.unwrap();
+        if store.reembedding_status().await.unwrap().is_some()
+            && let Err(error) = store.finish_reembedding().await
+        {
+            // On a busy machine the first one ends only now.
+            let status = store.reembedding_status().await.unwrap();
+            assert!(status.is_none(), "{error}");
         }
         assert_eq!(other.registered_model().await.unwrap(), Some(model));
         store.insert(&embedded(10 + n, "by the same handle", &[1.0, 2.0, 3.0])).await.unwrap();
