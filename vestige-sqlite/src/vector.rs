@@ -34,3 +34,13 @@ pub(crate) fn clear(tx: &Transaction<'_>, node: i64) -> MemoryStoreResult<()> {
         .map_err(map)?;
     Ok(())
 }
+
+/// Numbers around 0, the same in every run.
+#[cfg(test)]
+fn noise() -> impl FnMut() -> f32 {
+    let mut state = 1_u64;
+    move || {
+        state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
+        (state >> 40) as f32 / (1_u64 << 23) as f32 - 1.0
+    }
+}

@@ -30,7 +30,7 @@ const ALONG: f32 = std::f32::consts::FRAC_2_PI;
 /// A question compared with all sketches, as far as it has been.
 pub(super) struct Compared<'a> {
     blocks: &'a Blocks,
-    question: Question<'a>,
+    question: Turned<'a>,
     /// Of the parts that were looked at.
     sums: Vec<Sum>,
     estimate: Estimate,
@@ -38,12 +38,6 @@ pub(super) struct Compared<'a> {
     places: Vec<Slice>,
     /// What was chosen of it.
     chosen: Vec<Slice>,
-}
-
-struct Question<'a> {
-    components: &'a [f32],
-    length: f32,
-    offset: f32,
 }
 
 /// What a sum of weights says of a cosine.
@@ -64,10 +58,9 @@ impl<'a> Compared<'a> {
     /// Nothing is looked at yet.
     pub(super) fn new(blocks: &'a Blocks, question: &Turned<'a>) -> Self {
         let places = blocks.held.clone();
-        let &Turned { components, length, offset } = question;
         Self {
             blocks,
-            question: Question { components, length, offset },
+            question: *question,
             sums: vec![Sum::default(); places.len()],
             estimate: Estimate { parts: [0, blocks.parts.len()], ..Estimate::default() },
             chosen: vec![Slice::default(); places.len()],
@@ -158,7 +151,7 @@ impl<'a> Compared<'a> {
         self.choose(|question, estimate, block| {
             let wanted = floor - question.offset - block.offset;
             let length = block.lengths[usize::from(wanted > 0.0)];
-            estimate.sum(estimate.least(question.cosine(wanted, length)))
+            estimate.sum(estimate.least(cosine(question, wanted, length)))
         })
     }
 
@@ -169,7 +162,7 @@ impl<'a> Compared<'a> {
             return self.take(|_, _, _, _| true);
         }
         self.take(|question, estimate, (sums, place), one| {
-            let cosine = question.cosine(floor - question.offset - one.offset, one.length);
+            let cosine = cosine(question, floor - question.offset - one.offset, one.length);
             let variance = (1.0 - one.along * one.along) * (1.0 - cosine * cosine) + estimate.rounding;
             let least = cosine * one.along - DEVIATIONS * (variance / estimate.looked_at()).sqrt();
             let found = estimate.cosine(value(sums, place)) * ALONG.sqrt();
@@ -179,7 +172,7 @@ impl<'a> Compared<'a> {
     }
 
     /// Chooses what reaches the sum that is asked for in its block.
-    fn choose(&mut self, sum: impl Fn(&Question<'_>, &Estimate, &Block) -> f32) -> usize {
+    fn choose(&mut self, sum: impl Fn(&Turned<'_>, &Estimate, &Block) -> f32) -> usize {
         // What is below 0, or no number, becomes 0. No sum reaches the most and one.
         let most = f32::from(MOST) * self.estimate.parts[0] as f32 + 1.0;
         let threshold = |block| sum(&self.question, &self.estimate, block).ceil().clamp(0.0, most) as u16;
@@ -190,7 +183,7 @@ impl<'a> Compared<'a> {
     /// The slots of what was chosen, which is not found again, and is wanted.
     fn take(
         &mut self,
-        wanted: impl Fn(&Question<'_>, &Estimate, (&Sum, usize), &Occupant) -> bool,
+        wanted: impl Fn(&Turned<'_>, &Estimate, (&Sum, usize), &Occupant) -> bool,
     ) -> Vec<usize> {
         let mut slots = Vec::new();
         let blocks = self.places.iter_mut().zip(&self.chosen).zip(&self.sums);
@@ -229,13 +222,11 @@ fn value(sum: &Sum, place: usize) -> u16 {
     sum.iter().enumerate().map(|(bit, slice)| u16::from(slice.contains(place)) << bit).sum()
 }
 
-impl Question<'_> {
-    /// The cosine with a vector of a length that their product `wanted` demands.
-    fn cosine(&self, wanted: f32, length: f32) -> f32 {
-        let cosine = wanted / (self.length * length);
-        // Where both are 0, any.
-        if cosine.is_nan() { -1.0 } else { cosine.clamp(-1.0, 1.0) }
-    }
+/// The cosine that a product `wanted` of the question and a vector of a length demands.
+fn cosine(question: &Turned<'_>, wanted: f32, length: f32) -> f32 {
+    let cosine = wanted / (question.length * length);
+    // Where both are 0, any.
+    if cosine.is_nan() { -1.0 } else { cosine.clamp(-1.0, 1.0) }
 }
 
 impl Estimate {
@@ -293,16 +284,13 @@ impl Estimate {
 
 #[cfg(test)]
 mod tests {
-    use super::super::sketch::Sketches;
+    use crate::vector::noise;
+    use crate::vector::sketch::Sketches;
     use vestige_traits::cosine_similarity;
 
     /// Unit vectors around some points, and what is common to all besides.
     fn vectors(dimension: usize, common: f32) -> Vec<Vec<f32>> {
-        let mut state = 1_u64;
-        let mut random = || {
-            state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
-            (state >> 40) as f32 / (1_u64 << 23) as f32 - 1.0
-        };
+        let mut random = noise();
         let around: Vec<Vec<f32>> = (0..20).map(|_| (0..dimension).map(|_| random()).collect()).collect();
         (0..2000)
             .map(|at| {

@@ -253,7 +253,7 @@ impl VectorIndex {
 mod tests {
     use super::*;
     use crate::filter::NodeSet;
-    use crate::vector::encode;
+    use crate::vector::{encode, noise};
 
     fn vector(seed: i64) -> Vec<f32> {
         (0..16).map(|i| ((seed * 31 + i * 17) % 23 - 11) as f32 + 0.5).collect()
@@ -298,15 +298,6 @@ mod tests {
             found.sort_unstable();
             other.sort_unstable();
             assert_eq!(found, other);
-        }
-    }
-
-    /// Numbers around 0, the same in every run.
-    fn noise() -> impl FnMut() -> f32 {
-        let mut state = 1_u64;
-        move || {
-            state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
-            (state >> 40) as f32 / (1_u64 << 23) as f32 - 1.0
         }
     }
 

@@ -50,6 +50,7 @@ pub(super) struct Sketches {
 }
 
 /// What a unit vector adds to the center, turned.
+#[derive(Clone, Copy)]
 pub(super) struct Turned<'a> {
     /// Its direction, up to a factor.
     pub(super) components: &'a [f32],

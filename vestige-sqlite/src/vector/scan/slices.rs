@@ -59,17 +59,17 @@ pub(in crate::vector) struct Term {
 }
 
 const fn weights() -> [u16; PART] {
-    let mut weights = [1; PART];
-    let mut at = 0;
-    while at < 72 {
-        weights[at] = if at < 8 {
-            7
-        } else if at < 32 {
-            5
-        } else {
-            3
-        };
-        at += 1;
+    let mut weights = [0; PART];
+    let (mut at, mut end, mut weight) = (0, 0, 7_i32);
+    let mut group = 0;
+    while group < EIGHTS.len() {
+        end += 8 * EIGHTS[group];
+        while at < end {
+            weights[at] = weight as u16;
+            at += 1;
+        }
+        weight -= 2;
+        group += 1;
     }
     weights
 }
