@@ -41,6 +41,7 @@ pub fn run(args: &CiArgs) -> Result<()> {
     report.step("clippy", || clippy(&["--workspace", "--all-targets"]))?;
     report.step("clippy, all features", || clippy(&["--workspace", "--all-targets", "--all-features"]))?;
     report.step("clippy, feature by feature", clippy_by_feature)?;
+    report.step("beside others' sqlx", beside_others)?;
     report.step("docs", docs)?;
     let tests = TestArgs { provider: args.provider, strict: args.strict, ..TestArgs::default() };
     test::run_into(&mut report, &tests)?;
@@ -55,7 +56,7 @@ pub fn run(args: &CiArgs) -> Result<()> {
 /// Cargo where a build must not depend on a database: the queries are checked by the committed cache.
 fn offline() -> Command {
     let mut cargo = project::cargo();
-    cargo.env("SQLX_OFFLINE", "true").env_remove("DATABASE_URL");
+    cargo.env("SQLX_OFFLINE", "true");
     cargo
 }
 
@@ -74,6 +75,17 @@ fn clippy_by_feature() -> Result<()> {
         }
     }
     Ok(())
+}
+
+/// `vestige-postgres` in a program that uses sqlx for a database of its own: with its address at hand, and with other
+/// features of sqlx.
+fn beside_others() -> Result<()> {
+    let mut check = project::cargo();
+    check
+        .args(["check", "--locked", "--package=vestige-postgres", "--features=sqlx/time"])
+        .env_remove("SQLX_OFFLINE")
+        .env("DATABASE_URL", "mysql://127.0.0.1:1/theirs");
+    process::run_ok(&mut check)
 }
 
 /// The features of the crates that users depend on, `default` aside; crates without any are left out.

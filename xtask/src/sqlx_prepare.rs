@@ -137,7 +137,7 @@ fn describe(database: &Database<'_>) -> Result<Cache> {
     let mut check = project::cargo();
     check
         .args(["check", "--package=vestige-postgres", "--all-targets", "--all-features"])
-        .env("DATABASE_URL", database.url()?)
+        .env("VESTIGE_SQLX_DATABASE_URL", database.url()?)
         .env("SQLX_OFFLINE", "false")
         .env("SQLX_OFFLINE_DIR", &fresh);
     process::run_ok(&mut check).context("the queries of vestige-postgres do not compile")?;
