@@ -55,6 +55,7 @@ impl Connections {
             retry_busy(config.busy_timeout, || prepare_for_writing(&connection))
                 .map_err(|e| map_open(path, e))?;
             schema::upgrade(&mut connection, path)?;
+            keyword::keep_current(&mut connection)?;
             (Some(Worker::start("vestige-writer", vec![connection])?), Access::Write)
         };
         let readers = (0..config.readers.get())

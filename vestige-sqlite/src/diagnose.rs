@@ -1,3 +1,6 @@
+use std::collections::HashMap;
+use std::hash::{DefaultHasher, Hash, Hasher};
+
 use rusqlite::Transaction;
 use vestige_traits::analysis::{AnalyzedDocument, Analyzer};
 use vestige_traits::{Finding, MemoryRecord, MemoryStoreResult};
@@ -5,7 +8,7 @@ use vestige_traits::{Finding, MemoryRecord, MemoryStoreResult};
 use crate::codec::{self, RECORD_COLUMN_COUNT, RECORD_COLUMNS};
 use crate::error::map;
 use crate::vector::encode;
-use crate::{reembed, registry, schema};
+use crate::{keyword, reembed, registry, schema};
 
 const REBUILD: &str = "rebuild the indexes (vestige doctor --repair)";
 const RESTORE: &str = "restore a backup or an archive; export what can still be read first";
@@ -117,7 +120,7 @@ fn rows_against_indexes(tx: &Transaction<'_>) -> MemoryStoreResult<Vec<Finding>>
             "SELECT count(*) FROM {table} WHERE {column} NOT IN (SELECT node FROM knowledge_nodes)"
         ))
     };
-    let mut terms = Disagreement { rows: 0, entries: entries("memory_terms_docsize", "id")? };
+    let mut terms = Disagreement { rows: 0, entries: 0 };
     let mut lists =
         Disagreement { rows: 0, entries: entries("node_tags", "node")? + entries("node_domains", "node")? };
     let mut codes = Disagreement { rows: 0, entries: entries("vector_codes", "node")? };
@@ -132,6 +135,7 @@ fn rows_against_indexes(tx: &Transaction<'_>) -> MemoryStoreResult<Vec<Finding>>
         memories += 1;
         let node = row.get(RECORD_COLUMN_COUNT).map_err(map)?;
         let Ok(record) = codec::record(row) else {
+            indexed.terms.remove(&node);
             unreadable.push(codec::name(row));
             continue;
         };
@@ -139,6 +143,8 @@ fn rows_against_indexes(tx: &Transaction<'_>) -> MemoryStoreResult<Vec<Finding>>
         lists.rows += u64::from(!indexed.lists_agree(node, &record)?);
         codes.rows += u64::from(!indexed.code_agrees(node, &record)?);
     }
+    // What is left was taken out with no row.
+    terms.entries = entries("memory_terms_docsize", "id")?.max(indexed.terms.len() as u64);
     let rows = match unreadable.len() {
         0 => Finding::ok("memories", format!("all {memories} can be read")),
         n => {
@@ -156,6 +162,8 @@ fn rows_against_indexes(tx: &Transaction<'_>) -> MemoryStoreResult<Vec<Finding>>
 
 /// What the indexes hold of a node.
 struct Indexed<'t> {
+    /// What the keyword index has of each node, as a sum over its terms and their places.
+    terms: HashMap<i64, u64>,
     sizes: rusqlite::Statement<'t>,
     tags: rusqlite::Statement<'t>,
     domains: rusqlite::Statement<'t>,
@@ -165,6 +173,7 @@ struct Indexed<'t> {
 impl<'t> Indexed<'t> {
     fn prepare(tx: &'t Transaction<'_>) -> MemoryStoreResult<Self> {
         Ok(Self {
+            terms: indexed_terms(tx)?,
             sizes: tx.prepare("SELECT sz FROM memory_terms_docsize WHERE id = ?").map_err(map)?,
             tags: tx.prepare("SELECT tag FROM node_tags WHERE node = ? ORDER BY tag").map_err(map)?,
             domains: tx
@@ -174,7 +183,7 @@ impl<'t> Indexed<'t> {
         })
     }
 
-    /// Compares the numbers of terms that FTS5 keeps for each field: the index cannot be read back by row.
+    /// Compares the terms and their places, and how many FTS5 counts in each field. Takes the node's terms away.
     fn terms_agree(
         &mut self,
         node: i64,
@@ -182,6 +191,14 @@ impl<'t> Indexed<'t> {
         analyzer: &Analyzer,
     ) -> MemoryStoreResult<bool> {
         let document = AnalyzedDocument::new(analyzer, &record.content, &record.node_type, &record.tags);
+        let fields = document.fields.iter().enumerate();
+        let expected = fields.flat_map(|(field, terms)| {
+            (0..).zip(terms).map(move |(at, term)| of_term(keyword::FIELDS[field], at, &term.text))
+        });
+        let expected = expected.fold(0_u64, u64::wrapping_add);
+        if self.terms.remove(&node).unwrap_or(0) != expected {
+            return Ok(false);
+        }
         let expected = document.fields.iter().map(|field| field.len() as u64);
         let mut rows = self.sizes.query([node]).map_err(map)?;
         let Some(row) = rows.next().map_err(map)? else { return Ok(false) };
@@ -202,6 +219,26 @@ impl<'t> Indexed<'t> {
         };
         Ok(stored == record.embedding.as_deref().map(encode).as_deref())
     }
+}
+
+fn indexed_terms(tx: &Transaction<'_>) -> MemoryStoreResult<HashMap<i64, u64>> {
+    let mut terms = HashMap::new();
+    let mut statement =
+        tx.prepare("SELECT doc, col, \"offset\", term FROM temp.memory_term_places").map_err(map)?;
+    let mut rows = statement.query([]).map_err(map)?;
+    while let Some(row) = rows.next().map_err(map)? {
+        let text = |at| row.get_ref(at).map_err(map)?.as_str().map_err(|error| map(error.into()));
+        let sum: &mut u64 = terms.entry(row.get(0).map_err(map)?).or_default();
+        *sum = sum.wrapping_add(of_term(text(1)?, row.get(2).map_err(map)?, text(3)?));
+    }
+    Ok(terms)
+}
+
+/// A number for a term at its place in a field: another term or place has another one, but for an accident in 2⁶⁴.
+fn of_term(field: &str, at: u64, term: &str) -> u64 {
+    let mut hasher = DefaultHasher::new();
+    (field, at, term).hash(&mut hasher);
+    hasher.finish()
 }
 
 fn strings(statement: &mut rusqlite::Statement<'_>, node: i64) -> MemoryStoreResult<Vec<String>> {

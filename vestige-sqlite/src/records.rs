@@ -110,26 +110,33 @@ pub(crate) fn update(
 
 pub(crate) fn delete(tx: &Transaction<'_>, id: Uuid) -> MemoryStoreResult<()> {
     let node = existing_node(tx, id)?;
+    keyword::check_current(tx)?;
     keyword::remove(tx, &Analyzer::default(), node)?;
     journal::announce(tx, node)?;
     tx.execute("DELETE FROM knowledge_nodes WHERE node = ?", [node]).map_err(map)?;
     journal::trim(tx)
 }
 
-/// Makes the terms, tags, domains and codes anew from the rows.
+/// Makes the terms, tags, domains and codes anew from the rows, as far as these can be read.
 pub(crate) fn rebuild_indexes(tx: &Transaction<'_>) -> MemoryStoreResult<()> {
-    tx.execute("INSERT INTO memory_terms (memory_terms) VALUES ('delete-all')", []).map_err(map)?;
+    let analyzer = Analyzer::default();
+    keyword::rebuild(tx, &analyzer)?;
     for table in ["node_tags", "node_domains", "vector_codes"] {
         tx.execute(&format!("DELETE FROM {table}"), []).map_err(map)?;
     }
-    let writer = RecordWriter { tx, analyzer: Analyzer::default(), model: None };
+    let writer = RecordWriter { tx, analyzer, model: None };
     let sql = format!("SELECT {RECORD_COLUMNS}, n.node FROM knowledge_nodes n ORDER BY n.node");
     let mut statement = tx.prepare(&sql).map_err(map)?;
     let mut rows = statement.query([]).map_err(map)?;
     while let Some(row) = rows.next().map_err(map)? {
-        writer.index(row.get(RECORD_COLUMN_COUNT).map_err(map)?, &codec::record(row)?)?;
+        match codec::record(row) {
+            Ok(record) => {
+                writer.index_apart_from_terms(row.get(RECORD_COLUMN_COUNT).map_err(map)?, &record)?
+            }
+            Err(MemoryStoreError::Damaged { .. }) => {}
+            Err(error) => return Err(error),
+        }
     }
-    tx.execute("INSERT INTO memory_terms (memory_terms) VALUES ('optimize')", []).map_err(map)?;
     journal::begin_generation(tx)
 }
 
@@ -150,6 +157,7 @@ impl<'t> RecordWriter<'t> {
         handle: Option<&ModelSignature>,
     ) -> MemoryStoreResult<Self> {
         let model = if vectors { registry::usable(tx, handle)? } else { None };
+        keyword::check_current(tx)?;
         Ok(Self { tx, analyzer: Analyzer::default(), model })
     }
 
@@ -231,6 +239,10 @@ impl<'t> RecordWriter<'t> {
     fn index(&self, node: i64, record: &MemoryRecord) -> MemoryStoreResult<()> {
         let terms = AnalyzedDocument::new(&self.analyzer, &record.content, &record.node_type, &record.tags);
         keyword::add(self.tx, node, terms)?;
+        self.index_apart_from_terms(node, record)
+    }
+
+    fn index_apart_from_terms(&self, node: i64, record: &MemoryRecord) -> MemoryStoreResult<()> {
         let lists = [
             (&record.tags, "INSERT OR IGNORE INTO node_tags (tag, node) VALUES (?, ?)"),
             (&record.domains, "INSERT OR IGNORE INTO node_domains (domain, node) VALUES (?, ?)"),

@@ -16,7 +16,7 @@ use crate::config::SqliteMemoryStoreBuilder;
 use crate::connection::Connections;
 use crate::search::{Caches, Legs, Searcher};
 use crate::{
-    diagnose, domains, error, graph, records, reembed, registry, scheduling, schema, stats, transfer,
+    diagnose, domains, error, graph, keyword, records, reembed, registry, scheduling, schema, stats, transfer,
 };
 
 /// A memory store in one SQLite file.
@@ -130,7 +130,11 @@ impl MemoryStore for SqliteMemoryStore {
     #[tracing::instrument(level = "debug", skip_all, err(level = "debug"))]
     async fn init(&self) -> MemoryStoreResult<()> {
         let path = self.0.path.clone();
-        self.0.connections.with_writer(move |connection| schema::upgrade(connection, &path)).await
+        let upgrade = move |connection: &mut _| {
+            schema::upgrade(connection, &path)?;
+            keyword::keep_current(connection)
+        };
+        self.0.connections.with_writer(upgrade).await
     }
 
     #[tracing::instrument(level = "debug", skip_all, err(level = "debug"))]

@@ -272,7 +272,8 @@ async fn of_the_first_version(path: &Path) -> (MemoryRecord, ReviewEvent) {
     let behind = Connection::open(path).unwrap();
     behind
         .execute_batch(
-            "DROP TRIGGER review_events_never_updated; DROP TRIGGER review_events_never_deleted;
+            "DROP TABLE term_analysis;
+             DROP TRIGGER review_events_never_updated; DROP TRIGGER review_events_never_deleted;
              DROP INDEX idx_review_events_memory;
              CREATE INDEX idx_review_events_memory ON review_events (memory_id, timestamp);
              PRAGMA user_version = 1;",
@@ -325,4 +326,102 @@ async fn nothing_changes_the_log_of_reviews() {
     }
     store.delete(record.id).await.unwrap();
     assert_eq!(store.get_reviews(record.id).await.unwrap(), [event]);
+}
+
+/// The words of a store as another analysis would have them: `otter` has become `heron`, which no text holds.
+fn of_another_analysis(path: &Path, fingerprint: &str) {
+    let behind = Connection::open(path).unwrap();
+    let memories: i64 =
+        behind.query_row("SELECT max(node) FROM knowledge_nodes", [], |row| row.get(0)).unwrap();
+    behind.execute("INSERT INTO memory_terms (memory_terms) VALUES ('delete-all')", []).unwrap();
+    for node in 1..=memories {
+        behind
+            .execute(
+                "INSERT INTO memory_terms (rowid, content, node_type) VALUES (?, 'heron', 'general')",
+                [node],
+            )
+            .unwrap();
+    }
+    behind.execute("UPDATE term_analysis SET fingerprint = ?", [fingerprint]).unwrap();
+}
+
+fn findings(health: &[Finding], subject: &str) -> Vec<Severity> {
+    health.iter().filter(|finding| finding.subject == subject).map(|finding| finding.severity).collect()
+}
+
+#[tokio::test]
+async fn words_of_another_analysis_are_made_anew() {
+    let home = TempDir::new().unwrap();
+    let path = home.path().join("memory.db");
+    filled(&path, 0).await;
+    let open = SqliteMemoryStore::new(&path).unwrap();
+    let record = MemoryRecord::new("otters");
+    open.insert(&record).await.unwrap();
+    assert_eq!(open.fts_search(&SearchQuery::text("otter")).await.unwrap().len(), 1);
+    of_another_analysis(&path, "another");
+
+    // What this handle puts in or takes out would not go with what is there.
+    for refused in [
+        open.insert(&MemoryRecord::new("otters too")).await.unwrap_err(),
+        open.update(&record).await.unwrap_err(),
+        open.delete(record.id).await.unwrap_err(),
+    ] {
+        assert!(matches!(&refused, MemoryStoreError::Unavailable { retryable: false, .. }), "{refused}");
+        assert!(refused.to_string().contains("another version of Vestige"), "{refused}");
+    }
+    assert_eq!(open.count().await.unwrap(), 1);
+
+    let store = SqliteMemoryStore::new(&path).unwrap();
+    for store in [&open, &store] {
+        assert_eq!(store.fts_search(&SearchQuery::text("otter")).await.unwrap()[0].record.id, record.id);
+        assert!(store.fts_search(&SearchQuery::text("heron")).await.unwrap().is_empty());
+        assert_eq!(findings(&store.diagnose().await.unwrap(), "keyword index"), [Severity::Ok]);
+    }
+    open.delete(record.id).await.unwrap();
+    assert!(store.fts_search(&SearchQuery::text("otter")).await.unwrap().is_empty());
+}
+
+#[tokio::test]
+async fn other_words_in_the_index_are_diagnosed_though_they_are_as_many() {
+    let home = TempDir::new().unwrap();
+    let path = home.path().join("memory.db");
+    let store = SqliteMemoryStore::new(&path).unwrap();
+    store.insert(&MemoryRecord::new("otters")).await.unwrap();
+    let fingerprint: String = Connection::open(&path)
+        .unwrap()
+        .query_row("SELECT fingerprint FROM term_analysis", [], |row| row.get(0))
+        .unwrap();
+    of_another_analysis(&path, &fingerprint);
+    assert_eq!(findings(&store.diagnose().await.unwrap(), "keyword index"), [Severity::Error]);
+    store.rebuild_indexes().await.unwrap();
+    assert_eq!(findings(&store.diagnose().await.unwrap(), "keyword index"), [Severity::Ok]);
+}
+
+#[tokio::test]
+async fn a_damaged_row_stops_no_repair_and_can_be_deleted() {
+    let home = TempDir::new().unwrap();
+    let path = home.path().join("memory.db");
+    let store = SqliteMemoryStore::new(&path).unwrap();
+    let records = ["otters", "herons", "beavers"].map(MemoryRecord::new);
+    store.insert_batch(&records).await.unwrap();
+    let behind = Connection::open(&path).unwrap();
+    let damages = ["tags = 'no JSON'", "content = CAST(x'ff' AS TEXT)", "metadata = '{'"];
+    for (damage, record) in damages.into_iter().zip(&records) {
+        let sql = format!("UPDATE knowledge_nodes SET {damage} WHERE id = ?");
+        behind.execute(&sql, [record.id.into_bytes()]).unwrap();
+        let damaged = store.get(record.id).await.unwrap_err();
+        assert!(matches!(damaged, MemoryStoreError::Damaged { .. }), "{damaged}");
+    }
+    store.delete(records[0].id).await.unwrap();
+    store.rebuild_indexes().await.unwrap();
+    for record in &records[1..] {
+        store.delete(record.id).await.unwrap();
+    }
+    assert_eq!(store.count().await.unwrap(), 0);
+    let health = store.diagnose().await.unwrap();
+    assert!(health.iter().all(|finding| finding.severity == Severity::Ok), "{health:?}");
+    let left: i64 =
+        behind.query_row("SELECT count(*) FROM memory_terms_docsize", [], |row| row.get(0)).unwrap();
+    assert_eq!(left, 0);
+    assert!(store.fts_search(&SearchQuery::text("otter heron beaver")).await.unwrap().is_empty());
 }

@@ -77,6 +77,16 @@ impl Analyzer {
         analyzed
     }
 
+    /// What this analysis is known by: another text where it may make other terms of a text, as with another version of
+    /// Unicode or of the stemmer. Who keeps an index of terms keeps this beside it, and makes the index anew where it
+    /// is another: terms that are looked for, or taken out, have to be those that were put in.
+    pub fn fingerprint(&self) -> String {
+        let (major, minor, patch) = char::UNICODE_VERSION;
+        let (of_normalization, ..) = unicode_normalization::UNICODE_VERSION;
+        let terms: Vec<String> = self.terms(SAMPLE).into_iter().map(|term| term.text).collect();
+        format!("Unicode {major}.{minor}.{patch} and {of_normalization}: {}", terms.join(" "))
+    }
+
     fn stem<'w>(&self, word: &'w str) -> Option<Cow<'w, str>> {
         if STOP_WORDS.binary_search(&word).is_ok() {
             None
@@ -228,6 +238,20 @@ fn words(text: &str) -> impl Iterator<Item = String> {
         Some(word)
     })
 }
+
+/// Words for every rule of the English stemmer and its exceptions, and others for folding and for what a word is.
+const SAMPLE: &str = "\
+    dogs glasses tries ties gaseous gaps bus this kiwis focus's agreed proceedings breed pleaded plastered singing sing \
+    luxuriating stabilized hopped hoping fitting filling kissing fizzing failing crying boys shy merrily added egged \
+    educational optional intentional fluency hesitancy organizer comfortably typically apparently idly famously \
+    realization location navigator liberalism decisiveness thoughtfulness seriousness totality sensitivity visibility \
+    geology hopefully endlessly gently duplicate creative normalize electricity historical cheerful kindness \
+    arrival clearance preference container geometric drinkable edible relevant basement excitement government different \
+    region adoption pluralism climate clarity dangerous massive sterilize rebate rate cease control roll rolled \
+    generously generate communion arsenal skis skies dying lying tying ugly early only singly sky news howe atlas cosmos \
+    bias andes innings outings canning herring earrings exceeded succeeding yellow employer saying youth \
+    The and of herself Éclair naïve ﬁne ½ Ⅷ straße İstanbul ΣΊΣΥΦΟΣ ǅ 東京 한국어 ひらがな हिन्दी ไทย 2nd 1e5x v1.2 snake_case \
+    it's ١٢٣ 𝔘nicode";
 
 /// The English stop words of the Snowball project, in byte order, without those that hold an apostrophe.
 const STOP_WORDS: [&str; 127] = [
@@ -388,6 +412,20 @@ mod tests {
         assert!(document.contains(&analyzer.terms("ran out of the memory")));
         assert!(!document.contains(&analyzer.terms("ran memory")));
         assert!(!document.contains(&analyzer.terms("memory bug")));
+    }
+
+    #[test]
+    fn the_fingerprint_is_of_the_sample() {
+        let name = Analyzer::default().fingerprint();
+        assert_eq!(name, Analyzer::default().fingerprint());
+        let (versions, terms) = name.split_once(": ").unwrap();
+        assert!(versions.starts_with("Unicode "), "{versions}");
+        let terms: Vec<&str> = terms.split(' ').collect();
+        for term in ["dog", "hop", "hope", "sky", "eclair", "fine", "viii", "東京", "2nd", "1e5x", "unicod"]
+        {
+            assert!(terms.contains(&term), "{term} in {terms:?}");
+        }
+        assert!(!terms.contains(&"the") && terms.len() > 150, "{terms:?}");
     }
 
     #[test]
