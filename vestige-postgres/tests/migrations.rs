@@ -143,7 +143,7 @@ async fn a_store_of_a_newer_program_is_refused_and_left_as_it_was() {
     let before = schema(&pool).await;
     for read_only in [false, true] {
         let error = database.builder().read_only(read_only).connect().await.expect_err("too new");
-        assert!(matches!(error, MemoryStoreError::SchemaTooNew { found: 9999, supported: 4 }), "{error:?}");
+        assert!(matches!(error, MemoryStoreError::SchemaTooNew { found: 9999, supported: 5 }), "{error:?}");
         assert!(error.to_string().contains("upgrade vestige"), "{error}");
     }
     assert_eq!(schema(&pool).await, before);
@@ -156,9 +156,30 @@ async fn a_migration_that_is_not_ours_is_refused() {
     let Some(database) = TestDatabase::new().await else { return };
     let pool = database.pool().await;
     pool.execute("UPDATE _sqlx_migrations SET checksum = '\\x00' WHERE version = 1").await.unwrap();
-    pool.execute("DELETE FROM _sqlx_migrations WHERE version = 4").await.unwrap();
+    pool.execute("DELETE FROM _sqlx_migrations WHERE version = 5").await.unwrap();
     let error = database.builder().connect().await.expect_err("another program's");
     assert!(matches!(error, MemoryStoreError::Damaged { .. }), "{error:?}");
+    pool.close().await;
+    database.drop().await;
+}
+
+#[tokio::test]
+async fn words_that_were_stored_before_are_brought_to_one_sigma() {
+    let Some(database) = TestDatabase::new().await else { return };
+    let pool = database.pool().await;
+    let old = include_str!("../migrations/0005_final_sigma.down.sql");
+    sqlx::raw_sql(AssertSqlSafe(old)).execute(&pool).await.unwrap();
+    pool.execute("DELETE FROM _sqlx_migrations WHERE version = 5").await.unwrap();
+    pool.execute("INSERT INTO knowledge_nodes (id, content) VALUES (gen_random_uuid(), 'Σίσυφος')")
+        .await
+        .unwrap();
+    let terms = "SELECT search_vec::text FROM knowledge_nodes";
+    let stored: String = sqlx::query_scalar(terms).fetch_one(&pool).await.unwrap();
+    assert!(stored.contains("'σισυφος'"), "{stored}");
+    let store = database.store().await;
+    assert_eq!(store.search(&SearchQuery::text("ΣΙΣΥΦΟΣ")).await.unwrap().len(), 1);
+    let stored: String = sqlx::query_scalar(terms).fetch_one(&pool).await.unwrap();
+    assert!(stored.contains("'σισυφοσ'"), "{stored}");
     pool.close().await;
     database.drop().await;
 }

@@ -101,6 +101,18 @@ pub async fn case_and_diacritics_do_not_matter(bed: &TestBed<impl StoreFactory>)
     }
 }
 
+/// A lower-case sigma at the end of a word has a letter of its own, an upper-case one has not.
+pub async fn a_final_sigma_is_a_sigma(bed: &TestBed<impl StoreFactory>) {
+    fill(bed, &["Σίσυφος", "σισυφοσ", "ΣΙΣΥΦΟΣ", "σίϲυφοϲ", "Τάνταλος"]).await;
+    for text in ["σισυφος", "Σίσυφοσ", "ΣΊΣΥΦΟΣ", "\"σισυφοϲ\""] {
+        let mut results = hits(bed, text).await;
+        results.sort();
+        assert_eq!(results, ids([1, 2, 3, 4]), "{text:?}");
+    }
+    assert_eq!(hits(bed, "τανταλοσ -σισυφοσ").await, ids([5]));
+    assert!(hits(bed, "ΣΙΣΥΦΟΣ -σίσυφος").await.is_empty());
+}
+
 pub async fn stop_words_have_no_weight(bed: &TestBed<impl StoreFactory>) {
     fill(bed, &["the of and to in", "the harbour", "who is this"]).await;
     assert!(hits(bed, "what is the").await.is_empty());

@@ -1,0 +1,13 @@
+CREATE OR REPLACE FUNCTION vestige_words(body text) RETURNS text
+LANGUAGE sql IMMUTABLE STRICT PARALLEL SAFE
+RETURN CASE
+  WHEN octet_length(left(body, 100000)) = length(left(body, 100000))
+    THEN regexp_replace(lower(left(body, 100000) COLLATE pg_c_utf8), '[^a-z0-9]+', ' ', 'g')
+  ELSE vestige_words_unicode(left(body, 100000))
+END;
+
+UPDATE knowledge_nodes SET content = content
+WHERE (octet_length(content) > length(content)
+    OR octet_length(node_type) > length(node_type)
+    OR octet_length(tags::text) > length(tags::text))
+  AND search_vec <> vestige_search_vec(content, node_type, tags);

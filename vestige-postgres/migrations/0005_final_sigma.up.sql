@@ -1,0 +1,16 @@
+-- A final sigma is a sigma, so that a word in capitals is found by its lower case.
+
+CREATE OR REPLACE FUNCTION vestige_words(body text) RETURNS text
+LANGUAGE sql IMMUTABLE STRICT PARALLEL SAFE
+RETURN CASE
+  WHEN octet_length(left(body, 100000)) = length(left(body, 100000))
+    THEN regexp_replace(lower(left(body, 100000) COLLATE pg_c_utf8), '[^a-z0-9]+', ' ', 'g')
+  ELSE replace(vestige_words_unicode(left(body, 100000)), U&'\03C2', U&'\03C3')
+END;
+
+-- The terms of what is stored already.
+UPDATE knowledge_nodes SET content = content
+WHERE (octet_length(content) > length(content)
+    OR octet_length(node_type) > length(node_type)
+    OR octet_length(tags::text) > length(tags::text))
+  AND search_vec <> vestige_search_vec(content, node_type, tags);
