@@ -1,7 +1,9 @@
+use std::fmt;
 use std::time::Duration;
 
-use serde::{Deserialize, Serialize, Serializer};
+use serde::{Deserialize, Serialize};
 
+use crate::elapsed::as_seconds;
 use crate::inventory::PerKind;
 use crate::proof::Proof;
 
@@ -52,6 +54,7 @@ impl PerKind<Tally> {
 /// How a copy or a restore went.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
+#[non_exhaustive]
 pub enum CopyOutcome {
     /// Every row was moved, or accounted for as not movable.
     Complete,
@@ -64,6 +67,17 @@ pub enum CopyOutcome {
     /// Every row was looked at, and the source changed meanwhile. Stop what writes to it and run
     /// the same again: it adds what is missing.
     SourceChanged,
+}
+
+impl fmt::Display for CopyOutcome {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Complete => "complete",
+            Self::AlreadyComplete => "completed before",
+            Self::SourceChangedSince => "completed before, and the source has changed since",
+            Self::SourceChanged => "the source changed meanwhile",
+        })
+    }
 }
 
 /// What a copy or a restore did.
@@ -80,7 +94,7 @@ pub struct CopyReport {
     /// How many rows this run moved.
     pub moved_now: u64,
     /// How long this run moved rows, indexes included.
-    #[serde(rename = "seconds", serialize_with = "seconds")]
+    #[serde(rename = "seconds", serialize_with = "as_seconds")]
     pub elapsed: Duration,
     /// The comparison of both sides, unless it was switched off.
     pub proof: Option<Proof>,
@@ -100,8 +114,4 @@ impl CopyReport {
         };
         holds_all && self.rows.sum().not_moved() == 0
     }
-}
-
-fn seconds<S: Serializer>(elapsed: &Duration, serializer: S) -> Result<S::Ok, S::Error> {
-    serializer.serialize_f64(elapsed.as_secs_f64())
 }
