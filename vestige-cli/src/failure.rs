@@ -130,11 +130,14 @@ pub(crate) fn model_flag(name: &str) -> &str {
     if name == crate::open::bundled_name() { "bundled" } else { name }
 }
 
-/// The error and what lies directly behind it. Deeper causes repeat that in a driver's own words.
-fn with_sources(error: &dyn std::error::Error) -> String {
+/// The error and what lies directly behind it, unless the error quotes that or a part of it. Deeper causes repeat it in
+/// a driver's own words.
+pub(crate) fn with_sources(error: &dyn std::error::Error) -> String {
     let text = error.to_string();
-    match error.source().map(ToString::to_string) {
-        Some(cause) if !text.contains(&cause) => format!("{text} ({cause})"),
+    let causes = std::iter::successors(error.source(), |&cause| cause.source()).map(ToString::to_string);
+    let causes: Vec<_> = causes.filter(|cause| !cause.is_empty()).collect();
+    match causes.first() {
+        Some(cause) if !causes.iter().any(|cause| text.contains(cause)) => format!("{text} ({cause})"),
         _ => text,
     }
 }
@@ -180,5 +183,44 @@ mod tests {
         let error = MemoryStoreError::Sqlite { source: Box::new(source), retryable: false };
         let line = Failure::Store(error).line("/m.db").unwrap();
         assert_eq!(line, "/m.db: sqlite error: disk on fire");
+    }
+
+    /// As a driver's error is that says where its own came from.
+    #[derive(Debug)]
+    struct FromServer(io::Error);
+
+    impl fmt::Display for FromServer {
+        fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+            write!(f, "error returned from database: {}", self.0)
+        }
+    }
+
+    impl std::error::Error for FromServer {
+        fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
+            Some(&self.0)
+        }
+    }
+
+    #[test]
+    fn a_cause_that_the_reason_quotes_is_not_said_again() {
+        let damaged = |reason: &str| MemoryStoreError::Damaged {
+            what: "the database".to_owned(),
+            reason: reason.to_owned(),
+            source: Some(FromServer(io::Error::other("no such table")).into()),
+        };
+        for (reason, said) in [
+            (
+                "no such table; restore a backup",
+                "the database cannot be used: no such table; restore a backup",
+            ),
+            (
+                "it is none of ours",
+                "the database cannot be used: it is none of ours (error returned from database: no such table)",
+            ),
+        ] {
+            assert_eq!(with_sources(&damaged(reason)), said);
+            let moved = MigrateError::Source(damaged(reason));
+            assert_eq!(with_sources(&moved), format!("source: {said}"));
+        }
     }
 }

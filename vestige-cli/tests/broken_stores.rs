@@ -123,6 +123,34 @@ fn a_damaged_file_is_refused_or_works_but_never_panics_and_doctor_says_so() {
 }
 
 #[test]
+fn a_damaged_row_is_named_once_and_so_is_what_is_wrong_with_it() {
+    for (damage, cause) in [
+        ("tags = 'zzz'", "expected value"),
+        ("content = CAST(x'6162ff' AS TEXT)", "invalid utf-8"),
+        ("embedding = x'00'", "is cut off"),
+    ] {
+        let vestige = Vestige::new();
+        let id = vestige.add(&["memory number 1"]);
+        let connection = Connection::open(vestige.db()).expect("the store");
+        connection.execute(&format!("UPDATE knowledge_nodes SET {damage}"), []).expect("SQL");
+        drop(connection);
+        for command in [&["get", &id][..], &["list"]] {
+            let run = vestige.run(command);
+            let line = run.refusal(1);
+            assert_eq!(line.matches(cause).count(), 1, "{command:?}: {line}");
+            assert_eq!(line.matches(&id).count(), 1, "{command:?}: {line}");
+            assert_eq!(line.matches("cannot be used").count(), 1, "{command:?}: {line}");
+        }
+        let export = vestige.run(&["export", "out.jsonl"]);
+        let warnings: Vec<_> = export.stderr.lines().filter(|line| line.starts_with("warning: ")).collect();
+        let said = |what: &str| warnings.iter().map(|line| line.matches(what).count()).sum::<usize>();
+        assert_eq!((warnings.len(), said(&id), said(cause)), (1, 1, 1), "{}", export.stderr);
+        let doctor = vestige.run(&["doctor"]);
+        assert_eq!((doctor.code, doctor.stdout.matches(&id).count()), (Some(1), 1), "{}", doctor.stdout);
+    }
+}
+
+#[test]
 fn an_index_that_disagrees_is_found_and_repaired() {
     let vestige = filled(20);
     let connection = Connection::open(vestige.db()).expect("the store");

@@ -59,7 +59,8 @@ impl<'a, S: MemoryStore + Sync, T: MemoryStore + Sync> Copier<'a, S, T> {
         self
     }
 
-    /// Whether to compare every row afterwards, which is done where nothing is said.
+    /// Whether to compare every row afterwards, which is done where nothing is said. Without it the numbers of rows and
+    /// the model are all that tells whether the source has changed.
     #[must_use]
     pub fn verify(mut self, verify: bool) -> Self {
         self.settings.verify = verify;

@@ -1,4 +1,5 @@
-use std::io;
+use std::error::Error;
+use std::{fmt, io};
 
 use vestige_traits::{EmbedderError, MemoryStoreError, ModelSignature, TransferKey, TransferKind};
 
@@ -9,27 +10,28 @@ pub type MigrateResult<T> = Result<T, MigrateError>;
 ///
 /// Whatever is named here, the source is as it was, and what the target has
 /// taken in so far is whole: the same call goes on from there.
-#[derive(Debug, thiserror::Error)]
+///
+/// # What is said once
+///
+/// Where another error lies behind, `Display` says what that error says, and `source()` goes on behind it. So a message
+/// is whole by itself, and a chain of causes repeats nothing of it but what a store's error repeats of its own. Who
+/// looks for the other error itself finds it in the variant.
+#[derive(Debug)]
 #[non_exhaustive]
 pub enum MigrateError {
     /// The store that is read from refused.
-    #[error("source: {0}")]
-    Source(#[source] MemoryStoreError),
+    Source(MemoryStoreError),
 
     /// The store that is written to refused.
-    #[error("target: {0}")]
-    Target(#[source] MemoryStoreError),
+    Target(MemoryStoreError),
 
     /// The store that is re-embedded refused.
-    #[error(transparent)]
     Store(MemoryStoreError),
 
     /// The embedding model failed.
-    #[error("the new embedding model: {0}")]
-    Embedder(#[from] EmbedderError),
+    Embedder(EmbedderError),
 
     /// A file, a pipe or a sink refused.
-    #[error("{what}: {source}")]
     Io {
         /// What was being done to what.
         what: String,
@@ -38,7 +40,6 @@ pub enum MigrateError {
     },
 
     /// The archive is truncated, altered, or none. Nothing was written.
-    #[error("line {line}: {reason}")]
     Archive {
         /// The line in the file, from 1.
         line: u64,
@@ -47,9 +48,6 @@ pub enum MigrateError {
     },
 
     /// A newer Vestige wrote the archive. Nothing was written.
-    #[error(
-        "the archive has format version {found}, this program reads up to {supported}: upgrade vestige to restore it"
-    )]
     ArchiveTooNew {
         /// The version in the header.
         found: u64,
@@ -58,11 +56,6 @@ pub enum MigrateError {
     },
 
     /// The target holds memories that did not come from this source. Nothing was written.
-    #[error(
-        "the target already holds {memories} memories and {others} other rows that this source did not bring: \
-         choose an empty target, or merge into this one by id (into-existing), which overwrites nothing and lists \
-         every id that is there with other content"
-    )]
     TargetNotEmpty {
         /// How many memories it holds.
         memories: u64,
@@ -71,10 +64,6 @@ pub enum MigrateError {
     },
 
     /// Source and target are embedded with different models. Nothing was written.
-    #[error(
-        "the source is embedded with {from} and the target with {to}: re-embed one of them with the other's model \
-         first, or choose an empty target"
-    )]
     ModelsDiffer {
         /// The source's model.
         from: Box<ModelSignature>,
@@ -84,14 +73,9 @@ pub enum MigrateError {
 
     /// The store was written to while it was archived, so the archive would not hold one moment. It has no closing
     /// line, and no program restores it. Stop the writers, or try again when there are fewer.
-    #[error("the store was written to while it was exported: stop what writes to it and export again")]
     SourceChanged,
 
     /// Memories came in faster than the model embeds. Nothing is lost: the same call goes on.
-    #[error(
-        "memories come in faster than the new model embeds them, and {pending} are still without their new vector: \
-         pause what writes to the store and run the same command again"
-    )]
     NotCaughtUp {
         /// How many are missing.
         pending: u64,
@@ -99,11 +83,6 @@ pub enum MigrateError {
 
     /// Somebody else dropped this re-embedding while it was going on, or took the store to another model. No vector of
     /// this model was mixed with those of another. Find out who does, and run the same again if it is still wanted.
-    #[error(
-        "somebody else has ended the re-embedding to {wanted} meanwhile{}: make sure that only one model is wanted, \
-         then run the same command again",
-        .under_way.as_ref().map(|model| format!(", and begun one to {model}")).unwrap_or_default()
-    )]
     ReembeddingEnded {
         /// The model that this re-embedding was to go to.
         wanted: Box<ModelSignature>,
@@ -112,9 +91,6 @@ pub enum MigrateError {
     },
 
     /// A backend broke its contract. Report it.
-    #[error(
-        "the {kind} rows come out of order: {after} after {before}; this is a defect of the store, report it"
-    )]
     OutOfOrder {
         /// The kind of the rows.
         kind: TransferKind,
@@ -123,6 +99,71 @@ pub enum MigrateError {
         /// The key that came after it and should not have.
         after: TransferKey,
     },
+}
+
+impl fmt::Display for MigrateError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Source(error) => write!(f, "source: {error}"),
+            Self::Target(error) => write!(f, "target: {error}"),
+            Self::Store(error) => error.fmt(f),
+            Self::Embedder(error) => write!(f, "the new embedding model: {error}"),
+            Self::Io { what, source } => write!(f, "{what}: {source}"),
+            Self::Archive { line, reason } => write!(f, "line {line}: {reason}"),
+            Self::ArchiveTooNew { found, supported } => write!(
+                f,
+                "the archive has format version {found}, this program reads up to {supported}: upgrade vestige to \
+                 restore it"
+            ),
+            Self::TargetNotEmpty { memories, others } => write!(
+                f,
+                "the target already holds {memories} memories and {others} other rows that this source did not \
+                 bring: choose an empty target, or merge into this one by id (into-existing), which overwrites \
+                 nothing and lists every id that is there with other content"
+            ),
+            Self::ModelsDiffer { from, to } => write!(
+                f,
+                "the source is embedded with {from} and the target with {to}: re-embed one of them with the other's \
+                 model first, or choose an empty target"
+            ),
+            Self::SourceChanged => f.write_str(
+                "the store was written to while it was exported: stop what writes to it and export again",
+            ),
+            Self::NotCaughtUp { pending } => write!(
+                f,
+                "memories come in faster than the new model embeds them, and {pending} are still without their new \
+                 vector: pause what writes to the store and run the same command again"
+            ),
+            Self::ReembeddingEnded { wanted, under_way } => {
+                write!(f, "somebody else has ended the re-embedding to {wanted} meanwhile")?;
+                if let Some(model) = under_way {
+                    write!(f, ", and begun one to {model}")?;
+                }
+                f.write_str(": make sure that only one model is wanted, then run the same command again")
+            }
+            Self::OutOfOrder { kind, before, after } => write!(
+                f,
+                "the {kind} rows come out of order: {after} after {before}; this is a defect of the store, report it"
+            ),
+        }
+    }
+}
+
+impl Error for MigrateError {
+    fn source(&self) -> Option<&(dyn Error + 'static)> {
+        match self {
+            Self::Source(error) | Self::Target(error) | Self::Store(error) => error.source(),
+            Self::Embedder(error) => error.source(),
+            Self::Io { source, .. } => source.source(),
+            _ => None,
+        }
+    }
+}
+
+impl From<EmbedderError> for MigrateError {
+    fn from(error: EmbedderError) -> Self {
+        Self::Embedder(error)
+    }
 }
 
 impl MigrateError {
@@ -143,5 +184,44 @@ impl MigrateError {
             Self::SourceChanged | Self::NotCaughtUp { .. } => true,
             _ => false,
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// What a program says that prints an error with everything behind it.
+    fn chain(error: MigrateError) -> String {
+        let first: &(dyn Error + 'static) = &error;
+        let all = std::iter::successors(Some(first), |&error| error.source());
+        all.map(ToString::to_string).collect::<Vec<_>>().join(": ")
+    }
+
+    fn damaged() -> MemoryStoreError {
+        let source = Some(io::Error::other("a torn page").into());
+        MemoryStoreError::Damaged { what: "memory 7".to_owned(), reason: "it is cut off".to_owned(), source }
+    }
+
+    #[test]
+    fn a_chain_of_causes_says_each_thing_once() {
+        let file = EmbedderError::File { path: "m".to_owned(), source: "no header".into() };
+        let denied = io::Error::new(io::ErrorKind::PermissionDenied, "read-only disk");
+        for (error, said) in [
+            (MigrateError::Source(damaged()), "source: memory 7 cannot be used: it is cut off: a torn page"),
+            (MigrateError::Target(damaged()), "target: memory 7 cannot be used: it is cut off: a torn page"),
+            (MigrateError::Store(damaged()), "memory 7 cannot be used: it is cut off: a torn page"),
+            (
+                MigrateError::from(EmbedderError::NothingToEmbed { index: 3, model: "m".to_owned() }),
+                "the new embedding model: text 3 has no word that the model m knows",
+            ),
+            (MigrateError::io("cannot write a.jsonl")(denied), "cannot write a.jsonl: read-only disk"),
+        ] {
+            assert_eq!(chain(error), said);
+        }
+        // The store's and the model's own texts hold their cause; nothing is added to that.
+        let sqlite = MemoryStoreError::Sqlite { source: "locked".into(), retryable: true };
+        assert_eq!(chain(MigrateError::Source(sqlite)), "source: sqlite error: locked: locked");
+        assert_eq!(chain(file.into()), "the new embedding model: model file m: no header: no header");
     }
 }

@@ -5,6 +5,7 @@ pub mod archive;
 
 mod canonical;
 mod copy;
+mod elapsed;
 mod error;
 mod inventory;
 mod limits;

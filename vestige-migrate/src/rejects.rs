@@ -9,6 +9,7 @@ use crate::canonical::{Object, write_row};
 /// Why a row is not in the target.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
+#[non_exhaustive]
 pub enum RejectOutcome {
     /// The source cannot read it as what it should be.
     Damaged,

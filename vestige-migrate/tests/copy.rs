@@ -181,6 +181,46 @@ async fn a_source_written_to_without_a_proof_is_noticed_by_its_counts() {
 }
 
 #[tokio::test]
+async fn a_source_that_grows_after_a_copy_is_not_taken_for_copied() {
+    for verify in [false, true] {
+        let (source, target) = (filled(20).await, empty());
+        let copy = || Copier::new("a", &source, &target).verify(verify);
+        assert!(copy().run().await.unwrap().is_lossless());
+        let again = copy().run().await.unwrap();
+        assert_eq!(again.outcome, CopyOutcome::AlreadyComplete);
+        assert!(again.is_lossless());
+
+        let late = MemoryRecord::new("came in after the copy");
+        source.insert(&late).await.unwrap();
+        let before = archive_of(&target).await;
+        let report = copy().run().await.unwrap();
+        assert_eq!((report.outcome, report.moved_now), (CopyOutcome::SourceChangedSince, 0));
+        assert_eq!(report.proof.is_some(), verify);
+        assert!(!report.is_lossless(), "{report:?}");
+        assert_eq!(archive_of(&target).await, before, "nothing is changed");
+
+        let report = copy().into_existing(true).run().await.unwrap();
+        assert!(report.outcome == CopyOutcome::Complete && report.is_lossless(), "{report:?}");
+        assert_eq!(target.get(late.id).await.unwrap(), Some(late));
+        assert_eq!(copy().run().await.unwrap().outcome, CopyOutcome::AlreadyComplete);
+    }
+}
+
+#[tokio::test]
+async fn a_changed_source_is_lossless_where_a_proof_finds_its_rows_in_the_target() {
+    let (source, target) = (filled(20).await, empty());
+    Copier::new("a", &source, &target).run().await.unwrap();
+    let late = MemoryRecord::new("came into both");
+    source.insert(&late).await.unwrap();
+    target.insert(&late).await.unwrap();
+    let report = Copier::new("a", &source, &target).run().await.unwrap();
+    assert_eq!(report.outcome, CopyOutcome::SourceChangedSince);
+    assert!(report.is_lossless(), "{report:?}");
+    let report = Copier::new("a", &source, &target).verify(false).run().await.unwrap();
+    assert!(!report.is_lossless(), "without a proof nobody knows");
+}
+
+#[tokio::test]
 async fn a_source_that_changes_its_model_without_a_proof_is_noticed() {
     let (source, target) = (filled(50).await, empty());
     let other = source.another_handle();

@@ -8,7 +8,7 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering::Relaxed};
 use std::time::Duration;
 
 use common::{Words, archive_of, empty, fill, filled, id, interrupted, model, open_sqlite, sqlite};
-use vestige_migrate::{MigrateError, Phase, ReembedOutcome, Reembedder};
+use vestige_migrate::{Copier, MigrateError, Phase, ReembedOutcome, Reembedder};
 use vestige_traits::{
     Embedder, EmbedderError, EmbedderResult, MemoryRecord, MemoryStore, MemoryStoreError, ModelSignature,
     SearchQuery, TransferKind, TransferRow,
@@ -183,6 +183,109 @@ async fn a_handle_of_the_old_model_is_refused_after_the_switch() {
     let query = SearchQuery::embedding(common::vector(1, 8));
     let refused = old.search(&query).await;
     assert!(matches!(refused, Err(MemoryStoreError::ModelMismatch { .. })), "{refused:?}");
+}
+
+/// A model during whose first batch another process does the same work to its end.
+struct Outpaced<'s> {
+    model: Words,
+    faster: &'s vestige_sqlite::SqliteMemoryStore,
+    batches: AtomicUsize,
+}
+
+impl Embedder for Outpaced<'_> {
+    fn signature(&self) -> &ModelSignature {
+        self.model.signature()
+    }
+
+    async fn embed_documents(&self, texts: &[&str]) -> EmbedderResult<Vec<Vec<f32>>> {
+        if self.batches.fetch_add(1, Relaxed) == 0 {
+            Reembedder::new(self.faster, &self.model).run().await.unwrap();
+        }
+        self.model.embed_documents(texts).await
+    }
+
+    async fn embed_query(&self, text: &str) -> EmbedderResult<Vec<f32>> {
+        self.model.embed_query(text).await
+    }
+}
+
+/// Asserts that the handle takes vectors of the model, and compares them.
+async fn assert_speaks_for(store: &(impl MemoryStore + Sync), model: &Words) {
+    let note = MemoryRecord { embedding: model.vector("plain words"), ..MemoryRecord::new("plain words") };
+    store.insert(&note).await.unwrap();
+    let query = SearchQuery::embedding(note.embedding.clone().unwrap());
+    assert!(!store.search(&query).await.unwrap().is_empty());
+}
+
+#[tokio::test]
+async fn the_handle_of_one_that_another_is_faster_than_speaks_for_the_new_model() {
+    let store = sqlite();
+    fill(&store.store, 30, 8).await;
+    let (handle, faster) = (open_sqlite(&store.path), open_sqlite(&store.path));
+    handle.register_model(&model(8)).await.unwrap();
+    let new = Outpaced { model: Words::new(16), faster: &faster, batches: AtomicUsize::new(0) };
+    let report = Reembedder::new(&handle, &new).batch(10).run().await.unwrap();
+    assert_eq!((report.outcome, report.embedded), (ReembedOutcome::Switched, 0));
+    assert_on(&store.store, &new.model).await;
+    assert_speaks_for(&handle, &new.model).await;
+}
+
+#[tokio::test]
+async fn the_handle_of_one_that_comes_late_speaks_for_the_new_model() {
+    let mut between = 0;
+    // Another process does the whole work after so many waits of the first one; with few, that comes before it begins.
+    for waits in 0..200 {
+        let store = sqlite();
+        fill(&store.store, 10, 8).await;
+        let (handle, faster) = (open_sqlite(&store.path), open_sqlite(&store.path));
+        handle.register_model(&model(8)).await.unwrap();
+        let new = Words::new(16);
+        let mut work = std::pin::pin!(Reembedder::new(&handle, &new).run());
+        let early = interrupted(work.as_mut(), waits).await;
+        let first = early.is_some();
+        let report = match early {
+            Some(report) => report.unwrap(),
+            None => {
+                Reembedder::new(&faster, &new).run().await.unwrap();
+                work.await.unwrap()
+            }
+        };
+        assert_on(&store.store, &new).await;
+        assert!(report.elapsed > Duration::ZERO, "{report:?}");
+        assert_speaks_for(&handle, &new).await;
+        let late = report.outcome == ReembedOutcome::AlreadyOnModel;
+        between += u64::from(late && report.from == Some(model(8)));
+        if first {
+            break;
+        }
+    }
+    assert!(between > 0, "the other process never came between");
+}
+
+#[tokio::test]
+async fn a_handle_of_the_old_model_speaks_for_the_new_one_after_a_run_with_nothing_to_do() {
+    let store = filled(10).await;
+    let (old, new) = (store.another_handle(), Words::new(16));
+    old.register_model(&model(8)).await.unwrap();
+    Reembedder::new(&store, &new).run().await.unwrap();
+    let report = Reembedder::new(&old, &new).run().await.unwrap();
+    assert_eq!(report.outcome, ReembedOutcome::AlreadyOnModel);
+    assert_speaks_for(&old, &new).await;
+}
+
+#[tokio::test]
+async fn reports_say_how_long_they_took_in_seconds() {
+    let (store, target) = (filled(10).await, empty());
+    let copied = Copier::new("a", &store, &target).run().await.unwrap();
+    let reembedded = Reembedder::new(&store, &Words::new(16)).run().await.unwrap();
+    for (json, elapsed) in [
+        (serde_json::to_value(&copied).unwrap(), copied.elapsed),
+        (serde_json::to_value(&reembedded).unwrap(), reembedded.elapsed),
+    ] {
+        assert!(elapsed > Duration::ZERO);
+        assert_eq!(json["seconds"], elapsed.as_secs_f64(), "{json}");
+        assert_eq!(json.get("elapsed"), None, "{json}");
+    }
 }
 
 #[tokio::test]

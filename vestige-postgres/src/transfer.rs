@@ -87,7 +87,7 @@ impl PgMemoryStore {
         for (key, row) in read {
             match row {
                 Ok(row) => page.rows.push(row),
-                Err(error) => page.damaged.push(RowIssue { kind, key, reason: error.to_string() }),
+                Err(error) => page.damaged.push(RowIssue::unreadable(kind, key, &error)),
             }
         }
         Ok(page)

@@ -20,12 +20,16 @@ pub(crate) const RECORD_COLUMN_COUNT: usize = 14;
 /// Reads a record from the row's first columns, which are [`RECORD_COLUMNS`].
 pub(crate) fn record(row: &Row<'_>) -> MemoryStoreResult<MemoryRecord> {
     read(row).map_err(|error| {
-        let wrong = match &error {
-            MemoryStoreError::Damaged { what, reason, .. } => format!("{what} is damaged ({reason})"),
-            other => other.to_string(),
+        // The driver's error lies behind, not one that says the same in other words.
+        let (wrong, source) = match error {
+            MemoryStoreError::Damaged { what, reason, source } => {
+                (format!("{what} is damaged ({reason})"), source)
+            }
+            MemoryStoreError::Sqlite { source, .. } => (format!("sqlite error: {source}"), Some(source)),
+            other => return other,
         };
         let reason = format!("{wrong}; restore it from a backup or an archive");
-        MemoryStoreError::Damaged { what: name(row), reason, source: Some(Box::new(error)) }
+        MemoryStoreError::Damaged { what: name(row), reason, source }
     })
 }
 

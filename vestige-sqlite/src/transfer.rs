@@ -117,7 +117,7 @@ fn page(
             Ok(_) => {
                 page.damaged.push(RowIssue { kind, key: key.clone(), reason: "has a spoilt key".to_owned() })
             }
-            Err(error) => page.damaged.push(RowIssue { kind, key: key.clone(), reason: error.to_string() }),
+            Err(error) => page.damaged.push(RowIssue::unreadable(kind, key.clone(), &error)),
         }
         last = Some(key).filter(|_| readable);
     }

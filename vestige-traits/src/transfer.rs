@@ -237,6 +237,20 @@ pub struct RowIssue {
     pub reason: String,
 }
 
+impl RowIssue {
+    /// What is wrong with a row that cannot be read. The reason names the row no second time.
+    pub fn unreadable(kind: TransferKind, key: TransferKey, error: &MemoryStoreError) -> Self {
+        let name = key.to_string();
+        let reason = match error {
+            MemoryStoreError::Damaged { what, reason, .. } if !name.is_empty() && what.ends_with(&name) => {
+                reason.clone()
+            }
+            other => other.to_string(),
+        };
+        Self { kind, key, reason }
+    }
+}
+
 /// What became of the rows of an import.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ImportReport {

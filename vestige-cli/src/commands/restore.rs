@@ -87,9 +87,12 @@ fn check_rejects(rejects: &Path, archive: &Path, app: &App) -> CommandResult {
 fn say(label: &str, report: &CopyReport, into_existing: bool, out: &mut Output) -> CommandResult {
     let memories = report.rows[TransferKind::Memory];
     let how = match report.outcome {
-        CopyOutcome::AlreadyComplete => " (it had been restored before; nothing was changed)",
-        _ if report.resumed => " (went on where it had stopped)",
-        _ => "",
+        CopyOutcome::AlreadyComplete => " (it had been restored before; nothing was changed)".to_owned(),
+        CopyOutcome::Complete | CopyOutcome::SourceChanged if report.resumed => {
+            " (went on where it had stopped)".to_owned()
+        }
+        CopyOutcome::Complete | CopyOutcome::SourceChanged => String::new(),
+        other => format!(" ({other})"),
     };
     out.line(format_args!(
         "{label}: {} memories restored, {} there already{how}",

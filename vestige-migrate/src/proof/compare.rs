@@ -90,6 +90,7 @@ pub struct Difference {
 /// How a row differs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
+#[non_exhaustive]
 pub enum DifferenceKind {
     /// It is in the source alone.
     Missing,

@@ -37,6 +37,7 @@ pub struct SearchAgreement {
 /// How was searched.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
+#[non_exhaustive]
 pub enum SearchMode {
     /// By words of a memory.
     Keyword,

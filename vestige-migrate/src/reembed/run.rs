@@ -1,3 +1,4 @@
+use std::fmt;
 use std::time::{Duration, Instant};
 
 use futures_util::future;
@@ -8,6 +9,7 @@ use vestige_traits::{
 };
 
 use super::plan::ReembedPlan;
+use crate::elapsed::as_seconds;
 use crate::error::{MigrateError, MigrateResult};
 use crate::progress::{Phase, Progress, Reporter};
 
@@ -26,8 +28,9 @@ const MAX_EXTRA_BATCHES: u64 = 1000;
 /// - Memories that come in or change meanwhile are caught up before the switch.
 /// - A text in which the new model knows no word has no vector afterwards, and
 ///   is found by its words.
-/// - A handle that still speaks for the old model gets
-///   [`ModelMismatch`](MemoryStoreError::ModelMismatch) after the switch.
+/// - Afterwards the store's handle speaks for the new model, whoever made the
+///   switch. Another one that still speaks for the old model gets
+///   [`ModelMismatch`](MemoryStoreError::ModelMismatch).
 #[derive(Debug)]
 pub struct Reembedder<'a, S, E> {
     store: &'a S,
@@ -39,11 +42,21 @@ pub struct Reembedder<'a, S, E> {
 /// How a re-embedding ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
+#[non_exhaustive]
 pub enum ReembedOutcome {
     /// The store is on the new model.
     Switched,
     /// It was on it before; nothing was changed.
     AlreadyOnModel,
+}
+
+impl fmt::Display for ReembedOutcome {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Switched => "switched to the new model",
+            Self::AlreadyOnModel => "on the new model before",
+        })
+    }
 }
 
 /// What a re-embedding did.
@@ -64,8 +77,9 @@ pub struct ReembedReport {
     pub without_vector: u64,
     /// How many more that is than were to do when it began, because memories came in or changed.
     pub caught_up: u64,
-    /// How long this run took, in seconds.
-    pub seconds: f64,
+    /// How long this run took.
+    #[serde(rename = "seconds", serialize_with = "as_seconds")]
+    pub elapsed: Duration,
 }
 
 impl<'a, S: MemoryStore + Sync, E: Embedder + Sync> Reembedder<'a, S, E> {
@@ -123,36 +137,47 @@ impl<'a, S: MemoryStore + Sync, E: Embedder + Sync> Reembedder<'a, S, E> {
             embedded: 0,
             without_vector: 0,
             caught_up: 0,
-            seconds: 0.0,
+            elapsed: Duration::ZERO,
         };
         if report.from.as_ref() != Some(&to) {
-            let status = match self.store.begin_reembedding(&to).await {
-                Ok(status) => status,
-                // Another process that did the same work made the switch since we looked.
-                Err(MemoryStoreError::InvalidInput { .. }) if is_switched(self.store, &to).await? => {
-                    return Ok(report);
-                }
-                Err(error) => return Err(MigrateError::Store(error)),
-            };
-            tracing::info!(%to, done = status.done, pending = status.pending, "re-embedding");
-            match self.embed_all(&mut report, status.done, status.pending).await {
-                // Another process that did the same work made the switch.
-                Err(
-                    MigrateError::Store(MemoryStoreError::Conflict { .. })
-                    | MigrateError::ReembeddingEnded { .. },
-                ) if is_switched(self.store, &to).await? => {}
-                Err(error @ MigrateError::Store(MemoryStoreError::Conflict { .. })) => {
-                    check_under_way(self.store, &to).await?;
-                    return Err(error);
-                }
-                Ok(()) if !is_switched(self.store, &to).await? => return Err(ended(&to, None)),
-                result => result?,
-            }
-            report.outcome = ReembedOutcome::Switched;
-            tracing::info!(%to, embedded = report.embedded, "switched to the new model");
+            report.outcome = self.switch(&mut report, &to).await?;
         }
-        report.seconds = began.elapsed().as_secs_f64();
+        // Where another process made the switch, this handle still speaks for the model that it spoke for before.
+        self.store.register_model(&to).await.map_err(MigrateError::Store)?;
+        report.elapsed = began.elapsed();
         Ok(report)
+    }
+
+    /// Takes the store to the model, unless another process that does the same work is first.
+    async fn switch(
+        &mut self,
+        report: &mut ReembedReport,
+        to: &ModelSignature,
+    ) -> MigrateResult<ReembedOutcome> {
+        let status = match self.store.begin_reembedding(to).await {
+            Ok(status) => status,
+            // It made the switch since we looked.
+            Err(MemoryStoreError::InvalidInput { .. }) if is_switched(self.store, to).await? => {
+                return Ok(ReembedOutcome::AlreadyOnModel);
+            }
+            Err(error) => return Err(MigrateError::Store(error)),
+        };
+        tracing::info!(%to, done = status.done, pending = status.pending, "re-embedding");
+        match self.embed_all(report, status.done, status.pending).await {
+            // It made the switch while we worked.
+            Err(
+                MigrateError::Store(MemoryStoreError::Conflict { .. })
+                | MigrateError::ReembeddingEnded { .. },
+            ) if is_switched(self.store, to).await? => {}
+            Err(error @ MigrateError::Store(MemoryStoreError::Conflict { .. })) => {
+                check_under_way(self.store, to).await?;
+                return Err(error);
+            }
+            Ok(()) if !is_switched(self.store, to).await? => return Err(ended(to, None)),
+            result => result?,
+        }
+        tracing::info!(%to, embedded = report.embedded, "switched to the new model");
+        Ok(ReembedOutcome::Switched)
     }
 
     /// Goes through what is still to do until nothing is, and switches.

@@ -75,8 +75,13 @@ impl<R: Rows, T: MemoryStore + Sync> Engine<'_, '_, R, T> {
             Begin::Finished(state) => {
                 tracing::info!(source = self.label, "this copy was completed before; nothing is changed");
                 let (proof, sample) = self.prove().await?.unzip();
+                let outcome = if self.source_changed(proof.as_ref(), &state).await? {
+                    CopyOutcome::SourceChangedSince
+                } else {
+                    CopyOutcome::AlreadyComplete
+                };
                 let report = CopyReport {
-                    outcome: CopyOutcome::AlreadyComplete,
+                    outcome,
                     resumed: false,
                     rows: state.tallies,
                     moved_now: 0,
@@ -104,10 +109,7 @@ impl<R: Rows, T: MemoryStore + Sync> Engine<'_, '_, R, T> {
         }
         let elapsed = began.elapsed();
         let (proof, sample) = self.prove().await?.unzip();
-        let source_changed = match &proof {
-            Some(proof) => !proof.source.same_rows(&state.seen),
-            None => !self.counts_as_seen(&state).await?,
-        };
+        let source_changed = self.source_changed(proof.as_ref(), &state).await?;
         let tallies = state.tallies;
         if source_changed {
             // The next run looks at every row again; those that are there are unchanged.
@@ -134,6 +136,14 @@ impl<R: Rows, T: MemoryStore + Sync> Engine<'_, '_, R, T> {
             proof,
         };
         Ok((report, sample.unwrap_or_default()))
+    }
+
+    /// Whether the source is another one than the copy saw, as far as can be told.
+    async fn source_changed(&mut self, proof: Option<&Proof>, state: &State) -> MigrateResult<bool> {
+        match proof {
+            Some(proof) => Ok(!proof.source.same_rows(&state.seen)),
+            None => Ok(!self.counts_as_seen(state).await?),
+        }
     }
 
     /// Whether the source has as many rows as were seen, and the same model: all that can be told without reading it again.

@@ -1,7 +1,9 @@
+use std::fmt;
 use std::time::Duration;
 
-use serde::{Deserialize, Serialize, Serializer};
+use serde::{Deserialize, Serialize};
 
+use crate::elapsed::as_seconds;
 use crate::inventory::PerKind;
 use crate::proof::Proof;
 
@@ -52,14 +54,30 @@ impl PerKind<Tally> {
 /// How a copy or a restore went.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
+#[non_exhaustive]
 pub enum CopyOutcome {
     /// Every row was moved, or accounted for as not movable.
     Complete,
     /// It had been completed before; nothing was changed.
     AlreadyComplete,
+    /// It had been completed before, and the source has other rows or another model by now; nothing was changed. What
+    /// the target lacks is added by the same copy with
+    /// [`into_existing`](crate::Copier::into_existing).
+    SourceChangedSince,
     /// Every row was looked at, and the source changed meanwhile. Stop what writes to it and run
     /// the same again: it adds what is missing.
     SourceChanged,
+}
+
+impl fmt::Display for CopyOutcome {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Complete => "complete",
+            Self::AlreadyComplete => "completed before",
+            Self::SourceChangedSince => "completed before, and the source has changed since",
+            Self::SourceChanged => "the source changed meanwhile",
+        })
+    }
 }
 
 /// What a copy or a restore did.
@@ -76,7 +94,7 @@ pub struct CopyReport {
     /// How many rows this run moved.
     pub moved_now: u64,
     /// How long this run moved rows, indexes included.
-    #[serde(rename = "seconds", serialize_with = "seconds")]
+    #[serde(rename = "seconds", serialize_with = "as_seconds")]
     pub elapsed: Duration,
     /// The comparison of both sides, unless it was switched off.
     pub proof: Option<Proof>,
@@ -84,13 +102,16 @@ pub struct CopyReport {
 
 impl CopyReport {
     /// Whether the target holds every row of the source, and this is proven where a proof was asked for.
+    ///
+    /// Where none was, the source counts as unchanged if it has the model and as many rows as when it was copied.
     pub fn is_lossless(&self) -> bool {
-        self.outcome != CopyOutcome::SourceChanged
-            && self.rows.sum().not_moved() == 0
-            && self.proof.as_ref().is_none_or(Proof::nothing_lost)
+        let proven = self.proof.as_ref().map(Proof::nothing_lost);
+        let holds_all = match self.outcome {
+            CopyOutcome::Complete | CopyOutcome::AlreadyComplete => proven.unwrap_or(true),
+            // What the source has gained may have come into the target by another way.
+            CopyOutcome::SourceChangedSince => proven.unwrap_or(false),
+            CopyOutcome::SourceChanged => false,
+        };
+        holds_all && self.rows.sum().not_moved() == 0
     }
-}
-
-fn seconds<S: Serializer>(elapsed: &Duration, serializer: S) -> Result<S::Ok, S::Error> {
-    serializer.serialize_f64(elapsed.as_secs_f64())
 }

@@ -7,7 +7,7 @@ use super::places::{Place, default_rejects};
 use super::rejects::RejectFile;
 use super::{Backend, MigrateArgs, progress, report, say, write_report};
 use crate::app::App;
-use crate::failure::{CommandResult, Failure};
+use crate::failure::{CommandResult, Failure, with_sources};
 use crate::output::{self, Output};
 
 pub(super) async fn run(args: &MigrateArgs, from: Backend, app: &App, out: Output) -> CommandResult {
@@ -115,7 +115,7 @@ fn failure(to: &Place, error: vestige_migrate::MigrateError) -> Failure {
              first (`vestige migrate --reembed --model=…`), or choose an empty target"
         )),
         error if error.is_retryable() => {
-            Failure::message(format!("{error}; the same command goes on where it stopped"))
+            Failure::message(format!("{}; the same command goes on where it stopped", with_sources(&error)))
         }
         error => error.into(),
     }

@@ -54,15 +54,18 @@ pub(super) async fn run(args: &MigrateArgs, app: &App, out: Output) -> CommandRe
 
 fn tell(report: &ReembedReport) -> String {
     let how = match report.outcome {
-        ReembedOutcome::Switched if report.resumed => "switched, having gone on where it had stopped",
-        ReembedOutcome::Switched => "switched",
-        ReembedOutcome::AlreadyOnModel => "nothing to do: the memory is on it",
+        ReembedOutcome::Switched if report.resumed => {
+            "switched, having gone on where it had stopped".to_owned()
+        }
+        ReembedOutcome::Switched => "switched".to_owned(),
+        ReembedOutcome::AlreadyOnModel => "nothing to do: the memory is on it".to_owned(),
+        other => other.to_string(),
     };
     format!(
         "{how}: {}; {} embedded in {}, {} of them came in meanwhile, {} hold no word that the model knows",
         report.to,
         counted(report.embedded, "memory"),
-        duration(report.seconds),
+        duration(report.elapsed.as_secs_f64()),
         report.caught_up,
         report.without_vector
     )

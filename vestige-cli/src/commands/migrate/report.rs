@@ -11,15 +11,19 @@ use crate::printable::{counted, one_line};
 
 pub(super) fn copied(out: &mut Output, from: &Place, to: &Place, report: &CopyReport) -> CommandResult {
     let seconds = report.elapsed.as_secs_f64();
+    let moved = format!(
+        "{} in {}, {:.0} a second{}",
+        counted(report.moved_now, "row"),
+        duration(seconds),
+        report.moved_now as f64 / seconds.max(0.001),
+        if report.resumed { " (went on where it had stopped)" } else { "" }
+    );
     let how = match report.outcome {
-        CopyOutcome::AlreadyComplete => "this copy was completed before; nothing was changed".to_owned(),
-        _ => format!(
-            "{} in {}, {:.0} a second{}",
-            counted(report.moved_now, "row"),
-            duration(seconds),
-            report.moved_now as f64 / seconds.max(0.001),
-            if report.resumed { " (went on where it had stopped)" } else { "" }
-        ),
+        CopyOutcome::Complete | CopyOutcome::SourceChanged => moved,
+        CopyOutcome::AlreadyComplete | CopyOutcome::SourceChangedSince => {
+            "this copy was completed before; nothing was changed".to_owned()
+        }
+        other => format!("{moved}; {other}"),
     };
     out.line(format_args!("{from} → {to}: {how}"))?;
     table(out, &report.rows, "moved")?;
@@ -127,17 +131,17 @@ pub(super) fn complain(report: &CopyReport) {
              which adds what is new; memories that were changed or deleted meanwhile stay in the target as they were \
              copied, so for an exact copy begin with an empty target",
         ),
-        CopyOutcome::AlreadyComplete if sum.not_moved() == 0 => output::error(
+        // Why rows were not moved was said.
+        CopyOutcome::Complete | CopyOutcome::AlreadyComplete if sum.not_moved() > 0 => {}
+        CopyOutcome::AlreadyComplete | CopyOutcome::SourceChangedSince => output::error(
             "source and target have gone different ways since the copy was completed; --into-existing adds what the \
              target lacks",
         ),
-        _ if sum.not_moved() == 0 => {
-            output::error(
-                "the target does not hold every row of the source as it was copied: something else writes to it; \
-                 --into-existing adds what the target lacks",
-            );
-        }
-        _ => {}
+        CopyOutcome::Complete => output::error(
+            "the target does not hold every row of the source as it was copied: something else writes to it; \
+             --into-existing adds what the target lacks",
+        ),
+        other => output::error(&format!("the target does not hold every row of the source: {other}")),
     }
 }
 
