@@ -3,7 +3,7 @@ use std::hash::{DefaultHasher, Hash, Hasher};
 
 use rusqlite::Transaction;
 use vestige_traits::analysis::{AnalyzedDocument, Analyzer};
-use vestige_traits::{Finding, MemoryRecord, MemoryStoreResult};
+use vestige_traits::{Finding, MemoryRecord, MemoryStoreError, MemoryStoreResult};
 
 use crate::codec::{self, RECORD_COLUMN_COUNT, RECORD_COLUMNS};
 use crate::error::map;
@@ -15,10 +15,11 @@ const RESTORE: &str = "restore a backup or an archive; export what can still be 
 
 /// Looks at everything, in one view.
 pub(crate) fn run(tx: &Transaction<'_>) -> MemoryStoreResult<Vec<Finding>> {
-    let mut findings = vec![Finding::ok("schema", format!("version {}", schema::VERSION)), file(tx)?];
-    findings.push(references(tx)?);
-    findings.push(model(tx)?);
-    findings.extend(rows_against_indexes(tx)?);
+    let mut findings = vec![Finding::ok("schema", format!("version {}", schema::VERSION))];
+    findings.extend(looked_at("file", file(tx).map(Some))?);
+    findings.extend(looked_at("references", references(tx).map(Some))?);
+    findings.extend(looked_at("model", model(tx).map(Some))?);
+    findings.extend(looked_at("memories", rows_against_indexes(tx))?);
     if let Some(status) = reembed::status(tx)? {
         findings.push(Finding::warning(
             "re-embedding",
@@ -27,6 +28,22 @@ pub(crate) fn run(tx: &Transaction<'_>) -> MemoryStoreResult<Vec<Finding>> {
         ));
     }
     Ok(findings)
+}
+
+/// What was found of a subject. That the file is damaged on the way is a finding too, and hides none of the others.
+fn looked_at(
+    subject: &str,
+    found: MemoryStoreResult<impl IntoIterator<Item = Finding>>,
+) -> MemoryStoreResult<Vec<Finding>> {
+    match found {
+        Ok(findings) => Ok(findings.into_iter().collect()),
+        Err(MemoryStoreError::Damaged { .. }) => Ok(vec![Finding::error(
+            subject,
+            "SQLite finds the file damaged where it looks for them",
+            RESTORE,
+        )]),
+        Err(error) => Err(error),
+    }
 }
 
 fn file(tx: &Transaction<'_>) -> MemoryStoreResult<Finding> {

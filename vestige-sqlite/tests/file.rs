@@ -10,7 +10,7 @@ use tempfile::TempDir;
 use vestige_sqlite::SqliteMemoryStore;
 use vestige_traits::{
     Finding, ListQuery, MemoryRecord, MemoryStore, MemoryStoreError, Rating, ReviewEvent, SchedulingState,
-    SearchQuery, Severity,
+    SearchQuery, Severity, TransferKind,
 };
 
 async fn filled(path: &Path, memories: usize) {
@@ -424,4 +424,51 @@ async fn a_damaged_row_stops_no_repair_and_can_be_deleted() {
         behind.query_row("SELECT count(*) FROM memory_terms_docsize", [], |row| row.get(0)).unwrap();
     assert_eq!(left, 0);
     assert!(store.fts_search(&SearchQuery::text("otter heron beaver")).await.unwrap().is_empty());
+}
+
+/// Overwrites a page in the middle of those that hold the rows of a table.
+fn spoil_a_page(path: &Path, table: &str) {
+    use std::io::{Seek, SeekFrom, Write};
+    let store = Connection::open(path).unwrap();
+    store.execute_batch("PRAGMA wal_checkpoint(TRUNCATE)").unwrap();
+    let size: u64 = store.pragma_query_value(None, "page_size", |row| row.get(0)).unwrap();
+    let sql = "SELECT pageno FROM dbstat WHERE name = ? AND pagetype = 'leaf'";
+    let mut statement = store.prepare(sql).unwrap();
+    let pages = statement.query_map([table], |row| row.get(0)).unwrap();
+    let pages: Vec<u64> = pages.map(Result::unwrap).collect();
+    assert!(pages.len() > 3, "{pages:?}");
+    let mut file = fs::OpenOptions::new().write(true).open(path).unwrap();
+    file.seek(SeekFrom::Start((pages[pages.len() / 2] - 1) * size)).unwrap();
+    file.write_all(&vec![0xff; usize::try_from(size).unwrap()]).unwrap();
+}
+
+#[tokio::test]
+async fn a_damaged_page_costs_its_own_memories_and_no_others() {
+    let home = TempDir::new().unwrap();
+    let path = home.path().join("memory.db");
+    filled(&path, 500).await;
+    spoil_a_page(&path, "knowledge_nodes");
+    let store = SqliteMemoryStore::new(&path).unwrap();
+    let (mut read, mut damaged, mut after) = (0, 0, None);
+    loop {
+        let page = store.export_page(TransferKind::Memory, after.as_ref(), 30).await.unwrap();
+        read += page.rows.len();
+        damaged += page.damaged.len();
+        assert!(page.damaged.iter().all(|issue| issue.reason.contains("damaged")), "{:?}", page.damaged);
+        match page.next {
+            Some(next) => after = Some(next),
+            None => break,
+        }
+    }
+    assert_eq!(read + damaged, 500);
+    assert!((1..100).contains(&damaged), "{damaged}");
+
+    let health = store.diagnose().await.unwrap();
+    assert_eq!(findings(&health, "memories"), [Severity::Error]);
+    assert_eq!(findings(&health, "model"), [Severity::Error]);
+    let remedies = health.iter().filter_map(|finding| finding.remedy.as_deref());
+    assert!(
+        remedies.into_iter().all(|remedy| remedy.contains("export what can still be read")),
+        "{health:?}"
+    );
 }
