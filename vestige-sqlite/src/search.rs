@@ -220,7 +220,8 @@ impl Searcher {
         }
         if !self.words.is_empty() {
             let terms = self.words.terms.join(", ");
-            step("keyword", format!("FTS5, any of [{terms}], BM25, best {depth}"));
+            let place = self.caches.postings.place();
+            step("keyword", format!("BM25 over {place}, any of [{terms}], best {depth}"));
         }
         match vector {
             None => {}
@@ -233,10 +234,7 @@ impl Searcher {
             ),
             Some((_, index)) => step(
                 "vector",
-                format!(
-                    "scan of {} quantised vectors in memory, the nearest re-scored exactly, best {depth}",
-                    admission.only.as_ref().map_or(index.len(), |only| only.len().min(index.len()))
-                ),
+                format!("{}, the nearest re-scored exactly, best {depth}", index.method(&admission)),
             ),
         }
         if hybrid {

@@ -64,7 +64,7 @@ use crate::transfer::{Checkpoint, ImportReport, TransferKey, TransferKind, Trans
 ///   `SearchSettings::exact_words` is the threshold; `u32::MAX` counts always.
 /// - **Nearest vectors, PostgreSQL, from 5,000 memories on.** Without a demanded
 ///   phrase, and unless the filter lets few through, the HNSW index finds most
-///   of the nearest: recall@10 was 1.000 with 100,000 memories and 0.981 with
+///   of the nearest: recall@10 was 0.999 with 100,000 memories and 0.981 with
 ///   300,000 (`cargo xtask growth`). `SearchSettings::ef_search` finds more;
 ///   `SearchSettings::exact_memories` is the threshold, and `u32::MAX` compares
 ///   every vector.

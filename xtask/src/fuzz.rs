@@ -1,7 +1,7 @@
 //! `cargo xtask fuzz`: each fuzz target for a while, on stable Rust.
 //!
 //! The folder `fuzz` has cargo-fuzz's layout, and `cargo fuzz run` works on it where there is a
-//! nightly toolchain. AddressSanitizer is what needs nightly; the crates forbid unsafe code, so
+//! nightly toolchain. AddressSanitizer is what needs nightly; what is fuzzed has no unsafe code, so
 //! coverage guidance is what matters, and that is an LLVM pass that stable rustc can be told to run.
 
 use std::fs;

@@ -44,8 +44,9 @@ impl fmt::Display for Violation {
 
 type FileRule = fn(&Tree) -> Vec<Violation>;
 
-const FILE_RULES: [FileRule; 10] = [
+const FILE_RULES: [FileRule; 11] = [
     manifests::crates_have_a_readme,
+    manifests::published_crates_carry_their_licences,
     manifests::lints_are_inherited,
     manifests::versions_are_shared,
     manifests::async_trait_is_no_dependency,

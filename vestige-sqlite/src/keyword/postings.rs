@@ -87,6 +87,11 @@ impl PostingCache {
         Self(None)
     }
 
+    /// Where a search finds what holds a term, for people.
+    pub(crate) fn place(&self) -> &'static str {
+        if self.0.is_some() { "FTS5's postings, kept in memory" } else { "FTS5's index on disk" }
+    }
+
     /// The lists of terms as of this view. None where FTS5 has to be asked: where nothing is kept, another reader has
     /// seen a later view, or FTS5 may write a term in another way.
     pub(super) fn lists(&self, view: &Transaction<'_>, terms: &[String]) -> MemoryStoreResult<Option<Lists>> {

@@ -17,6 +17,24 @@ pub(super) fn crates_have_a_readme(tree: &Tree) -> Vec<Violation> {
         .collect()
 }
 
+/// Whoever gets a crate by itself gets what it may be used under.
+pub(super) fn published_crates_carry_their_licences(tree: &Tree) -> Vec<Violation> {
+    let published = |manifest: &&File| {
+        let text = manifest.text.as_deref().unwrap_or_default();
+        is_member(manifest) && text.contains("[package]") && !text.contains("publish = false")
+    };
+    let mut found = Vec::new();
+    for manifest in tree.manifests().filter(published) {
+        for licence in ["LICENSE-APACHE", "LICENSE-MIT"] {
+            if !tree.has(&manifest.path.with_file_name(licence)) {
+                let what = format!("the crate is published without {licence}: link to the one above");
+                found.push(Violation::of_file(&manifest.path, what));
+            }
+        }
+    }
+    found
+}
+
 pub(super) fn lints_are_inherited(tree: &Tree) -> Vec<Violation> {
     tree.manifests()
         .filter(|manifest| is_member(manifest))
@@ -88,6 +106,18 @@ mod tests {
         let found = crates_have_a_readme(&tree);
         assert_eq!(found.len(), 1);
         assert!(found[0].to_string().starts_with("a/Cargo.toml: "));
+    }
+
+    #[test]
+    fn a_published_crate_without_its_licences_is_found() {
+        let tree = Tree::of(&[
+            ("a/Cargo.toml", "[package]\n"),
+            ("a/LICENSE-MIT", ""),
+            ("b/Cargo.toml", "[package]\npublish = false\n"),
+        ]);
+        let found = published_crates_carry_their_licences(&tree);
+        assert_eq!(found.len(), 1, "{found:?}");
+        assert!(found[0].to_string().contains("LICENSE-APACHE"), "{}", found[0]);
     }
 
     #[test]

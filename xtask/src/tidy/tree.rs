@@ -46,7 +46,7 @@ impl Tree {
                     if !SKIPPED.iter().any(|name| entry.file_name() == *name) {
                         folders.push(entry.path());
                     }
-                } else if kind.is_file() {
+                } else if kind.is_file() || (kind.is_symlink() && entry.path().is_file()) {
                     let bytes = fs::read(entry.path())
                         .with_context(|| format!("cannot read {}", entry.path().display()))?;
                     let path = entry.path().strip_prefix(root)?.to_owned();

@@ -55,11 +55,7 @@ impl VectorIndex {
         if self.len() == 0 {
             return Vec::new();
         }
-        let mut scattered = self.len() / FILTERED;
-        if self.sketches.is_some() {
-            scattered = scattered.min(SKETCHED.max(self.len() / SPARSE));
-        }
-        let few = admission.only.as_ref().filter(|only| only.len() < scattered);
+        let few = self.few(admission);
         let slots = few.map(|only| {
             // Pushed and not collected: the set gives its nodes faster to a loop of its own than one by one.
             let mut slots = Vec::with_capacity(only.len());
@@ -86,6 +82,26 @@ impl VectorIndex {
         }
         let found = search.best.finish(count + (count / 2).max(32));
         found.map(|offer| Candidate::within(self.nodes[offer.slot], &offer)).collect()
+    }
+
+    /// How a search of these goes, for people.
+    pub(crate) fn method(&self, admission: &Admission) -> String {
+        let admitted = admission.only.as_ref().map_or(self.len(), |only| only.len().min(self.len()));
+        match (self.few(admission), &self.sketches) {
+            (None, Some(_)) => {
+                format!("bit sketches of {admitted} vectors, the codes of those that may be near")
+            }
+            _ => format!("scan of the codes of {admitted} vectors"),
+        }
+    }
+
+    /// What is admitted, where it is so little that its codes are looked at one by one.
+    fn few<'a>(&self, admission: &'a Admission) -> Option<&'a NodeSet> {
+        let mut scattered = self.len() / FILTERED;
+        if self.sketches.is_some() {
+            scattered = scattered.min(SKETCHED.max(self.len() / SPARSE));
+        }
+        admission.only.as_ref().filter(|only| only.len() < scattered)
     }
 
     /// The slots of what is admitted of some nodes.
