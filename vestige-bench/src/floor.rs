@@ -2,6 +2,7 @@
 //! have to run, by themselves.
 
 use std::hint::black_box;
+use std::ops::Range;
 
 #[cfg(feature = "postgres")]
 pub mod postgres;
@@ -16,6 +17,12 @@ impl Bytes {
     /// That many bytes.
     pub fn new(count: usize) -> Self {
         Self((0..count as u64 / 8).map(|n| n.wrapping_mul(0x9e37_79b9_7f4a_7c15)).collect())
+    }
+
+    /// Reads some of them, from a whole word to a whole word.
+    pub fn read(&self, range: Range<usize>) {
+        let words = &self.0[range.start / 8..range.end / 8];
+        black_box(words.iter().fold(0_u64, |sum, word| sum.wrapping_add(*word)));
     }
 
     /// Reads all of them. Enough sums side by side that memory, not the adder, is what it waits for.

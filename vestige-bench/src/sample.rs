@@ -91,18 +91,24 @@ impl Sample {
 
     /// As [`truth`](Self::truth), of the first questions alone.
     pub fn truth_of(&self, questions: usize, wanted: Option<&str>) -> Vec<HashSet<usize>> {
-        let nearest = |question: &[f32]| {
-            let mut scored: Vec<(f32, usize)> = (0..self.vectors.len())
-                .filter(|&n| wanted.is_none_or(|wanted| wanted == codebase(n)))
-                .map(|n| (dot(question, &self.vectors[n]), n))
-                .collect();
-            let count = scored.len().min(10);
-            if count < scored.len() {
-                scored.select_nth_unstable_by(count, |a, b| b.0.total_cmp(&a.0));
-            }
-            scored[..count].iter().map(|&(_, n)| n).collect()
-        };
-        self.questions.iter().take(questions).map(|(_, vector)| nearest(vector)).collect()
+        (0..self.questions.len().min(questions))
+            .map(|question| self.nearest(question, 10, wanted).into_iter().collect())
+            .collect()
+    }
+
+    /// The nearest of a question among the memories that a code base holds, by an exact scan, nearest first.
+    pub fn nearest(&self, question: usize, count: usize, wanted: Option<&str>) -> Vec<usize> {
+        let vector = &self.questions[question].1;
+        let mut scored: Vec<(f32, usize)> = (0..self.vectors.len())
+            .filter(|&n| wanted.is_none_or(|wanted| wanted == codebase(n)))
+            .map(|n| (dot(vector, &self.vectors[n]), n))
+            .collect();
+        if count < scored.len() {
+            scored.select_nth_unstable_by(count, |a, b| b.0.total_cmp(&a.0));
+            scored.truncate(count);
+        }
+        scored.sort_unstable_by(|a, b| b.0.total_cmp(&a.0));
+        scored.into_iter().map(|(_, n)| n).collect()
     }
 }
 

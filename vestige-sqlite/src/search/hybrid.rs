@@ -24,6 +24,7 @@ pub(super) struct Rows<'a> {
 impl Rows<'_> {
     /// The nodes that have a vector, with their exact scores. In no order.
     pub(super) fn score(&self, mut nodes: Vec<i64>) -> MemoryStoreResult<Vec<Found>> {
+        tracing::trace!(target: "vestige_sqlite::reads", vectors = nodes.len(), "from their rows");
         // In the order of the file: neighbours share its pages.
         nodes.sort_unstable();
         let mut statement = self

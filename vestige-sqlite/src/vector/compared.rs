@@ -82,6 +82,11 @@ impl<'a> Compared<'a> {
         self.estimate.look_further(components, &terms);
     }
 
+    /// How many bytes of signs were looked at.
+    pub(super) fn bytes(&self) -> usize {
+        self.estimate.parts[0] * self.blocks.blocks.len() * size_of::<[Slice; PART]>()
+    }
+
     /// Looks at all that is left.
     pub(super) fn look_at_all(&mut self) {
         while !self.is_complete() {

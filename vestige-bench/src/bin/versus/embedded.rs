@@ -14,6 +14,7 @@ use vestige_traits::{MemoryFilter, MemoryStore, SearchQuery};
 
 use crate::contest::{self, Contender};
 use crate::peers::{self, Peers};
+use crate::reads::{self, Reads};
 use crate::table;
 
 /// A Vestige store that holds the sample.
@@ -78,6 +79,8 @@ pub(crate) fn vectors(runtime: &Runtime, sample: &Sample, filled: &Filled, peers
         .sqlite
         .prepare("SELECT rowid FROM notes_vec WHERE embedding MATCH ? AND k = 10 ORDER BY distance")?;
     let mut note = peers.sqlite.prepare("SELECT content FROM notes WHERE id = ?")?;
+    let reads = Reads::count(sample.questions.len(), filled.search(runtime, |n| by_meaning(sample, n)))?;
+    let mut reading = reads::Floor::new(&reads, sample, &filled.bare)?;
     let question = |n: usize| &sample.questions[n].1;
     let mut contenders = vec![Contender::new("Vestige", filled.search(runtime, |n| by_meaning(sample, n)))];
     for graph in &peers.graphs {
@@ -97,6 +100,8 @@ pub(crate) fn vectors(runtime: &Runtime, sample: &Sample, filled: &Filled, peers
         rows.map(|row| Ok(row? as usize)).collect()
     });
     contenders.push(sqlite_vec.note(&peers.sqlite_note));
+    let contender = Contender::new("floor: what Vestige reads", |n| reading.read(n));
+    contenders.push(contender.note(reads.note()));
     for (name, bytes, pass) in &passes {
         let contender = Contender::new(format!("floor: one pass over the {name}"), |_| {
             pass.pass();

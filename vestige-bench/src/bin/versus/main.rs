@@ -12,6 +12,7 @@ mod ingest;
 mod peers;
 #[cfg(feature = "postgres")]
 mod postgres;
+mod reads;
 mod table;
 
 /// Prints a table of medians and ratios, all from this run, those who are compared taking turns.

@@ -75,11 +75,14 @@ impl VectorIndex {
             scale,
             admission: Some(admission).filter(|admission| slots.is_none() && !admission.is_everything()),
             best: Best::new(count),
+            read: Reads::default(),
         };
         match slots {
             Some(slots) => search.score_all(slots),
             None => search.run(vector),
         }
+        let Reads { sketches, codes } = search.read;
+        tracing::trace!(target: "vestige_sqlite::reads", sketches, codes, "in memory, bytes of sketches and codes");
         let found = search.best.finish(count + (count / 2).max(32));
         found.map(|offer| Candidate::within(self.nodes[offer.slot], &offer)).collect()
     }
@@ -120,6 +123,15 @@ struct Search<'a> {
     /// What is admitted of all, where there is no list of it and not everything is.
     admission: Option<&'a Admission>,
     best: Best,
+    read: Reads,
+}
+
+/// What a search looked at.
+#[derive(Default)]
+struct Reads {
+    /// Bytes.
+    sketches: usize,
+    codes: usize,
 }
 
 impl<'a> Search<'a> {
@@ -159,16 +171,22 @@ impl<'a> Search<'a> {
     /// Scores by their codes what the sketches do not rule out. False if this is so much that scoring all in
     /// order is faster.
     fn by_sketches(&mut self, sketches: &Sketches, vector: &[f32]) -> bool {
+        let mut turned = Vec::new();
+        let question = sketches.turn(vector, &mut turned);
+        let mut compared = sketches.compare(&question);
+        let done = self.by_comparison(&mut compared, sketches);
+        self.read.sketches += compared.bytes();
+        done
+    }
+
+    fn by_comparison(&mut self, compared: &mut Compared<'_>, sketches: &Sketches) -> bool {
         let (all, mut among) = (self.index.len(), self.among());
         let few = LEFT + all / SPARSE;
         // So many of all that enough are admitted.
         let mut enough = self.best.count + self.best.count / 2 + 32;
-        let mut turned = Vec::new();
-        let question = sketches.turn(vector, &mut turned);
-        let mut compared = sketches.compare(&question);
         let filtered = among < all / FILTERED;
         if filtered {
-            self.restrict(&mut compared, sketches);
+            self.restrict(compared, sketches);
         } else {
             enough = enough * all / among;
             among = all;
@@ -180,13 +198,13 @@ impl<'a> Search<'a> {
         if pauses.skip(self.best.count) {
             compared.look_at_all();
         }
-        if !self.score_likely(&mut compared, enough, many) {
+        if !self.score_likely(compared, enough, many) {
             return false;
         }
         if self.best.floor == f32::NEG_INFINITY && self.admission.is_some() {
             // Most of what seems near is not.
-            self.restrict(&mut compared, sketches);
-            if !self.score_likely(&mut compared, enough, many) {
+            self.restrict(compared, sketches);
+            if !self.score_likely(compared, enough, many) {
                 return false;
             }
         }
@@ -200,7 +218,7 @@ impl<'a> Search<'a> {
         }
         if left > few {
             // The next in order raise the floor, for less than a look at all that is left.
-            self.score_likely(&mut compared, enough + LEFT, many);
+            self.score_likely(compared, enough + LEFT, many);
             compared.count_left(self.best.floor);
         }
         let left = compared.left(self.best.floor);
@@ -236,6 +254,7 @@ impl<'a> Search<'a> {
     /// Scores by their codes what is admitted of slots that are spread over memory.
     fn score_all(&mut self, mut slots: Vec<usize>) {
         slots.retain(|&slot| self.admits(slot));
+        self.read.codes += slots.len();
         let mut codes = Vec::with_capacity(BATCH * self.index.dimension);
         for slots in slots.chunks(BATCH) {
             // Gathered before any is scored: so many are on their way at once.
@@ -250,6 +269,7 @@ impl<'a> Search<'a> {
     fn scan_all(&mut self) {
         let mut sums = [0; BLOCK];
         let index = self.index;
+        self.read.codes += index.len();
         let blocks = index.codes.chunks(BLOCK * index.dimension).zip(index.scales.chunks(BLOCK));
         for (block, (codes, scales)) in blocks.enumerate() {
             let sums = &mut sums[..scales.len()];
