@@ -359,7 +359,8 @@ pub trait LocalMemoryStore {
     /// A page of everything of a kind, ascending by key, beginning after `after`.
     ///
     /// `limit` is 1 to [`MAX_BATCH`](crate::limits::MAX_BATCH). Rows that
-    /// cannot be read are listed beside the rows and stop nothing.
+    /// cannot be read are listed beside the rows and stop nothing. A row that
+    /// can be read and breaks a rule is a row: who takes it in refuses it.
     async fn export_page(
         &self,
         kind: TransferKind,
