@@ -411,7 +411,8 @@ pub trait LocalMemoryStore {
     /// # Errors
     ///
     /// [`Conflict`](crate::MemoryStoreError::Conflict) if a re-embedding to a
-    /// third model is under way;
+    /// third model is under way, or if the switch would lose what others have
+    /// put into the store's database, such as a column of their own;
     /// [`InvalidInput`](crate::MemoryStoreError::InvalidInput) if the store is on this model already.
     async fn begin_reembedding(&self, model: &ModelSignature) -> MemoryStoreResult<ReembeddingStatus>;
 
@@ -456,7 +457,8 @@ pub trait LocalMemoryStore {
     /// # Errors
     ///
     /// [`Conflict`](crate::MemoryStoreError::Conflict) if no re-embedding is under way, or another one than this handle
-    /// has begun last, or while memories are still to do.
+    /// has begun last, while memories are still to do, or if the switch would lose what others have put into the
+    /// store's database.
     async fn finish_reembedding(&self) -> MemoryStoreResult<()>;
 
     /// Drops what was built for the new model; the present vectors stay. Does nothing if no re-embedding is under way.
