@@ -4,6 +4,7 @@
 
 mod common;
 
+use std::error::Error as _;
 use std::time::Duration;
 
 use common::{TestDatabase, eventually, with_user};
@@ -12,7 +13,7 @@ use vestige_postgres::PgMemoryStore;
 use vestige_traits::conformance::fixtures::{
     embedded, id, memories, memory, model, model_of_same_dimension, now, review, reviewed, smaller_model,
 };
-use vestige_traits::{HealthStatus, MemoryStore, MemoryStoreError, SearchQuery, TransferKind};
+use vestige_traits::{HealthStatus, MemoryStore, MemoryStoreError, SearchQuery, TransferKind, TransferRow};
 
 /// Ends every connection to the database but the superuser's own.
 async fn cut_connections(database: &TestDatabase) {
@@ -405,6 +406,46 @@ async fn a_row_that_breaks_a_rule_and_can_be_read_is_exported() {
     assert_eq!((page.rows.len(), page.damaged.len()), (1, 0), "{:?}", page.damaged);
     let report = store.import_page(&page.rows, None).await.unwrap();
     assert_eq!(report.rejected.len(), 1, "{report:?}");
+    store.close().await;
+    pool.close().await;
+    database.drop().await;
+}
+
+/// A trigger stands for somebody who adds the row at every attempt; a sequence counts them, since nothing rolls it back.
+#[tokio::test]
+async fn a_page_is_tried_five_times_and_then_worth_another_call() {
+    let Some(database) = TestDatabase::new().await else { return };
+    let store = database.store().await;
+    let pool = database.pool().await;
+    for (succeeds, tried) in [(6, 5), (5, 5), (2, 2)] {
+        pool.execute(AssertSqlSafe(format!(
+            "CREATE SEQUENCE attempts;
+             CREATE FUNCTION outrun() RETURNS trigger LANGUAGE plpgsql AS
+             $$BEGIN
+               IF nextval('attempts') < {succeeds} THEN
+                 RAISE EXCEPTION 'added by somebody else' USING ERRCODE = 'unique_violation';
+               END IF;
+               RETURN new;
+             END$$;
+             CREATE TRIGGER outrun BEFORE INSERT ON review_events FOR EACH ROW EXECUTE FUNCTION outrun()"
+        )))
+        .await
+        .unwrap();
+        let event = review(succeeds, 1, None, reviewed(now(), 1.0));
+        match store.import_page(&[TransferRow::ReviewEvent(event)], None).await {
+            Ok(report) => assert!(succeeds <= 5 && report.inserted == 1, "{report:?}"),
+            Err(error) => {
+                assert_eq!(succeeds, 6, "{error:?}");
+                assert!(matches!(error, MemoryStoreError::Unavailable { .. }), "{error:?}");
+                assert!(error.is_retryable() && error.source().is_some(), "{error:?}");
+            }
+        }
+        let attempts = sqlx::query_scalar::<_, i64>("SELECT last_value FROM attempts");
+        assert_eq!(attempts.fetch_one(&pool).await.unwrap(), tried);
+        pool.execute("DROP TRIGGER outrun ON review_events; DROP FUNCTION outrun(); DROP SEQUENCE attempts")
+            .await
+            .unwrap();
+    }
     store.close().await;
     pool.close().await;
     database.drop().await;

@@ -381,7 +381,8 @@ pub trait LocalMemoryStore {
     ///
     /// [`ModelMismatch`](crate::MemoryStoreError::ModelMismatch) for a row with a vector from a handle that speaks
     /// for another model than the store's; [`InvalidInput`](crate::MemoryStoreError::InvalidInput) for too many
-    /// rows or an invalid checkpoint. A vector that does not fit the store is a rejected row.
+    /// rows or an invalid checkpoint; a retryable [`Unavailable`](crate::MemoryStoreError::Unavailable) where others
+    /// keep changing the same rows. A vector that does not fit the store is a rejected row.
     async fn import_page(
         &self,
         rows: &[TransferRow],
