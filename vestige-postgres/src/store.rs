@@ -20,6 +20,8 @@ use crate::session::Sessions;
 
 /// A memory store in a PostgreSQL database with pgvector.
 ///
+/// Needs a Tokio runtime with I/O and time enabled, in which its methods are called, the opening ones too.
+///
 /// Cheap to clone: clones share the connections and the model they speak for.
 #[derive(Clone)]
 pub struct PgMemoryStore {
@@ -48,6 +50,19 @@ impl PgMemoryStore {
     }
 
     /// A store on the connections of `pool`, with the default options; creates or upgrades the schema.
+    ///
+    /// The pool is one of sqlx 0.9, whose [`PgPool`](crate::PgPool) this crate exports. A program that depends on sqlx
+    /// itself needs the same version.
+    ///
+    /// ```no_run
+    /// # async fn open() -> Result<(), Box<dyn std::error::Error>> {
+    /// use vestige_postgres::{PgMemoryStore, PgPool};
+    ///
+    /// let pool = PgPool::connect("postgres://ada@db.example/vestige").await?;
+    /// let store = PgMemoryStore::from_pool(pool).await?;
+    /// # Ok(())
+    /// # }
+    /// ```
     ///
     /// # Errors
     ///
