@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use sqlx::types::Json;
-use vestige_traits::{Finding, HealthStatus, MemoryStoreError, MemoryStoreResult, StoreStats};
+use vestige_traits::{Finding, HealthStatus, MemoryStoreResult, StoreStats};
 
 use crate::error;
 use crate::indexes::{CODEBASE_VECTORS, INDEXES, VECTOR_INDEX};
@@ -22,8 +22,7 @@ impl PgMemoryStore {
         match self.probe().await {
             Ok(None) => HealthStatus::Healthy,
             Ok(Some(reason)) => HealthStatus::Degraded { reason },
-            Err(MemoryStoreError::Unavailable { reason, .. }) => HealthStatus::Unavailable { reason },
-            Err(error) => HealthStatus::Unavailable { reason: error.to_string() },
+            Err(error) => HealthStatus::unavailable(error),
         }
     }
 
