@@ -18,24 +18,39 @@ const MAX_CONNECTIONS: u32 = 262_143;
 const MAX_STATEMENT_TIMEOUT: Duration = Duration::from_millis(i32::MAX as u64);
 
 /// How searches trade exactness for speed. The defaults suit stores of up to a few hundred thousand memories.
+///
+/// Settings may come to be added, so they are changed one by one:
+///
+/// ```
+/// use vestige_postgres::{PgMemoryStore, SearchSettings};
+///
+/// let mut settings = SearchSettings::default();
+/// settings.ef_search = 400;
+/// settings.exact_memories = 20_000;
+/// let builder = PgMemoryStore::builder("postgres://ada@db.example/vestige").search(settings);
+/// ```
+///
+/// [`connect`](PgMemoryStoreBuilder::connect) refuses a value out of range.
 #[derive(Clone, Copy, Debug, PartialEq)]
 #[non_exhaustive]
 pub struct SearchSettings {
     /// How many nearest vectors the HNSW index keeps in sight, 1 to 1,000 (`hnsw.ef_search`). More finds more of the
-    /// true neighbours and takes longer. Never less than the depth of the leg.
+    /// true neighbours and takes longer. Never less than the depth of the leg. 200 by default.
     pub ef_search: u32,
     /// How many vectors the HNSW index may look at in search of some without an excluded word
-    /// (`hnsw.max_scan_tuples`), before every matching vector is compared.
+    /// (`hnsw.max_scan_tuples`), before every matching vector is compared. 1 to 2³¹ - 1, 20,000 by default.
     pub max_scan_tuples: u32,
-    /// In a store with fewer memories every vector is compared, and the answer exact.
+    /// In a store with fewer memories every vector is compared, and the answer exact. Any number, 5,000 by default.
     pub exact_memories: u32,
     /// How many vectors are compared one by one in the time in which the HNSW index visits one. Where a filter lets
-    /// so few memories through that this is faster, every one of them is compared, and the answer exact.
+    /// so few memories through that this is faster, every one of them is compared, and the answer exact. 0 to 1,000,000,
+    /// 5 by default.
     pub visit_cost: f64,
     /// In a store with fewer memories every one that holds a word of the question is ranked, and the order exact.
-    /// In a larger one common words bring candidates only where the rarer ones bring too few.
+    /// In a larger one common words bring candidates only where the rarer ones bring too few. Any number, 20,000 by
+    /// default.
     pub exact_words: u32,
-    /// How many memories the rarer words must bring before the common ones bring none.
+    /// How many memories the rarer words must bring before the common ones bring none. Any number, 2,000 by default.
     pub word_candidates: u32,
 }
 
@@ -293,6 +308,7 @@ mod tests {
     async fn what_cannot_be_is_refused_by_name() {
         let url = "postgres://me:s3cret@127.0.0.1:1/memory";
         let builder = || PgMemoryStore::builder(url);
+        let search = SearchSettings::default();
         for (builder, field) in [
             (PgMemoryStore::builder("s3cret"), "url"),
             (builder().max_connections(0), "max_connections"),
@@ -301,13 +317,42 @@ mod tests {
             (builder().statement_timeout(Duration::ZERO), "statement_timeout"),
             (builder().statement_timeout(Duration::from_micros(500)), "statement_timeout"),
             (builder().statement_timeout(Duration::MAX), "statement_timeout"),
-            (builder().search(SearchSettings { ef_search: 1001, ..SearchSettings::default() }), "ef_search"),
+            (builder().search(SearchSettings { ef_search: 0, ..search }), "ef_search"),
+            (builder().search(SearchSettings { ef_search: 1001, ..search }), "ef_search"),
+            (builder().search(SearchSettings { max_scan_tuples: 0, ..search }), "max_scan_tuples"),
+            (builder().search(SearchSettings { max_scan_tuples: 1 << 31, ..search }), "max_scan_tuples"),
+            (builder().search(SearchSettings { visit_cost: -0.1, ..search }), "visit_cost"),
+            (builder().search(SearchSettings { visit_cost: 1_000_000.1, ..search }), "visit_cost"),
+            (builder().search(SearchSettings { visit_cost: f64::NAN, ..search }), "visit_cost"),
         ] {
             let error = builder.connect().await.expect_err(field);
             assert!(
                 matches!(&error, MemoryStoreError::InvalidInput { field: found, .. } if found == field),
                 "{error:?}"
             );
+        }
+    }
+
+    #[test]
+    fn the_ends_of_the_documented_ranges_are_taken() {
+        let least = SearchSettings {
+            ef_search: 1,
+            max_scan_tuples: 1,
+            exact_memories: 0,
+            visit_cost: 0.0,
+            exact_words: 0,
+            word_candidates: 0,
+        };
+        let most = SearchSettings {
+            ef_search: 1000,
+            max_scan_tuples: i32::MAX as u32,
+            exact_memories: u32::MAX,
+            visit_cost: 1e6,
+            exact_words: u32::MAX,
+            word_candidates: u32::MAX,
+        };
+        for settings in [least, most, SearchSettings::default()] {
+            settings.validate().unwrap();
         }
     }
 

@@ -3,39 +3,18 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use sqlx::types::Json;
-use vestige_traits::{Finding, HealthStatus, MemoryStoreError, MemoryStoreResult, StoreStats};
+use vestige_traits::{Finding, HealthStatus, MemoryStoreResult, StoreStats};
 
 use crate::error;
+use crate::indexes::{CODEBASE_VECTORS, INDEXES, VECTOR_INDEX};
 use crate::migrations;
 use crate::registry;
 use crate::rows;
 use crate::session::Session;
 use crate::store::PgMemoryStore;
 
-const VECTOR_INDEX: &str = "idx_knowledge_nodes_embedding_hnsw";
-const CODEBASE_VECTORS: &str = "idx_knowledge_nodes_codebase_embedding";
-/// The longest vectors that it holds.
+/// The longest vectors that the index of each code base's vectors holds.
 const MAX_CODEBASE_VECTORS: usize = 400;
-/// The indexes of the schema, but for those behind constraints.
-const INDEXES: [&str; 17] = [
-    "idx_edges_target",
-    "idx_edges_type",
-    "idx_group_memberships_group",
-    "idx_knowledge_nodes_codebase",
-    CODEBASE_VECTORS,
-    "idx_knowledge_nodes_created_at",
-    "idx_knowledge_nodes_domains",
-    VECTOR_INDEX,
-    "idx_knowledge_nodes_node_type",
-    "idx_knowledge_nodes_owner",
-    "idx_knowledge_nodes_search_vec",
-    "idx_knowledge_nodes_shared_groups",
-    "idx_knowledge_nodes_tags",
-    "idx_knowledge_nodes_updated_at",
-    "idx_review_events_memory",
-    "idx_scheduling_next_review",
-    "knowledge_nodes_pkey",
-];
 const REBUILD: &str = "run `vestige doctor --repair` (`rebuild_indexes` in code)";
 
 impl PgMemoryStore {
@@ -43,8 +22,7 @@ impl PgMemoryStore {
         match self.probe().await {
             Ok(None) => HealthStatus::Healthy,
             Ok(Some(reason)) => HealthStatus::Degraded { reason },
-            Err(MemoryStoreError::Unavailable { reason, .. }) => HealthStatus::Unavailable { reason },
-            Err(error) => HealthStatus::Unavailable { reason: error.to_string() },
+            Err(error) => HealthStatus::unavailable(error),
         }
     }
 

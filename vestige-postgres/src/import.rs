@@ -18,7 +18,7 @@ use crate::session::Session;
 use crate::store::PgMemoryStore;
 use crate::{copy, error, registry, rows, transfer};
 
-/// How often a page is begun again because somebody else added one of its rows meanwhile.
+/// How often a page is tried: somebody else may have added one of its rows meanwhile.
 const ATTEMPTS: usize = 5;
 
 impl PgMemoryStore {
@@ -30,20 +30,26 @@ impl PgMemoryStore {
         self.check_writable()?;
         limits::check_len("rows", page.len(), limits::MAX_BATCH)?;
         let checkpoint = checkpoint.map(Checkpoint::prepared).transpose()?;
-        for _ in 1..ATTEMPTS {
-            if let Some(report) = self.try_page(page, checkpoint.as_ref()).await? {
-                return Ok(report);
+        let mut rival = None;
+        for _ in 0..ATTEMPTS {
+            match self.try_page(page, checkpoint.as_ref()).await {
+                Ok(report) => return Ok(report),
+                Err(Halt::Error(error)) => return Err(error),
+                Err(Halt::Rival(error)) => rival = Some(error.into()),
             }
         }
-        Err(MemoryStoreError::conflict("import", "others keep adding the same rows; try again"))
+        Err(MemoryStoreError::Unavailable {
+            reason: "others keep adding or removing rows that this page is about; try again".to_owned(),
+            retryable: true,
+            source: rival,
+        })
     }
 
-    /// One attempt at a page; none if somebody else added one of its rows meanwhile.
     async fn try_page(
         &self,
         page: &[TransferRow],
         checkpoint: Option<&Checkpoint>,
-    ) -> MemoryStoreResult<Option<ImportReport>> {
+    ) -> Result<ImportReport, Halt> {
         let mut transaction = self.transaction().await?;
         copy::lock_for_vectors(&mut transaction).await?;
         let mut import = Import {
@@ -53,11 +59,7 @@ impl PgMemoryStore {
             report: ImportReport::default(),
         };
         for run in page.chunk_by(|a, b| a.kind() == b.kind()) {
-            match import.run(run).await {
-                Ok(()) => {}
-                Err(Halt::Rival) => return Ok(None),
-                Err(Halt::Error(error)) => return Err(error),
-            }
+            import.run(run).await?;
         }
         let Import { transaction, report, .. } = import;
         let mut transaction = transaction.expect("no COPY is running any more");
@@ -65,14 +67,14 @@ impl PgMemoryStore {
             transfer::write_checkpoint(&mut transaction, checkpoint).await?;
         }
         transaction.commit().await.map_err(error::of)?;
-        Ok(Some(report))
+        Ok(report)
     }
 }
 
 /// Why a page is not taken in.
 enum Halt {
     /// Somebody else added one of its rows, or removed what one refers to, since it was looked for.
-    Rival,
+    Rival(sqlx::Error),
     Error(MemoryStoreError),
 }
 
@@ -84,7 +86,7 @@ impl From<MemoryStoreError> for Halt {
 
 impl From<sqlx::Error> for Halt {
     fn from(error: sqlx::Error) -> Self {
-        if error::is_rivalry(&error) { Self::Rival } else { Self::Error(error::of(error)) }
+        if error::is_rivalry(&error) { Self::Rival(error) } else { Self::Error(error::of(error)) }
     }
 }
 

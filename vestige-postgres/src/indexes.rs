@@ -9,6 +9,29 @@ use crate::rows;
 use crate::session::Session;
 use crate::store::PgMemoryStore;
 
+pub(crate) const VECTOR_INDEX: &str = "idx_knowledge_nodes_embedding_hnsw";
+pub(crate) const CODEBASE_VECTORS: &str = "idx_knowledge_nodes_codebase_embedding";
+/// The indexes of the schema: of those behind constraints, the memories' alone. A re-embedding takes any other index on
+/// the memories for somebody else's.
+pub(crate) const INDEXES: [&str; 17] = [
+    "idx_edges_target",
+    "idx_edges_type",
+    "idx_group_memberships_group",
+    "idx_knowledge_nodes_codebase",
+    CODEBASE_VECTORS,
+    "idx_knowledge_nodes_created_at",
+    "idx_knowledge_nodes_domains",
+    VECTOR_INDEX,
+    "idx_knowledge_nodes_node_type",
+    "idx_knowledge_nodes_owner",
+    "idx_knowledge_nodes_search_vec",
+    "idx_knowledge_nodes_shared_groups",
+    "idx_knowledge_nodes_tags",
+    "idx_knowledge_nodes_updated_at",
+    "idx_review_events_memory",
+    "idx_scheduling_next_review",
+    "knowledge_nodes_pkey",
+];
 /// Builds what speeds the comparison of vectors up and is not there: HNSW, and the vectors of each code base.
 pub(crate) const BUILD_VECTOR_INDEXES: &str = "SELECT vestige_build_hnsw(), \
     vestige_index_codebase_vectors('knowledge_nodes', 'idx_knowledge_nodes_codebase_embedding')";

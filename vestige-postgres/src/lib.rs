@@ -24,4 +24,5 @@ mod transfer;
 mod url;
 
 pub use config::{PgMemoryStoreBuilder, SearchSettings};
+pub use sqlx::PgPool;
 pub use store::PgMemoryStore;

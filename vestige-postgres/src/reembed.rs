@@ -20,7 +20,7 @@ use vestige_traits::{
 };
 
 use crate::error;
-use crate::indexes;
+use crate::indexes::{self, INDEXES};
 use crate::pool::NO_TIMEOUT;
 use crate::registry::{self, dimension};
 use crate::rows::{self, ModelRow};
@@ -243,6 +243,10 @@ impl PgMemoryStore {
         if state.built {
             return Ok(Ok(()));
         }
+        // A column that somebody has added since the beginning would be made here too, without its values.
+        if let Err(error) = refuse_dependents(&mut transaction).await {
+            return Ok(Err(error));
+        }
         indexes::give_memory(&mut transaction, rows::count(state.vectors), model.dimension).await?;
         if alone {
             transaction.execute("SET LOCAL max_parallel_maintenance_workers = 0").await?;
@@ -384,9 +388,10 @@ async fn drop_staged(transaction: &mut Session, dimension: Option<usize>) -> Mem
     Ok(())
 }
 
-/// Refuses where the switch could not be made without loss: other objects stand on the table that it replaces.
+/// Refuses where the switch could not be made without loss: others have put something on the table that it replaces.
 async fn refuse_dependents(transaction: &mut Session) -> MemoryStoreResult<()> {
     let dependents: Vec<String> = sqlx::query_scalar(include_str!("sql/dependents.sql"))
+        .bind(INDEXES)
         .fetch_all(&mut *transaction)
         .await
         .map_err(error::of)?;
@@ -396,7 +401,8 @@ async fn refuse_dependents(transaction: &mut Session) -> MemoryStoreResult<()> {
     Err(MemoryStoreError::conflict(
         "re-embedding",
         format!(
-            "it puts a new table in the place of knowledge_nodes, on which these stand: {}; drop them first",
+            "it puts a new table in the place of knowledge_nodes, and these would be lost: {}; drop or reset them \
+             first, and put them back afterwards",
             dependents.join(", ")
         ),
     ))

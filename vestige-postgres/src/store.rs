@@ -20,6 +20,8 @@ use crate::session::Sessions;
 
 /// A memory store in a PostgreSQL database with pgvector.
 ///
+/// Needs a Tokio runtime with I/O and time enabled, in which its methods are called, the opening ones too.
+///
 /// Cheap to clone: clones share the connections and the model they speak for.
 #[derive(Clone)]
 pub struct PgMemoryStore {
@@ -48,6 +50,19 @@ impl PgMemoryStore {
     }
 
     /// A store on the connections of `pool`, with the default options; creates or upgrades the schema.
+    ///
+    /// The pool is one of sqlx 0.9, whose [`PgPool`](crate::PgPool) this crate exports. A program that depends on sqlx
+    /// itself needs the same version.
+    ///
+    /// ```no_run
+    /// # async fn open() -> Result<(), Box<dyn std::error::Error>> {
+    /// use vestige_postgres::{PgMemoryStore, PgPool};
+    ///
+    /// let pool = PgPool::connect("postgres://ada@db.example/vestige").await?;
+    /// let store = PgMemoryStore::from_pool(pool).await?;
+    /// # Ok(())
+    /// # }
+    /// ```
     ///
     /// # Errors
     ///
@@ -128,7 +143,7 @@ impl fmt::Debug for PgMemoryStore {
 }
 
 impl MemoryStore for PgMemoryStore {
-    #[instrument(level = "debug", name = "postgres.init", skip_all)]
+    #[instrument(level = "debug", name = "postgres.init", skip_all, err(level = "debug"))]
     async fn init(&self) -> MemoryStoreResult<()> {
         if self.inner.read_only {
             migrations::check(&self.inner.sessions).await
@@ -137,72 +152,78 @@ impl MemoryStore for PgMemoryStore {
         }
     }
 
-    #[instrument(level = "debug", name = "postgres.health_check", skip_all)]
+    #[instrument(level = "debug", name = "postgres.health_check", skip_all, err(level = "debug"))]
     async fn health_check(&self) -> MemoryStoreResult<HealthStatus> {
         Ok(self.health().await)
     }
 
-    #[instrument(level = "debug", name = "postgres.count", skip_all)]
+    #[instrument(level = "debug", name = "postgres.count", skip_all, err(level = "debug"))]
     async fn count(&self) -> MemoryStoreResult<u64> {
         self.count_memories().await
     }
 
-    #[instrument(level = "debug", name = "postgres.get_stats", skip_all)]
+    #[instrument(level = "debug", name = "postgres.get_stats", skip_all, err(level = "debug"))]
     async fn get_stats(&self) -> MemoryStoreResult<StoreStats> {
         self.stats().await
     }
 
-    #[instrument(level = "debug", name = "postgres.vacuum", skip_all)]
+    #[instrument(level = "debug", name = "postgres.vacuum", skip_all, err(level = "debug"))]
     async fn vacuum(&self) -> MemoryStoreResult<()> {
         self.vacuum_tables().await
     }
 
-    #[instrument(level = "debug", name = "postgres.diagnose", skip_all)]
+    #[instrument(level = "debug", name = "postgres.diagnose", skip_all, err(level = "debug"))]
     async fn diagnose(&self) -> MemoryStoreResult<Vec<Finding>> {
         self.findings().await
     }
 
-    #[instrument(level = "debug", name = "postgres.rebuild_indexes", skip_all)]
+    #[instrument(level = "debug", name = "postgres.rebuild_indexes", skip_all, err(level = "debug"))]
     async fn rebuild_indexes(&self) -> MemoryStoreResult<()> {
         self.rebuild().await
     }
 
-    #[instrument(level = "debug", name = "postgres.registered_model", skip_all)]
+    #[instrument(level = "debug", name = "postgres.registered_model", skip_all, err(level = "debug"))]
     async fn registered_model(&self) -> MemoryStoreResult<Option<ModelSignature>> {
         self.read_model().await
     }
 
-    #[instrument(level = "debug", name = "postgres.register_model", skip_all, fields(model = %signature))]
+    #[instrument(level = "debug", name = "postgres.register_model", skip_all,
+        fields(model = %signature), err(level = "debug"))]
     async fn register_model(&self, signature: &ModelSignature) -> MemoryStoreResult<()> {
         self.write_model(signature).await
     }
 
-    #[instrument(level = "debug", name = "postgres.insert", skip_all, fields(id = %record.id))]
+    #[instrument(level = "debug", name = "postgres.insert", skip_all,
+        fields(id = %record.id), err(level = "debug"))]
     async fn insert(&self, record: &MemoryRecord) -> MemoryStoreResult<()> {
         self.insert_record(record).await
     }
 
-    #[instrument(level = "debug", name = "postgres.insert_batch", skip_all, fields(records = records.len()))]
+    #[instrument(level = "debug", name = "postgres.insert_batch", skip_all,
+        fields(records = records.len()), err(level = "debug"))]
     async fn insert_batch(&self, records: &[MemoryRecord]) -> MemoryStoreResult<()> {
         self.insert_records(records).await
     }
 
-    #[instrument(level = "debug", name = "postgres.get", skip_all, fields(%id))]
+    #[instrument(level = "debug", name = "postgres.get", skip_all, fields(%id), err(level = "debug"))]
     async fn get(&self, id: Uuid) -> MemoryStoreResult<Option<MemoryRecord>> {
         self.get_record(id).await
     }
 
-    #[instrument(level = "debug", name = "postgres.list", skip_all, fields(limit = query.limit))]
+    #[instrument(level = "debug", name = "postgres.list", skip_all,
+        fields(limit = query.limit), err(level = "debug"))]
     async fn list(&self, query: &ListQuery) -> MemoryStoreResult<ListPage> {
         self.list_records(query).await
     }
 
-    #[instrument(level = "debug", name = "postgres.update", skip_all, fields(id = %record.id))]
+    #[instrument(level = "debug", name = "postgres.update", skip_all,
+        fields(id = %record.id), err(level = "debug"))]
     async fn update(&self, record: &MemoryRecord) -> MemoryStoreResult<DateTime<Utc>> {
         self.update_record(record, None).await
     }
 
-    #[instrument(level = "debug", name = "postgres.update_unless_changed", skip_all, fields(id = %record.id))]
+    #[instrument(level = "debug", name = "postgres.update_unless_changed", skip_all,
+        fields(id = %record.id), err(level = "debug"))]
     async fn update_unless_changed(
         &self,
         record: &MemoryRecord,
@@ -211,108 +232,121 @@ impl MemoryStore for PgMemoryStore {
         self.update_record(record, Some(version)).await
     }
 
-    #[instrument(level = "debug", name = "postgres.delete", skip_all, fields(%id))]
+    #[instrument(level = "debug", name = "postgres.delete", skip_all, fields(%id), err(level = "debug"))]
     async fn delete(&self, id: Uuid) -> MemoryStoreResult<()> {
         self.delete_record(id).await
     }
 
-    #[instrument(level = "debug", name = "postgres.search", skip_all, fields(limit = query.limit))]
+    #[instrument(level = "debug", name = "postgres.search", skip_all,
+        fields(limit = query.limit), err(level = "debug"))]
     async fn search(&self, query: &SearchQuery) -> MemoryStoreResult<Vec<SearchResult>> {
         self.find(query, query.text.as_deref(), query.embedding.as_deref()).await
     }
 
-    #[instrument(level = "debug", name = "postgres.fts_search", skip_all, fields(limit = query.limit))]
+    #[instrument(level = "debug", name = "postgres.fts_search", skip_all,
+        fields(limit = query.limit), err(level = "debug"))]
     async fn fts_search(&self, query: &SearchQuery) -> MemoryStoreResult<Vec<SearchResult>> {
         self.find(query, query.text.as_deref(), None).await
     }
 
-    #[instrument(level = "debug", name = "postgres.vector_search", skip_all, fields(limit = query.limit))]
+    #[instrument(level = "debug", name = "postgres.vector_search", skip_all,
+        fields(limit = query.limit), err(level = "debug"))]
     async fn vector_search(&self, query: &SearchQuery) -> MemoryStoreResult<Vec<SearchResult>> {
         self.find(query, None, query.embedding.as_deref()).await
     }
 
-    #[instrument(level = "debug", name = "postgres.explain_search", skip_all)]
+    #[instrument(level = "debug", name = "postgres.explain_search", skip_all, err(level = "debug"))]
     async fn explain_search(&self, query: &SearchQuery) -> MemoryStoreResult<SearchPlan> {
         self.explain(query).await
     }
 
-    #[instrument(level = "debug", name = "postgres.get_scheduling", skip_all, fields(%memory_id))]
+    #[instrument(level = "debug", name = "postgres.get_scheduling", skip_all,
+        fields(%memory_id), err(level = "debug"))]
     async fn get_scheduling(&self, memory_id: Uuid) -> MemoryStoreResult<Option<SchedulingState>> {
         self.read_scheduling(memory_id).await
     }
 
-    #[instrument(level = "debug", name = "postgres.update_scheduling", skip_all, fields(%memory_id))]
+    #[instrument(level = "debug", name = "postgres.update_scheduling", skip_all,
+        fields(%memory_id), err(level = "debug"))]
     async fn update_scheduling(&self, memory_id: Uuid, state: &SchedulingState) -> MemoryStoreResult<()> {
         self.write_scheduling(memory_id, state).await
     }
 
-    #[instrument(level = "debug", name = "postgres.get_due_memories", skip_all, fields(%now, limit))]
+    #[instrument(level = "debug", name = "postgres.get_due_memories", skip_all,
+        fields(%now, limit), err(level = "debug"))]
     async fn get_due_memories(&self, now: DateTime<Utc>, limit: usize) -> MemoryStoreResult<Vec<DueMemory>> {
         self.due_memories(now, limit).await
     }
 
-    #[instrument(level = "debug", name = "postgres.record_review", skip_all, fields(memory_id = %event.memory_id))]
+    #[instrument(level = "debug", name = "postgres.record_review", skip_all,
+        fields(memory_id = %event.memory_id), err(level = "debug"))]
     async fn record_review(&self, event: &ReviewEvent) -> MemoryStoreResult<()> {
         self.write_review(event).await
     }
 
-    #[instrument(level = "debug", name = "postgres.get_reviews", skip_all, fields(%memory_id))]
+    #[instrument(level = "debug", name = "postgres.get_reviews", skip_all,
+        fields(%memory_id), err(level = "debug"))]
     async fn get_reviews(&self, memory_id: Uuid) -> MemoryStoreResult<Vec<ReviewEvent>> {
         self.read_reviews(memory_id).await
     }
 
     #[instrument(level = "debug", name = "postgres.add_edge", skip_all,
-        fields(source = %edge.source_id, target = %edge.target_id))]
+        fields(source = %edge.source_id, target = %edge.target_id), err(level = "debug"))]
     async fn add_edge(&self, edge: &MemoryEdge) -> MemoryStoreResult<()> {
         self.write_edge(edge).await
     }
 
-    #[instrument(level = "debug", name = "postgres.get_edges", skip_all, fields(%memory_id))]
+    #[instrument(level = "debug", name = "postgres.get_edges", skip_all,
+        fields(%memory_id), err(level = "debug"))]
     async fn get_edges(&self, memory_id: Uuid) -> MemoryStoreResult<Vec<MemoryEdge>> {
         self.read_edges(memory_id).await
     }
 
-    #[instrument(level = "debug", name = "postgres.remove_edge", skip_all, fields(%source_id, %target_id))]
+    #[instrument(level = "debug", name = "postgres.remove_edge", skip_all,
+        fields(%source_id, %target_id), err(level = "debug"))]
     async fn remove_edge(&self, source_id: Uuid, target_id: Uuid, edge_type: &str) -> MemoryStoreResult<()> {
         self.delete_edge(source_id, target_id, edge_type).await
     }
 
-    #[instrument(level = "debug", name = "postgres.get_neighbors", skip_all, fields(%memory_id, depth))]
+    #[instrument(level = "debug", name = "postgres.get_neighbors", skip_all,
+        fields(%memory_id, depth), err(level = "debug"))]
     async fn get_neighbors(&self, memory_id: Uuid, depth: usize) -> MemoryStoreResult<Vec<Neighbor>> {
         self.neighbors(memory_id, depth).await
     }
 
-    #[instrument(level = "debug", name = "postgres.list_domains", skip_all)]
+    #[instrument(level = "debug", name = "postgres.list_domains", skip_all, err(level = "debug"))]
     async fn list_domains(&self) -> MemoryStoreResult<Vec<Domain>> {
         self.read_domains().await
     }
 
-    #[instrument(level = "debug", name = "postgres.get_domain", skip_all)]
+    #[instrument(level = "debug", name = "postgres.get_domain", skip_all, err(level = "debug"))]
     async fn get_domain(&self, id: &str) -> MemoryStoreResult<Option<Domain>> {
         self.read_domain(id).await
     }
 
-    #[instrument(level = "debug", name = "postgres.upsert_domain", skip_all)]
+    #[instrument(level = "debug", name = "postgres.upsert_domain", skip_all, err(level = "debug"))]
     async fn upsert_domain(&self, domain: &Domain) -> MemoryStoreResult<()> {
         self.write_domain(domain).await
     }
 
-    #[instrument(level = "debug", name = "postgres.delete_domain", skip_all)]
+    #[instrument(level = "debug", name = "postgres.delete_domain", skip_all, err(level = "debug"))]
     async fn delete_domain(&self, id: &str) -> MemoryStoreResult<()> {
         self.remove_domain(id).await
     }
 
-    #[instrument(level = "debug", name = "postgres.classify", skip_all)]
+    #[instrument(level = "debug", name = "postgres.classify", skip_all, err(level = "debug"))]
     async fn classify(&self, embedding: &[f32]) -> MemoryStoreResult<Vec<DomainScore>> {
         self.score_domains(embedding).await
     }
 
-    #[instrument(level = "debug", name = "postgres.count_rows", skip_all, fields(%kind))]
+    #[instrument(level = "debug", name = "postgres.count_rows", skip_all,
+        fields(%kind), err(level = "debug"))]
     async fn count_rows(&self, kind: TransferKind) -> MemoryStoreResult<u64> {
         self.count_kind(kind).await
     }
 
-    #[instrument(level = "debug", name = "postgres.export_page", skip_all, fields(%kind, limit))]
+    #[instrument(level = "debug", name = "postgres.export_page", skip_all,
+        fields(%kind, limit), err(level = "debug"))]
     async fn export_page(
         &self,
         kind: TransferKind,
@@ -322,7 +356,8 @@ impl MemoryStore for PgMemoryStore {
         self.read_page(kind, after, limit).await
     }
 
-    #[instrument(level = "debug", name = "postgres.import_page", skip_all, fields(rows = rows.len()))]
+    #[instrument(level = "debug", name = "postgres.import_page", skip_all,
+        fields(rows = rows.len()), err(level = "debug"))]
     async fn import_page(
         &self,
         rows: &[TransferRow],
@@ -331,27 +366,28 @@ impl MemoryStore for PgMemoryStore {
         self.write_page(rows, checkpoint).await
     }
 
-    #[instrument(level = "debug", name = "postgres.begin_bulk_load", skip_all)]
+    #[instrument(level = "debug", name = "postgres.begin_bulk_load", skip_all, err(level = "debug"))]
     async fn begin_bulk_load(&self) -> MemoryStoreResult<()> {
         self.drop_vector_index().await
     }
 
-    #[instrument(level = "debug", name = "postgres.finish_bulk_load", skip_all)]
+    #[instrument(level = "debug", name = "postgres.finish_bulk_load", skip_all, err(level = "debug"))]
     async fn finish_bulk_load(&self) -> MemoryStoreResult<()> {
         self.restore_indexes().await
     }
 
-    #[instrument(level = "debug", name = "postgres.get_checkpoint", skip_all)]
+    #[instrument(level = "debug", name = "postgres.get_checkpoint", skip_all, err(level = "debug"))]
     async fn get_checkpoint(&self, name: &str) -> MemoryStoreResult<Option<Checkpoint>> {
         self.read_checkpoint(name).await
     }
 
-    #[instrument(level = "debug", name = "postgres.clear_checkpoint", skip_all)]
+    #[instrument(level = "debug", name = "postgres.clear_checkpoint", skip_all, err(level = "debug"))]
     async fn clear_checkpoint(&self, name: &str) -> MemoryStoreResult<()> {
         self.remove_checkpoint(name).await
     }
 
-    #[instrument(level = "debug", name = "postgres.begin_reembedding", skip_all, fields(%model))]
+    #[instrument(level = "debug", name = "postgres.begin_reembedding", skip_all,
+        fields(%model), err(level = "debug"))]
     async fn begin_reembedding(&self, model: &ModelSignature) -> MemoryStoreResult<ReembeddingStatus> {
         // At once, so that a caller who goes before the answer leaves a handle that takes part in no other.
         let before = self.reembeds_to().replace(model.clone());
@@ -362,12 +398,18 @@ impl MemoryStore for PgMemoryStore {
         begun
     }
 
-    #[instrument(level = "debug", name = "postgres.reembedding_status", skip_all)]
+    #[instrument(level = "debug", name = "postgres.reembedding_status", skip_all, err(level = "debug"))]
     async fn reembedding_status(&self) -> MemoryStoreResult<Option<ReembeddingStatus>> {
         self.read_reembedding().await
     }
 
-    #[instrument(level = "debug", name = "postgres.reembedding_pending", skip_all, fields(limit))]
+    #[instrument(
+        level = "debug",
+        name = "postgres.reembedding_pending",
+        skip_all,
+        fields(limit),
+        err(level = "debug")
+    )]
     async fn reembedding_pending(
         &self,
         after: Option<Uuid>,
@@ -376,17 +418,18 @@ impl MemoryStore for PgMemoryStore {
         self.read_pending(after, limit).await
     }
 
-    #[instrument(level = "debug", name = "postgres.write_reembedded", skip_all, fields(vectors = vectors.len()))]
+    #[instrument(level = "debug", name = "postgres.write_reembedded", skip_all,
+        fields(vectors = vectors.len()), err(level = "debug"))]
     async fn write_reembedded(&self, vectors: &[ReembeddedMemory]) -> MemoryStoreResult<u64> {
         self.stage_vectors(vectors).await
     }
 
-    #[instrument(level = "debug", name = "postgres.finish_reembedding", skip_all)]
+    #[instrument(level = "debug", name = "postgres.finish_reembedding", skip_all, err(level = "debug"))]
     async fn finish_reembedding(&self) -> MemoryStoreResult<()> {
         self.switch_model().await
     }
 
-    #[instrument(level = "debug", name = "postgres.abort_reembedding", skip_all)]
+    #[instrument(level = "debug", name = "postgres.abort_reembedding", skip_all, err(level = "debug"))]
     async fn abort_reembedding(&self) -> MemoryStoreResult<()> {
         self.drop_reembedding().await
     }

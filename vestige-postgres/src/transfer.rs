@@ -1,13 +1,14 @@
 //! Everything the store holds, page by page; checkpoints; loading in bulk.
 
 use chrono::{DateTime, Utc};
-use sqlx::postgres::PgRow;
-use sqlx::{FromRow, Row};
+use serde_json::Value;
+use sqlx::postgres::{PgArguments, PgRow, Postgres};
+use sqlx::query::Query;
+use sqlx::{Column, Decode, FromRow, Row, TypeInfo, ValueRef};
 use uuid::Uuid;
 use vestige_traits::{
-    Checkpoint, Domain, Group, GroupMembership, GroupRole, MemoryEdge, MemoryRecord, MemoryStoreError,
-    MemoryStoreResult, ReviewEvent, RowIssue, ScheduledMemory, SchedulingState, TransferKey, TransferKind,
-    TransferPage, TransferRow, User, limits,
+    Checkpoint, Group, GroupMembership, GroupRole, MemoryEdge, MemoryStoreError, MemoryStoreResult, RowIssue,
+    ScheduledMemory, TransferKey, TransferKind, TransferPage, TransferRow, User, limits,
 };
 
 use crate::error;
@@ -128,36 +129,85 @@ impl PgMemoryStore {
     }
 }
 
-fn key(ids: &[Uuid]) -> TransferKey {
-    TransferKey(ids.iter().map(Uuid::to_string).collect())
+/// The statements below are not checked by a macro, because a macro's rows are read all at once, and one that other hands
+/// have spoilt would stop the others. The columns of a row's key come first.
+async fn page<T: for<'r> FromRow<'r, PgRow>>(
+    connection: &mut Session,
+    kind: TransferKind,
+    query: Query<'_, Postgres, PgArguments>,
+    whole: impl Fn(T) -> MemoryStoreResult<TransferRow>,
+) -> MemoryStoreResult<Read> {
+    let rows = query.fetch_all(connection).await.map_err(error::of)?;
+    let read = rows.iter().map(|row| {
+        let unread = |error| MemoryStoreError::invalid(kind.as_str(), format!("cannot be read: {error}"));
+        let values = check_values(row).and_then(|()| T::from_row(row).map_err(unread));
+        Ok((key_of(row, kind).map_err(error::of)?, values.and_then(&whole)))
+    });
+    read.collect()
 }
 
+fn key_of(row: &PgRow, kind: TransferKind) -> sqlx::Result<TransferKey> {
+    let id = |at: usize| row.try_get::<Uuid, _>(at).map(|id| id.to_string());
+    let parts = match kind {
+        TransferKind::Domain => vec![row.try_get(0)?],
+        TransferKind::GroupMembership => vec![id(0)?, id(1)?],
+        TransferKind::Edge => vec![id(0)?, id(1)?, row.try_get(2)?],
+        _ => vec![id(0)?],
+    };
+    Ok(TransferKey(parts))
+}
+
+/// Refuses what a column takes and no record can be: infinite times, at which the driver panics, years that RFC 3339 does
+/// not know, and numbers that JSON does not.
+fn check_values(row: &PgRow) -> MemoryStoreResult<()> {
+    // The first moment of 2000, from which the server counts microseconds.
+    const EPOCH: i64 = 946_684_800_000_000;
+    for column in row.columns() {
+        let value = row.try_get_raw(column.ordinal()).map_err(error::of)?;
+        let (is_null, name) = (value.is_null(), column.name());
+        let decoded = match column.type_info().name() {
+            _ if is_null => continue,
+            "TIMESTAMPTZ" => <i64 as Decode<Postgres>>::decode(value).map(|since_2000| {
+                let time = since_2000.checked_add(EPOCH).and_then(DateTime::from_timestamp_micros);
+                let no_time = || MemoryStoreError::invalid(name, "is no time");
+                time.ok_or_else(no_time).and_then(|time| limits::check_time(name, time))
+            }),
+            "FLOAT8" => <f64 as Decode<Postgres>>::decode(value).map(|number| {
+                let is_number = number.is_finite();
+                is_number.then_some(()).ok_or_else(|| MemoryStoreError::invalid(name, "is no finite number"))
+            }),
+            _ => continue,
+        };
+        decoded.map_err(|error| MemoryStoreError::invalid(name, error.to_string()))??;
+    }
+    Ok(())
+}
+
+/// A row of `users` or `groups`.
+type Named = (Uuid, String, Option<String>, DateTime<Utc>, Value);
+
 async fn users(connection: &mut Session, after: Option<Uuid>, limit: i64) -> MemoryStoreResult<Read> {
-    let users = sqlx::query_as!(
-        User,
+    let query = sqlx::query(
         "SELECT id, handle, display_name, created_at, metadata FROM users
          WHERE $1::uuid IS NULL OR id > $1 ORDER BY id LIMIT $2",
-        after,
-        limit,
-    )
-    .fetch_all(connection)
+    );
+    let query = query.bind(after).bind(limit);
+    page(connection, TransferKind::User, query, |(id, handle, display_name, created_at, metadata): Named| {
+        Ok(TransferRow::User(User { id, handle, display_name, created_at, metadata }))
+    })
     .await
-    .map_err(error::of)?;
-    Ok(users.into_iter().map(|user| (key(&[user.id]), Ok(TransferRow::User(user)))).collect())
 }
 
 async fn groups(connection: &mut Session, after: Option<Uuid>, limit: i64) -> MemoryStoreResult<Read> {
-    let groups = sqlx::query_as!(
-        Group,
+    let query = sqlx::query(
         "SELECT id, handle, display_name, created_at, metadata FROM groups
          WHERE $1::uuid IS NULL OR id > $1 ORDER BY id LIMIT $2",
-        after,
-        limit,
-    )
-    .fetch_all(connection)
+    );
+    let query = query.bind(after).bind(limit);
+    page(connection, TransferKind::Group, query, |(id, handle, display_name, created_at, metadata): Named| {
+        Ok(TransferRow::Group(Group { id, handle, display_name, created_at, metadata }))
+    })
     .await
-    .map_err(error::of)?;
-    Ok(groups.into_iter().map(|group| (key(&[group.id]), Ok(TransferRow::Group(group)))).collect())
 }
 
 async fn memberships(
@@ -166,90 +216,52 @@ async fn memberships(
     group: Option<Uuid>,
     limit: i64,
 ) -> MemoryStoreResult<Read> {
-    let memberships = sqlx::query!(
+    let query = sqlx::query(
         "SELECT user_id, group_id, role, joined_at FROM group_memberships
          WHERE $1::uuid IS NULL OR (user_id, group_id) > ($1, $2::uuid)
          ORDER BY user_id, group_id LIMIT $3",
-        user,
-        group,
-        limit,
-    )
-    .fetch_all(connection)
+    );
+    let query = query.bind(user).bind(group).bind(limit);
+    type Row = (Uuid, Uuid, String, DateTime<Utc>);
+    page(connection, TransferKind::GroupMembership, query, |(user_id, group_id, role, joined_at): Row| {
+        let role = role.parse::<GroupRole>()?;
+        Ok(TransferRow::GroupMembership(GroupMembership { user_id, group_id, role, joined_at }))
+    })
     .await
-    .map_err(error::of)?;
-    let read = memberships.into_iter().map(|row| {
-        let role = row.role.parse::<GroupRole>();
-        let membership = role.map(|role| GroupMembership {
-            user_id: row.user_id,
-            group_id: row.group_id,
-            role,
-            joined_at: row.joined_at,
-        });
-        (key(&[row.user_id, row.group_id]), membership.map(TransferRow::GroupMembership))
-    });
-    Ok(read.collect())
 }
 
 async fn domains(connection: &mut Session, after: Option<&str>, limit: i64) -> MemoryStoreResult<Read> {
-    let domains = sqlx::query_as!(
-        DomainRow,
+    let query = sqlx::query(
         "SELECT id, label, centroid::real[] AS centroid, top_terms, memory_count, created_at, metadata
          FROM domains WHERE $1::text IS NULL OR id > $1 ORDER BY id LIMIT $2",
-        after,
-        limit,
-    )
-    .fetch_all(connection)
-    .await
-    .map_err(error::of)?;
-    let read = domains
-        .into_iter()
-        .map(|row| (TransferKey(vec![row.id.clone()]), Domain::try_from(row).map(TransferRow::Domain)));
-    Ok(read.collect())
+    );
+    let query = query.bind(after).bind(limit);
+    page(connection, TransferKind::Domain, query, |row: DomainRow| row.try_into().map(TransferRow::Domain))
+        .await
 }
 
-/// Not by a macro, because each row is read for itself: one that other hands have spoilt stops no other.
 async fn memories(connection: &mut Session, after: Option<Uuid>, limit: i64) -> MemoryStoreResult<Read> {
-    let memories = sqlx::query(
+    let query = sqlx::query(
         "SELECT id, content, node_type, tags, metadata, domains, domain_scores, embedding::real[] AS embedding,
            codebase, owner_user_id, visibility, shared_with_groups, created_at, updated_at
          FROM knowledge_nodes WHERE $1::uuid IS NULL OR id > $1 ORDER BY id LIMIT $2",
-    )
-    .bind(after)
-    .bind(limit)
-    .fetch_all(connection)
-    .await
-    .map_err(error::of)?;
-    let whole = |row: &PgRow| -> MemoryStoreResult<TransferRow> {
-        let row = MemoryRow::from_row(row)
-            .map_err(|error| MemoryStoreError::invalid("memory", format!("cannot be read: {error}")))?;
-        let record = MemoryRecord::try_from(row)?;
-        record.validate()?;
-        Ok(TransferRow::Memory(record))
-    };
-    let read = memories.iter().map(|row| {
-        let id: Uuid = row.try_get("id").map_err(error::of)?;
-        Ok((key(&[id]), whole(row)))
-    });
-    read.collect()
+    );
+    let query = query.bind(after).bind(limit);
+    page(connection, TransferKind::Memory, query, |row: MemoryRow| row.try_into().map(TransferRow::Memory))
+        .await
 }
 
 async fn scheduling(connection: &mut Session, after: Option<Uuid>, limit: i64) -> MemoryStoreResult<Read> {
-    let scheduling = sqlx::query_as!(
-        SchedulingRow,
+    let query = sqlx::query(
         "SELECT memory_id, stability, difficulty, retrievability, last_review, next_review, reps, lapses
          FROM scheduling WHERE $1::uuid IS NULL OR memory_id > $1 ORDER BY memory_id LIMIT $2",
-        after,
-        limit,
-    )
-    .fetch_all(connection)
-    .await
-    .map_err(error::of)?;
-    let read = scheduling.into_iter().map(|row| {
+    );
+    let query = query.bind(after).bind(limit);
+    page(connection, TransferKind::Scheduling, query, |row: SchedulingRow| {
         let memory_id = row.memory_id;
-        let state = SchedulingState::try_from(row);
-        (key(&[memory_id]), state.map(|state| TransferRow::Scheduling(ScheduledMemory { memory_id, state })))
-    });
-    Ok(read.collect())
+        Ok(TransferRow::Scheduling(ScheduledMemory { memory_id, state: row.try_into()? }))
+    })
+    .await
 }
 
 async fn edges(
@@ -259,41 +271,34 @@ async fn edges(
     edge_type: Option<&str>,
     limit: i64,
 ) -> MemoryStoreResult<Read> {
-    let edges = sqlx::query_as!(
-        MemoryEdge,
+    let query = sqlx::query(
         "SELECT source_id, target_id, edge_type, weight, created_at FROM edges
          WHERE $1::uuid IS NULL OR (source_id, target_id, edge_type) > ($1, $2::uuid, $3::text)
          ORDER BY source_id, target_id, edge_type LIMIT $4",
-        source,
-        target,
-        edge_type,
-        limit,
+    );
+    let query = query.bind(source).bind(target).bind(edge_type).bind(limit);
+    type Row = (Uuid, Uuid, String, f64, DateTime<Utc>);
+    page(
+        connection,
+        TransferKind::Edge,
+        query,
+        |(source_id, target_id, edge_type, weight, created_at): Row| {
+            Ok(TransferRow::Edge(MemoryEdge { source_id, target_id, edge_type, weight, created_at }))
+        },
     )
-    .fetch_all(connection)
     .await
-    .map_err(error::of)?;
-    let read = edges.into_iter().map(|edge| {
-        let row = TransferRow::Edge(edge);
-        (row.key(), Ok(row))
-    });
-    Ok(read.collect())
 }
 
 async fn reviews(connection: &mut Session, after: Option<Uuid>, limit: i64) -> MemoryStoreResult<Read> {
-    let reviews = sqlx::query_as!(
-        ReviewRow,
-        r#"SELECT id, memory_id, timestamp, rating, prior_state AS "prior_state: _", new_state AS "new_state: _"
-           FROM review_events WHERE $1::uuid IS NULL OR id > $1 ORDER BY id LIMIT $2"#,
-        after,
-        limit,
-    )
-    .fetch_all(connection)
+    let query = sqlx::query(
+        "SELECT id, memory_id, timestamp, rating, prior_state, new_state
+         FROM review_events WHERE $1::uuid IS NULL OR id > $1 ORDER BY id LIMIT $2",
+    );
+    let query = query.bind(after).bind(limit);
+    page(connection, TransferKind::ReviewEvent, query, |row: ReviewRow| {
+        row.try_into().map(TransferRow::ReviewEvent)
+    })
     .await
-    .map_err(error::of)?;
-    let read = reviews
-        .into_iter()
-        .map(|row| (key(&[row.id]), ReviewEvent::try_from(row).map(TransferRow::ReviewEvent)));
-    Ok(read.collect())
 }
 
 /// Writes a checkpoint, in the transaction of the page that it is about.

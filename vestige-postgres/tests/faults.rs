@@ -4,6 +4,7 @@
 
 mod common;
 
+use std::error::Error as _;
 use std::time::Duration;
 
 use common::{TestDatabase, eventually, with_user};
@@ -12,7 +13,7 @@ use vestige_postgres::PgMemoryStore;
 use vestige_traits::conformance::fixtures::{
     embedded, id, memories, memory, model, model_of_same_dimension, now, review, reviewed, smaller_model,
 };
-use vestige_traits::{HealthStatus, MemoryStore, MemoryStoreError, SearchQuery};
+use vestige_traits::{HealthStatus, MemoryStore, MemoryStoreError, SearchQuery, TransferKind, TransferRow};
 
 /// Ends every connection to the database but the superuser's own.
 async fn cut_connections(database: &TestDatabase) {
@@ -332,25 +333,119 @@ async fn an_interrupted_index_build_is_found_and_mended() {
     database.drop().await;
 }
 
+/// Each kind of row, as psql may leave it: beside a sound one, which comes whole.
 #[tokio::test]
-async fn a_spoilt_row_is_listed_by_the_export_and_stops_nothing() {
+async fn a_spoilt_row_of_any_kind_is_listed_by_the_export_and_stops_nothing() {
     let Some(database) = TestDatabase::new().await else { return };
     let store = database.store().await;
-    store.insert_batch(&memories(1, 5)).await.unwrap();
+    store.insert_batch(&memories(1, 6)).await.unwrap();
     let pool = database.pool().await;
+    let (one, two, three) = (id(1), id(2), id(3));
     for spoil in [
-        "UPDATE knowledge_nodes SET tags = ARRAY['fine', NULL] WHERE id = $1",
-        "UPDATE knowledge_nodes SET domain_scores = '{\"a\": \"high\"}' WHERE id = $1",
-        "UPDATE knowledge_nodes SET content = '  ' WHERE id = $1",
-    ]
-    .into_iter()
-    .zip(2..)
-    {
-        sqlx::query(spoil.0).bind(id(spoil.1)).execute(&pool).await.unwrap();
+        format!("UPDATE knowledge_nodes SET tags = ARRAY['fine', NULL] WHERE id = '{two}'"),
+        format!("UPDATE knowledge_nodes SET domain_scores = '{{\"a\": \"high\"}}' WHERE id = '{three}'"),
+        format!("UPDATE knowledge_nodes SET created_at = 'infinity' WHERE id = '{}'", id(4)),
+        format!("INSERT INTO users (id, handle, metadata) VALUES ('{one}', 'odd', '{{\"n\": 1e400}}')"),
+        format!("INSERT INTO groups (id, handle) VALUES ('{one}', 'fine')"),
+        format!("INSERT INTO groups (id, handle, created_at) VALUES ('{two}', 'odd', '-infinity')"),
+        "INSERT INTO group_memberships
+         SELECT u.id, g.id, 'member', CASE g.handle WHEN 'odd' THEN '294000-1-1' ELSE now() END
+         FROM users AS u, groups AS g WHERE u.handle = 'local'"
+            .into(),
+        "INSERT INTO domains (id, label, top_terms) VALUES ('fine', 'a', '{a}'), ('odd', 'b', '{NULL}')"
+            .into(),
+        format!(
+            "INSERT INTO scheduling (memory_id, stability, difficulty, retrievability)
+             VALUES ('{one}', 1, 5, 1), ('{two}', 'NaN', 5, 1)"
+        ),
+        format!(
+            "INSERT INTO edges (source_id, target_id, weight)
+             VALUES ('{one}', '{two}', 1), ('{one}', '{three}', 'NaN')"
+        ),
+        format!(
+            "INSERT INTO review_events (id, memory_id, timestamp, rating, new_state)
+             VALUES ('{one}', '{one}', now(), 'good', '{{}}'), ('{two}', '{one}', now(), 'good',
+               '{{\"stability\": 1.0, \"difficulty\": 5.0, \"retrievability\": 1.0, \"last_review\": null,
+                 \"next_review\": null, \"reps\": 1, \"lapses\": 0}}')"
+        ),
+    ] {
+        pool.execute(AssertSqlSafe(spoil)).await.unwrap();
     }
-    let page = store.export_page(vestige_traits::TransferKind::Memory, None, 10).await.unwrap();
-    assert_eq!(page.rows.len(), 2, "{:?}", page.damaged);
-    assert_eq!(page.damaged.len(), 3);
+    for kind in TransferKind::ALL {
+        let (sound, spoilt) = if kind == TransferKind::Memory { (3, 3) } else { (1, 1) };
+        let (mut rows, mut damaged, mut after) = (0, Vec::new(), None);
+        // Pages of one row, so that a page ends at each spoilt row too.
+        loop {
+            let page = store.export_page(kind, after.as_ref(), 1).await.unwrap();
+            rows += page.rows.len();
+            damaged.extend(page.damaged);
+            after = page.next;
+            if after.is_none() {
+                break;
+            }
+        }
+        assert_eq!((rows, damaged.len()), (sound, spoilt), "{kind}: {damaged:?}");
+        assert!(damaged.iter().all(|issue| issue.kind == kind && !issue.reason.is_empty()), "{damaged:?}");
+        let whole = store.export_page(kind, None, 10).await.unwrap();
+        assert_eq!((whole.rows.len(), whole.damaged), (sound, damaged), "{kind}");
+    }
+    store.close().await;
+    pool.close().await;
+    database.drop().await;
+}
+
+/// A copy's target decides what breaks a rule, and says so with the row.
+#[tokio::test]
+async fn a_row_that_breaks_a_rule_and_can_be_read_is_exported() {
+    let Some(database) = TestDatabase::new().await else { return };
+    let store = database.store().await;
+    store.insert(&memory(1, "sound")).await.unwrap();
+    let pool = database.pool().await;
+    pool.execute("UPDATE knowledge_nodes SET content = '  '").await.unwrap();
+    let page = store.export_page(TransferKind::Memory, None, 10).await.unwrap();
+    assert_eq!((page.rows.len(), page.damaged.len()), (1, 0), "{:?}", page.damaged);
+    let report = store.import_page(&page.rows, None).await.unwrap();
+    assert_eq!(report.rejected.len(), 1, "{report:?}");
+    store.close().await;
+    pool.close().await;
+    database.drop().await;
+}
+
+/// A trigger stands for somebody who adds the row at every attempt; a sequence counts them, since nothing rolls it back.
+#[tokio::test]
+async fn a_page_is_tried_five_times_and_then_worth_another_call() {
+    let Some(database) = TestDatabase::new().await else { return };
+    let store = database.store().await;
+    let pool = database.pool().await;
+    for (succeeds, tried) in [(6, 5), (5, 5), (2, 2)] {
+        pool.execute(AssertSqlSafe(format!(
+            "CREATE SEQUENCE attempts;
+             CREATE FUNCTION outrun() RETURNS trigger LANGUAGE plpgsql AS
+             $$BEGIN
+               IF nextval('attempts') < {succeeds} THEN
+                 RAISE EXCEPTION 'added by somebody else' USING ERRCODE = 'unique_violation';
+               END IF;
+               RETURN new;
+             END$$;
+             CREATE TRIGGER outrun BEFORE INSERT ON review_events FOR EACH ROW EXECUTE FUNCTION outrun()"
+        )))
+        .await
+        .unwrap();
+        let event = review(succeeds, 1, None, reviewed(now(), 1.0));
+        match store.import_page(&[TransferRow::ReviewEvent(event)], None).await {
+            Ok(report) => assert!(succeeds <= 5 && report.inserted == 1, "{report:?}"),
+            Err(error) => {
+                assert_eq!(succeeds, 6, "{error:?}");
+                assert!(matches!(error, MemoryStoreError::Unavailable { .. }), "{error:?}");
+                assert!(error.is_retryable() && error.source().is_some(), "{error:?}");
+            }
+        }
+        let attempts = sqlx::query_scalar::<_, i64>("SELECT last_value FROM attempts");
+        assert_eq!(attempts.fetch_one(&pool).await.unwrap(), tried);
+        pool.execute("DROP TRIGGER outrun ON review_events; DROP FUNCTION outrun(); DROP SEQUENCE attempts")
+            .await
+            .unwrap();
+    }
     store.close().await;
     pool.close().await;
     database.drop().await;

@@ -92,6 +92,52 @@ async fn what_stands_on_the_table_is_found_at_the_beginning_and_at_the_switch() 
             "policy mine",
             "DROP POLICY mine ON knowledge_nodes",
         ),
+        (
+            "ALTER TABLE knowledge_nodes ADD COLUMN priority int DEFAULT 3",
+            "column priority",
+            "ALTER TABLE knowledge_nodes DROP COLUMN priority",
+        ),
+        (
+            "ALTER TABLE knowledge_nodes ALTER COLUMN tags SET STATISTICS 1000",
+            "statistics settings of the column tags",
+            "ALTER TABLE knowledge_nodes ALTER COLUMN tags SET STATISTICS DEFAULT",
+        ),
+        ("CREATE INDEX mine ON knowledge_nodes (visibility)", "index mine", "DROP INDEX mine"),
+        (
+            "ALTER INDEX idx_knowledge_nodes_tags SET (fastupdate = off)",
+            "storage parameters of the index idx_knowledge_nodes_tags",
+            "ALTER INDEX idx_knowledge_nodes_tags RESET (fastupdate)",
+        ),
+        (
+            "ALTER TABLE knowledge_nodes ADD CONSTRAINT mine UNIQUE (id, codebase)",
+            "index mine",
+            "ALTER TABLE knowledge_nodes DROP CONSTRAINT mine",
+        ),
+        (
+            "ALTER TABLE knowledge_nodes SET (autovacuum_vacuum_scale_factor = 0.05)",
+            "storage parameter autovacuum_vacuum_scale_factor=0.05",
+            "ALTER TABLE knowledge_nodes RESET (autovacuum_vacuum_scale_factor)",
+        ),
+        (
+            "ALTER TABLE knowledge_nodes SET (toast.autovacuum_enabled = off)",
+            "storage parameter toast.autovacuum_enabled=off",
+            "ALTER TABLE knowledge_nodes RESET (toast.autovacuum_enabled)",
+        ),
+        (
+            "ALTER TABLE knowledge_nodes REPLICA IDENTITY FULL",
+            "replica identity full",
+            "ALTER TABLE knowledge_nodes REPLICA IDENTITY DEFAULT",
+        ),
+        (
+            "CREATE STATISTICS mine ON codebase, node_type FROM knowledge_nodes",
+            "statistics mine",
+            "DROP STATISTICS mine",
+        ),
+        (
+            "ALTER TABLE knowledge_nodes ADD CONSTRAINT mine FOREIGN KEY (owner_user_id) REFERENCES users",
+            "constraint mine of knowledge_nodes",
+            "ALTER TABLE knowledge_nodes DROP CONSTRAINT mine",
+        ),
     ] {
         pool.execute(put).await.unwrap();
         let refused = store.begin_reembedding(&model()).await.unwrap_err();
@@ -111,6 +157,31 @@ async fn what_stands_on_the_table_is_found_at_the_beginning_and_at_the_switch() 
     embed_all(&store).await;
     store.finish_reembedding().await.unwrap();
     assert_eq!(store.registered_model().await.unwrap(), Some(model()));
+    // Nothing of what the switch itself makes is taken for somebody else's.
+    let other = ModelSignature { name: "test/other".to_owned(), ..model() };
+    store.begin_reembedding(&other).await.unwrap();
+    embed_all(&store).await;
+    store.finish_reembedding().await.unwrap();
+    pool.close().await;
+    store.close().await;
+    database.drop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_column_added_meanwhile_and_dropped_again_is_not_in_the_new_table() {
+    let Some(database) = TestDatabase::new().await else { return };
+    let store = database.store().await;
+    let pool = database.pool().await;
+    store.insert(&MemoryRecord::new("rated")).await.unwrap();
+    store.begin_reembedding(&model()).await.unwrap();
+    embed_all(&store).await;
+    pool.execute("ALTER TABLE knowledge_nodes ADD COLUMN priority int NOT NULL DEFAULT 3").await.unwrap();
+    store.finish_reembedding().await.unwrap_err();
+    pool.execute("ALTER TABLE knowledge_nodes DROP COLUMN priority").await.unwrap();
+    store.finish_reembedding().await.unwrap();
+    let there = "SELECT EXISTS (SELECT FROM pg_attribute
+                 WHERE attrelid = 'knowledge_nodes'::regclass AND attname = 'priority')";
+    assert!(!sqlx::query_scalar::<_, bool>(there).fetch_one(&pool).await.unwrap());
     pool.close().await;
     store.close().await;
     database.drop().await;

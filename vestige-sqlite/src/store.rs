@@ -144,7 +144,7 @@ impl MemoryStore for SqliteMemoryStore {
         });
         Ok(match answer.await {
             Ok(()) => HealthStatus::Healthy,
-            Err(error) => HealthStatus::Unavailable { reason: error.to_string() },
+            Err(error) => HealthStatus::unavailable(error),
         })
     }
 

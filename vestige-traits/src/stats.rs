@@ -4,6 +4,7 @@ use std::fmt;
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 
+use crate::error::MemoryStoreError;
 use crate::model::ModelSignature;
 
 /// What a store holds.
@@ -64,6 +65,17 @@ pub enum HealthStatus {
     },
 }
 
+impl HealthStatus {
+    /// [`Unavailable`](Self::Unavailable), because the store answered with `error`. Its reason does not say a second time
+    /// that the store is unavailable.
+    pub fn unavailable(error: MemoryStoreError) -> Self {
+        match error {
+            MemoryStoreError::Unavailable { reason, .. } => Self::Unavailable { reason },
+            error => Self::Unavailable { reason: error.to_string() },
+        }
+    }
+}
+
 /// Something that [`diagnose`](crate::MemoryStore::diagnose) looked at.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Finding {
@@ -122,5 +134,25 @@ impl fmt::Display for Severity {
             Self::Warning => "warning",
             Self::Error => "error",
         })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_unavailable_store_says_so_once() {
+        let full = MemoryStoreError::Unavailable {
+            reason: "its disk is full".to_owned(),
+            retryable: false,
+            source: None,
+        };
+        for (error, said) in
+            [(full, "its disk is full"), (MemoryStoreError::ReadOnly, "the store is open for reading only")]
+        {
+            let reason = said.to_owned();
+            assert_eq!(HealthStatus::unavailable(error), HealthStatus::Unavailable { reason });
+        }
     }
 }

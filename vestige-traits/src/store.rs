@@ -359,7 +359,8 @@ pub trait LocalMemoryStore {
     /// A page of everything of a kind, ascending by key, beginning after `after`.
     ///
     /// `limit` is 1 to [`MAX_BATCH`](crate::limits::MAX_BATCH). Rows that
-    /// cannot be read are listed beside the rows and stop nothing.
+    /// cannot be read are listed beside the rows and stop nothing. A row that
+    /// can be read and breaks a rule is a row: who takes it in refuses it.
     async fn export_page(
         &self,
         kind: TransferKind,
@@ -380,7 +381,8 @@ pub trait LocalMemoryStore {
     ///
     /// [`ModelMismatch`](crate::MemoryStoreError::ModelMismatch) for a row with a vector from a handle that speaks
     /// for another model than the store's; [`InvalidInput`](crate::MemoryStoreError::InvalidInput) for too many
-    /// rows or an invalid checkpoint. A vector that does not fit the store is a rejected row.
+    /// rows or an invalid checkpoint; a retryable [`Unavailable`](crate::MemoryStoreError::Unavailable) where others
+    /// keep changing the same rows. A vector that does not fit the store is a rejected row.
     async fn import_page(
         &self,
         rows: &[TransferRow],
@@ -410,7 +412,8 @@ pub trait LocalMemoryStore {
     /// # Errors
     ///
     /// [`Conflict`](crate::MemoryStoreError::Conflict) if a re-embedding to a
-    /// third model is under way;
+    /// third model is under way, or if the switch would lose what others have
+    /// put into the store's database, such as a column of their own;
     /// [`InvalidInput`](crate::MemoryStoreError::InvalidInput) if the store is on this model already.
     async fn begin_reembedding(&self, model: &ModelSignature) -> MemoryStoreResult<ReembeddingStatus>;
 
@@ -455,7 +458,8 @@ pub trait LocalMemoryStore {
     /// # Errors
     ///
     /// [`Conflict`](crate::MemoryStoreError::Conflict) if no re-embedding is under way, or another one than this handle
-    /// has begun last, or while memories are still to do.
+    /// has begun last, while memories are still to do, or if the switch would lose what others have put into the
+    /// store's database.
     async fn finish_reembedding(&self) -> MemoryStoreResult<()>;
 
     /// Drops what was built for the new model; the present vectors stay. Does nothing if no re-embedding is under way.

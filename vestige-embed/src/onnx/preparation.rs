@@ -4,6 +4,7 @@ use super::catalog;
 
 /// How the vectors of a text's tokens become one vector.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum Pooling {
     /// Their mean.
     Mean,
