@@ -185,6 +185,52 @@ fn phrases_exclusions_and_filters_hold() {
 }
 
 #[test]
+fn what_a_question_excludes_is_not_looked_for_in_any_mode() {
+    let vestige = Vestige::new();
+    for text in ["A sick kitten needs a vet.", "A dog is not a cat.", "The dog barks at dogs.", "Rain falls."]
+    {
+        vestige.add(&[text]);
+    }
+    vestige.add(&["\u{1}"]);
+    let mut server = common::mcp::Server::start(&vestige);
+    for mode in ["hybrid", "vector"] {
+        let json = vestige.json(&["search", "sick cat -dog", "--mode", mode]);
+        assert_eq!(contents(&json), ["A sick kitten needs a vet.", "Rain falls."], "{mode}");
+        let plain = vestige.json(&["search", "sick cat", "--mode", mode]);
+        let at =
+            contents(&plain).iter().position(|content| *content == contents(&json)[0]).expect("it is found");
+        assert_eq!(json[0]["vector_score"], plain[at]["vector_score"], "{mode}");
+        assert_eq!(server.recall(&json!({"query": "sick cat -dog", "mode": mode})), contents(&json));
+    }
+    for mode in ["keyword", "hybrid", "vector"] {
+        let run = vestige.run(&["search", "--mode", mode, "--json", "--", "-dog"]);
+        assert!(run.stderr.contains("only excludes"), "{mode}: {}", run.stderr);
+        assert_eq!(run.ok(), "[]\n", "{mode}");
+        assert_eq!(server.recall(&json!({"query": "-dog", "mode": mode})), [""; 0], "{mode}");
+    }
+}
+
+#[test]
+fn by_meaning_alone_a_phrase_decides_what_is_found_and_counts_nothing() {
+    let vestige = Vestige::new();
+    for text in ["The dog barks at dogs.", "A cat on night watch.", "Night watch in the rain."] {
+        vestige.add(&[text]);
+    }
+    // A memory without a vector holds the phrase too.
+    vestige.run_with_stdin(&["import", "-"], b"{\"content\": \"\\u0001\", \"tags\": [\"night watch\"]}").ok();
+    let question = "kitten \"night watch\"";
+    let json = vestige.json(&["search", question, "--mode", "vector", "--explain"]);
+    let hits = &json["results"];
+    assert_eq!(contents(hits), ["A cat on night watch.", "Night watch in the rain."]);
+    for hit in hits.as_array().expect("an array") {
+        assert_eq!(hit["score"], hit["vector_score"]);
+        assert!(hit["score"].is_f64() && hit["fts_score"].is_null() && hit["fts_rank"].is_null(), "{hit}");
+    }
+    let mut server = common::mcp::Server::start(&vestige);
+    assert_eq!(server.recall(&json!({"query": question, "mode": "vector"})), contents(hits));
+}
+
+#[test]
 fn wrong_numbers_to_search_are_refused() {
     let vestige = Vestige::new();
     vestige.run(&["search", "x", "--limit", "1001"]).refuses(1, &["limit", "1000"]);
