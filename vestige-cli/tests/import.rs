@@ -215,7 +215,9 @@ fn a_dry_run_stores_nothing() {
     vestige.write("m.jsonl", lines(10));
     assert!(vestige.ok(&["import", "m.jsonl", "--dry-run"]).contains("10 good lines"));
     vestige.write("m.jsonl", lines(10) + "bad\n");
-    assert_eq!(vestige.run(&["import", "m.jsonl", "--dry-run"]).code, Some(1));
+    for skip in [&[][..], &["--skip-bad"]] {
+        assert_eq!(vestige.run(&[&["import", "m.jsonl", "--dry-run"], skip].concat()).code, Some(1));
+    }
     assert!(!vestige.db().exists());
 }
 
