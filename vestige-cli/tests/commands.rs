@@ -322,6 +322,17 @@ fn list_is_newest_first_and_goes_on_past_one_page() {
     assert_eq!(run.stdout.matches("memory ").count(), 20);
     assert!(run.stderr.contains("there are more"), "{}", run.stderr);
     assert_eq!(vestige.json(&["list", "--since", "2026-02-01"]), json!([]));
+
+    // A failure behind the first page leaves whole JSON behind.
+    let connection = rusqlite::Connection::open(vestige.db()).expect("the store");
+    connection
+        .execute("UPDATE knowledge_nodes SET tags = '{' WHERE content = 'memory 0'", [])
+        .expect("the schema takes it");
+    drop(connection);
+    let run = vestige.run(&["list", "--all", "--json"]);
+    run.refuses(1, &["memory.db"]);
+    let listed: Value = serde_json::from_str(&run.stdout).expect("an array");
+    assert_eq!(listed.as_array().map(Vec::len), Some(1000));
 }
 
 #[test]
