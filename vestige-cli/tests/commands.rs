@@ -579,6 +579,24 @@ fn what_is_refused_is_named_as_it_was_given() {
     ] {
         vestige.run(arguments).refuses(1, &[said]);
     }
+#[test]
+fn a_restore_that_leaves_a_row_out_does_not_blame_the_store() {
+    let vestige = Vestige::new();
+    vestige.add(&["first"]);
+    vestige.add(&["second"]);
+    let connection = rusqlite::Connection::open(vestige.db()).expect("the store");
+    connection.execute("UPDATE knowledge_nodes SET node_type = '' WHERE content = 'first'", []).expect("SQL");
+    drop(connection);
+    vestige.ok(&["export", "a.jsonl"]);
+    let run = vestige.run(&["restore", "a.jsonl", "--db", "new.db"]);
+    assert_eq!(run.code, Some(1), "{run:?}");
+    assert!(
+        run.stderr.contains("1 rows are not restored") && run.stderr.contains("1 were refused"),
+        "{run:?}"
+    );
+    assert!(!run.stderr.contains("--into-existing"), "nobody has written to the store: {run:?}");
+}
+
 }
 
 #[test]
