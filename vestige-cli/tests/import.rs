@@ -192,7 +192,7 @@ fn a_flag_that_no_line_could_be_stored_with_is_refused_once() {
     vestige.write("m.jsonl", lines(3));
     for flag in ["--tag", "--type", "--codebase"] {
         let run = vestige.run(&["import", "m.jsonl", flag, ""]);
-        run.refuses(1, &[flag, "must not be empty"]);
+        run.refuses(2, &[flag, "must not be empty"]);
         assert!(!run.stderr.contains("m.jsonl"), "{run:?}");
     }
     assert!(!vestige.db().exists());
