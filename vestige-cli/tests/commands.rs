@@ -380,6 +380,52 @@ fn update_changes_what_is_named_and_nothing_else() {
 }
 
 #[test]
+fn a_value_that_is_kept_in_another_way_is_no_change() {
+    let vestige = Vestige::new();
+    let mut server = common::mcp::Server::start(&vestige);
+    let id = vestige.add(&["text"]);
+    let args = json!({"id": id, "metadata": {"a": -0.0, "b": [1e16]}});
+    assert_eq!(server.ok("update", &args)["changed"], true);
+    assert_eq!(server.ok("update", &args)["changed"], false);
+    let args = ["update", &id, "--meta", "c=-0.0", "--meta", "d=[1e16]"];
+    vestige.ok(&args);
+    let run = vestige.run(&args);
+    assert!(run.stderr.contains("nothing to change"), "{}", run.stderr);
+}
+
+#[test]
+fn two_values_for_one_key_of_the_metadata_are_refused() {
+    let vestige = Vestige::new();
+    let id = vestige.add(&["text", "--file", "a.rs", "--meta", "n=1"]);
+    for (args, words) in [
+        (&["--meta", "n=1", "--meta", "n=2"][..], ["\"n\"", "twice"]),
+        (&["--file", "f", "--meta", "file=g"], ["--file", "\"file\""]),
+        (&["--topic", "t", "--meta", "topics=5"], ["--topic", "\"topics\""]),
+    ] {
+        vestige.run(&[&["add", "x"], args].concat()).refuses(2, &words);
+        vestige.run(&[&["update", &id], args].concat()).refuses(2, &words);
+    }
+    vestige.run(&["add", "x", "--session", "s", "--meta", "session_id=t"]).refuses(2, &["--session"]);
+    assert_eq!(vestige.json(&["get", &id])[0]["metadata"], json!({"file": "a.rs", "n": 1}));
+    vestige.ok(&["update", &id, "--meta", "file=b.rs"]);
+    assert_eq!(vestige.json(&["get", &id])[0]["metadata"]["file"], "b.rs");
+}
+
+#[test]
+fn a_year_has_four_digits_and_a_span_no_sign() {
+    let vestige = Vestige::new();
+    for when in ["26-11-03", "+3d", "+2026-11-03"] {
+        for (command, flag) in [(&["add", "x"][..], "--created-at"), (&["list"], "--since")] {
+            let run = vestige.run(&[command, &[flag, when]].concat());
+            assert!(run.code == Some(2) && run.stderr.contains("is no time"), "{run:?}");
+        }
+    }
+    let mut server = common::mcp::Server::start(&vestige);
+    let answer = server.call("recall", &json!({"query": "x", "since": "26-11-03"}));
+    assert_eq!(answer["result"]["isError"], true, "{answer}");
+}
+
+#[test]
 fn a_tag_that_is_given_twice_is_stored_once_whichever_way_it_comes() {
     let vestige = Vestige::new();
     let tags = |id: &str| vestige.json(&["get", id])[0]["tags"].clone();
@@ -534,6 +580,24 @@ fn a_restore_into_other_memories_wants_to_be_asked_for() {
 }
 
 #[test]
+fn a_restore_that_leaves_a_row_out_does_not_blame_the_store() {
+    let vestige = Vestige::new();
+    vestige.add(&["first"]);
+    vestige.add(&["second"]);
+    let connection = rusqlite::Connection::open(vestige.db()).expect("the store");
+    connection.execute("UPDATE knowledge_nodes SET node_type = '' WHERE content = 'first'", []).expect("SQL");
+    drop(connection);
+    vestige.ok(&["export", "a.jsonl"]);
+    let run = vestige.run(&["restore", "a.jsonl", "--db", "new.db"]);
+    assert_eq!(run.code, Some(1), "{run:?}");
+    assert!(
+        run.stderr.contains("1 rows are not restored") && run.stderr.contains("1 were refused"),
+        "{run:?}"
+    );
+    assert!(!run.stderr.contains("--into-existing"), "nobody has written to the store: {run:?}");
+}
+
+#[test]
 fn an_export_of_no_store_is_refused() {
     let vestige = Vestige::new();
     vestige.run(&["export", "x.jsonl"]).refuses(1, &["there is no store", "memory.db"]);
@@ -579,24 +643,6 @@ fn what_is_refused_is_named_as_it_was_given() {
     ] {
         vestige.run(arguments).refuses(2, &[said]);
     }
-#[test]
-fn a_restore_that_leaves_a_row_out_does_not_blame_the_store() {
-    let vestige = Vestige::new();
-    vestige.add(&["first"]);
-    vestige.add(&["second"]);
-    let connection = rusqlite::Connection::open(vestige.db()).expect("the store");
-    connection.execute("UPDATE knowledge_nodes SET node_type = '' WHERE content = 'first'", []).expect("SQL");
-    drop(connection);
-    vestige.ok(&["export", "a.jsonl"]);
-    let run = vestige.run(&["restore", "a.jsonl", "--db", "new.db"]);
-    assert_eq!(run.code, Some(1), "{run:?}");
-    assert!(
-        run.stderr.contains("1 rows are not restored") && run.stderr.contains("1 were refused"),
-        "{run:?}"
-    );
-    assert!(!run.stderr.contains("--into-existing"), "nobody has written to the store: {run:?}");
-}
-
 }
 
 #[test]
