@@ -1,11 +1,13 @@
 //! Flags that several commands share, and what is read from stdin.
 
+use std::collections::HashSet;
 use std::io::{IsTerminal, Read};
 
 use chrono::{DateTime, Utc};
 use clap::Args;
 use serde_json::{Map, Value};
-use vestige_traits::MemoryFilter;
+use vestige_cli::losses;
+use vestige_traits::{IngestContext, MemoryFilter};
 
 use crate::failure::{CommandResult, Failure};
 use crate::times::When;
@@ -64,20 +66,48 @@ impl FilterArgs {
     }
 }
 
-/// `KEY=VALUE`, the value being JSON if it reads as JSON and loses nothing by it, else text.
+/// `KEY=VALUE`, the value being JSON if it reads as JSON and loses nothing by it, else text: `12e4567`, `3.10` and forty
+/// digits are hashes and versions, not numbers.
 pub(crate) fn meta(text: &str) -> Result<(String, Value), String> {
     let (key, value) =
         text.split_once('=').ok_or("has no `=`; write KEY=VALUE, such as ticket=QW-204 or retries=3")?;
     if key.is_empty() {
         return Err("has no key before the `=`".to_owned());
     }
-    let json = serde_json::from_str(value).ok().filter(|json| keeps_its_digits(json, value));
+    let json = serde_json::from_str(value).ok().filter(|_: &Value| losses(value).is_empty());
     Ok((key.to_owned(), json.unwrap_or_else(|| Value::from(value))))
 }
 
-/// False for a number that would come back as another text: `12e4567` and forty digits are hashes, not numbers.
-fn keeps_its_digits(json: &Value, text: &str) -> bool {
-    !json.is_f64() || (text.contains('.') && !text.contains(['e', 'E']))
+/// The key of the metadata that `context` would overwrite, though a value was given for it.
+pub(crate) fn overwritten<'a>(
+    given: impl IntoIterator<Item = &'a String>,
+    context: &IngestContext,
+) -> Option<&'static str> {
+    let set = [
+        ("file", context.file.is_some()),
+        ("topics", !context.topics.is_empty()),
+        ("session_id", context.session_id.is_some()),
+        ("mcp_client_id", context.mcp_client_id.is_some()),
+    ];
+    given
+        .into_iter()
+        .find_map(|key| set.iter().find_map(|(name, set)| (*set && key == name).then_some(*name)))
+}
+
+/// Refuses a key of the metadata for which two values are given: one of them would be lost.
+pub(crate) fn check_meta(entries: &[(String, Value)], context: &IngestContext) -> CommandResult {
+    let mut seen = HashSet::new();
+    if let Some((key, _)) = entries.iter().find(|(key, _)| !seen.insert(key)) {
+        return Err(Failure::usage(format!("--meta: the key {key:?} is given twice; give it once")));
+    }
+    overwritten(seen, context).map_or(Ok(()), |key| {
+        let flag = match key {
+            "file" => "--file",
+            "topics" => "--topic",
+            _ => "--session",
+        };
+        Err(Failure::usage(format!("--meta: {flag} sets the key {key:?} too; give one of them")))
+    })
 }
 
 /// Sets the keys in a metadata object.
@@ -142,7 +172,13 @@ mod tests {
             ("quoted=\"3\"", "quoted", json!("3")),
             ("empty=", "empty", json!("")),
             ("formula=a=b", "formula", json!("a=b")),
-            ("weight=-1.50", "weight", json!(-1.5)),
+            ("weight=-1.5", "weight", json!(-1.5)),
+            ("version=3.10", "version", json!("3.10")),
+            ("versions=[3.9, 3.10]", "versions", json!("[3.9, 3.10]")),
+            ("digits=0.1234567890123456789", "digits", json!("0.1234567890123456789")),
+            ("ids=[12345678901234567890123]", "ids", json!("[12345678901234567890123]")),
+            ("twice={\"a\":1,\"a\":2}", "twice", json!("{\"a\":1,\"a\":2}")),
+            ("once={\"a\":{\"a\":2}}", "once", json!({"a": {"a": 2}})),
             ("commit=1234e56", "commit", json!("1234e56")),
             ("commit=12345678901234567890123", "commit", json!("12345678901234567890123")),
         ] {

@@ -5,6 +5,7 @@
 //! working directory says nothing.
 
 use std::ffi::OsString;
+use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 
 use crate::cli::GlobalArgs;
@@ -166,7 +167,16 @@ impl Surroundings<'_> {
         let here = self.working_dir.as_ref().filter(|_| self.trusts_working_dir);
         let of_the_platform = self.folders.as_ref().map(|folders| &folders.config);
         let places = here.into_iter().chain(of_the_platform);
-        Ok(places.map(|folder| folder.join(FILE_NAME)).find(|path| path.exists()))
+        for path in places.map(|folder| folder.join(FILE_NAME)) {
+            // A link that leads nowhere, and a folder that may not be looked into, are no absence of a file: without what it
+            // says memories would go elsewhere.
+            match path.symlink_metadata() {
+                Ok(_) => return Ok(Some(path)),
+                Err(error) if matches!(error.kind(), ErrorKind::NotFound | ErrorKind::NotADirectory) => {}
+                Err(error) => return Err(Failure::usage(format!("{}: {error}", path.display()))),
+            }
+        }
+        Ok(None)
     }
 }
 

@@ -93,6 +93,9 @@ impl ConfigFile {
     /// Reads the file at `path`, which has to exist.
     pub(crate) fn read(path: &Path) -> Result<Self, Failure> {
         let text = std::fs::read_to_string(path).map_err(|error| match error.kind() {
+            io::ErrorKind::NotFound if path.is_symlink() => {
+                Failure::usage(format!("{}: is a link to a file that is not there", path.display()))
+            }
             io::ErrorKind::NotFound => {
                 Failure::usage(format!("there is no configuration file {}", path.display()))
             }

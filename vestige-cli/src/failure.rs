@@ -51,6 +51,12 @@ impl Failure {
     pub(crate) fn exit_code(&self) -> ExitCode {
         match self {
             Self::Usage(_) => ExitCode::from(2),
+            // A flag; a text may come from anywhere.
+            Self::Store(MemoryStoreError::InvalidInput { field, .. })
+                if asked_by(field).is_some_and(|asked| asked.starts_with("--")) =>
+            {
+                ExitCode::from(2)
+            }
             Self::BrokenPipe => ExitCode::SUCCESS,
             // What a shell reports for a process that the signal ended: 130 after Ctrl-C.
             Self::Interrupted(signal) => ExitCode::from(128 + signal),
@@ -108,11 +114,11 @@ fn store_line(error: &MemoryStoreError, place: &str) -> String {
     }
 }
 
-/// The argument that fills a field, where the two have different names.
+/// The argument that fills a field.
 fn asked_by(field: &str) -> Option<&'static str> {
     Some(match field {
         "limit" => "--limit",
-        "node_type" | "filter.node_types" => "--type",
+        "node_type" | "filter.node_types" | "edge_type" => "--type",
         "codebase" | "filter.codebases" => "--codebase",
         "tags" | "filter.tags" => "--tag",
         "filter.domains" => "--domain",
@@ -120,6 +126,8 @@ fn asked_by(field: &str) -> Option<&'static str> {
         "filter.created_before" => "--until",
         "filter.min_retrievability" => "--min-retrievability",
         "created_at" => "--created-at",
+        "weight" => "--weight",
+        "depth" => "--depth",
         "text" => "the question",
         _ => return None,
     })

@@ -1,9 +1,12 @@
+use std::collections::HashSet;
+
 use chrono::{DateTime, Utc};
 use serde::Deserialize;
 use serde_json::{Map, Value};
 use uuid::{Builder, Uuid};
 use vestige_traits::{DEFAULT_NODE_TYPE, MemoryRecord, MemoryStoreError};
 
+use crate::lossless::{Loss, Members, losses};
 use crate::tags::add_tags;
 
 /// The keys that a line may have.
@@ -43,7 +46,7 @@ pub enum UnknownKeys {
     /// The line is refused, since the key is probably misspelt.
     #[default]
     Error,
-    /// It goes into `metadata`, unless the line's `metadata` has the same key.
+    /// It goes into `metadata`. A line whose `metadata` has the same key is refused.
     Metadata,
     /// It is passed over.
     Ignore,
@@ -92,6 +95,9 @@ impl ImportLine {
             return Ok(None);
         }
         let written: Written = serde_json::from_str(text).map_err(|error| syntax(text, &error))?;
+        if written.metadata.is_some() || !written.unknown.is_empty() {
+            check_losses(text, defaults.unknown_keys)?;
+        }
         let (record, has_time) = written.into_record(defaults)?;
         Ok(Some(Self { record, has_time }))
     }
@@ -124,8 +130,14 @@ impl Written {
                         KEYS.join(", ")
                     ));
                 }
+                UnknownKeys::Metadata if metadata.contains_key(&key) => {
+                    let key = quoted(&key);
+                    return Err(format!(
+                        "key {key} stands in \"metadata\" and beside it; leave one of them out"
+                    ));
+                }
                 UnknownKeys::Metadata => {
-                    metadata.entry(key).or_insert(value);
+                    metadata.insert(key, value);
                 }
                 UnknownKeys::Ignore => {}
             }
@@ -152,6 +164,26 @@ impl Written {
         record.validate().map_err(|error| rule(&error))?;
         Ok((record, created_at.is_some()))
     }
+}
+
+/// Refuses what the metadata would lose: reading rounds long integers, and of a key that stands twice keeps the last.
+fn check_losses(text: &str, unknown_keys: UnknownKeys) -> Result<(), String> {
+    let Ok(Members(members)) = serde_json::from_str(text) else { return Ok(()) };
+    let mut seen = HashSet::new();
+    for (key, value) in &members {
+        let is_known = KEYS.contains(&key.as_str());
+        if key != "metadata" && (is_known || unknown_keys != UnknownKeys::Metadata) {
+            continue;
+        }
+        if !seen.insert(key) {
+            return Err(format!("the key {} stands twice in the line", quoted(key)));
+        }
+        if let Some(loss) = losses(value.get()).into_iter().find(Loss::changes_the_value) {
+            let place = if is_known { key.clone() } else { quoted(key) };
+            return Err(format!("{place}: {loss}"));
+        }
+    }
+    Ok(())
 }
 
 fn parse_id(text: &str) -> Result<Uuid, String> {
@@ -363,6 +395,14 @@ mod tests {
             (r#"{"content": "x", "tags": "a"}"#, "expected a sequence"),
             (r#"{"content": "x", "tags": [""]}"#, "tags: must not be empty"),
             (r#"{"content": "x", "metadata": []}"#, "expected a map"),
+            (
+                r#"{"content": "x", "metadata": {"a": [18446744073709551616]}}"#,
+                "metadata: the integer 18446744073709551616 does not fit into 64 bits",
+            ),
+            (
+                r#"{"content": "x", "metadata": {"a": {"k": 1, "k": 2}}}"#,
+                r#"metadata: the key "k" stands twice in one object"#,
+            ),
             (r#"{"content": "x", "metadata": {"n": 1e999}}"#, "number out of range"),
             (&long, "content: is 1048577 bytes long"),
             (&deep, "metadata: nests deeper"),
@@ -403,13 +443,26 @@ mod tests {
 
     #[test]
     fn unknown_keys_can_be_kept_or_passed_over() {
-        let line = br#"{"content": "x", "speaker": "Ada", "n": 1, "metadata": {"n": 2}}"#;
-        let metadata = |unknown_keys| {
+        let line = r#"{"content": "x", "speaker": "Ada", "n": 1, "metadata": {"m": 2}}"#;
+        let metadata = |line: &str, unknown_keys| {
             let defaults = ImportDefaults { unknown_keys, ..defaults() };
-            ImportLine::parse(line, &defaults).unwrap().unwrap().record.metadata
+            ImportLine::parse(line.as_bytes(), &defaults).map(|line| line.unwrap().record.metadata)
         };
-        assert_eq!(metadata(UnknownKeys::Metadata), json!({"speaker": "Ada", "n": 2}));
-        assert_eq!(metadata(UnknownKeys::Ignore), json!({"n": 2}));
+        assert_eq!(metadata(line, UnknownKeys::Metadata), Ok(json!({"speaker": "Ada", "n": 1, "m": 2})));
+        assert_eq!(metadata(line, UnknownKeys::Ignore), Ok(json!({"m": 2})));
+        for (unknown, expected) in [
+            (r#""n": 18446744073709551616"#, r#""n": the integer 18446744073709551616 does not fit"#),
+            (r#""n": 1, "n": 2"#, r#"the key "n" stands twice in the line"#),
+        ] {
+            let line = line.replace(r#""n": 1"#, unknown);
+            let refused = metadata(&line, UnknownKeys::Metadata).unwrap_err();
+            assert!(refused.starts_with(expected), "{refused}");
+            assert_eq!(metadata(&line, UnknownKeys::Ignore), Ok(json!({"m": 2})));
+        }
+        let twice = line.replace("\"m\"", "\"n\"");
+        assert_eq!(metadata(&twice, UnknownKeys::Ignore), Ok(json!({"n": 2})));
+        let refused = metadata(&twice, UnknownKeys::Metadata).unwrap_err();
+        assert_eq!(refused, r#"key "n" stands in "metadata" and beside it; leave one of them out"#);
     }
 
     #[test]

@@ -30,22 +30,34 @@ impl When {
     /// Reads `2026-01-31`, an RFC 3339 time, `2026-01-31 12:00` (UTC), or a span such as `7d`.
     pub(crate) fn parse(text: &str) -> Result<Self, String> {
         let text = text.trim();
-        if let Ok(day) = NaiveDate::parse_from_str(text, "%Y-%m-%d") {
-            return Ok(Self::Day(day));
+        if let Some(ago) = span(text) {
+            return Ok(Self::Ago(ago));
         }
-        if let Ok(time) = DateTime::parse_from_rfc3339(text) {
-            return Ok(Self::Moment(time.to_utc()));
-        }
-        for format in ["%Y-%m-%d %H:%M:%S", "%Y-%m-%d %H:%M", "%Y-%m-%dT%H:%M:%S", "%Y-%m-%dT%H:%M"] {
-            if let Ok(time) = NaiveDateTime::parse_from_str(text, format) {
-                return Ok(Self::Moment(time.and_utc()));
-            }
-        }
-        span(text).map(Self::Ago).ok_or_else(|| {
+        Self::in_calendar(text).ok_or_else(|| {
             "is no time; write a day (2026-01-31), a time (2026-01-31T12:00:00Z), \
              or how long ago (30m, 12h, 7d, 2w)"
                 .to_owned()
         })
+    }
+
+    fn in_calendar(text: &str) -> Option<Self> {
+        // RFC 3339 writes each year with four digits; chrono alone would read 26-11-03 as a day of the year 26.
+        let (year, _) = text.split_once('-')?;
+        if year.len() != 4 || !is_number(year) {
+            return None;
+        }
+        if let Ok(day) = NaiveDate::parse_from_str(text, "%Y-%m-%d") {
+            return Some(Self::Day(day));
+        }
+        if let Ok(time) = DateTime::parse_from_rfc3339(text) {
+            return Some(Self::Moment(time.to_utc()));
+        }
+        for format in ["%Y-%m-%d %H:%M:%S", "%Y-%m-%d %H:%M", "%Y-%m-%dT%H:%M:%S", "%Y-%m-%dT%H:%M"] {
+            if let Ok(time) = NaiveDateTime::parse_from_str(text, format) {
+                return Some(Self::Moment(time.and_utc()));
+            }
+        }
+        None
     }
 
     /// The moment at which it begins.
@@ -72,7 +84,9 @@ impl When {
 /// `30m`, `12h`, `7d`, `2w`.
 fn span(text: &str) -> Option<TimeDelta> {
     let unit = text.chars().next_back()?;
-    let number: i64 = text[..text.len() - unit.len_utf8()].parse().ok().filter(|number| *number >= 0)?;
+    let number = &text[..text.len() - unit.len_utf8()];
+    // A sign would have to mean something: `+3d` is not three days ago.
+    let number: i64 = number.parse().ok().filter(|_| is_number(number))?;
     match unit {
         's' => TimeDelta::try_seconds(number),
         'm' => TimeDelta::try_minutes(number),
@@ -81,6 +95,10 @@ fn span(text: &str) -> Option<TimeDelta> {
         'w' => TimeDelta::try_weeks(number),
         _ => None,
     }
+}
+
+fn is_number(text: &str) -> bool {
+    text.bytes().all(|byte| byte.is_ascii_digit())
 }
 
 #[cfg(test)]
@@ -137,6 +155,14 @@ mod tests {
             "",
             "d",
             "-7d",
+            "+3d",
+            "-0d",
+            "26-11-03",
+            "026-11-03",
+            "+2026-11-03",
+            "12026-11-03",
+            "-2026-11-03",
+            "26-11-03 12:00",
             "7",
             "7y",
             "yesterday",

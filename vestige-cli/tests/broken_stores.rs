@@ -255,6 +255,7 @@ fn a_read_only_folder_is_one_line_and_is_not_written_to() {
         let run = with_mounts(&vestige, &format!("{read_only} && vestige {args}")).expect("namespaces");
         assert_eq!(run.code, Some(1), "{args}");
         assert!(format!("{}{}", run.stdout, run.stderr).contains("may only be read"), "{args}: {run:?}");
+        assert!(!run.stdout.contains("backup"), "nothing is damaged: {}", run.stdout);
     }
     let run =
         with_mounts(&vestige, &format!("{read_only} && vestige add x --db new.db")).expect("namespaces");

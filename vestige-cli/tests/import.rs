@@ -192,7 +192,7 @@ fn a_flag_that_no_line_could_be_stored_with_is_refused_once() {
     vestige.write("m.jsonl", lines(3));
     for flag in ["--tag", "--type", "--codebase"] {
         let run = vestige.run(&["import", "m.jsonl", flag, ""]);
-        run.refuses(1, &[flag, "must not be empty"]);
+        run.refuses(2, &[flag, "must not be empty"]);
         assert!(!run.stderr.contains("m.jsonl"), "{run:?}");
     }
     assert!(!vestige.db().exists());
@@ -215,7 +215,9 @@ fn a_dry_run_stores_nothing() {
     vestige.write("m.jsonl", lines(10));
     assert!(vestige.ok(&["import", "m.jsonl", "--dry-run"]).contains("10 good lines"));
     vestige.write("m.jsonl", lines(10) + "bad\n");
-    assert_eq!(vestige.run(&["import", "m.jsonl", "--dry-run"]).code, Some(1));
+    for skip in [&[][..], &["--skip-bad"]] {
+        assert_eq!(vestige.run(&[&["import", "m.jsonl", "--dry-run"], skip].concat()).code, Some(1));
+    }
     assert!(!vestige.db().exists());
 }
 

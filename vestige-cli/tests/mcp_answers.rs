@@ -11,6 +11,41 @@ fn remembered(server: &mut Server, memory: &Value) -> Value {
 }
 
 #[test]
+fn a_value_that_would_be_lost_is_refused() {
+    let vestige = Vestige::new();
+    let mut server = Server::start(&vestige);
+    let id = server.remember("text");
+    let refused = |answer: Value, words: [&str; 2]| {
+        let text = answer["result"]["content"][0]["text"].as_str().unwrap_or_default();
+        assert!(answer["result"]["isError"] == true, "{answer}");
+        assert!(words.iter().all(|word| text.contains(word)), "{answer}");
+    };
+    for (rest, word) in [
+        (json!({"metadata": {"session_id": "mine"}}), "metadata.session_id: is set by the server"),
+        (json!({"metadata": {"mcp_client_id": 1}}), "metadata.mcp_client_id: is set by the server"),
+        (json!({"file": "a", "metadata": {"file": "b"}}), "metadata.file: is given beside file"),
+        (json!({"topics": ["a"], "metadata": {"topics": 5}}), "metadata.topics: is given beside"),
+    ] {
+        let mut memory = rest;
+        memory["content"] = json!("x");
+        refused(server.call("remember", &json!({"memories": [memory]})), ["memories[0]: ", word]);
+    }
+    let update = json!({"id": id, "file": "c.rs", "metadata": {"file": "d.rs"}});
+    refused(server.call("update", &update), ["metadata.file", "nothing was done"]);
+    // As a client may write it; no value holds it.
+    for raw in ["{\"n\": 18446744073709551616}", "{\"n\": 1, \"n\": 2}"] {
+        let memories = format!("{{\"memories\": [{{\"content\": \"x\", \"metadata\": {raw}}}]}}");
+        let params = format!("{{\"name\": \"remember\", \"arguments\": {memories}}}");
+        let call = format!(
+            "{{\"jsonrpc\": \"2.0\", \"id\": \"raw\", \"method\": \"tools/call\", \"params\": {params}}}\n"
+        );
+        server.send_bytes(call.as_bytes());
+        refused(server.answer(&json!("raw")), ["wrong arguments: the ", "nothing was done"]);
+    }
+    assert_eq!(vestige.count(), 1);
+}
+
+#[test]
 fn what_is_known_in_another_code_base_is_no_duplicate() {
     let vestige = Vestige::new();
     let mut server = Server::start(&vestige);

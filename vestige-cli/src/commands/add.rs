@@ -47,7 +47,7 @@ pub(crate) struct AddArgs {
     #[arg(long = "session", value_name = "ID")]
     session_id: Option<String>,
 
-    /// Anything else; the value is JSON if it reads as JSON, else text; may be given several times
+    /// Anything else; the value is JSON if it reads as JSON and loses nothing by it, else text; may be given several times
     #[arg(short, long = "meta", value_name = "KEY=VALUE", value_parser = args::meta)]
     meta: Vec<(String, Value)>,
 
@@ -58,6 +58,14 @@ pub(crate) struct AddArgs {
 
 impl AddArgs {
     async fn record(self, app: &App) -> CommandResult<MemoryRecord> {
+        let context = IngestContext {
+            codebase: self.codebase,
+            mcp_client_id: None,
+            session_id: self.session_id,
+            file: self.file,
+            topics: self.topics,
+        };
+        args::check_meta(&self.meta, &context)?;
         let now = app.now();
         let created_at = match self.created_at {
             Some(when) => {
@@ -69,13 +77,6 @@ impl AddArgs {
         record.node_type = self.node_type;
         add_tags(&mut record.tags, &self.tags);
         args::set_meta(&mut record.metadata, self.meta);
-        let context = IngestContext {
-            codebase: self.codebase,
-            mcp_client_id: None,
-            session_id: self.session_id,
-            file: self.file,
-            topics: self.topics,
-        };
         context.apply(&mut record)?;
         // Before a store is made for it.
         Ok(record.prepared()?.into_owned())

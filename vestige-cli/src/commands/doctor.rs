@@ -78,7 +78,15 @@ async fn examine(args: &DoctorArgs, app: &App) -> Vec<Finding> {
         return findings;
     }
     let broken = |subject: &str, failure: &Failure| {
-        let remedy = "restore a backup, or an archive by `vestige restore`, into a new store";
+        let remedy = match (failure, &app.settings.store) {
+            (Failure::Store(MemoryStoreError::ReadOnly), StoreChoice::Sqlite { .. }) => {
+                "what is stored may be sound: let the file and its folder be written to, and run it again"
+            }
+            (Failure::Store(MemoryStoreError::ReadOnly), StoreChoice::Postgres { .. }) => {
+                "what is stored may be sound: run it again as a role that may write, on a server that is no replica"
+            }
+            _ => "restore a backup, or an archive by `vestige restore`, into a new store",
+        };
         Finding::error(subject, failure.line(&place).unwrap_or_default(), remedy)
     };
     let mends = args.repair || args.rebuild_scheduling;

@@ -58,7 +58,7 @@ pub(crate) struct ImportArgs {
     #[arg(long)]
     skip_bad: bool,
 
-    /// Check the lines and store nothing
+    /// Check the lines and store nothing; the exit code is 1 if one is bad
     #[arg(long)]
     dry_run: bool,
 
@@ -103,7 +103,7 @@ pub(crate) async fn run(args: ImportArgs, app: &App, out: Output) -> CommandResu
         return Err(Failure::Reported);
     }
     if args.dry_run {
-        return dry_run(&source, &args, &defaults, app, out).await;
+        return dry_run(&source, &defaults, app, out).await;
     }
     let store = app.open_for_vectors().await?;
     let embedder = app.embedder().await?;
@@ -348,13 +348,7 @@ fn say(label: &str, totals: &Totals, ended: CommandResult, mut out: Output) -> C
     if totals.bad + totals.conflicts > 0 { Err(Failure::Reported) } else { Ok(()) }
 }
 
-async fn dry_run(
-    source: &Source,
-    args: &ImportArgs,
-    defaults: &ImportDefaults,
-    app: &App,
-    mut out: Output,
-) -> CommandResult {
+async fn dry_run(source: &Source, defaults: &ImportDefaults, app: &App, mut out: Output) -> CommandResult {
     let mut lines = Lines::of(source, defaults, app)?;
     let checked = source.length().is_some();
     let (mut good, mut bad) = (0_u64, 0_u64);
@@ -379,5 +373,5 @@ async fn dry_run(
         out.line(format_args!("{}: {good} good lines, {bad} bad ones; nothing was stored", source.label))?;
     }
     out.finish()?;
-    if bad > 0 && !args.skip_bad { Err(Failure::Reported) } else { Ok(()) }
+    if bad > 0 { Err(Failure::Reported) } else { Ok(()) }
 }

@@ -37,7 +37,17 @@ pub(crate) async fn run(args: ListArgs, app: &App, mut out: Output) -> CommandRe
     let mut shown = 0_usize;
     while left > 0 {
         query.limit = left.min(limits::MAX_LIMIT);
-        let page = store.list(&query).await?;
+        let page = match store.list(&query).await {
+            Ok(page) => page,
+            Err(error) => {
+                if out.json && shown > 0 {
+                    // What was read is a whole array all the same; the exit code says that more is missing.
+                    out.line("]")?;
+                }
+                out.finish()?;
+                return Err(error.into());
+            }
+        };
         for record in &page.records {
             if out.json {
                 // Not before there is something, so that a failure leaves no piece of JSON behind.

@@ -115,16 +115,14 @@ fn say(label: &str, report: &CopyReport, into_existing: bool, out: &mut Output) 
     } else if let Some(proof) = &report.proof {
         if proof.nothing_lost() {
             out.line("every row of the archive was compared with the store: nothing is missing")?;
-        } else if !into_existing {
-            output::error(
-                "the store does not hold every row of the archive, since it has been written to; --into-existing adds \
-                 what it lacks",
-            );
         } else if sum.not_moved() == 0 {
-            output::error(
+            output::error(if into_existing {
                 "the store does not hold every row of the archive: something else writes to it; the same command adds \
-                 what it lacks",
-            );
+                 what it lacks"
+            } else {
+                "the store does not hold every row of the archive, since it has been written to; --into-existing adds \
+                 what it lacks"
+            });
         }
     }
     Ok(())

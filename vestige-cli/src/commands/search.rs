@@ -10,12 +10,13 @@ use crate::failure::CommandResult;
 use crate::open::Access;
 use crate::output::{BOLD, CYAN, DIM, Output, Styled, note};
 use crate::printable::{one_line, shortened};
+use crate::question;
 use crate::render::{HitJson, indented, labels};
 
 /// Find memories by words and by meaning
 ///
-/// Any word may match; rarer ones count for more. "a phrase" must occur, -word must not (write `--` before
-/// a question that begins with a dash). Everything else is text.
+/// Any word may match; rarer ones count for more. "a phrase" must occur, -word must not, in every mode (write `--`
+/// before a question that begins with a dash). Everything else is text.
 #[derive(Args, Debug)]
 #[command(
     after_help = "With --json: an array of {id, score, fts_score, vector_score, content, node_type, tags, codebase,
@@ -83,7 +84,10 @@ pub(crate) async fn run(args: SearchArgs, app: &App, mut out: Output) -> Command
     }
     let store = app.open(Access::Read).await?;
     let why_no_vector = add_vector(&mut query, args.mode, app, &store).await?;
-    let hits = store.search(&query).await?;
+    let mut hits = store.search(&query).await?;
+    if args.mode == Mode::Vector {
+        question::found_by_meaning(&mut hits);
+    }
     let plan = if args.explain { Some(store.explain_search(&query).await?) } else { None };
     match &plan {
         Some(plan) if out.json => {
@@ -106,6 +110,9 @@ pub(crate) async fn run(args: SearchArgs, app: &App, mut out: Output) -> Command
     Ok(())
 }
 
+/// Said of `-word` without anything else: in no mode does it find anything.
+const ONLY_EXCLUDES: &str = "the question only excludes; say what to look for too";
+
 /// Makes of the text what the mode asks for. Returns why there is no vector, where one was wanted.
 async fn add_vector(
     query: &mut SearchQuery,
@@ -114,11 +121,18 @@ async fn add_vector(
     store: &AnyMemoryStore,
 ) -> CommandResult<Option<&'static str>> {
     let Some(text) = query.text.clone().filter(|_| mode != Mode::Keyword) else { return Ok(None) };
-    query.embedding = app.embed_query(store, &text).await?;
-    if mode == Mode::Vector {
-        query.text = None;
+    let meant = question::meant(&text);
+    if let Some(meant) = &meant {
+        query.embedding = app.embed_query(store, meant).await?;
     }
-    Ok(query.embedding.is_none().then_some("the model knows no word of the question"))
+    if mode == Mode::Vector {
+        question::by_meaning_alone(query);
+    }
+    Ok(match (meant, &query.embedding) {
+        (_, Some(_)) => None,
+        (Some(_), None) => Some("the model knows no word of the question"),
+        (None, None) => Some(ONLY_EXCLUDES),
+    })
 }
 
 async fn say_why_nothing(
@@ -126,11 +140,13 @@ async fn say_why_nothing(
     query: &SearchQuery,
     why_no_vector: Option<&str>,
 ) -> CommandResult {
-    let asks_nothing = query.text.as_deref().is_none_or(|text| WebQuery::parse(text).is_empty());
+    let read = query.text.as_deref().map(WebQuery::parse).unwrap_or_default();
+    let (asks_nothing, excludes) = (read.is_empty(), !read.excluded.is_empty());
     let reason = match why_no_vector {
         _ if store.count().await? == 0 => "the memory is empty; `vestige add` or `vestige import` fills it",
         _ if query.text.as_deref().is_some_and(|text| text.trim().is_empty()) => "the question is empty",
         Some(reason) if asks_nothing => reason,
+        None if asks_nothing && excludes => ONLY_EXCLUDES,
         _ if !query.filter.is_empty() => "nothing found; the filters may be too narrow",
         _ => "nothing found",
     };

@@ -113,19 +113,25 @@ impl Changes {
             metadata.retain(|key, _| !self.unset_meta.contains(key));
         }
         args::set_meta(&mut record.metadata, self.meta.clone());
-        let context = IngestContext {
+        self.context().apply(record)?;
+        // As the store keeps it, so that a value that it writes in another way is no change.
+        *record = record.prepared()?.into_owned();
+        Ok(())
+    }
+
+    fn context(&self) -> IngestContext {
+        IngestContext {
             codebase: self.codebase.clone(),
             mcp_client_id: None,
             session_id: None,
             file: self.file.clone(),
             topics: self.topics.clone(),
-        };
-        context.apply(record)?;
-        Ok(record.validate()?)
+        }
     }
 }
 
 pub(crate) async fn run(mut args: UpdateArgs, app: &App, mut out: Output) -> CommandResult {
+    args::check_meta(&args.changes.meta, &args.changes.context())?;
     args.changes.read_stdin().await?;
     let store = app.open(Access::Existing).await?;
     let id = ids::resolve(&store, &args.id).await?;

@@ -94,6 +94,37 @@ fn a_named_configuration_file_is_the_only_one() {
     );
 }
 
+#[cfg(unix)]
+#[test]
+fn a_configuration_file_that_cannot_be_reached_is_named() {
+    let folder = tempfile::tempdir().unwrap();
+    let (here, config) = (folder.path().join("here"), folder.path().join("config"));
+    fs::create_dir(&here).unwrap();
+    let (home, data, cache) = (here.clone(), here.clone(), here.clone());
+    let around = Surroundings {
+        variable: &|_| None,
+        working_dir: Some(here.clone()),
+        trusts_working_dir: true,
+        folders: Some(Folders { home, config: config.clone(), data, cache }),
+    };
+    let cli = Cli::try_parse_from(["vestige", "stats"]).unwrap();
+    let resolve = || match Settings::resolve(&cli.globals, &around) {
+        Ok(settings) => settings.store.to_string(),
+        Err(failure) => failure.line("").unwrap_or_default(),
+    };
+    // A file in the place of the folder is no file in it.
+    fs::write(&config, "").unwrap();
+    assert_eq!(resolve(), here.join(STORE_FILE_NAME).display().to_string());
+    std::os::unix::fs::symlink("gone.toml", here.join(FILE_NAME)).unwrap();
+    let file = here.join(FILE_NAME);
+    assert_eq!(resolve(), format!("{}: is a link to a file that is not there", file.display()));
+    fs::remove_file(file).unwrap();
+    // A link to itself cannot be looked behind.
+    fs::remove_file(&config).unwrap();
+    std::os::unix::fs::symlink(&config, &config).unwrap();
+    assert!(resolve().starts_with(&format!("{}: ", config.join(FILE_NAME).display())), "{}", resolve());
+}
+
 #[test]
 fn a_server_takes_no_configuration_from_the_folder_that_it_is_started_in() {
     let of_a_server = |args: &[&str], files: &[(&str, &str)]| {

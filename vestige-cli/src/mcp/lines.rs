@@ -6,13 +6,14 @@ use std::io;
 use std::pin::Pin;
 use std::sync::Arc;
 
-use rmcp::model::{ClientJsonRpcMessage, GetExtensions, JsonRpcMessage};
+use rmcp::model::{ClientJsonRpcMessage, ClientRequest, GetExtensions, JsonRpcMessage, JsonRpcRequest};
 use rmcp::service::{RoleServer, TxJsonRpcMessage};
 use rmcp::transport::Transport;
 use serde::Serialize;
 use serde_json::Value;
 use tokio::io::{AsyncBufReadExt, AsyncRead, AsyncWrite, AsyncWriteExt, BufReader};
 use tokio::sync::Mutex;
+use vestige_cli::{Loss, Members, losses};
 
 use super::in_flight::InFlight;
 use super::unreadable;
@@ -188,7 +189,25 @@ fn decode(line: &[u8]) -> Result<ClientJsonRpcMessage, Option<Value>> {
     if line.is_empty() {
         return Err(None);
     }
-    serde_json::from_slice(line).map_err(|error| unreadable::answer(line, &error))
+    let mut message = serde_json::from_slice(line).map_err(|error| unreadable::answer(line, &error))?;
+    if let JsonRpcMessage::Request(JsonRpcRequest { request: ClientRequest::CallToolRequest(call), .. }) =
+        &mut message
+        && let Some(loss) = loss_of_arguments(line)
+    {
+        call.extensions.insert(loss);
+    }
+    Ok(message)
+}
+
+/// What the arguments of a call say and their values do not. It goes with the call, since only its answer is read by the
+/// model.
+fn loss_of_arguments(line: &[u8]) -> Option<Loss> {
+    let mut text = std::str::from_utf8(line).ok()?;
+    for member in ["params", "arguments"] {
+        let Members(members) = serde_json::from_str(text).ok()?;
+        text = members.into_iter().rfind(|(name, _)| name == member)?.1.get();
+    }
+    losses(text).into_iter().find(Loss::changes_the_value)
 }
 
 #[cfg(test)]

@@ -10,6 +10,7 @@ use vestige_cli::add_tags;
 use vestige_traits::{Embedder, IngestContext, MemoryRecord, MemoryStore, MemoryStoreError};
 
 use super::answer::{Answer, ToolError, ToolResult};
+use super::remember::refuse_overwritten;
 use super::server::Server;
 use super::view::{LinkView, MemoryView, ScheduleView, block};
 use crate::app::embed_documents;
@@ -199,6 +200,13 @@ where
 
 impl UpdateArgs {
     fn apply(self, record: &mut MemoryRecord) -> ToolResult<()> {
+        let context = IngestContext {
+            codebase: self.codebase,
+            file: self.file,
+            topics: self.topics.clone().unwrap_or_default(),
+            ..IngestContext::default()
+        };
+        refuse_overwritten(&self.metadata, &context)?;
         if let Some(content) = self.content {
             record.content = content;
         }
@@ -209,6 +217,9 @@ impl UpdateArgs {
             record.tags.clear();
             add_tags(&mut record.tags, &tags);
         }
+        if let (Some([]), Value::Object(metadata)) = (self.topics.as_deref(), &mut record.metadata) {
+            metadata.remove("topics");
+        }
         if let Value::Object(metadata) = &mut record.metadata {
             for (key, value) in self.metadata {
                 if value.is_null() {
@@ -218,17 +229,10 @@ impl UpdateArgs {
                 }
             }
         }
-        if let (Some([]), Value::Object(metadata)) = (self.topics.as_deref(), &mut record.metadata) {
-            metadata.remove("topics");
-        }
-        let context = IngestContext {
-            codebase: self.codebase,
-            file: self.file,
-            topics: self.topics.unwrap_or_default(),
-            ..IngestContext::default()
-        };
         context.apply(record)?;
-        Ok(record.validate()?)
+        // As the store keeps it, so that a value that it writes in another way is no change.
+        *record = record.prepared()?.into_owned();
+        Ok(())
     }
 }
 

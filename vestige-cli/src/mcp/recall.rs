@@ -10,6 +10,7 @@ use super::answer::{Answer, ToolError, ToolResult};
 use super::server::Server;
 use super::view::{MemoryView, block};
 use crate::printable::counted;
+use crate::question;
 use crate::times::When;
 
 #[derive(Deserialize, JsonSchema)]
@@ -105,13 +106,17 @@ where
             .with_limit(args.limit.unwrap_or(limits::DEFAULT_LIMIT))
             .with_filter(filter);
         query.validate()?;
-        if args.mode != Mode::Keyword {
-            query.embedding = self.embed_query(query.text.as_deref().unwrap_or_default()).await?;
+        let text = query.text.as_deref().filter(|_| args.mode != Mode::Keyword);
+        if let Some(meant) = text.and_then(question::meant) {
+            query.embedding = self.embed_query(&meant).await?;
         }
         if args.mode == Mode::Vector {
-            query.text = None;
+            question::by_meaning_alone(&mut query);
         }
-        let hits = self.store.search(&query).await?;
+        let mut hits = self.store.search(&query).await?;
+        if args.mode == Mode::Vector {
+            question::found_by_meaning(&mut hits);
+        }
         let mut text = match hits.len() as u64 {
             0 if query.filter.is_empty() => "Nothing is known about this.".to_owned(),
             0 => "Nothing found with these filters; call again with fewer of them.".to_owned(),

@@ -10,10 +10,11 @@ use serde_json::{Map, Value};
 use vestige_cli::add_tags;
 use vestige_traits::{DEFAULT_NODE_TYPE, Embedder, IngestContext, MemoryRecord, MemoryStore};
 
-use super::answer::{Answer, ToolResult};
+use super::answer::{Answer, ToolError, ToolResult};
 use super::duplicates::{self, Near};
 use super::server::Server;
 use crate::app::embed_documents;
+use crate::args::overwritten;
 use crate::printable::{counted, shortened};
 
 /// How many texts are worked on between two notifications of progress.
@@ -129,19 +130,31 @@ where
     }
 
     fn record(&self, memory: NewMemory, origin: &IngestContext) -> ToolResult<MemoryRecord> {
-        let mut record = MemoryRecord::new_at(memory.content, self.now());
-        record.node_type = memory.r#type.unwrap_or_else(|| DEFAULT_NODE_TYPE.to_owned());
-        add_tags(&mut record.tags, &memory.tags);
-        record.metadata = Value::Object(memory.metadata);
         let context = IngestContext {
             codebase: memory.codebase.or_else(|| origin.codebase.clone()),
             file: memory.file,
             topics: memory.topics,
             ..origin.clone()
         };
+        refuse_overwritten(&memory.metadata, &context)?;
+        let mut record = MemoryRecord::new_at(memory.content, self.now());
+        record.node_type = memory.r#type.unwrap_or_else(|| DEFAULT_NODE_TYPE.to_owned());
+        add_tags(&mut record.tags, &memory.tags);
+        record.metadata = Value::Object(memory.metadata);
         context.apply(&mut record)?;
         Ok(record.prepared()?.into_owned())
     }
+}
+
+/// Refuses metadata of which a value would give way to what the call or the server says.
+pub(super) fn refuse_overwritten(metadata: &Map<String, Value>, context: &IngestContext) -> ToolResult<()> {
+    overwritten(metadata.keys(), context).map_or(Ok(()), |key| {
+        let why = match key {
+            "file" | "topics" => format!("is given beside {key}, say it in one place"),
+            _ => "is set by the server, leave it out".to_owned(),
+        };
+        Err(ToolError::new(format!("metadata.{key}: {why}; nothing was done")))
+    })
 }
 
 impl From<Near> for NearView {

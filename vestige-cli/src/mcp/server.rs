@@ -10,9 +10,10 @@ use rmcp::model::{
 };
 use rmcp::service::{NotificationContext, RequestContext, RoleServer};
 use rmcp::{ErrorData, ServerHandler};
+use vestige_cli::Loss;
 use vestige_traits::{Clock, Embedder, MemoryStore, SystemClock};
 
-use super::answer::{self, ToolResult, arguments};
+use super::answer::{self, ToolError, ToolResult, arguments};
 use super::origin::Origin;
 use super::{catalog, resources};
 use crate::printable::shortened;
@@ -47,6 +48,9 @@ where
         context: &RequestContext<RoleServer>,
     ) -> Result<ToolResult, ErrorData> {
         let Some(tool) = catalog::tool(&request.name) else { return Err(unknown_tool(&request.name)) };
+        if let Some(loss) = context.extensions.get::<Loss>() {
+            return Ok(Err(ToolError::new(format!("wrong arguments: {loss}; nothing was done"))));
+        }
         let given = request.arguments;
         /// Reads the arguments and runs the tool with them.
         macro_rules! run {

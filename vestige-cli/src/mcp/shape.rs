@@ -104,12 +104,13 @@ fn closed(path: &str, schema: &JsonObject, object: &JsonObject, known: &JsonObje
         return Ok(());
     }
     let Some(unknown) = object.keys().find(|name| !known.contains_key(*name)) else { return Ok(()) };
+    let unknown = below(path, &shortened(unknown, QUOTED));
     let names: Vec<_> = known.keys().map(String::as_str).collect();
-    let names = if names.is_empty() { "nothing can be given".to_owned() } else { names.join(", ") };
-    Err(ToolError::new(format!(
-        "{} is not known; there are: {names}; nothing was done",
-        below(path, &shortened(unknown, QUOTED))
-    )))
+    Err(ToolError::new(if names.is_empty() {
+        format!("{unknown} is not known, since there is nothing to be given here; nothing was done")
+    } else {
+        format!("{unknown} is not known; there are: {}; nothing was done", names.join(", "))
+    }))
 }
 
 fn below(path: &str, name: &str) -> String {
@@ -214,7 +215,7 @@ mod tests {
                 "rating: is 3, must be one of again, hard, good, easy",
             ),
             ("neighbors", json!({"id": "x", "limit": 257}), "limit: is 257, must be 1 to 256"),
-            ("stats", json!({"all": true}), "all is not known; there are: nothing can be given"),
+            ("stats", json!({"all": true}), "all is not known, since there is nothing to be given here"),
         ] {
             let said = said(tool, arguments);
             assert!(said.starts_with(expected) && said.ends_with("; nothing was done"), "{said}");

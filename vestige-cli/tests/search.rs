@@ -1,0 +1,108 @@
+//! What `vestige search` finds, by words and by meaning.
+
+mod common;
+
+use common::mcp::Server;
+use common::{Vestige, contents};
+use serde_json::json;
+
+#[test]
+fn a_mode_uses_its_own_leg_alone() {
+    let vestige = Vestige::new();
+    vestige.add(&["The harbour closes at nine."]);
+    let keyword = vestige.json(&["search", "harbour", "--mode", "keyword"]);
+    assert!(keyword[0]["vector_score"].is_null() && keyword[0]["fts_score"].is_f64());
+    assert_eq!(keyword[0]["score"], keyword[0]["fts_score"]);
+    let vector = vestige.json(&["search", "harbour", "--mode", "vector"]);
+    assert!(vector[0]["fts_score"].is_null() && vector[0]["vector_score"].is_f64());
+    assert_eq!(vestige.json(&["search", "marina", "--mode", "keyword"]), json!([]));
+}
+
+#[test]
+fn explain_shows_ranks_scores_and_the_plan() {
+    let vestige = Vestige::new();
+    vestige.add(&["The harbour closes at nine."]);
+    let text = vestige.ok(&["search", "harbour", "--explain"]);
+    for expected in ["words rank 1, BM25 ", "meaning rank 1, cosine ", "keyword", "vector", "fusion"] {
+        assert!(text.contains(expected), "{expected:?} is missing in {text}");
+    }
+    let json = vestige.json(&["search", "harbour", "--explain"]);
+    assert_eq!(json["results"][0]["fts_rank"], 1);
+    assert_eq!(json["results"][0]["vector_rank"], 1);
+    assert!(json["plan"]["steps"].as_array().is_some_and(|steps| !steps.is_empty()));
+}
+
+#[test]
+fn phrases_exclusions_and_filters_hold() {
+    let vestige = Vestige::new();
+    for (text, args) in [
+        ("pool of connections", &["--tag", "db", "--created-at", "2026-01-10"][..]),
+        ("connection pool", &["--tag", "db", "--type", "bug", "--created-at", "2026-01-31T23:59:59Z"]),
+        ("connection pool on windows", &["--codebase", "kestrel", "--created-at", "2026-02-02"]),
+    ] {
+        vestige.add(&[&[text], args].concat());
+    }
+    let found = |args: &[&str]| {
+        let results = vestige.json(&[&["search", "connection pool"], args].concat());
+        let mut found: Vec<String> = contents(&results).into_iter().map(str::to_owned).collect();
+        found.sort();
+        found
+    };
+    assert_eq!(found(&[]).len(), 3);
+    assert_eq!(found(&["\"connection pool\"", "-n5"]), ["connection pool", "connection pool on windows"]);
+    assert_eq!(found(&["--", "-windows"]), ["connection pool", "pool of connections"]);
+    assert_eq!(found(&["--tag", "db"]), ["connection pool", "pool of connections"]);
+    assert_eq!(found(&["--tag", "db", "--type", "bug"]), ["connection pool"]);
+    assert_eq!(found(&["--codebase", "kestrel", "--codebase", "other"]), ["connection pool on windows"]);
+    assert_eq!(found(&["--since", "2026-01-31"]), ["connection pool", "connection pool on windows"]);
+    assert_eq!(found(&["--until", "2026-01-31"]), ["connection pool", "pool of connections"]);
+    assert_eq!(found(&["--since", "2026-01-31", "--until", "2026-01-31"]), ["connection pool"]);
+    assert_eq!(found(&["--domain", "none"]), [""; 0]);
+    assert_eq!(found(&["-n", "1"]).len(), 1);
+}
+
+#[test]
+fn what_a_question_excludes_is_not_looked_for_in_any_mode() {
+    let vestige = Vestige::new();
+    for text in ["A sick kitten needs a vet.", "A dog is not a cat.", "The dog barks at dogs.", "Rain falls."]
+    {
+        vestige.add(&[text]);
+    }
+    vestige.add(&["\u{1}"]);
+    let mut server = Server::start(&vestige);
+    for mode in ["hybrid", "vector"] {
+        let json = vestige.json(&["search", "sick cat -dog", "--mode", mode]);
+        assert_eq!(contents(&json), ["A sick kitten needs a vet.", "Rain falls."], "{mode}");
+        let plain = vestige.json(&["search", "sick cat", "--mode", mode]);
+        let at =
+            contents(&plain).iter().position(|content| *content == contents(&json)[0]).expect("it is found");
+        assert_eq!(json[0]["vector_score"], plain[at]["vector_score"], "{mode}");
+        assert_eq!(server.recall(&json!({"query": "sick cat -dog", "mode": mode})), contents(&json));
+    }
+    for mode in ["keyword", "hybrid", "vector"] {
+        let run = vestige.run(&["search", "--mode", mode, "--json", "--", "-dog"]);
+        assert!(run.stderr.contains("only excludes"), "{mode}: {}", run.stderr);
+        assert_eq!(run.ok(), "[]\n", "{mode}");
+        assert_eq!(server.recall(&json!({"query": "-dog", "mode": mode})), [""; 0], "{mode}");
+    }
+}
+
+#[test]
+fn by_meaning_alone_a_phrase_decides_what_is_found_and_counts_nothing() {
+    let vestige = Vestige::new();
+    for text in ["The dog barks at dogs.", "A cat on night watch.", "Night watch in the rain."] {
+        vestige.add(&[text]);
+    }
+    // A memory without a vector holds the phrase too.
+    vestige.run_with_stdin(&["import", "-"], b"{\"content\": \"\\u0001\", \"tags\": [\"night watch\"]}").ok();
+    let question = "kitten \"night watch\"";
+    let json = vestige.json(&["search", question, "--mode", "vector", "--explain"]);
+    let hits = &json["results"];
+    assert_eq!(contents(hits), ["A cat on night watch.", "Night watch in the rain."]);
+    for hit in hits.as_array().expect("an array") {
+        assert_eq!(hit["score"], hit["vector_score"]);
+        assert!(hit["score"].is_f64() && hit["fts_score"].is_null() && hit["fts_rank"].is_null(), "{hit}");
+    }
+    let mut server = Server::start(&vestige);
+    assert_eq!(server.recall(&json!({"query": question, "mode": "vector"})), contents(hits));
+}
