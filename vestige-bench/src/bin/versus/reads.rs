@@ -51,68 +51,90 @@ impl Subscriber for Sums {
     fn exit(&self, _: &Id) {}
 }
 
-/// Of a question in the mean.
-pub(crate) struct Reads {
-    /// Bytes of sketches.
+/// How many of the nearest stand for those whose codes are read one by one; more are read in order.
+const ONE_BY_ONE: usize = 2000;
+
+/// What was read for a question.
+#[derive(Clone, Copy)]
+struct Read {
+    /// Bytes.
     sketches: usize,
     codes: usize,
-    /// Vectors that are read from their rows.
+    /// Vectors, from their rows.
     vectors: usize,
 }
 
+/// What was read for each question.
+pub(crate) struct Reads(Vec<Read>);
+
 impl Reads {
-    /// What these questions read.
+    /// Asks each question once.
     pub(crate) fn count(questions: usize, mut ask: impl FnMut(usize) -> Result<Vec<usize>>) -> Result<Self> {
         tracing::subscriber::set_global_default(Sums)?;
-        SUMS.iter().for_each(|sum| sum.store(0, Ordering::Relaxed));
-        for question in 0..questions {
+        let read = |question| {
+            SUMS.iter().for_each(|sum| sum.store(0, Ordering::Relaxed));
             ask(question)?;
-        }
-        let [sketches, codes, vectors] =
-            SUMS.each_ref().map(|sum| sum.load(Ordering::Relaxed) as usize / questions.max(1));
-        Ok(Self { sketches, codes, vectors })
+            let [sketches, codes, vectors] = SUMS.each_ref().map(|sum| sum.load(Ordering::Relaxed) as usize);
+            Ok(Read { sketches, codes, vectors })
+        };
+        Ok(Self((0..questions).map(read).collect::<Result<_>>()?))
     }
 
+    /// Medians.
     pub(crate) fn note(&self) -> String {
-        let Self { sketches, codes, vectors } = self;
+        let median = |of: fn(&Read) -> usize| {
+            let mut all: Vec<usize> = self.0.iter().map(of).collect();
+            all.sort_unstable();
+            all.get(all.len() / 2).copied().unwrap_or_default()
+        };
         format!(
-            "{:.1} MB of sketches, {codes} codes; {vectors} vectors and ten memories by bare statements",
-            *sketches as f64 / 1e6
+            "{:.1} MB of sketches, {} codes; {} vectors and ten memories by bare statements",
+            median(|read| read.sketches) as f64 / 1e6,
+            median(|read| read.codes),
+            median(|read| read.vectors)
         )
     }
 }
 
-/// The reading of that much: sketches in order, the codes of the nearest, where they stand, and rows by SQLite.
+/// The reading of that much: sketches in order, the codes of the nearest where they stand, and rows by SQLite.
 pub(crate) struct Floor<'a> {
+    reads: &'a Reads,
     dimension: usize,
     sketches: Bytes,
     codes: Bytes,
-    /// Of each question, and its ten results.
+    /// Of each question.
     near: Vec<Vec<usize>>,
-    vectors: usize,
     vector: Statement<'a>,
     memory: Statement<'a>,
 }
 
 impl<'a> Floor<'a> {
-    pub(crate) fn new(reads: &Reads, sample: &Sample, file: &'a Connection) -> Result<Self> {
-        let count = reads.codes.max(reads.vectors).max(10);
+    pub(crate) fn new(reads: &'a Reads, sample: &Sample, file: &'a Connection) -> Result<Self> {
+        let near = |(question, read): (usize, &Read)| {
+            sample.nearest(question, read.codes.clamp(10, ONE_BY_ONE).max(read.vectors), None)
+        };
         Ok(Self {
+            reads,
             dimension: sample.dimension,
-            sketches: Bytes::new(reads.sketches),
+            sketches: Bytes::new(reads.0.iter().map(|read| read.sketches).max().unwrap_or(0)),
             codes: Bytes::new(sample.texts.len() * sample.dimension),
-            near: (0..sample.questions.len()).map(|n| sample.nearest(n, count, None)).collect(),
-            vectors: reads.vectors,
+            near: reads.0.iter().enumerate().map(near).collect(),
             vector: file.prepare("SELECT id, embedding FROM knowledge_nodes WHERE node = ?")?,
             memory: file.prepare("SELECT * FROM knowledge_nodes WHERE node = ?")?,
         })
     }
 
     pub(crate) fn read(&mut self, question: usize) -> Result<Vec<usize>> {
+        let Read { sketches, codes, vectors } = self.reads.0[question];
         let near = &self.near[question];
-        self.sketches.pass();
-        near.iter().for_each(|&n| self.codes.read(n * self.dimension..(n + 1) * self.dimension));
-        let mut in_order = near[..near.len().min(self.vectors)].to_vec();
+        self.sketches.read(0..sketches);
+        if codes > ONE_BY_ONE {
+            self.codes.read(0..codes * self.dimension);
+        } else {
+            let of = |n: usize| n * self.dimension..(n + 1) * self.dimension;
+            near[..near.len().min(codes)].iter().for_each(|&n| self.codes.read(of(n)));
+        }
+        let mut in_order = near[..near.len().min(vectors)].to_vec();
         in_order.sort_unstable();
         for n in in_order {
             // They were put in by their numbers, and nodes count from 1.
