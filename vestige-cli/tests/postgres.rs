@@ -92,6 +92,67 @@ fn a_killed_import_loses_nothing_and_repeats_nothing_on_postgres() {
     vestige.ok(&["doctor"]);
 }
 
+/// Lines with words that the model knows, so that each has a vector.
+fn many_lines(count: usize) -> String {
+    (0..count).map(|n| format!("{{\"content\": \"the harbour at dusk, note {n}\"}}\n")).collect()
+}
+
+#[test]
+fn a_large_import_builds_the_vector_index_at_its_end_and_a_small_one_leaves_it() {
+    let Some(database) =
+        Database::new("a_large_import_builds_the_vector_index_at_its_end_and_a_small_one_leaves_it")
+    else {
+        return;
+    };
+    let vestige = Vestige::on_postgres(&database.url);
+    vestige.write("m.jsonl", many_lines(1300));
+    // The log of operations says what was done.
+    let taken_down = |args: &[&str]| {
+        let run = vestige.run(&[args, &["-vv"]].concat());
+        assert_eq!(run.code, Some(0), "{}", run.stderr);
+        (run.stderr.contains("postgres.begin_bulk_load"), run.stderr.contains("postgres.finish_bulk_load"))
+    };
+    assert_eq!(taken_down(&["import", "m.jsonl", "--batch-size", "100"]), (true, true));
+    assert_eq!(taken_down(&["import", "m.jsonl", "--batch-size", "100"]), (false, false), "nothing is new");
+    vestige.write("few.jsonl", "{\"content\": \"one more\"}\n");
+    assert_eq!(taken_down(&["import", "few.jsonl"]), (false, false));
+    vestige.ok(&["doctor"]);
+}
+
+#[test]
+fn an_import_that_dies_while_the_vector_index_is_down_is_mended_by_the_next() {
+    let Some(database) =
+        Database::new("an_import_that_dies_while_the_vector_index_is_down_is_mended_by_the_next")
+    else {
+        return;
+    };
+    let vestige = Vestige::on_postgres(&database.url);
+    vestige.write("m.jsonl", many_lines(1500));
+    let die = || {
+        let mut child = vestige.spawn(&["import", "-", "--batch-size", "100"], Stdio::piped());
+        // The end of the input does not come, and so neither does that of the import.
+        let mut pipe = child.stdin.take().expect("a pipe");
+        std::io::Write::write_all(&mut pipe, many_lines(1500).as_bytes()).expect("it reads");
+        while vestige.count() < 1500 {
+            std::thread::sleep(Duration::from_millis(50));
+        }
+        child.kill().expect("it can be killed");
+        child.wait().expect("it ended");
+    };
+    die();
+    let doctor = vestige.run(&["doctor"]);
+    assert_eq!(doctor.code, Some(1), "{}", doctor.stdout);
+    assert!(doctor.stdout.contains("repeat the import"), "{}", doctor.stdout);
+    let found = vestige.json(&["search", "the harbour at dusk, note 7", "--mode", "vector", "-n", "3"]);
+    assert_eq!(contents(&found).len(), 3);
+    assert_eq!(vestige.json(&["import", "m.jsonl"])["unchanged"], 1500);
+    vestige.ok(&["doctor"]);
+
+    database.admin_here("DROP INDEX idx_knowledge_nodes_embedding_hnsw");
+    vestige.run(&["doctor"]).code.filter(|&code| code == 1).expect("it is missing");
+    vestige.ok(&["doctor", "--repair"]);
+}
+
 #[test]
 fn a_server_that_cannot_be_reached_is_one_line_without_the_password() {
     let Some(database) = Database::new("a_server_that_cannot_be_reached_is_one_line_without_the_password")

@@ -37,6 +37,8 @@ const INDEXES: [&str; 17] = [
     "knowledge_nodes_pkey",
 ];
 const REBUILD: &str = "run `vestige doctor --repair` (`rebuild_indexes` in code)";
+/// What takes the vector indexes down, and builds them at its end.
+const LOAD: &str = "repeat the import, restore or migration that was interrupted";
 
 impl PgMemoryStore {
     pub(crate) async fn health(&self) -> HealthStatus {
@@ -223,12 +225,10 @@ async fn indexes(snapshot: &mut Session, findings: &mut Vec<Finding>) -> MemoryS
         found.iter().filter(|index| !index.valid).map(|index| index.name.as_str()).collect();
     for name in &missing {
         let (what, remedy) = match *name {
-            VECTOR_INDEX => {
-                ("the vector index is missing: searches by meaning read every vector", "finish the bulk load")
-            }
+            VECTOR_INDEX => ("the vector index is missing: searches by meaning read every vector", LOAD),
             CODEBASE_VECTORS => (
                 "the index of each code base's vectors is missing: searches in a large code base are slow",
-                "finish the bulk load",
+                LOAD,
             ),
             _ => ("an index is missing", "create it as in migration 0001"),
         };
