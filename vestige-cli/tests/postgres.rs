@@ -154,6 +154,32 @@ fn an_import_that_dies_while_the_vector_index_is_down_is_mended_by_the_next() {
 }
 
 #[test]
+fn each_cause_is_said_once_and_in_the_servers_own_words() {
+    let Some(database) = Database::new("each_cause_is_said_once_and_in_the_servers_own_words") else {
+        return;
+    };
+    let once = |run: common::Run, words: &str| {
+        let line = run.refusal(1);
+        assert_eq!(line.matches(words).count(), 1, "{line}");
+        assert!(!line.contains("error returned from") && !line.contains("at line"), "{line}");
+    };
+    let missing = Vestige::on_postgres(&database.url.replace("vestige_cli_", "vestige_none_"));
+    once(missing.run(&["stats"]), "\" does not exist)");
+    let vestige = Vestige::on_postgres(&database.url);
+    vestige.ok(&["stats"]);
+    for (code, words) in
+        [("42501", "permission denied"), ("XX001", "a broken page"), ("P0001", "no more today")]
+    {
+        database.admin_here(format!(
+            "CREATE OR REPLACE FUNCTION refuse() RETURNS trigger LANGUAGE plpgsql AS
+               $$BEGIN RAISE EXCEPTION '{words}' USING ERRCODE = '{code}'; END$$;
+             CREATE OR REPLACE TRIGGER refuse BEFORE INSERT ON knowledge_nodes FOR EACH ROW EXECUTE FUNCTION refuse()"
+        ));
+        once(vestige.run(&["add", "x"]), words);
+    }
+}
+
+#[test]
 fn a_server_that_cannot_be_reached_is_one_line_without_the_password() {
     let Some(database) = Database::new("a_server_that_cannot_be_reached_is_one_line_without_the_password")
     else {
