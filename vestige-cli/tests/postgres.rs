@@ -154,6 +154,40 @@ fn an_import_that_dies_while_the_vector_index_is_down_is_mended_by_the_next() {
 }
 
 #[test]
+fn only_commands_that_may_make_a_store_make_one_and_say_so() {
+    let Some(database) = Database::new("only_commands_that_may_make_a_store_make_one_and_say_so") else {
+        return;
+    };
+    database.admin_here("CREATE TABLE orders (id bigint)");
+    let vestige = Vestige::on_postgres(&database.url);
+    let id = "019bb17c-0e40-7978-a6a1-2a42c7957ab5";
+    for args in [
+        &["get", id][..],
+        &["update", id, "--content", "x"],
+        &["delete", id],
+        &["link", id, "019bb17d-0e40-7978-a6a1-2a42c7957ab5"],
+        &["neighbors", id],
+        &["review", id, "good"],
+        &["migrate", "--reembed", "--yes"],
+        &["export", "-"],
+    ] {
+        vestige.run(args).refuses(1, &["there is no store in postgres://", "`vestige add`"]);
+    }
+    for args in [&["doctor"][..], &["doctor", "--repair"]] {
+        let doctor = vestige.run(args);
+        assert!(doctor.stdout.contains("there is no store in postgres://"), "{}", doctor.stdout);
+    }
+    database.admin_here("DO $$BEGIN ASSERT to_regclass('knowledge_nodes') IS NULL; END$$");
+    let made = vestige.run(&["stats"]);
+    assert!(
+        made.code == Some(0) && made.stderr.contains("note: made a new memory in postgres://"),
+        "{made:?}"
+    );
+    let again = vestige.run(&["add", "beside the orders of others"]);
+    assert!(again.code == Some(0) && again.stderr.is_empty(), "{again:?}");
+}
+
+#[test]
 fn each_cause_is_said_once_and_in_the_servers_own_words() {
     let Some(database) = Database::new("each_cause_is_said_once_and_in_the_servers_own_words") else {
         return;
