@@ -214,6 +214,23 @@ fn each_cause_is_said_once_and_in_the_servers_own_words() {
 }
 
 #[test]
+fn a_slow_statement_is_no_warning_of_a_command_that_succeeds() {
+    let Some(database) = Database::new("a_slow_statement_is_no_warning_of_a_command_that_succeeds") else {
+        return;
+    };
+    let vestige = Vestige::on_postgres(&database.url);
+    vestige.ok(&["stats"]);
+    database.admin_here(
+        "CREATE FUNCTION wait() RETURNS trigger LANGUAGE plpgsql AS $$BEGIN PERFORM pg_sleep(1.1); RETURN new; END$$;
+         CREATE TRIGGER wait BEFORE INSERT ON knowledge_nodes FOR EACH ROW EXECUTE FUNCTION wait()",
+    );
+    let run = vestige.run(&["add", "said without a word about SQL"]);
+    assert!(run.code == Some(0) && run.stderr.is_empty(), "{}", run.stderr);
+    let run = vestige.run(&["add", "-v", "said with it"]);
+    assert!(run.stderr.contains("slow statement"), "{}", run.stderr);
+}
+
+#[test]
 fn a_server_that_cannot_be_reached_is_one_line_without_the_password() {
     let Some(database) = Database::new("a_server_that_cannot_be_reached_is_one_line_without_the_password")
     else {
