@@ -231,6 +231,22 @@ fn a_slow_statement_is_no_warning_of_a_command_that_succeeds() {
 }
 
 #[test]
+fn a_text_without_a_known_word_is_no_finding_of_the_doctor_on_either_backend() {
+    let Some(database) =
+        Database::new("a_text_without_a_known_word_is_no_finding_of_the_doctor_on_either_backend")
+    else {
+        return;
+    };
+    for vestige in [Vestige::new(), Vestige::on_postgres(&database.url)] {
+        vestige.add(&["the harbour at dusk"]);
+        vestige.add(&["\u{1f701}\u{1f702}"]);
+        assert_eq!(vestige.json(&["stats"])["embedded"], 1, "the model knows the one and not the other");
+        let doctor = vestige.ok(&["doctor"]);
+        assert!(!doctor.contains("embed the store") && !doctor.contains("warning vectors"), "{doctor}");
+    }
+}
+
+#[test]
 fn a_server_that_cannot_be_reached_is_one_line_without_the_password() {
     let Some(database) = Database::new("a_server_that_cannot_be_reached_is_one_line_without_the_password")
     else {

@@ -274,15 +274,13 @@ async fn vectors(snapshot: &mut Session, findings: &mut Vec<Finding>) -> MemoryS
             "restore a backup, or export, and restore into a new store",
         ),
     });
+    // No fault: a text in which the model knows no word has no vector, however often it is embedded.
     let bare = column.memories - column.embedded;
-    findings.push(match (&registered, bare) {
-        (Some(_), 1..) => Finding::warning(
-            "vectors",
-            format!("{bare} of {} memories have none, so they are found by words only", column.memories),
-            "re-embed the store",
-        ),
-        _ => Finding::ok("vectors", format!("{} of {} memories", column.embedded, column.memories)),
-    });
+    let mut vectors = format!("{} of {} memories", column.embedded, column.memories);
+    if registered.is_some() && bare > 0 {
+        vectors = format!("{vectors}; {bare} without one, found by words alone");
+    }
+    findings.push(Finding::ok("vectors", vectors));
     Ok(())
 }
 
