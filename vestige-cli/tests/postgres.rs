@@ -120,6 +120,26 @@ fn a_large_import_builds_the_vector_index_at_its_end_and_a_small_one_leaves_it()
 }
 
 #[test]
+fn a_role_that_does_not_own_the_tables_imports_row_by_row() {
+    let Some(database) = Database::new("a_role_that_does_not_own_the_tables_imports_row_by_row") else {
+        return;
+    };
+    Vestige::on_postgres(&database.url).ok(&["add", "the first, by the owner"]);
+    let (_, address) = database.url.rsplit_once('@').or(database.url.split_once("://")).expect("a URL");
+    let role = address.rsplit_once('/').map_or("", |(_, name)| name.split('?').next().unwrap_or(name));
+    database.admin_here(format!(
+        "CREATE ROLE {role} LOGIN PASSWORD 'p4ssw0rd';
+         GRANT SELECT, INSERT, UPDATE, DELETE ON ALL TABLES IN SCHEMA public TO {role}"
+    ));
+    let vestige = Vestige::on_postgres(&format!("postgres://{role}:p4ssw0rd@{address}"));
+    vestige.write("m.jsonl", many_lines(1300));
+    assert_eq!(vestige.json(&["import", "m.jsonl", "--batch-size", "100"])["stored"], 1300);
+    let stats = vestige.json(&["stats"]);
+    assert_eq!(stats["embedded"], 1301);
+    database.admin_here(format!("DROP OWNED BY {role}; DROP ROLE {role}"));
+}
+
+#[test]
 fn an_import_that_dies_while_the_vector_index_is_down_is_mended_by_the_next() {
     let Some(database) =
         Database::new("an_import_that_dies_while_the_vector_index_is_down_is_mended_by_the_next")

@@ -99,7 +99,13 @@ pub(crate) async fn check(sessions: &Sessions) -> MemoryStoreResult<()> {
 ///
 /// [`SchemaTooNew`](MemoryStoreError::SchemaTooNew) if it is newer than this program.
 pub(crate) async fn version(pool: &PgPool) -> MemoryStoreResult<Option<i64>> {
-    let found = pool.fetch_one("SELECT max(version) FROM _sqlx_migrations WHERE success").await;
+    // Other programs of the same driver keep theirs in a table of that name, which search_path may find.
+    let found = pool
+        .fetch_one(
+            "SELECT CASE WHEN bool_or(version = 1 AND description = 'init') THEN max(version) END
+             FROM _sqlx_migrations WHERE success",
+        )
+        .await;
     let found = match found {
         Ok(row) => row.get::<Option<i64>, _>(0),
         Err(error) if error::code(&error).as_deref() == Some("42P01") => None,
@@ -116,17 +122,19 @@ fn too_new(found: i64) -> MemoryStoreError {
 }
 
 fn check_applied(applied: &[AppliedMigration]) -> MemoryStoreResult<()> {
+    let begins = applied.iter().any(|known| known.version == 1);
     for known in applied {
         let ours = MIGRATOR.iter().find(|migration| {
             migration.version == known.version && migration.migration_type.is_up_migration()
         });
         match ours {
-            None if known.version > newest() => return Err(too_new(known.version)),
+            None if known.version > newest() && begins => return Err(too_new(known.version)),
             None => {
                 return Err(error::damaged(
                     "the database",
                     format!(
-                        "it has a migration {} that Vestige never had; another program uses it",
+                        "it has a migration {} that Vestige never had; another program uses its _sqlx_migrations, so \
+                         give Vestige a database or a schema of its own",
                         known.version
                     ),
                 ));
@@ -278,6 +286,12 @@ mod tests {
             .filter_map(|rest| rest.split(' ').next())
             .collect();
         assert_eq!(made.into_iter().collect::<Vec<_>>(), TABLES);
+    }
+
+    #[test]
+    fn the_first_migration_has_the_name_by_which_a_store_is_told() {
+        let first = MIGRATOR.iter().find(|migration| migration.version == 1).unwrap();
+        assert_eq!(first.description, "init");
     }
 
     #[test]

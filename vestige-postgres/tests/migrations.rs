@@ -282,6 +282,35 @@ async fn tables_of_others_are_no_reason_to_refuse_but_those_with_a_name_of_ours_
 }
 
 #[tokio::test]
+async fn the_migrations_of_another_program_are_not_taken_for_a_newer_store() {
+    let Some(database) = TestDatabase::empty().await else { return };
+    let pool = database.pool().await;
+    // As another program of the same driver has it.
+    pool.execute(
+        "CREATE TABLE _sqlx_migrations (version bigint PRIMARY KEY, description text NOT NULL,
+           installed_on timestamptz NOT NULL DEFAULT now(), success boolean NOT NULL, checksum bytea NOT NULL,
+           execution_time bigint NOT NULL);
+         INSERT INTO _sqlx_migrations (version, description, success, checksum, execution_time)
+         VALUES (20250101000000, 'orders', true, '\\x00', 0);
+         CREATE SCHEMA vestige",
+    )
+    .await
+    .unwrap();
+    assert!(database.builder().connect_existing().await.unwrap().is_none());
+    let error = database.builder().connect().await.expect_err("another program's");
+    assert!(error.to_string().contains("a schema of its own"), "{error}");
+    let url = in_schema(&database.url, "vestige,public");
+    for memories in 0..2 {
+        let store = PgMemoryStore::connect(&url, 1).await.unwrap();
+        assert_eq!(store.count().await.unwrap(), memories);
+        store.insert(&memory(u128::from(memories) + 1, "beside it")).await.unwrap();
+        store.close().await;
+    }
+    pool.close().await;
+    database.drop().await;
+}
+
+#[tokio::test]
 async fn a_search_path_without_a_schema_is_told_from_a_missing_privilege() {
     let Some(database) = TestDatabase::empty().await else { return };
     let error = PgMemoryStore::connect(&in_schema(&database.url, "nope"), 1).await.expect_err("no schema");
