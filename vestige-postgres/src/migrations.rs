@@ -192,7 +192,9 @@ async fn check_server(connection: &mut Session) -> MemoryStoreResult<()> {
                coalesce((SELECT bool_or(trusted) FROM pg_available_extension_versions WHERE name = 'vector'), false),
                (SELECT rolsuper FROM pg_roles WHERE rolname = current_user),
                has_schema_privilege(current_schema(), 'CREATE'), quote_ident(current_schema()),
-               current_setting('search_path')",
+               current_setting('search_path'),
+               (SELECT quote_ident(n.nspname) FROM pg_extension AS e JOIN pg_namespace AS n ON n.oid = e.extnamespace
+                WHERE e.extname = 'vector' AND to_regtype('vector') IS NULL)",
         )
         .await
         .map_err(error::of)?;
@@ -213,8 +215,8 @@ async fn check_server(connection: &mut Session) -> MemoryStoreResult<()> {
         )));
     }
     let (may_make_tables, schema): (Option<bool>, Option<String>) = (row.get(10), row.get(11));
+    let (search_path, unseen): (String, Option<String>) = (row.get(12), row.get(13));
     let Some(schema) = schema else {
-        let search_path: String = row.get(12);
         return Err(unusable(format!(
             "no schema of search_path ({search_path}) is there for role {user}; run CREATE SCHEMA in database \
              {database}, or mend search_path"
@@ -231,7 +233,12 @@ async fn check_server(connection: &mut Session) -> MemoryStoreResult<()> {
             "pgvector is {found}, Vestige needs {}.{} or later; upgrade it and run ALTER EXTENSION vector UPDATE",
             MIN_PGVECTOR.0, MIN_PGVECTOR.1
         ))),
-        (Some(_), _) => Ok(()),
+        (Some(_), _) => match unseen {
+            Some(unseen) => Err(unusable(format!(
+                "pgvector is in schema {unseen}, which search_path ({search_path}) does not name; add it there"
+            ))),
+            None => Ok(()),
+        },
         (None, None) => Err(unusable(
             "the server has no pgvector; install it there (Debian: postgresql-18-pgvector)".to_owned(),
         )),

@@ -274,6 +274,10 @@ async fn tables_of_others_are_no_reason_to_refuse_but_those_with_a_name_of_ours_
     assert_eq!(beside.search(&SearchQuery::text("schema")).await.unwrap().len(), 1);
     beside.close().await;
     pool.execute("DROP TABLE users; DROP VIEW edges").await.unwrap();
+    // The extension went into the first schema of the path.
+    let error = database.builder().connect().await.expect_err("no vectors").to_string();
+    assert!(error.contains("pgvector is in schema vestige") && error.contains("search_path"), "{error}");
+    pool.execute("ALTER EXTENSION vector SET SCHEMA public").await.unwrap();
     let store = database.store().await;
     assert_eq!(store.count().await.unwrap(), 0, "another schema, another store");
     store.close().await;
