@@ -5,13 +5,16 @@ use std::collections::HashMap;
 use serde::Serialize;
 use uuid::Uuid;
 use vestige_cli::ImportLine;
-use vestige_traits::{AnyEmbedder, AnyMemoryStore, MemoryStore, TransferRow};
+use vestige_traits::{AnyEmbedder, AnyMemoryStore, HealthStatus, MemoryStore, TransferRow};
 
 use crate::app::embed_documents;
 use crate::commands::import::MOST_COMPLAINTS;
 use crate::failure::CommandResult;
 use crate::output;
 use crate::printable::counted;
+
+/// From how many memories on it pays to take indexes down and build them again.
+const LARGE: u64 = 1000;
 
 /// What became of the lines.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
@@ -45,13 +48,31 @@ pub(crate) struct Importer<'a> {
     embedder: &'a AnyEmbedder,
     label: &'a str,
     pub(crate) totals: Totals,
+    loading: Loading,
+}
+
+/// How the indexes are kept while lines come in.
+#[derive(Clone, Copy, Debug)]
+enum Loading {
+    /// Row by row, until as many memories are stored as there were before, which are counted when it matters.
+    RowByRow { before: Option<u64> },
+    /// Row by row to the end, since this role may not take them down.
+    OnlyRowByRow,
+    /// Those that are slow to fill are down, and built at the end.
+    InBulk,
 }
 
 type Numbered = (u64, ImportLine);
 
 impl<'a> Importer<'a> {
     pub(crate) fn new(store: &'a AnyMemoryStore, embedder: &'a AnyEmbedder, label: &'a str) -> Self {
-        Self { store, embedder, label, totals: Totals::default() }
+        Self {
+            store,
+            embedder,
+            label,
+            totals: Totals::default(),
+            loading: Loading::RowByRow { before: None },
+        }
     }
 
     /// Stores lines with their numbers in one transaction. The totals change when it is committed.
@@ -61,6 +82,7 @@ impl<'a> Importer<'a> {
         if batch.is_empty() {
             return Ok(());
         }
+        self.take_indexes_down().await?;
         let texts: Vec<&str> = batch.iter().map(|(_, line)| line.record.content.as_str()).collect();
         let vectors = embed_documents(self.embedder, &texts).await?;
         let rows: Vec<TransferRow> = batch
@@ -89,6 +111,66 @@ impl<'a> Importer<'a> {
             output::error(&format!("{}:{number}: {}", self.label, issue.reason));
         }
         Ok(())
+    }
+
+    /// Prepares the store for many more lines, once as many are stored as there were memories: how many will come is
+    /// not known of a stream, and to build indexes over twice that takes less time than was spent on filling them.
+    async fn take_indexes_down(&mut self) -> CommandResult {
+        let Loading::RowByRow { before } = self.loading else { return Ok(()) };
+        let stored = self.totals.stored;
+        if stored < LARGE {
+            return Ok(());
+        }
+        let before = match before {
+            Some(before) => before,
+            None => self.store.count().await?.saturating_sub(stored),
+        };
+        self.loading = Loading::RowByRow { before: Some(before) };
+        if stored < before {
+            return Ok(());
+        }
+        self.loading = match self.store.begin_bulk_load().await {
+            Ok(()) => Loading::InBulk,
+            // A role that may write need not own the tables. What else there is, the next batch meets too.
+            Err(error) => {
+                tracing::info!(%error, "the indexes stay, and are filled row by row");
+                Loading::OnlyRowByRow
+            }
+        };
+        Ok(())
+    }
+
+    /// Builds what was taken down, by this import or by one of the same lines that was interrupted.
+    pub(crate) async fn finish(&self) -> CommandResult {
+        let known = self.totals.stored + self.totals.unchanged + self.totals.conflicts;
+        match self.loading {
+            Loading::InBulk => self.store.finish_bulk_load().await?,
+            // A small import into a large store leaves that to whoever loads it.
+            _ if known >= LARGE
+                && self.indexes_are_down().await
+                && self.store.count().await? <= 2 * known =>
+            {
+                if let Err(error) = self.store.finish_bulk_load().await {
+                    tracing::warn!(%error, "the vector index is missing and could not be built");
+                }
+            }
+            _ => {}
+        }
+        Ok(())
+    }
+
+    /// What an interruption leaves beside the memories.
+    pub(crate) async fn say_what_is_left(&self) {
+        if matches!(self.loading, Loading::InBulk) && self.indexes_are_down().await {
+            output::note(
+                "the vector index is down until the import has reached its end, or `vestige doctor --repair` was run; \
+                 searches find the same without it, and take longer",
+            );
+        }
+    }
+
+    async fn indexes_are_down(&self) -> bool {
+        matches!(self.store.health_check().await, Ok(HealthStatus::Degraded { .. }))
     }
 
     /// The lines but for those whose id came before in the batch.

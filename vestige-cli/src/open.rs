@@ -31,7 +31,17 @@ pub(crate) async fn store(settings: &Settings, access: Access) -> CommandResult<
         StoreChoice::Postgres { url, max_connections } => {
             let builder = vestige_postgres::PgMemoryStore::builder(url.reveal());
             let builder = builder.max_connections(*max_connections).read_only(access == Access::Examine);
-            Ok(AnyMemoryStore::new(builder.connect().await?))
+            if let Some(store) = builder.clone().connect_existing().await? {
+                return Ok(AnyMemoryStore::new(store));
+            }
+            if matches!(access, Access::Existing | Access::Examine) {
+                return Err(Failure::message(format!(
+                    "there is no store in {url}; name another database with --postgres-url, or let `vestige add` make it"
+                )));
+            }
+            let store = builder.connect().await?;
+            note(&format!("made a new memory in {url}"));
+            Ok(AnyMemoryStore::new(store))
         }
         #[cfg(not(feature = "postgres-backend"))]
         StoreChoice::Postgres { .. } => Err(Failure::message(

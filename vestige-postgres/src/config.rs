@@ -7,6 +7,7 @@ use std::time::Duration;
 use sqlx::postgres::PgConnectOptions;
 use vestige_traits::{Clock, MemoryStoreError, MemoryStoreResult, SystemClock};
 
+use crate::migrations;
 use crate::pool;
 use crate::session::keeps_statements;
 use crate::store::PgMemoryStore;
@@ -229,6 +230,22 @@ impl PgMemoryStoreBuilder {
         let options = self.connect_options()?;
         let pool = pool::open(&self, options).await?;
         PgMemoryStore::open(pool, &self).await
+    }
+
+    /// [`connect`](Self::connect), where the database holds a store; none, and nothing is made, where it holds none.
+    ///
+    /// # Errors
+    ///
+    /// As [`connect`](Self::connect).
+    pub async fn connect_existing(self) -> MemoryStoreResult<Option<PgMemoryStore>> {
+        self.validate()?;
+        let options = self.connect_options()?;
+        let pool = pool::open(&self, options).await?;
+        if migrations::version(&pool).await?.is_none() {
+            pool.close().await;
+            return Ok(None);
+        }
+        PgMemoryStore::open(pool, &self).await.map(Some)
     }
 
     fn validate(&self) -> MemoryStoreResult<()> {

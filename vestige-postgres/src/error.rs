@@ -1,6 +1,7 @@
 //! What the driver's errors mean to the caller of a store: the one place that says so.
 
-use std::io;
+use std::error::Error;
+use std::{fmt, io};
 
 use sqlx::postgres::PgDatabaseError;
 use vestige_traits::{ActualModel, BoxError, MemoryStoreError, ModelSignature};
@@ -9,6 +10,46 @@ use vestige_traits::{ActualModel, BoxError, MemoryStoreError, ModelSignature};
 const OTHER_MODEL: &str = "VS001";
 /// Raised by `vestige_model_takes`: there is no model.
 const NO_MODEL: &str = "VS002";
+
+/// An error of the driver in the server's own words, behind which it stands itself: it would put "error returned from
+/// database" before them, and the line of the server's source after.
+#[derive(Debug)]
+pub(crate) struct Said {
+    words: String,
+    error: sqlx::Error,
+}
+
+impl Said {
+    pub(crate) fn by(error: sqlx::Error) -> Self {
+        let words = match error.as_database_error() {
+            Some(database) => database.message().to_owned(),
+            None => error.to_string(),
+        };
+        Self { words, error }
+    }
+
+    pub(crate) fn in_migration(version: i64, error: sqlx::Error) -> Self {
+        let said = Self::by(error);
+        Self { words: format!("in migration {version}: {}", said.words), ..said }
+    }
+}
+
+impl fmt::Display for Said {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.words)
+    }
+}
+
+impl Error for Said {
+    fn source(&self) -> Option<&(dyn Error + 'static)> {
+        Some(&self.error)
+    }
+}
+
+/// What stands behind the meaning of an error: one that is not the server's stands there as it is.
+fn behind(error: sqlx::Error) -> BoxError {
+    if error.as_database_error().is_some() { Said::by(error).into() } else { error.into() }
+}
 
 /// What an error of the driver means.
 pub(crate) fn of(error: sqlx::Error) -> MemoryStoreError {
@@ -116,11 +157,11 @@ pub(crate) fn damaged(what: impl Into<String>, reason: impl Into<String>) -> Mem
 }
 
 fn postgres(error: sqlx::Error, retryable: bool) -> MemoryStoreError {
-    MemoryStoreError::Postgres { source: error.into(), retryable }
+    MemoryStoreError::Postgres { source: behind(error), retryable }
 }
 
 fn unavailable(reason: &str, retryable: bool, error: sqlx::Error) -> MemoryStoreError {
-    MemoryStoreError::Unavailable { reason: reason.to_owned(), retryable, source: Some(error.into()) }
+    MemoryStoreError::Unavailable { reason: reason.to_owned(), retryable, source: Some(behind(error)) }
 }
 
 fn nobody_answers(error: sqlx::Error) -> MemoryStoreError {
@@ -152,7 +193,7 @@ impl Meaning {
             Self::Damaged { reason } => MemoryStoreError::Damaged {
                 what: "the database".to_owned(),
                 reason,
-                source: Some(error.into()),
+                source: Some(behind(error)),
             },
         }
     }

@@ -5,7 +5,7 @@ use sqlx::postgres::PgPool;
 use sqlx::{Executor, Row};
 use vestige_traits::{MemoryStoreError, MemoryStoreResult};
 
-use crate::error;
+use crate::error::{self, Said};
 use crate::pool::NO_TIMEOUT;
 use crate::session::{Session, Sessions};
 
@@ -14,6 +14,24 @@ static MIGRATOR: Migrator = sqlx::migrate!("./migrations");
 const TABLE: &str = "_sqlx_migrations";
 /// The advisory lock that one migrating process holds: the bytes of "vestige" as a number.
 const LOCK: &str = "SELECT pg_advisory_xact_lock(33322211104450405)";
+/// The tables that the migrations make.
+const TABLES: [&str; 15] = [
+    "checkpoints",
+    "domains",
+    "edges",
+    "embedding_model",
+    "group_memberships",
+    "groups",
+    "keyword_statistics",
+    "keyword_statistics_state",
+    "keyword_totals",
+    "knowledge_nodes",
+    "reembedding",
+    "reembedding_vectors",
+    "review_events",
+    "scheduling",
+    "users",
+];
 const MIN_SERVER: i32 = 180_000;
 const MIN_PGVECTOR: (u32, u32) = (0, 8);
 
@@ -38,6 +56,9 @@ pub(crate) async fn run(sessions: &Sessions) -> MemoryStoreResult<()> {
     transaction.connection().ensure_migrations_table(TABLE).await.map_err(of_migrate)?;
     let applied = transaction.connection().list_applied_migrations(TABLE).await.map_err(of_migrate)?;
     check_applied(&applied)?;
+    if applied.is_empty() {
+        check_names(&mut transaction).await?;
+    }
     for migration in MIGRATOR.iter().filter(|migration| migration.migration_type.is_up_migration()) {
         if !applied.iter().any(|known| known.version == migration.version) {
             tracing::info!(version = migration.version, name = %migration.description, "migrating the schema");
@@ -78,7 +99,13 @@ pub(crate) async fn check(sessions: &Sessions) -> MemoryStoreResult<()> {
 ///
 /// [`SchemaTooNew`](MemoryStoreError::SchemaTooNew) if it is newer than this program.
 pub(crate) async fn version(pool: &PgPool) -> MemoryStoreResult<Option<i64>> {
-    let found = pool.fetch_one("SELECT max(version) FROM _sqlx_migrations WHERE success").await;
+    // Other programs of the same driver keep theirs in a table of that name, which search_path may find.
+    let found = pool
+        .fetch_one(
+            "SELECT CASE WHEN bool_or(version = 1 AND description = 'init') THEN max(version) END
+             FROM _sqlx_migrations WHERE success",
+        )
+        .await;
     let found = match found {
         Ok(row) => row.get::<Option<i64>, _>(0),
         Err(error) if error::code(&error).as_deref() == Some("42P01") => None,
@@ -95,17 +122,19 @@ fn too_new(found: i64) -> MemoryStoreError {
 }
 
 fn check_applied(applied: &[AppliedMigration]) -> MemoryStoreResult<()> {
+    let begins = applied.iter().any(|known| known.version == 1);
     for known in applied {
         let ours = MIGRATOR.iter().find(|migration| {
             migration.version == known.version && migration.migration_type.is_up_migration()
         });
         match ours {
-            None if known.version > newest() => return Err(too_new(known.version)),
+            None if known.version > newest() && begins => return Err(too_new(known.version)),
             None => {
                 return Err(error::damaged(
                     "the database",
                     format!(
-                        "it has a migration {} that Vestige never had; another program uses it",
+                        "it has a migration {} that Vestige never had; another program uses its _sqlx_migrations, so \
+                         give Vestige a database or a schema of its own",
                         known.version
                     ),
                 ));
@@ -122,6 +151,35 @@ fn check_applied(applied: &[AppliedMigration]) -> MemoryStoreResult<()> {
     Ok(())
 }
 
+/// Whether another program has a table, or a view, of a name that the first migration needs. Tables of other names are
+/// nobody's business.
+async fn check_names(connection: &mut Session) -> MemoryStoreResult<()> {
+    let taken: Vec<String> = sqlx::query_scalar(
+        "SELECT c.relname::text
+         FROM pg_class AS c JOIN pg_namespace AS n ON n.oid = c.relnamespace
+         WHERE n.nspname = current_schema() AND c.relname = ANY ($1)
+         ORDER BY c.relname",
+    )
+    .bind(&TABLES[..])
+    .fetch_all(&mut *connection)
+    .await
+    .map_err(error::of)?;
+    if taken.is_empty() {
+        return Ok(());
+    }
+    let row = connection
+        .fetch_one("SELECT quote_ident(current_schema()), current_database()::text")
+        .await
+        .map_err(error::of)?;
+    let (schema, database): (String, String) = (row.get(0), row.get(1));
+    Err(unusable(format!(
+        "schema {schema} of database {database} already has {} of another program, where tables of Vestige have to be; \
+         give Vestige a database of its own, or a schema: run CREATE SCHEMA vestige, and write \
+         ?options=-csearch_path%3Dvestige,public in the URL",
+        taken.join(" and ")
+    )))
+}
+
 /// Whether the server can hold a store: said in one line each, before a migration fails in its own words.
 async fn check_server(connection: &mut Session) -> MemoryStoreResult<()> {
     let row = connection
@@ -133,7 +191,10 @@ async fn check_server(connection: &mut Session) -> MemoryStoreResult<()> {
                (SELECT default_version FROM pg_available_extensions WHERE name = 'vector'),
                coalesce((SELECT bool_or(trusted) FROM pg_available_extension_versions WHERE name = 'vector'), false),
                (SELECT rolsuper FROM pg_roles WHERE rolname = current_user),
-               coalesce(has_schema_privilege(current_schema(), 'CREATE'), false)",
+               has_schema_privilege(current_schema(), 'CREATE'), quote_ident(current_schema()),
+               current_setting('search_path'),
+               (SELECT quote_ident(n.nspname) FROM pg_extension AS e JOIN pg_namespace AS n ON n.oid = e.extnamespace
+                WHERE e.extname = 'vector' AND to_regtype('vector') IS NULL)",
         )
         .await
         .map_err(error::of)?;
@@ -153,9 +214,17 @@ async fn check_server(connection: &mut Session) -> MemoryStoreResult<()> {
             "database {database} is encoded in {encoding}, Vestige needs UTF8; create it with ENCODING 'UTF8'"
         )));
     }
-    if !row.get::<bool, _>(10) {
+    let (may_make_tables, schema): (Option<bool>, Option<String>) = (row.get(10), row.get(11));
+    let (search_path, unseen): (String, Option<String>) = (row.get(12), row.get(13));
+    let Some(schema) = schema else {
         return Err(unusable(format!(
-            "role {user} may not create tables; run GRANT CREATE ON SCHEMA public TO {user} in database {database}"
+            "no schema of search_path ({search_path}) is there for role {user}; run CREATE SCHEMA in database \
+             {database}, or mend search_path"
+        )));
+    };
+    if may_make_tables != Some(true) {
+        return Err(unusable(format!(
+            "role {user} may not create tables; run GRANT CREATE ON SCHEMA {schema} TO {user} in database {database}"
         )));
     }
     let may_install = superuser == Some(true) || (trusted && may_create);
@@ -164,7 +233,12 @@ async fn check_server(connection: &mut Session) -> MemoryStoreResult<()> {
             "pgvector is {found}, Vestige needs {}.{} or later; upgrade it and run ALTER EXTENSION vector UPDATE",
             MIN_PGVECTOR.0, MIN_PGVECTOR.1
         ))),
-        (Some(_), _) => Ok(()),
+        (Some(_), _) => match unseen {
+            Some(unseen) => Err(unusable(format!(
+                "pgvector is in schema {unseen}, which search_path ({search_path}) does not name; add it there"
+            ))),
+            None => Ok(()),
+        },
         (None, None) => Err(unusable(
             "the server has no pgvector; install it there (Debian: postgresql-18-pgvector)".to_owned(),
         )),
@@ -192,6 +266,10 @@ fn of_migrate(error: MigrateError) -> MemoryStoreError {
         {
             error::of(error)
         }
+        MigrateError::Execute(error) => error::of_migration(Said::by(error)),
+        MigrateError::ExecuteMigration(error, version) => {
+            error::of_migration(Said::in_migration(version, error))
+        }
         error => error::of_migration(error),
     }
 }
@@ -204,6 +282,23 @@ mod tests {
     fn versions_of_pgvector_are_compared_as_numbers() {
         assert!(recent_pgvector("0.8.0") && recent_pgvector("0.10.1") && recent_pgvector("1.0"));
         assert!(!recent_pgvector("0.7.4") && !recent_pgvector("nonsense"));
+    }
+
+    #[test]
+    fn every_table_of_the_migrations_is_looked_for() {
+        let made: std::collections::BTreeSet<&str> = MIGRATOR
+            .iter()
+            .filter(|migration| migration.migration_type.is_up_migration())
+            .flat_map(|migration| migration.sql.as_str().split("\nCREATE TABLE ").skip(1))
+            .filter_map(|rest| rest.split(' ').next())
+            .collect();
+        assert_eq!(made.into_iter().collect::<Vec<_>>(), TABLES);
+    }
+
+    #[test]
+    fn the_first_migration_has_the_name_by_which_a_store_is_told() {
+        let first = MIGRATOR.iter().find(|migration| migration.version == 1).unwrap();
+        assert_eq!(first.description, "init");
     }
 
     #[test]

@@ -99,7 +99,10 @@ async fn every_code_that_matters_has_a_meaning_of_its_own() {
             assert_eq!(error.is_retryable(), retryable, "{code}");
             assert!(!error.to_string().contains('\n'), "{code}: {error}");
             if matches!(expected, Kind::Postgres(_) | Kind::Unavailable(_) | Kind::Damaged) {
-                let source = error.source().and_then(|source| source.downcast_ref::<sqlx::Error>());
+                let said = error.source().unwrap().to_string();
+                assert_eq!(said, format!("refused with {code}"), "the server's words and no others");
+                let causes = std::iter::successors(error.source(), |cause| (*cause).source());
+                let source = causes.filter_map(|cause| cause.downcast_ref::<sqlx::Error>()).next();
                 let found = source.and_then(sqlx::Error::as_database_error).and_then(|error| error.code());
                 assert_eq!(found.as_deref(), Some(code), "the driver's error stays behind it: {error:?}");
             }

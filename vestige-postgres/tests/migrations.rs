@@ -249,6 +249,102 @@ async fn a_role_that_may_not_create_tables_is_told_what_to_grant() {
     drop_role(database, &name).await;
 }
 
+/// `url` with a schema to work in.
+fn in_schema(url: &str, search_path: &str) -> String {
+    let sign = if url.contains('?') { '&' } else { '?' };
+    format!("{url}{sign}options=-csearch_path%3D{search_path}")
+}
+
+#[tokio::test]
+async fn connecting_to_what_exists_makes_nothing() {
+    let Some(database) = TestDatabase::empty().await else { return };
+    let pool = database.pool().await;
+    for read_only in [false, true] {
+        let none = database.builder().read_only(read_only).connect_existing().await.unwrap();
+        assert!(none.is_none());
+    }
+    assert!(schema(&pool).await.is_empty());
+    database.store().await.close().await;
+    let store = database.builder().connect_existing().await.unwrap().unwrap();
+    store.insert(&memory(1, "there")).await.unwrap();
+    store.close().await;
+    pool.close().await;
+    database.drop().await;
+}
+
+#[tokio::test]
+async fn tables_of_others_are_no_reason_to_refuse_but_those_with_a_name_of_ours_are() {
+    let Some(database) = TestDatabase::empty().await else { return };
+    let pool = database.pool().await;
+    pool.execute(
+        "CREATE TABLE orders (id bigint); CREATE TABLE users (id bigint); CREATE VIEW edges AS SELECT 1",
+    )
+    .await
+    .unwrap();
+    let before = schema(&pool).await;
+    let error = database.builder().connect().await.expect_err("in the way").to_string();
+    for words in ["has edges and users of", "schema public", "CREATE SCHEMA vestige", "search_path"] {
+        assert!(error.contains(words), "{error}");
+    }
+    assert!(!error.contains("orders") && !error.contains("at line"), "{error}");
+    assert_eq!(schema(&pool).await, before);
+
+    pool.execute("CREATE SCHEMA vestige").await.unwrap();
+    let beside = PgMemoryStore::connect(&in_schema(&database.url, "vestige,public"), 1).await.unwrap();
+    beside.insert(&memory(1, "in a schema of its own")).await.unwrap();
+    assert_eq!(beside.search(&SearchQuery::text("schema")).await.unwrap().len(), 1);
+    beside.close().await;
+    pool.execute("DROP TABLE users; DROP VIEW edges").await.unwrap();
+    // The extension went into the first schema of the path.
+    let error = database.builder().connect().await.expect_err("no vectors").to_string();
+    assert!(error.contains("pgvector is in schema vestige") && error.contains("search_path"), "{error}");
+    pool.execute("ALTER EXTENSION vector SET SCHEMA public").await.unwrap();
+    let store = database.store().await;
+    assert_eq!(store.count().await.unwrap(), 0, "another schema, another store");
+    store.close().await;
+    pool.close().await;
+    database.drop().await;
+}
+
+#[tokio::test]
+async fn the_migrations_of_another_program_are_not_taken_for_a_newer_store() {
+    let Some(database) = TestDatabase::empty().await else { return };
+    let pool = database.pool().await;
+    // As another program of the same driver has it.
+    pool.execute(
+        "CREATE TABLE _sqlx_migrations (version bigint PRIMARY KEY, description text NOT NULL,
+           installed_on timestamptz NOT NULL DEFAULT now(), success boolean NOT NULL, checksum bytea NOT NULL,
+           execution_time bigint NOT NULL);
+         INSERT INTO _sqlx_migrations (version, description, success, checksum, execution_time)
+         VALUES (20250101000000, 'orders', true, '\\x00', 0);
+         CREATE SCHEMA vestige",
+    )
+    .await
+    .unwrap();
+    assert!(database.builder().connect_existing().await.unwrap().is_none());
+    let error = database.builder().connect().await.expect_err("another program's");
+    assert!(error.to_string().contains("a schema of its own"), "{error}");
+    let url = in_schema(&database.url, "vestige,public");
+    for memories in 0..2 {
+        let store = PgMemoryStore::connect(&url, 1).await.unwrap();
+        assert_eq!(store.count().await.unwrap(), memories);
+        store.insert(&memory(u128::from(memories) + 1, "beside it")).await.unwrap();
+        store.close().await;
+    }
+    pool.close().await;
+    database.drop().await;
+}
+
+#[tokio::test]
+async fn a_search_path_without_a_schema_is_told_from_a_missing_privilege() {
+    let Some(database) = TestDatabase::empty().await else { return };
+    let error = PgMemoryStore::connect(&in_schema(&database.url, "nope"), 1).await.expect_err("no schema");
+    let error = error.to_string();
+    assert!(error.contains("search_path (nope)") && error.contains("CREATE SCHEMA"), "{error}");
+    assert!(!error.contains("GRANT"), "{error}");
+    database.drop().await;
+}
+
 #[tokio::test]
 async fn a_wrong_password_and_a_missing_database_are_said_in_one_line() {
     let Some(server) = server() else { return };

@@ -110,6 +110,9 @@ pub(crate) async fn run(args: ImportArgs, app: &App, out: Output) -> CommandResu
     let mut importer = Importer::new(&store, embedder, &source.label);
     importer.totals.bad = bad;
     let stored = read_and_store(&source, &args, &defaults, &mut importer, app).await;
+    if matches!(stored, Err(Failure::Interrupted(_))) {
+        importer.say_what_is_left().await;
+    }
     say(&source.label, &importer.totals, stored, out)
 }
 
@@ -317,8 +320,10 @@ async fn read_and_store(
                 "committed"
             );
             if end {
+                bar.set_message("indexing");
+                let finished = app.interrupt.guard(importer.finish()).await;
                 bar.finish_and_clear();
-                return Ok(());
+                return finished;
             }
         }
     }

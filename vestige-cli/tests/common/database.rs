@@ -35,13 +35,23 @@ impl Database {
         Some(database)
     }
 
+    /// Runs a statement in the server's own database.
     pub(crate) fn admin(&self, statement: String) {
-        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
-        runtime.block_on(async {
-            let mut admin = PgConnection::connect(&self.server).await.expect("the server answers");
-            admin.execute(AssertSqlSafe(statement)).await.expect("the statement runs");
-        });
+        run(&self.server, statement);
     }
+
+    /// Runs statements in this database.
+    pub(crate) fn admin_here(&self, statements: impl Into<String>) {
+        run(&self.url, statements.into());
+    }
+}
+
+fn run(url: &str, statements: String) {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
+    runtime.block_on(async {
+        let mut admin = PgConnection::connect(url).await.expect("the server answers");
+        admin.execute(AssertSqlSafe(statements)).await.expect("the statements run");
+    });
 }
 
 impl Drop for Database {
