@@ -67,14 +67,22 @@ impl FilterArgs {
 }
 
 /// `KEY=VALUE`, the value being JSON if it reads as JSON and loses nothing by it, else text: `12e4567`, `3.10` and forty
-/// digits are hashes and versions, not numbers.
+/// digits are hashes and versions, not numbers. An array or an object that would lose something is refused: as a text it
+/// would not be found to be one.
 pub(crate) fn meta(text: &str) -> Result<(String, Value), String> {
     let (key, value) =
         text.split_once('=').ok_or("has no `=`; write KEY=VALUE, such as ticket=QW-204 or retries=3")?;
     if key.is_empty() {
         return Err("has no key before the `=`".to_owned());
     }
-    let json = serde_json::from_str(value).ok().filter(|_: &Value| losses(value).is_empty());
+    let json: Option<Value> = serde_json::from_str(value).ok();
+    let json = match json {
+        Some(json @ (Value::Array(_) | Value::Object(_))) => match losses(value).first() {
+            Some(loss) => return Err(format!("{key}: {loss}")),
+            None => Some(json),
+        },
+        json => json.filter(|_| losses(value).is_empty()),
+    };
     Ok((key.to_owned(), json.unwrap_or_else(|| Value::from(value))))
 }
 
@@ -174,10 +182,7 @@ mod tests {
             ("formula=a=b", "formula", json!("a=b")),
             ("weight=-1.5", "weight", json!(-1.5)),
             ("version=3.10", "version", json!("3.10")),
-            ("versions=[3.9, 3.10]", "versions", json!("[3.9, 3.10]")),
             ("digits=0.1234567890123456789", "digits", json!("0.1234567890123456789")),
-            ("ids=[12345678901234567890123]", "ids", json!("[12345678901234567890123]")),
-            ("twice={\"a\":1,\"a\":2}", "twice", json!("{\"a\":1,\"a\":2}")),
             ("once={\"a\":{\"a\":2}}", "once", json!({"a": {"a": 2}})),
             ("commit=1234e56", "commit", json!("1234e56")),
             ("commit=12345678901234567890123", "commit", json!("12345678901234567890123")),
@@ -185,5 +190,13 @@ mod tests {
             assert_eq!(meta(text), Ok((key.to_owned(), value)), "{text}");
         }
         assert!(meta("ticket").is_err() && meta("=x").is_err());
+        for (lossy, named) in [
+            ("versions=[3.9, 3.10]", "3.10"),
+            ("ids=[12345678901234567890123]", "12345678901234567890123"),
+            ("twice={\"a\":1,\"a\":2}", "\"a\""),
+        ] {
+            let error = meta(lossy).unwrap_err();
+            assert!(error.contains(named), "{error}");
+        }
     }
 }

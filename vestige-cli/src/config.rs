@@ -168,11 +168,15 @@ impl Surroundings<'_> {
         let of_the_platform = self.folders.as_ref().map(|folders| &folders.config);
         let places = here.into_iter().chain(of_the_platform);
         for path in places.map(|folder| folder.join(FILE_NAME)) {
-            // A link that leads nowhere, and a folder that may not be looked into, are no absence of a file: without what it
-            // says memories would go elsewhere.
+            // A link that leads nowhere is no absence of a file: without what it says memories would go elsewhere. A folder
+            // that this user may not look into has none for them.
             match path.symlink_metadata() {
                 Ok(_) => return Ok(Some(path)),
-                Err(error) if matches!(error.kind(), ErrorKind::NotFound | ErrorKind::NotADirectory) => {}
+                Err(error)
+                    if matches!(
+                        error.kind(),
+                        ErrorKind::NotFound | ErrorKind::NotADirectory | ErrorKind::PermissionDenied
+                    ) => {}
                 Err(error) => return Err(Failure::usage(format!("{}: {error}", path.display()))),
             }
         }

@@ -23,7 +23,8 @@ pub enum Loss {
 pub struct Members<'a>(pub Vec<(String, &'a RawValue)>);
 
 impl Loss {
-    /// Whether another value is read than the one that is written; else it is the same number in other digits.
+    /// Whether another value is read than the one that is written, beyond the rounding of decimals to 64 bits that every
+    /// reader of JSON does.
     pub fn changes_the_value(&self) -> bool {
         !matches!(self, Self::Digits(_))
     }
@@ -37,7 +38,11 @@ impl fmt::Display for Loss {
                 write!(f, "the integer {} does not fit into 64 bits; write it as a string", beginning(text))
             }
             Self::Digits(text) => {
-                write!(f, "the number {} would lose digits; write it as a string", beginning(text))
+                write!(
+                    f,
+                    "the number {} would not be stored as it is written; write it as a string",
+                    beginning(text)
+                )
             }
             Self::RepeatedKey(key) => write!(f, "the key {:?} stands twice in one object", beginning(key)),
         }

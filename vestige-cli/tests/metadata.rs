@@ -32,7 +32,7 @@ fn a_value_that_is_kept_in_another_way_is_no_change() {
     let args = json!({"id": id, "metadata": {"a": -0.0, "b": [1e16]}});
     assert_eq!(server.ok("update", &args)["changed"], true);
     assert_eq!(server.ok("update", &args)["changed"], false);
-    let args = ["update", &id, "--meta", "c=-0.0", "--meta", "d=[1e16]"];
+    let args = ["update", &id, "--meta", "c=-0.0", "--meta", "d=[10000000000000000]"];
     vestige.ok(&args);
     let run = vestige.run(&args);
     assert!(run.stderr.contains("nothing to change"), "{}", run.stderr);

@@ -174,6 +174,22 @@ fn an_import_that_dies_while_the_vector_index_is_down_is_mended_by_the_next() {
 }
 
 #[test]
+fn an_import_that_stops_at_a_bad_line_builds_what_it_took_down() {
+    let Some(database) = Database::new("an_import_that_stops_at_a_bad_line_builds_what_it_took_down") else {
+        return;
+    };
+    let vestige = Vestige::on_postgres(&database.url);
+    let mut child = vestige.spawn(&["import", "-", "--batch-size", "100"], Stdio::piped());
+    let lines = many_lines(1500) + "no JSON\n" + &many_lines(1);
+    let mut pipe = child.stdin.take().expect("a pipe");
+    std::io::Write::write_all(&mut pipe, lines.as_bytes()).expect("it reads");
+    drop(pipe);
+    assert_eq!(child.wait().expect("it ended").code(), Some(1));
+    assert_eq!(vestige.count(), 1500);
+    vestige.ok(&["doctor"]);
+}
+
+#[test]
 fn only_commands_that_may_make_a_store_make_one_and_say_so() {
     let Some(database) = Database::new("only_commands_that_may_make_a_store_make_one_and_say_so") else {
         return;

@@ -1,5 +1,10 @@
 -- A final sigma is a sigma, so that a word in capitals is found by its lower case.
 
+-- Rows that come meanwhile would have the old terms, and so has a table that a re-embedding has built and not put in
+-- place: it is built again.
+LOCK TABLE knowledge_nodes IN SHARE ROW EXCLUSIVE MODE;
+DROP TABLE IF EXISTS knowledge_nodes_next;
+
 CREATE OR REPLACE FUNCTION vestige_words(body text) RETURNS text
 LANGUAGE sql IMMUTABLE STRICT PARALLEL SAFE
 RETURN CASE

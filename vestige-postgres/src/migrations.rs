@@ -1,8 +1,10 @@
 //! Creating and upgrading the schema.
 
+use std::sync::LazyLock;
+
 use sqlx::migrate::{AppliedMigration, Migrate, MigrateError, Migrator};
 use sqlx::postgres::PgPool;
-use sqlx::{Executor, Row};
+use sqlx::{AssertSqlSafe, Executor, Row};
 use vestige_traits::{MemoryStoreError, MemoryStoreResult};
 
 use crate::error::{self, Said};
@@ -100,12 +102,17 @@ pub(crate) async fn check(sessions: &Sessions) -> MemoryStoreResult<()> {
 /// [`SchemaTooNew`](MemoryStoreError::SchemaTooNew) if it is newer than this program.
 pub(crate) async fn version(pool: &PgPool) -> MemoryStoreResult<Option<i64>> {
     // Other programs of the same driver keep theirs in a table of that name, which search_path may find.
-    let found = pool
-        .fetch_one(
-            "SELECT CASE WHEN bool_or(version = 1 AND description = 'init') THEN max(version) END
+    static FOUND: LazyLock<String> = LazyLock::new(|| {
+        let first = MIGRATOR.iter().find(|migration| migration.version == 1);
+        let checksum =
+            first.map(|migration| migration.checksum.iter().map(|byte| format!("{byte:02x}")).collect());
+        format!(
+            "SELECT CASE WHEN bool_or(version = 1 AND checksum = '\\x{}') THEN max(version) END
              FROM _sqlx_migrations WHERE success",
+            checksum.unwrap_or_else(String::new)
         )
-        .await;
+    });
+    let found = pool.fetch_one(sqlx::raw_sql(AssertSqlSafe(FOUND.as_str()))).await;
     let found = match found {
         Ok(row) => row.get::<Option<i64>, _>(0),
         Err(error) if error::code(&error).as_deref() == Some("42P01") => None,
@@ -142,7 +149,11 @@ fn check_applied(applied: &[AppliedMigration]) -> MemoryStoreResult<()> {
             Some(ours) if ours.checksum != known.checksum => {
                 return Err(error::damaged(
                     "the database",
-                    format!("its migration {} is not the one of this program", known.version),
+                    format!(
+                        "its migration {} is not the one of this program; where another program uses its \
+                         _sqlx_migrations, give Vestige a database or a schema of its own",
+                        known.version
+                    ),
                 ));
             }
             Some(_) => {}

@@ -1,10 +1,13 @@
 //! Everything the store holds, page by page; checkpoints; loading in bulk.
 
+use std::time::Duration;
+
 use chrono::{DateTime, Utc};
 use serde_json::Value;
 use sqlx::postgres::{PgArguments, PgRow, Postgres};
 use sqlx::query::Query;
-use sqlx::{Column, Decode, FromRow, Row, TypeInfo, ValueRef};
+use sqlx::{Column, Decode, Executor, FromRow, Row, TypeInfo, ValueRef};
+use tokio::time::sleep;
 use uuid::Uuid;
 use vestige_traits::{
     Checkpoint, Group, GroupMembership, GroupRole, MemoryEdge, MemoryStoreError, MemoryStoreResult, RowIssue,
@@ -15,6 +18,10 @@ use crate::error;
 use crate::rows::{self, DomainRow, MemoryRow, ReviewRow, SchedulingRow};
 use crate::session::Session;
 use crate::store::PgMemoryStore;
+
+/// How often it is tried to take the indexes of vectors down, and what lies between.
+const DROP_ATTEMPTS: u32 = 10;
+const PAUSE: Duration = Duration::from_millis(100);
 
 /// Rows of a page, each with its key, and what cannot be read.
 type Read = Vec<(TransferKey, MemoryStoreResult<TransferRow>)>;
@@ -115,11 +122,30 @@ impl PgMemoryStore {
 
     /// HNSW takes a hundred times as long for a vector as the rest of its row, one by one; built at once it does not. The
     /// other index with vectors in it is built at once in less time too.
+    ///
+    /// Whoever comes after it waits while it waits for its lock, so it waits for short times, and not for ever.
     pub(crate) async fn drop_vector_index(&self) -> MemoryStoreResult<()> {
-        self.run_untimed(
-            "DROP INDEX IF EXISTS idx_knowledge_nodes_embedding_hnsw, idx_knowledge_nodes_codebase_embedding",
-        )
-        .await
+        self.check_writable()?;
+        let mut attempts = DROP_ATTEMPTS;
+        loop {
+            match self.try_drop_vector_index().await {
+                Err(error) if error.is_retryable() && attempts > 1 => {
+                    attempts -= 1;
+                    tracing::debug!(%error, "the vector index could not be taken down yet");
+                    sleep(PAUSE).await;
+                }
+                dropped => return dropped,
+            }
+        }
+    }
+
+    async fn try_drop_vector_index(&self) -> MemoryStoreResult<()> {
+        const BRIEFLY: &str = "SET LOCAL lock_timeout = '500ms'; SET LOCAL statement_timeout = 0";
+        const DROP: &str =
+            "DROP INDEX IF EXISTS idx_knowledge_nodes_embedding_hnsw, idx_knowledge_nodes_codebase_embedding";
+        let mut transaction = self.sessions().begin("BEGIN", BRIEFLY).await.map_err(error::of)?;
+        transaction.execute(DROP).await.map_err(error::of)?;
+        transaction.commit().await.map_err(error::of)
     }
 
     pub(crate) async fn restore_indexes(&self) -> MemoryStoreResult<()> {

@@ -316,7 +316,7 @@ async fn the_migrations_of_another_program_are_not_taken_for_a_newer_store() {
            installed_on timestamptz NOT NULL DEFAULT now(), success boolean NOT NULL, checksum bytea NOT NULL,
            execution_time bigint NOT NULL);
          INSERT INTO _sqlx_migrations (version, description, success, checksum, execution_time)
-         VALUES (20250101000000, 'orders', true, '\\x00', 0);
+         VALUES (1, 'init', true, '\\x00', 0), (20250101000000, 'orders', true, '\\x00', 0);
          CREATE SCHEMA vestige",
     )
     .await

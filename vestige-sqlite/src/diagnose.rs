@@ -1,14 +1,15 @@
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::hash::{DefaultHasher, Hash, Hasher};
 
 use rusqlite::Transaction;
+use uuid::Uuid;
 use vestige_traits::analysis::{AnalyzedDocument, Analyzer};
 use vestige_traits::{Finding, MemoryRecord, MemoryStoreError, MemoryStoreResult};
 
-use crate::codec::{self, RECORD_COLUMN_COUNT, RECORD_COLUMNS};
+use crate::codec;
 use crate::error::map;
 use crate::vector::encode;
-use crate::{keyword, reembed, registry, schema};
+use crate::{keyword, records, reembed, registry, schema};
 
 const REBUILD: &str = "rebuild the indexes (vestige doctor --repair)";
 const RESTORE: &str = "restore a backup or an archive; export what can still be read first";
@@ -30,7 +31,7 @@ pub(crate) fn run(tx: &Transaction<'_>) -> MemoryStoreResult<Vec<Finding>> {
     Ok(findings)
 }
 
-/// What was found of a subject. That the file is damaged on the way is a finding too, and hides none of the others.
+/// What was found of a subject. That the file is damaged on the way is a finding too, and hides no other subject's.
 fn looked_at(
     subject: &str,
     found: MemoryStoreResult<impl IntoIterator<Item = Finding>>,
@@ -131,11 +132,17 @@ impl Disagreement {
 }
 
 fn rows_against_indexes(tx: &Transaction<'_>) -> MemoryStoreResult<Vec<Finding>> {
-    let number = |sql: &str| tx.query_row(sql, [], |row| row.get::<_, u64>(0)).map_err(map);
-    let entries = |table: &str, column: &str| {
-        number(&format!(
-            "SELECT count(*) FROM {table} WHERE {column} NOT IN (SELECT node FROM knowledge_nodes)"
-        ))
+    let nodes = records::all_nodes(tx)?;
+    let known: HashSet<i64> = nodes.iter().map(|(node, _)| *node).collect();
+    // Not by a join, which would come upon every page of rows.
+    let entries = |table: &str, column: &str| -> MemoryStoreResult<u64> {
+        let mut statement = tx.prepare(&format!("SELECT {column} FROM {table}")).map_err(map)?;
+        let mut rows = statement.query([]).map_err(map)?;
+        let mut of_none = 0;
+        while let Some(row) = rows.next().map_err(map)? {
+            of_none += u64::from(!known.contains(&row.get(0).map_err(map)?));
+        }
+        Ok(of_none)
     };
     let mut terms = Disagreement { rows: 0, entries: 0 };
     let mut lists =
@@ -145,20 +152,21 @@ fn rows_against_indexes(tx: &Transaction<'_>) -> MemoryStoreResult<Vec<Finding>>
 
     let analyzer = Analyzer::default();
     let mut indexed = Indexed::prepare(tx)?;
-    let sql = format!("SELECT {RECORD_COLUMNS}, n.node FROM knowledge_nodes n");
-    let mut statement = tx.prepare(&sql).map_err(map)?;
-    let mut rows = statement.query([]).map_err(map)?;
-    while let Some(row) = rows.next().map_err(map)? {
+    for (node, id) in &nodes {
         memories += 1;
-        let node = row.get(RECORD_COLUMN_COUNT).map_err(map)?;
-        let Ok(record) = codec::record(row) else {
-            indexed.terms.remove(&node);
-            unreadable.push(codec::name(row));
-            continue;
+        let record = match records::of_node(tx, *node) {
+            Ok(record) => record,
+            Err(MemoryStoreError::Damaged { .. }) => {
+                indexed.terms.remove(node);
+                let id = Uuid::from_slice(id);
+                unreadable.push(id.map_or("a memory without an id".to_owned(), |id| format!("memory {id}")));
+                continue;
+            }
+            Err(error) => return Err(error),
         };
-        terms.rows += u64::from(!indexed.terms_agree(node, &record, &analyzer)?);
-        lists.rows += u64::from(!indexed.lists_agree(node, &record)?);
-        codes.rows += u64::from(!indexed.code_agrees(node, &record)?);
+        terms.rows += u64::from(!indexed.terms_agree(*node, &record, &analyzer)?);
+        lists.rows += u64::from(!indexed.lists_agree(*node, &record)?);
+        codes.rows += u64::from(!indexed.code_agrees(*node, &record)?);
     }
     // What is left was taken out with no row.
     terms.entries = entries("memory_terms_docsize", "id")?.max(indexed.terms.len() as u64);

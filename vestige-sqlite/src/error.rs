@@ -58,6 +58,13 @@ fn without_words(error: Error) -> Error {
     }
 }
 
+/// Whether a row is damaged, of a file that is whole.
+pub(crate) fn is_of_a_row(error: &MemoryStoreError) -> bool {
+    let MemoryStoreError::Damaged { source, .. } = error else { return false };
+    let driver = source.as_ref().and_then(|source| source.downcast_ref::<Error>());
+    driver.is_none_or(|error| error.sqlite_error_code() != Some(ErrorCode::DatabaseCorrupt))
+}
+
 /// A stored value that cannot be what its column says.
 pub(crate) fn bad_value(column: &'static str, reason: impl Into<String>) -> MemoryStoreError {
     MemoryStoreError::Damaged { what: format!("a value of {column}"), reason: reason.into(), source: None }

@@ -3,16 +3,17 @@
 mod postings;
 mod rank;
 
+use std::collections::HashSet;
 use std::sync::LazyLock;
 
-use rusqlite::{Connection, Rows, Transaction, TransactionBehavior, params};
+use rusqlite::{Connection, Rows, Transaction, params};
 use vestige_traits::analysis::{AnalyzedDocument, AnalyzedQuery, Analyzer, Bm25, FIELD_WEIGHTS, Term};
 use vestige_traits::{MemoryStoreError, MemoryStoreResult, round_score};
 
 use crate::codec;
-use crate::error::{bad_value, map};
+use crate::error::{self, bad_value, map};
 use crate::filter::{Admission, NodeSet};
-use crate::journal;
+use crate::{journal, records};
 
 pub(crate) use postings::PostingCache;
 
@@ -28,13 +29,14 @@ pub(crate) fn keep_current(connection: &mut Connection) -> MemoryStoreResult<()>
     if is_current(connection)? {
         return Ok(());
     }
-    let tx = connection.transaction_with_behavior(TransactionBehavior::Immediate).map_err(map)?;
-    // Another process may have been faster.
-    if !is_current(&tx)? {
-        rebuild(&tx, &Analyzer::default())?;
-        journal::begin_generation(&tx)?;
-    }
-    tx.commit().map_err(map)
+    records::write_past_damage(connection, |tx, unreadable| {
+        // Another process may have been faster.
+        if !is_current(tx)? {
+            rebuild(tx, &Analyzer::default(), unreadable)?;
+            journal::begin_generation(tx)?;
+        }
+        Ok(())
+    })
 }
 
 /// Fails where another version of this program has made the index anew since the store was opened: what this one would
@@ -44,9 +46,9 @@ pub(crate) fn check_current(tx: &Transaction<'_>) -> MemoryStoreResult<()> {
         return Ok(());
     }
     Err(MemoryStoreError::Unavailable {
-        reason:
-            "another version of Vestige has opened this store since; close it there, or use that version here"
-                .to_owned(),
+        reason: "another version of Vestige has opened this store since; restart this program, and use one \
+                 version with a store"
+            .to_owned(),
         retryable: false,
         source: None,
     })
@@ -65,16 +67,21 @@ fn fingerprint() -> &'static str {
     &FINGERPRINT
 }
 
-/// Makes the index anew from the rows. One whose text cannot be read is left out.
-pub(crate) fn rebuild(tx: &Transaction<'_>, analyzer: &Analyzer) -> MemoryStoreResult<()> {
+/// Makes the index anew from the rows, but for those that are on damaged pages or whose text cannot be read.
+pub(crate) fn rebuild(
+    tx: &Transaction<'_>,
+    analyzer: &Analyzer,
+    on_damaged_pages: &HashSet<i64>,
+) -> MemoryStoreResult<()> {
     tx.execute("INSERT INTO memory_terms (memory_terms) VALUES ('delete-all')", []).map_err(map)?;
-    let mut statement = tx.prepare("SELECT node FROM knowledge_nodes ORDER BY node").map_err(map)?;
-    let mut nodes = statement.query([]).map_err(map)?;
-    while let Some(row) = nodes.next().map_err(map)? {
-        let node = row.get(0).map_err(map)?;
+    for (node, _) in records::all_nodes(tx)? {
+        if on_damaged_pages.contains(&node) {
+            continue;
+        }
         match document(tx, analyzer, node) {
             Ok(Some(document)) => add(tx, node, document)?,
-            Ok(None) | Err(MemoryStoreError::Damaged { .. }) => {}
+            Ok(None) => {}
+            Err(error) if error::is_of_a_row(&error) => {}
             Err(error) => return Err(error),
         }
     }

@@ -171,7 +171,7 @@ impl MemoryStore for SqliteMemoryStore {
 
     #[tracing::instrument(level = "debug", skip_all, err(level = "debug"))]
     async fn rebuild_indexes(&self) -> MemoryStoreResult<()> {
-        self.write(records::rebuild_indexes).await
+        self.0.connections.with_writer(records::rebuild_indexes).await
     }
 
     #[tracing::instrument(level = "debug", skip_all, err(level = "debug"))]

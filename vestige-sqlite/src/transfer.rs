@@ -71,18 +71,18 @@ pub(crate) fn export(
     let mut rows = limit;
     loop {
         // A page cannot end at a row whose key is spoilt: no page could begin after it.
-        match page(tx, kind, after, rows) {
-            Ok(Some(page)) => return Ok(page),
-            Ok(None) => rows += 1,
-            Err(error @ MemoryStoreError::Damaged { .. }) => {
-                return one_by_one(tx, kind, after, limit, error);
-            }
-            Err(error) => return Err(error),
+        let page = match page(tx, kind, after, rows) {
+            Err(error @ MemoryStoreError::Damaged { .. }) => one_by_one(tx, kind, after, rows, error)?,
+            page => page?,
+        };
+        match page {
+            Some(page) => return Ok(page),
+            None => rows += 1,
         }
     }
 }
 
-/// A page where the file is damaged: its keys by their index, and the row of each by itself. Where the keys are nowhere else,
+/// As [`page`], where the file is damaged: its keys by their index, and the row of each by itself. Where the keys are nowhere else,
 /// or cannot be read either, there is only the `error`.
 fn one_by_one(
     tx: &Transaction<'_>,
@@ -90,7 +90,7 @@ fn one_by_one(
     after: Option<&TransferKey>,
     limit: usize,
     error: MemoryStoreError,
-) -> MemoryStoreResult<TransferPage> {
+) -> MemoryStoreResult<Option<TransferPage>> {
     if matches!(kind, TransferKind::GroupMembership | TransferKind::Edge) {
         return Err(error);
     }
@@ -104,22 +104,29 @@ fn one_by_one(
     let sql = format!("SELECT {key} FROM {table} WHERE {condition} ORDER BY {key} LIMIT {}", limit + 1);
     let mut keys = tx.prepare(&sql).map_err(map)?;
     let keys = keys
-        .query_map(params_from_iter(after), |row| Ok((row.get::<_, Value>(0)?, key_of(row, kind).0)))
+        .query_map(params_from_iter(after), |row| Ok((row.get::<_, Value>(0)?, key_of(row, kind))))
         .and_then(Iterator::collect::<rusqlite::Result<Vec<_>>>)
         .map_err(map)?;
     let mut statement = tx.prepare(&format!("SELECT {columns} FROM {table} WHERE {key} = ?")).map_err(map)?;
     let mut page = TransferPage { rows: Vec::new(), damaged: Vec::new(), next: None };
-    for (value, key) in keys.iter().take(limit) {
-        match statement.query_row([value], |row| Ok(read(row))).map_err(map).flatten() {
-            Ok(row) => page.rows.push(row),
-            Err(error @ MemoryStoreError::Damaged { .. }) => {
-                page.damaged.push(RowIssue::unreadable(kind, key.clone(), &error));
+    for (value, (key, _)) in keys.iter().take(limit) {
+        match statement.query_row([value], |row| Ok(read(row))).map_err(map) {
+            Ok(Ok(row)) => page.rows.push(row),
+            Ok(Err(error)) => page.damaged.push(RowIssue::unreadable(kind, key.clone(), &error)),
+            Err(MemoryStoreError::Damaged { .. }) => {
+                let reason = "its page of the file is damaged".to_owned();
+                page.damaged.push(RowIssue { kind, key: key.clone(), reason });
             }
             Err(error) => return Err(error),
         }
     }
-    page.next = keys.get(limit).and(keys.get(limit.wrapping_sub(1))).map(|(_, last)| last.clone());
-    Ok(page)
+    if keys.len() > limit {
+        match limit.checked_sub(1).map(|last| &keys[last].1) {
+            Some((last, true)) => page.next = Some(last.clone()),
+            _ => return Ok(None),
+        }
+    }
+    Ok(Some(page))
 }
 
 /// A page of so many rows; none if its last row has no key to go on from.

@@ -7,10 +7,11 @@ use std::path::Path;
 
 use rusqlite::Connection;
 use tempfile::TempDir;
+use uuid::Uuid;
 use vestige_sqlite::SqliteMemoryStore;
 use vestige_traits::{
     Finding, ListQuery, MemoryRecord, MemoryStore, MemoryStoreError, Rating, ReviewEvent, SchedulingState,
-    SearchQuery, Severity, TransferKind,
+    SearchQuery, Severity, TransferKind, TransferRow,
 };
 
 async fn filled(path: &Path, memories: usize) {
@@ -449,11 +450,14 @@ async fn a_damaged_page_costs_its_own_memories_and_no_others() {
     filled(&path, 500).await;
     spoil_a_page(&path, "knowledge_nodes");
     let store = SqliteMemoryStore::new(&path).unwrap();
-    let (mut read, mut damaged, mut after) = (0, 0, None);
+    let (mut read, mut damaged, mut after, mut first) = (0, 0, None, Uuid::nil());
     loop {
         let page = store.export_page(TransferKind::Memory, after.as_ref(), 30).await.unwrap();
         read += page.rows.len();
         damaged += page.damaged.len();
+        if let Some(TransferRow::Memory(record)) = page.rows.first() {
+            first = record.id;
+        }
         assert!(page.damaged.iter().all(|issue| issue.reason.contains("damaged")), "{:?}", page.damaged);
         match page.next {
             Some(next) => after = Some(next),
@@ -465,7 +469,16 @@ async fn a_damaged_page_costs_its_own_memories_and_no_others() {
 
     let health = store.diagnose().await.unwrap();
     assert_eq!(findings(&health, "memories"), [Severity::Error]);
+    assert_eq!(findings(&health, "keyword index"), [Severity::Ok]);
     assert_eq!(findings(&health, "model"), [Severity::Error]);
+    drop(store);
+    // Another analysis has to be made up for, and repaired is what can be.
+    Connection::open(&path).unwrap().execute("UPDATE term_analysis SET fingerprint = ''", []).unwrap();
+    let store = SqliteMemoryStore::new(&path).unwrap();
+    assert_eq!(findings(&store.diagnose().await.unwrap(), "keyword index"), [Severity::Ok]);
+    store.rebuild_indexes().await.unwrap();
+    assert_eq!(store.get(first).await.unwrap().map(|record| record.id), Some(first));
+    let health = store.diagnose().await.unwrap();
     let remedies = health.iter().filter_map(|finding| finding.remedy.as_deref());
     assert!(
         remedies.into_iter().all(|remedy| remedy.contains("export what can still be read")),

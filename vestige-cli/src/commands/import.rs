@@ -110,7 +110,7 @@ pub(crate) async fn run(args: ImportArgs, app: &App, out: Output) -> CommandResu
     let mut importer = Importer::new(&store, embedder, &source.label);
     importer.totals.bad = bad;
     let stored = read_and_store(&source, &args, &defaults, &mut importer, app).await;
-    if matches!(stored, Err(Failure::Interrupted(_))) {
+    if stored.is_err() {
         importer.say_what_is_left().await;
     }
     say(&source.label, &importer.totals, stored, out)
@@ -303,6 +303,8 @@ async fn read_and_store(
                 bar.suspend(|| complain(&source.label, number, &reason, importer.totals.bad));
                 if !args.skip_bad {
                     importer.store(std::mem::take(&mut batch)).await?;
+                    // What comes next may be few lines, which would not build what was taken down.
+                    app.interrupt.guard(importer.finish()).await?;
                     return Err(Failure::message(format!(
                         "{}: stopped at line {number}; mend it and import again, or pass bad lines over with --skip-bad",
                         source.label
