@@ -91,15 +91,8 @@ pub(crate) fn overwritten<'a>(
     given: impl IntoIterator<Item = &'a String>,
     context: &IngestContext,
 ) -> Option<&'static str> {
-    let set = [
-        ("file", context.file.is_some()),
-        ("topics", !context.topics.is_empty()),
-        ("session_id", context.session_id.is_some()),
-        ("mcp_client_id", context.mcp_client_id.is_some()),
-    ];
-    given
-        .into_iter()
-        .find_map(|key| set.iter().find_map(|(name, set)| (*set && key == name).then_some(*name)))
+    let set: Vec<_> = context.metadata().map(|(key, _)| key).collect();
+    given.into_iter().find_map(|key| set.iter().copied().find(|set| key == set))
 }
 
 /// Refuses a key of the metadata for which two values are given: one of them would be lost.

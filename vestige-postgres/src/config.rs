@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use sqlx::postgres::PgConnectOptions;
-use vestige_traits::{Clock, MemoryStoreError, MemoryStoreResult, SystemClock};
+use vestige_traits::{Clock, MemoryStore, MemoryStoreError, MemoryStoreResult, SystemClock};
 
 use crate::migrations;
 use crate::pool;
@@ -241,11 +241,15 @@ impl PgMemoryStoreBuilder {
         self.validate()?;
         let options = self.connect_options()?;
         let pool = pool::open(&self, options).await?;
-        if migrations::version(&pool).await?.is_none() {
+        let Some(found) = migrations::version(&pool).await? else {
             pool.close().await;
             return Ok(None);
+        };
+        let store = PgMemoryStore::over(pool, &self);
+        if found != migrations::newest() {
+            store.init().await?;
         }
-        PgMemoryStore::open(pool, &self).await.map(Some)
+        Ok(Some(store))
     }
 
     fn validate(&self) -> MemoryStoreResult<()> {

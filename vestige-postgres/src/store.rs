@@ -83,6 +83,13 @@ impl PgMemoryStore {
     }
 
     pub(crate) async fn open(pool: PgPool, settings: &PgMemoryStoreBuilder) -> MemoryStoreResult<Self> {
+        let store = Self::over(pool, settings);
+        store.init().await?;
+        Ok(store)
+    }
+
+    /// A store over a database, of whose schema nothing is asked yet.
+    pub(crate) fn over(pool: PgPool, settings: &PgMemoryStoreBuilder) -> Self {
         let mut sessions = Sessions::new(pool);
         if !sessions.keeps_statements() {
             sessions = sessions.beginning_with(settings.local_settings());
@@ -95,9 +102,7 @@ impl PgMemoryStore {
             speaks_for: Mutex::new(None),
             reembeds_to: Mutex::new(None),
         };
-        let store = Self { inner: Arc::new(inner) };
-        store.init().await?;
-        Ok(store)
+        Self { inner: Arc::new(inner) }
     }
 
     pub(crate) fn sessions(&self) -> &Sessions {

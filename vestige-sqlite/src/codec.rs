@@ -29,13 +29,13 @@ pub(crate) fn record(row: &Row<'_>) -> MemoryStoreResult<MemoryRecord> {
             other => return other,
         };
         let reason = format!("{wrong}; restore it from a backup or an archive");
-        MemoryStoreError::Damaged { what: name(row), reason, source }
+        MemoryStoreError::Damaged { what: name(uuid(row, 0, "id").ok()), reason, source }
     })
 }
 
-/// The memory that a row of [`RECORD_COLUMNS`] is, as far as that can be told.
-pub(crate) fn name(row: &Row<'_>) -> String {
-    uuid(row, 0, "id").map_or_else(|_| "a memory without an id".to_owned(), |id| format!("memory {id}"))
+/// A memory, by its id where that can be read.
+pub(crate) fn name(id: Option<Uuid>) -> String {
+    id.map_or_else(|| "a memory without an id".to_owned(), |id| format!("memory {id}"))
 }
 
 fn read(row: &Row<'_>) -> MemoryStoreResult<MemoryRecord> {

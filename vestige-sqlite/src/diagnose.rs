@@ -148,18 +148,17 @@ fn rows_against_indexes(tx: &Transaction<'_>) -> MemoryStoreResult<Vec<Finding>>
     let mut lists =
         Disagreement { rows: 0, entries: entries("node_tags", "node")? + entries("node_domains", "node")? };
     let mut codes = Disagreement { rows: 0, entries: entries("vector_codes", "node")? };
-    let (mut memories, mut unreadable) = (0, Vec::new());
+    let memories = nodes.len() as u64;
+    let mut unreadable = Vec::new();
 
     let analyzer = Analyzer::default();
     let mut indexed = Indexed::prepare(tx)?;
     for (node, id) in &nodes {
-        memories += 1;
         let record = match records::of_node(tx, *node) {
             Ok(record) => record,
             Err(MemoryStoreError::Damaged { .. }) => {
                 indexed.terms.remove(node);
-                let id = Uuid::from_slice(id);
-                unreadable.push(id.map_or("a memory without an id".to_owned(), |id| format!("memory {id}")));
+                unreadable.push(codec::name(Uuid::from_slice(id).ok()));
                 continue;
             }
             Err(error) => return Err(error),
@@ -168,7 +167,7 @@ fn rows_against_indexes(tx: &Transaction<'_>) -> MemoryStoreResult<Vec<Finding>>
         lists.rows += u64::from(!indexed.lists_agree(*node, &record)?);
         codes.rows += u64::from(!indexed.code_agrees(*node, &record)?);
     }
-    // What is left was taken out with no row.
+    // What is left has no row.
     terms.entries = entries("memory_terms_docsize", "id")?.max(indexed.terms.len() as u64);
     let rows = match unreadable.len() {
         0 => Finding::ok("memories", format!("all {memories} can be read")),

@@ -38,17 +38,17 @@ impl IngestContext {
         if let Some(codebase) = &self.codebase {
             record.codebase = Some(codebase.clone());
         }
+        metadata.extend(self.metadata().map(|(key, value)| (key.to_owned(), value)));
+        Ok(())
+    }
+
+    /// The entries that [`apply`](Self::apply) sets in [`MemoryRecord::metadata`].
+    pub fn metadata(&self) -> impl Iterator<Item = (&'static str, Value)> {
         let texts =
             [("mcp_client_id", &self.mcp_client_id), ("session_id", &self.session_id), ("file", &self.file)];
-        for (key, text) in texts {
-            if let Some(text) = text {
-                metadata.insert(key.to_owned(), Value::from(text.as_str()));
-            }
-        }
-        if !self.topics.is_empty() {
-            metadata.insert("topics".to_owned(), Value::from(self.topics.clone()));
-        }
-        Ok(())
+        let texts = texts.into_iter().filter_map(|(key, text)| Some((key, Value::from(text.as_deref()?))));
+        let topics = (!self.topics.is_empty()).then(|| ("topics", Value::from(self.topics.clone())));
+        texts.chain(topics)
     }
 }
 
