@@ -15,13 +15,24 @@ use crate::store::PgMemoryStore;
 
 /// What a filter leaves open changes which index serves it, so plans are made anew; and never compiled, because that
 /// takes longer than they run.
-const PLANNED_ANEW: &str = "SET LOCAL plan_cache_mode = force_custom_plan; SET LOCAL jit = off";
+const PLANNED_ANEW: [(&str, &str); 2] = [("plan_cache_mode", "force_custom_plan"), ("jit", "off")];
 
-/// Without a filter a connection makes one plan, which takes as long as a good part of the search. It cannot know that
-/// there will be no filter, and expects next to nothing to be left. So it is told to go by the indexes: HNSW instead of a
-/// sort, GIN even where the table was small when the plan was made.
-const PLANNED_ONCE: &str = "SET LOCAL plan_cache_mode = force_generic_plan; SET LOCAL jit = off; \
-                            SET LOCAL enable_sort = off; SET LOCAL enable_seqscan = off";
+/// Without a filter, or with one by code bases that lets much through, a connection makes one plan: planning takes as
+/// long as a good part of the search. The plan cannot know what the filter will be, and expects next to nothing to be
+/// left. So it is told to go by the indexes: HNSW instead of a sort, GIN even where the table was small when the plan
+/// was made, and the vectors of a code base in their index, where a page read out of order seems to cost too much.
+const PLANNED_ONCE: [(&str, &str); 5] = [
+    ("plan_cache_mode", "force_generic_plan"),
+    ("jit", "off"),
+    ("enable_sort", "off"),
+    ("enable_seqscan", "off"),
+    ("random_page_cost", "1.1"),
+];
+
+/// The share of the memories from which a filter by code bases lets so much through that the words of a question are
+/// looked for before it. Below, a plan of its own goes by the filter first where words are common. It is what the
+/// planner expects of a condition on a tsvector that it does not know (DEFAULT_TS_MATCH_SEL).
+const WORDS_FIRST_FROM: f64 = 0.005;
 
 /// A filter as parameters of a statement: null says nothing.
 pub(crate) struct Filter<'q> {
@@ -61,6 +72,10 @@ struct Question<'q> {
     embedding: Option<&'q [f32]>,
     filter: Filter<'q>,
     filtered: bool,
+    /// Whether there are phrases or exclusions.
+    constrained: bool,
+    /// Whether code bases are all that is asked of a memory.
+    by_codebase: bool,
     limit: usize,
     depth: usize,
 }
@@ -77,6 +92,8 @@ impl<'q> Question<'q> {
         // U+0000 is no part of a word, and PostgreSQL takes no text that holds it.
         let parsed = text.map(|text| WebQuery::parse(&text.replace('\0', " "))).unwrap_or_default();
         let depth = if text.is_some() && embedding.is_some() { query.fusion.leg_depth(limit) } else { limit };
+        let constrained = !parsed.phrases.is_empty() || !parsed.excluded.is_empty();
+        let beside_codebases = MemoryFilter { codebases: Vec::new(), ..query.filter.clone() };
         Ok(Self {
             words: parsed.words,
             phrases: parsed.phrases,
@@ -84,6 +101,8 @@ impl<'q> Question<'q> {
             embedding,
             filter: Filter::new(&query.filter, now),
             filtered: !query.filter.is_empty(),
+            constrained,
+            by_codebase: !constrained && !query.filter.codebases.is_empty() && beside_codebases.is_empty(),
             limit,
             depth,
         })
@@ -92,10 +111,6 @@ impl<'q> Question<'q> {
     /// Whether there is nothing to look for.
     fn is_empty(&self) -> bool {
         self.embedding.is_none() && self.words.is_empty() && self.phrases.is_empty()
-    }
-
-    fn is_constrained(&self) -> bool {
-        !self.phrases.is_empty() || !self.excluded.is_empty()
     }
 }
 
@@ -112,9 +127,10 @@ impl PgMemoryStore {
         }
         let spoken = self.spoken_parameters();
         let settings = self.search_settings();
-        let planning = self.planning(&question);
-        let mut transaction = self.reading(&format!("{planning}{}", self.index_settings(&question))).await?;
-        let by_index = match question.filtered && question.embedding.is_some() {
+        let planning: &[_] =
+            if question.filtered || !self.can_plan_once(&question) { &PLANNED_ANEW } else { &PLANNED_ONCE };
+        let mut transaction = self.reading(planning, &self.index_settings(&question)).await?;
+        let by_index = match question.filtered && (question.embedding.is_some() || question.by_codebase) {
             true => self.reach(&mut transaction, &question).await?.by_index,
             false => true,
         };
@@ -147,8 +163,9 @@ impl PgMemoryStore {
             index_from,
             f64::from(settings.exact_words),
             f64::from(settings.word_candidates),
-            question.is_constrained(),
+            question.constrained,
             by_index,
+            question.by_codebase,
         )
         .fetch_all(&mut transaction)
         .await
@@ -162,18 +179,22 @@ impl PgMemoryStore {
 
     /// A transaction for statements with a filter; `settings` are more of `SET LOCAL`.
     pub(crate) async fn filtering(&self, settings: &str) -> MemoryStoreResult<Session> {
-        self.reading(&format!("{PLANNED_ANEW}{settings}")).await
+        self.reading(&PLANNED_ANEW, settings).await
     }
 
-    async fn reading(&self, settings: &str) -> MemoryStoreResult<Session> {
-        self.sessions().begin("BEGIN READ ONLY", settings).await.map_err(error::of)
+    async fn reading(&self, planning: &[(&str, &str)], settings: &str) -> MemoryStoreResult<Session> {
+        let planning: Vec<_> =
+            planning.iter().map(|(name, value)| format!("SET LOCAL {name} = {value}")).collect();
+        let settings = format!("{}{settings}", planning.join("; "));
+        self.sessions().begin("BEGIN READ ONLY", &settings).await.map_err(error::of)
     }
 
-    /// How the server is to plan this question. A statement without a name is planned each time in any case, and then
-    /// better for what is asked.
-    fn planning(&self, question: &Question<'_>) -> &'static str {
-        let once = self.sessions().keeps_statements() && !question.filtered && !question.is_constrained();
-        if once { PLANNED_ONCE } else { PLANNED_ANEW }
+    /// Whether a plan for any parameters does for this question. A statement without a name is planned each time in any
+    /// case, and then better for what is asked; so is one where phrases or exclusions narrow the choice.
+    fn can_plan_once(&self, question: &Question<'_>) -> bool {
+        self.sessions().keeps_statements()
+            && !question.constrained
+            && (!question.filtered || question.by_codebase)
     }
 
     /// What the vector index is told for this question.
@@ -189,15 +210,25 @@ impl PgMemoryStore {
         )
     }
 
-    /// Tells the vector index how far to look with this question's filter.
+    /// Tells the server what to make of this question's filter: how far the vector index is to look, and whether the plan
+    /// for any question will do.
     async fn reach(&self, transaction: &mut Session, question: &Question<'_>) -> MemoryStoreResult<Reach> {
         let matching = estimate(transaction, &question.filter).await?;
+        let planning: &[_] = if self.can_plan_once(question) { &PLANNED_ONCE } else { &[] };
+        let (names, values): (Vec<_>, Vec<_>) =
+            planning.iter().map(|&(name, value)| (name.to_owned(), value.to_owned())).unzip();
+        let has_words = !question.words.is_empty();
+        let settings = self.search_settings();
         let told = sqlx::query_file!(
             "src/sql/reach.sql",
             matching,
             question.depth as f64,
             i32::try_from(self.ef_search(question.depth)).unwrap_or(1000),
-            self.search_settings().visit_cost,
+            settings.visit_cost,
+            &names,
+            &values,
+            if has_words { WORDS_FIRST_FROM } else { 0.0 },
+            f64::from(settings.exact_words),
         )
         .fetch_one(&mut *transaction)
         .await

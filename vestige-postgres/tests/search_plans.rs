@@ -37,8 +37,8 @@ fn signature(dimension: usize) -> ModelSignature {
     ModelSignature { name: "test/clustered".to_owned(), dimension, hash: "ab".repeat(32) }
 }
 
-/// A store of clustered memories; every 10th, 100th and 1000th has a tag of its own, and every 10th a code base. With it,
-/// some questions.
+/// A store of clustered memories; every 10th, 100th and 1000th has a tag of its own, and every 10th and 1000th a code
+/// base. With it, some questions.
 async fn filled(database: &TestDatabase, memories: u128, dimension: usize) -> (PgMemoryStore, Vec<Vec<f32>>) {
     let store = database.store().await;
     store.register_model(&signature(dimension)).await.unwrap();
@@ -54,7 +54,11 @@ async fn filled(database: &TestDatabase, memories: u128, dimension: usize) -> (P
                 record.tags.push(format!("every-{step}"));
             }
         }
-        record.codebase = Some(if n % 10 == 0 { "tenth".to_owned() } else { format!("one of {}", n % 3) });
+        record.codebase = Some(match n {
+            _ if n % 1000 == 0 => "thousandth".to_owned(),
+            _ if n % 10 == 0 => "tenth".to_owned(),
+            _ => format!("one of {}", n % 3),
+        });
         record.embedding = Some(clustered(&mut numbers, &centres, n as usize));
         batch.push(record);
         if batch.len() == 4000 {
@@ -114,17 +118,13 @@ async fn the_unfiltered_vector_leg_uses_the_hnsw_index() {
     let pool = database.pool().await;
     let plan = store.explain_search(&with_tag(&questions[0], None)).await.unwrap();
     assert!(plan.steps.iter().any(|step| step.method.starts_with("HNSW index")), "{plan:?}");
-    // The shape that the planner serves from the index, as it stands in the statement: by a plan for these parameters,
-    // and by one for any.
+    // The shape that the planner serves from the index, as it stands in the statement.
     let vector = questions[0].iter().map(f32::to_string).collect::<Vec<_>>().join(",");
     let execute = format!(
         "('{{}}', '{{}}', '{{}}', '{{{vector}}}', NULL, NULL, NULL, NULL, NULL, NULL, now(), NULL,
-           10, 10, 10, 0.7, 0.3, NULL, NULL, NULL, 5000, 20000, 2000, false, true)"
+           10, 10, 10, 0.7, 0.3, NULL, NULL, NULL, 5000, 20000, 2000, false, true, false)"
     );
-    for planning in [
-        "SET plan_cache_mode = force_custom_plan",
-        "SET plan_cache_mode = force_generic_plan; SET enable_sort = off; SET enable_seqscan = off",
-    ] {
+    for planning in PLANNINGS {
         let lines = explained(&pool, planning, &execute).await;
         for index in ["idx_knowledge_nodes_embedding_hnsw", "idx_knowledge_nodes_search_vec"] {
             assert!(lines.iter().any(|line| line.contains(index)), "{planning}: {index}: {lines:#?}");
@@ -134,6 +134,13 @@ async fn the_unfiltered_vector_leg_uses_the_hnsw_index() {
     pool.close().await;
     database.drop().await;
 }
+
+/// A plan for these parameters, and one for any.
+const PLANNINGS: [&str; 2] = [
+    "SET plan_cache_mode = force_custom_plan",
+    "SET plan_cache_mode = force_generic_plan; SET enable_sort = off; SET enable_seqscan = off;
+     SET random_page_cost = 1.1",
+];
 
 /// The search as a prepared statement, explained for the questions that follow in EXECUTE.
 async fn explained(pool: &PgPool, planning: &str, execute: &str) -> Vec<String> {
@@ -157,21 +164,50 @@ async fn the_vectors_of_a_code_base_are_compared_without_a_look_at_their_rows() 
     let vector = questions[0].iter().map(f32::to_string).collect::<Vec<_>>().join(",");
     let execute = format!(
         "('{{}}', '{{}}', '{{}}', '{{{vector}}}', NULL, NULL, NULL, '{{tenth}}', NULL, NULL, now(), NULL,
-           10, 100, 10, 0.7, 0.3, NULL, NULL, NULL, 5000, 20000, 2000, false, false)"
+           10, 100, 10, 0.7, 0.3, NULL, NULL, NULL, 5000, 20000, 2000, false, false, true)"
     );
-    let lines = explained(&pool, "SET plan_cache_mode = force_custom_plan", &execute).await;
-    let scan = "Index Only Scan using idx_knowledge_nodes_codebase_embedding";
-    assert!(lines.iter().any(|line| line.contains(scan)), "{lines:#?}");
-    let in_tenth = |query: SearchQuery| {
-        query.with_filter(MemoryFilter { codebases: vec!["tenth".to_owned()], ..MemoryFilter::default() })
-    };
-    for question in &questions {
-        let by_codebase = store.search(&in_tenth(SearchQuery::embedding(question.clone()))).await;
-        let by_tag = store.search(&with_tag(question, Some("every-10"))).await;
-        assert_eq!(by_codebase.unwrap(), by_tag.unwrap());
+    for planning in PLANNINGS {
+        let lines = explained(&pool, planning, &execute).await;
+        let scan = "Index Only Scan using idx_knowledge_nodes_codebase_embedding";
+        assert!(lines.iter().any(|line| line.contains(scan)), "{planning}: {lines:#?}");
     }
     store.close().await;
     pool.close().await;
+    database.drop().await;
+}
+
+/// Filters by code bases have a plan and a part of the statement of their own, those by tags do not.
+#[tokio::test]
+async fn code_bases_find_what_tags_of_the_same_memories_find() {
+    let Some(database) = TestDatabase::new().await else { return };
+    let mut settings = SearchSettings::default();
+    // "number" is common then.
+    settings.exact_words = 1000;
+    let (loaded, questions) = filled(&database, MEMORIES, DIMENSION).await;
+    loaded.vacuum().await.unwrap();
+    loaded.close().await;
+    let store = database.builder().search(settings).connect().await.unwrap();
+    let selected = [("every-10", vec!["tenth", "thousandth"]), ("every-1000", vec!["thousandth"])];
+    for (n, question) in questions.iter().enumerate() {
+        let words = format!("number {} {}", 20 * n, 1000 * (n % 12 + 1));
+        for query in [
+            SearchQuery::embedding(question.clone()),
+            SearchQuery::hybrid(&words, question.clone()),
+            SearchQuery::text(&words),
+            SearchQuery::hybrid(format!("{words} -{}", 20 * n + 1), question.clone()),
+        ] {
+            for (tag, codebases) in &selected {
+                let filter = MemoryFilter { tags: vec![(*tag).to_owned()], ..MemoryFilter::default() };
+                let by_tag = store.search(&query.clone().with_filter(filter)).await.unwrap();
+                let codebases = codebases.iter().map(|&name| name.to_owned()).collect();
+                let filter = MemoryFilter { codebases, ..MemoryFilter::default() };
+                let by_codebase = store.search(&query.clone().with_filter(filter)).await.unwrap();
+                assert_eq!(by_codebase, by_tag, "{tag}: {query:?}");
+                assert!(!by_tag.is_empty(), "{tag}: {query:?}");
+            }
+        }
+    }
+    store.close().await;
     database.drop().await;
 }
 

@@ -12,6 +12,7 @@
 -- $23                                  hits from which common words no longer bring candidates
 -- $24                                  whether there are phrases or exclusions
 -- $25                                  whether the index is expected to find enough that the filter lets through
+-- $26                                  whether the code bases are all that is asked of a memory
 WITH
 -- ---- what the text asks for ----
 corpus AS MATERIALIZED (
@@ -270,14 +271,28 @@ near AS MATERIALIZED (
   ORDER BY n.embedding <=> (SELECT vector FROM asked)
   LIMIT $14::int8
 ),
+-- Where code bases are all that is asked of a memory, everything that is compared lies in the index of their vectors:
+-- asked about any other column, a plan for any parameters would go to the rows.
+in_codebases AS MATERIALIZED (
+  SELECT n.id, (n.embedding <=> (SELECT vector FROM asked)) + 0 AS distance
+  FROM knowledge_nodes AS n
+  WHERE $4::real[] IS NOT NULL
+    AND $26::boolean
+    AND (SELECT count(*) FROM near) < $14::int8
+    AND (SELECT matches FROM model)
+    AND n.embedding IS NOT NULL
+    AND n.codebase = ANY ($8::text[])
+  ORDER BY distance, id
+  LIMIT $14::int8 + 64
+),
 -- Every matching row: where that was chosen, and where the index came back with fewer than were asked for. Some more
 -- than were asked for, in case they turn out to be equal to the last. No index has this order: by HNSW's the planner
--- would get what HNSW happens to find. It reads nothing but what the index of a code base's vectors holds, where that
--- is the filter.
+-- would get what HNSW happens to find.
 exact AS MATERIALIZED (
   SELECT n.id, (n.embedding <=> (SELECT vector FROM asked)) + 0 AS distance
   FROM knowledge_nodes AS n
   WHERE $4::real[] IS NOT NULL
+    AND NOT $26::boolean
     AND (SELECT count(*) FROM near) < $14::int8
     AND (SELECT matches FROM model)
     AND n.embedding IS NOT NULL
@@ -308,6 +323,8 @@ close AS MATERIALIZED (
       OR row_number() OVER nearest_first = $14::int8 AS doubtful
   FROM (
     SELECT id, distance FROM near WHERE (SELECT count(*) FROM near) >= $14::int8
+    UNION ALL
+    SELECT id, distance FROM in_codebases
     UNION ALL
     SELECT id, distance FROM exact
   ) AS measured

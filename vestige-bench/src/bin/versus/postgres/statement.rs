@@ -14,11 +14,12 @@ use vestige_traits::{Fusion, FusionMethod, WebQuery};
 const SEARCH: &str = include_str!("../../../../../vestige-postgres/src/sql/search.sql");
 
 /// What the store tells the server before the statement, as it is by default.
-pub(super) const SETTINGS: [(&str, &str); 7] = [
+pub(super) const SETTINGS: [(&str, &str); 8] = [
     ("plan_cache_mode", "force_generic_plan"),
     ("jit", "off"),
     ("enable_sort", "off"),
     ("enable_seqscan", "off"),
+    ("random_page_cost", "1.1"),
     ("hnsw.ef_search", "200"),
     ("hnsw.iterative_scan", "relaxed_order"),
     ("hnsw.max_scan_tuples", "20000"),
@@ -64,7 +65,9 @@ pub(super) fn search(sample: &Sample, words: &str, phrases: &str, excluded: &str
         "20000".to_owned(),
         "2000".to_owned(),
         format!("(cardinality({phrases}::text[]) + cardinality({excluded}::text[]) > 0)"),
+        // Whether the index finds enough; whether code bases are all that is asked for.
         "true".to_owned(),
+        "false".to_owned(),
     ];
     let mut sql = String::with_capacity(SEARCH.len());
     for line in SEARCH.lines() {
