@@ -6,6 +6,7 @@ mod copy;
 mod diagnose;
 mod domains;
 mod error;
+mod expectations;
 mod graph;
 mod import;
 mod indexes;

@@ -1,13 +1,13 @@
 //! Finding memories: by words, by meaning, by both.
 
 use chrono::{DateTime, Utc};
-use serde_json::Value;
 use vestige_traits::{
     FusionMethod, MemoryFilter, MemoryStoreResult, PlanStep, SearchPlan, SearchQuery, SearchResult, WebQuery,
     elapsed_stabilities, limits,
 };
 
 use crate::error;
+use crate::expectations::{self, Expected};
 use crate::registry;
 use crate::rows::{self, FoundRow};
 use crate::session::Session;
@@ -33,6 +33,9 @@ const PLANNED_ONCE: [(&str, &str); 5] = [
 /// looked for before it. Below, a plan of its own goes by the filter first where words are common. It is what the
 /// planner expects of a condition on a tsvector that it does not know (DEFAULT_TS_MATCH_SEL).
 const WORDS_FIRST_FROM: f64 = 0.005;
+
+/// The most that pgvector takes for `hnsw.ef_search`.
+const MAX_EF_SEARCH: f64 = 1000.0;
 
 /// A filter as parameters of a statement: null says nothing.
 pub(crate) struct Filter<'q> {
@@ -127,13 +130,13 @@ impl PgMemoryStore {
         }
         let spoken = self.spoken_parameters();
         let settings = self.search_settings();
-        let planning: &[_] =
-            if question.filtered || !self.can_plan_once(&question) { &PLANNED_ANEW } else { &PLANNED_ONCE };
-        let mut transaction = self.reading(planning, &self.index_settings(&question)).await?;
-        let by_index = match question.filtered && (question.embedding.is_some() || question.by_codebase) {
-            true => self.reach(&mut transaction, &question).await?.by_index,
-            false => true,
+        let reach = match question.filtered && (question.embedding.is_some() || question.by_codebase) {
+            true => Some(self.reach(&question, self.expected(&query.filter, &question.filter).await?)),
+            false => None,
         };
+        let mut transaction =
+            self.reading(self.planning(&question, reach), &self.index_settings(&question, reach)).await?;
+        let by_index = reach.is_none_or(|reach| reach.by_index);
         // The index for words finds what holds a phrase; the one for vectors would have to guess.
         let index_from =
             if question.phrases.is_empty() { f64::from(settings.exact_memories) } else { f64::INFINITY };
@@ -189,56 +192,66 @@ impl PgMemoryStore {
         self.sessions().begin("BEGIN READ ONLY", &settings).await.map_err(error::of)
     }
 
-    /// Whether a plan for any parameters does for this question. A statement without a name is planned each time in any
-    /// case, and then better for what is asked; so is one where phrases or exclusions narrow the choice.
-    fn can_plan_once(&self, question: &Question<'_>) -> bool {
-        self.sessions().keeps_statements()
-            && !question.constrained
-            && (!question.filtered || question.by_codebase)
+    /// How the server is to plan this question. A statement without a name is planned each time in any case, and then
+    /// better for what is asked; so is one where phrases or exclusions narrow the choice.
+    fn planning(
+        &self,
+        question: &Question<'_>,
+        reach: Option<Reach>,
+    ) -> &'static [(&'static str, &'static str)] {
+        let any = match reach {
+            None => !question.filtered,
+            Some(Reach { expected, .. }) => {
+                let common = f64::from(self.search_settings().exact_words);
+                question.by_codebase
+                    && (question.words.is_empty()
+                        || expected.memories < common
+                        || expected.matching >= WORDS_FIRST_FROM * expected.memories)
+            }
+        };
+        if any && !question.constrained && self.sessions().keeps_statements() {
+            &PLANNED_ONCE
+        } else {
+            &PLANNED_ANEW
+        }
     }
 
     /// What the vector index is told for this question.
-    fn index_settings(&self, question: &Question<'_>) -> String {
-        if question.embedding.is_none() {
-            return String::new();
+    ///
+    /// Behind a filter, what lies nearest is looked at once, without regard to it. Reading on from there would soon return
+    /// whatever it met, not what is nearest.
+    fn index_settings(&self, question: &Question<'_>, reach: Option<Reach>) -> String {
+        match reach {
+            _ if question.embedding.is_none() => String::new(),
+            Some(Reach { ef_search, .. }) => {
+                format!("; SET LOCAL hnsw.ef_search = {ef_search}; SET LOCAL hnsw.iterative_scan = off")
+            }
+            None => format!(
+                "; SET LOCAL hnsw.ef_search = {}; SET LOCAL hnsw.iterative_scan = relaxed_order; \
+                 SET LOCAL hnsw.max_scan_tuples = {}",
+                self.ef_search(question.depth),
+                self.search_settings().max_scan_tuples
+            ),
         }
-        format!(
-            "; SET LOCAL hnsw.ef_search = {}; SET LOCAL hnsw.iterative_scan = relaxed_order; \
-             SET LOCAL hnsw.max_scan_tuples = {}",
-            self.ef_search(question.depth),
-            self.search_settings().max_scan_tuples
-        )
     }
 
-    /// Tells the server what to make of this question's filter: how far the vector index is to look, and whether the plan
-    /// for any question will do.
-    async fn reach(&self, transaction: &mut Session, question: &Question<'_>) -> MemoryStoreResult<Reach> {
-        let matching = estimate(transaction, &question.filter).await?;
-        let planning: &[_] = if self.can_plan_once(question) { &PLANNED_ONCE } else { &[] };
-        let (names, values): (Vec<_>, Vec<_>) =
-            planning.iter().map(|&(name, value)| (name.to_owned(), value.to_owned())).unzip();
-        let has_words = !question.words.is_empty();
-        let settings = self.search_settings();
-        let told = sqlx::query_file!(
-            "src/sql/reach.sql",
-            matching,
-            question.depth as f64,
-            i32::try_from(self.ef_search(question.depth)).unwrap_or(1000),
-            settings.visit_cost,
-            &names,
-            &values,
-            if has_words { WORDS_FIRST_FROM } else { 0.0 },
-            f64::from(settings.exact_words),
-        )
-        .fetch_one(&mut *transaction)
-        .await
-        .map_err(error::of)?;
-        Ok(Reach { matching, ef_search: told.ef_search, by_index: told.by_index })
+    /// Whether the vector index serves a question with this filter, and how far it is to look then: three times as many as
+    /// hold those wanted if the filter were drawn by lot. Where they hold too few, the filter keeps away from the question,
+    /// and a scan of all that match follows.
+    fn reach(&self, question: &Question<'_>, expected: Expected) -> Reach {
+        let Expected { matching, memories } = expected;
+        let wanted = question.depth as f64;
+        let ef_search =
+            (3.0 * wanted * memories / matching).ceil().max(self.ef_search(question.depth) as f64);
+        let ef_search = ef_search.min(MAX_EF_SEARCH);
+        let by_index = MAX_EF_SEARCH * matching >= 1.5 * wanted * memories
+            && matching > self.search_settings().visit_cost * ef_search;
+        Reach { expected, ef_search, by_index }
     }
 
     pub(crate) async fn explain(&self, query: &SearchQuery) -> MemoryStoreResult<SearchPlan> {
         let question = Question::new(query, query.text.as_deref(), query.embedding.as_deref(), self.now())?;
-        let mut transaction = self.filtering(&self.index_settings(&question)).await?;
+        let mut transaction = self.filtering("").await?;
         let mut steps = Vec::new();
         let mut step = |stage: &str, method: String| steps.push(PlanStep { stage: stage.to_owned(), method });
         let memories = sqlx::query_scalar!(
@@ -249,7 +262,8 @@ impl PgMemoryStore {
         .map_err(error::of)?;
         let mut reach = None;
         if question.filtered {
-            let matching = reach.insert(self.reach(&mut transaction, &question).await?).matching;
+            let expected = expectations::ask(&mut transaction, &question.filter).await?;
+            let matching = reach.insert(self.reach(&question, expected)).expected.matching;
             step(
                 "filter",
                 format!("about {matching:.0} of {memories:.0} memories, by the server's statistics"),
@@ -328,15 +342,14 @@ impl PgMemoryStore {
         }
         match reach {
             None => format!("HNSW index, ef_search {}", self.ef_search(question.depth)),
-            Some(Reach { matching, ef_search, by_index: true }) => format!(
-                "HNSW index, ef_search {ef_search}, for {} of about {matching:.0} matching vectors; exact scan if it finds fewer",
-                question.depth,
+            Some(Reach { expected, ef_search, by_index: true }) => format!(
+                "HNSW index, ef_search {ef_search}, for {} of about {:.0} matching vectors; exact scan if it finds fewer",
+                question.depth, expected.matching,
             ),
-            Some(Reach { matching, .. }) => {
-                format!(
-                    "exact scan of about {matching:.0} filtered vectors, faster than the index at this selectivity"
-                )
-            }
+            Some(Reach { expected, .. }) => format!(
+                "exact scan of about {:.0} filtered vectors, faster than the index at this selectivity",
+                expected.matching,
+            ),
         }
     }
 
@@ -345,31 +358,12 @@ impl PgMemoryStore {
     }
 }
 
-/// What is expected of a filter, and what the vector index was told because of it.
+/// What is expected of a filter, and what follows for the vector index.
+#[derive(Clone, Copy)]
 struct Reach {
-    matching: f64,
-    ef_search: i32,
+    expected: Expected,
+    ef_search: f64,
     by_index: bool,
-}
-
-/// How many memories with a vector the server expects the filter to let through.
-async fn estimate(transaction: &mut Session, filter: &Filter<'_>) -> MemoryStoreResult<f64> {
-    let plan: Option<Value> = sqlx::query_file_scalar!(
-        "src/sql/estimate.sql",
-        filter.domains,
-        filter.tags,
-        filter.node_types,
-        filter.codebases,
-        filter.created_from,
-        filter.created_before,
-        filter.now,
-        filter.elapsed_stabilities,
-    )
-    .fetch_one(&mut *transaction)
-    .await
-    .map_err(error::of)?;
-    let rows = plan.as_ref().and_then(|plan| plan.pointer("/0/Plan/Plan Rows")).and_then(Value::as_f64);
-    rows.ok_or_else(|| error::damaged("the server's plan", "it has no estimate of rows"))
 }
 
 #[cfg(test)]

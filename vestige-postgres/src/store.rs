@@ -15,6 +15,7 @@ use vestige_traits::{
 };
 
 use crate::config::{PgMemoryStoreBuilder, SearchSettings};
+use crate::expectations::Expectations;
 use crate::migrations;
 use crate::session::Sessions;
 
@@ -33,6 +34,7 @@ struct Inner {
     clock: Arc<dyn Clock>,
     read_only: bool,
     search: SearchSettings,
+    expectations: Expectations,
     speaks_for: Mutex<Option<Arc<ModelSignature>>>,
     /// The model that this handle has begun a re-embedding to.
     reembeds_to: Mutex<Option<ModelSignature>>,
@@ -99,6 +101,7 @@ impl PgMemoryStore {
             clock: Arc::clone(&settings.clock),
             read_only: settings.read_only,
             search: settings.search,
+            expectations: Expectations::default(),
             speaks_for: Mutex::new(None),
             reembeds_to: Mutex::new(None),
         };
@@ -119,6 +122,10 @@ impl PgMemoryStore {
 
     pub(crate) fn search_settings(&self) -> &SearchSettings {
         &self.inner.search
+    }
+
+    pub(crate) fn expectations(&self) -> &Expectations {
+        &self.inner.expectations
     }
 
     /// The model this handle speaks for.
