@@ -178,7 +178,7 @@ impl PgMemoryStore {
         let limit = query.validate()?;
         let filter = Filter::new(&query.filter, self.now());
         let after = query.after.map(|cursor| (limits::to_micros(cursor.created_at), cursor.id));
-        let mut transaction = self.filtering("").await?;
+        let mut transaction = self.filtering().await?;
         let rows = sqlx::query_file_as!(
             MemoryRow,
             "src/sql/list.sql",

@@ -92,7 +92,7 @@ impl PgMemoryStore {
         limit: usize,
     ) -> MemoryStoreResult<Vec<PendingMemory>> {
         limits::check_page("limit", limit)?;
-        let mut transaction = self.filtering("").await?;
+        let mut transaction = self.filtering().await?;
         if under_way(&mut transaction).await?.is_none() {
             return Err(none_under_way());
         }

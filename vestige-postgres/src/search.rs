@@ -15,19 +15,15 @@ use crate::store::PgMemoryStore;
 
 /// What a filter leaves open changes which index serves it, so plans are made anew; and never compiled, because that
 /// takes longer than they run.
-const PLANNED_ANEW: [(&str, &str); 2] = [("plan_cache_mode", "force_custom_plan"), ("jit", "off")];
+const PLANNED_ANEW: &str = "SET LOCAL plan_cache_mode = force_custom_plan; SET LOCAL jit = off";
 
 /// Without a filter, or with one by code bases that lets much through, a connection makes one plan: planning takes as
 /// long as a good part of the search. The plan cannot know what the filter will be, and expects next to nothing to be
 /// left. So it is told to go by the indexes: HNSW instead of a sort, GIN even where the table was small when the plan
 /// was made, and the vectors of a code base in their index, where a page read out of order seems to cost too much.
-const PLANNED_ONCE: [(&str, &str); 5] = [
-    ("plan_cache_mode", "force_generic_plan"),
-    ("jit", "off"),
-    ("enable_sort", "off"),
-    ("enable_seqscan", "off"),
-    ("random_page_cost", "1.1"),
-];
+const PLANNED_ONCE: &str = "SET LOCAL plan_cache_mode = force_generic_plan; SET LOCAL jit = off; \
+                            SET LOCAL enable_sort = off; SET LOCAL enable_seqscan = off; \
+                            SET LOCAL random_page_cost = 1.1";
 
 /// The share of the memories from which a filter by code bases lets so much through that the words of a question are
 /// looked for before it. Below, a plan of its own goes by the filter first where words are common. It is what the
@@ -134,8 +130,9 @@ impl PgMemoryStore {
             true => Some(self.reach(&question, self.expected(&query.filter, &question.filter).await?)),
             false => None,
         };
-        let mut transaction =
-            self.reading(self.planning(&question, reach), &self.index_settings(&question, reach)).await?;
+        let planning = self.planning(&question, reach);
+        let index = self.index_settings(&question, reach);
+        let mut transaction = self.reading(&format!("{planning}{index}")).await?;
         let by_index = reach.is_none_or(|reach| reach.by_index);
         // The index for words finds what holds a phrase; the one for vectors would have to guess.
         let index_from =
@@ -180,25 +177,18 @@ impl PgMemoryStore {
         Ok(results)
     }
 
-    /// A transaction for statements with a filter; `settings` are more of `SET LOCAL`.
-    pub(crate) async fn filtering(&self, settings: &str) -> MemoryStoreResult<Session> {
-        self.reading(&PLANNED_ANEW, settings).await
+    /// A transaction for statements with a filter.
+    pub(crate) async fn filtering(&self) -> MemoryStoreResult<Session> {
+        self.reading(PLANNED_ANEW).await
     }
 
-    async fn reading(&self, planning: &[(&str, &str)], settings: &str) -> MemoryStoreResult<Session> {
-        let planning: Vec<_> =
-            planning.iter().map(|(name, value)| format!("SET LOCAL {name} = {value}")).collect();
-        let settings = format!("{}{settings}", planning.join("; "));
-        self.sessions().begin("BEGIN READ ONLY", &settings).await.map_err(error::of)
+    async fn reading(&self, settings: &str) -> MemoryStoreResult<Session> {
+        self.sessions().begin("BEGIN READ ONLY", settings).await.map_err(error::of)
     }
 
     /// How the server is to plan this question. A statement without a name is planned each time in any case, and then
     /// better for what is asked; so is one where phrases or exclusions narrow the choice.
-    fn planning(
-        &self,
-        question: &Question<'_>,
-        reach: Option<Reach>,
-    ) -> &'static [(&'static str, &'static str)] {
+    fn planning(&self, question: &Question<'_>, reach: Option<Reach>) -> &'static str {
         let any = match reach {
             None => !question.filtered,
             Some(Reach { expected, .. }) => {
@@ -210,9 +200,9 @@ impl PgMemoryStore {
             }
         };
         if any && !question.constrained && self.sessions().keeps_statements() {
-            &PLANNED_ONCE
+            PLANNED_ONCE
         } else {
-            &PLANNED_ANEW
+            PLANNED_ANEW
         }
     }
 
@@ -251,7 +241,7 @@ impl PgMemoryStore {
 
     pub(crate) async fn explain(&self, query: &SearchQuery) -> MemoryStoreResult<SearchPlan> {
         let question = Question::new(query, query.text.as_deref(), query.embedding.as_deref(), self.now())?;
-        let mut transaction = self.filtering("").await?;
+        let mut transaction = self.filtering().await?;
         let mut steps = Vec::new();
         let mut step = |stage: &str, method: String| steps.push(PlanStep { stage: stage.to_owned(), method });
         let memories = sqlx::query_scalar!(

@@ -75,7 +75,7 @@ impl PgMemoryStore {
         let (ids, name) = after.map(|key| key.parts(kind)).transpose()?.unwrap_or_default();
         let (first, second) = (ids.first().copied(), ids.get(1).copied());
         let more = rows::parameter(limit).saturating_add(1);
-        let mut transaction = self.filtering("").await?;
+        let mut transaction = self.filtering().await?;
         let connection = &mut transaction;
         let mut read = match kind {
             TransferKind::User => users(connection, first, more).await?,
