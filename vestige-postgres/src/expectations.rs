@@ -85,13 +85,15 @@ pub(crate) async fn ask(connection: &mut Session, filter: &Filter<'_>) -> Memory
     .map_err(error::of)?;
     let rows = plan.as_ref().and_then(|plan| plan.pointer("/0/Plan/Plan Rows")).and_then(Value::as_f64);
     let matching = rows.ok_or_else(|| error::damaged("the server's plan", "it has no estimate of rows"))?;
-    let memories = sqlx::query_scalar!(
-        r#"SELECT coalesce(sum(documents), 0)::float8 AS "memories!" FROM keyword_totals"#
-    )
-    .fetch_one(&mut *connection)
-    .await
-    .map_err(error::of)?;
-    Ok(Expected { matching: matching.max(1.0), memories })
+    Ok(Expected { matching: matching.max(1.0), memories: memories(connection).await? })
+}
+
+/// How many memories there are, as keyword ranking counts them.
+pub(crate) async fn memories(connection: &mut Session) -> MemoryStoreResult<f64> {
+    sqlx::query_scalar!(r#"SELECT coalesce(sum(documents), 0)::float8 AS "memories!" FROM keyword_totals"#)
+        .fetch_one(connection)
+        .await
+        .map_err(error::of)
 }
 
 #[cfg(test)]

@@ -31,7 +31,7 @@ const PLANNED_ONCE: &str = "SET LOCAL plan_cache_mode = force_generic_plan; SET 
 const WORDS_FIRST_FROM: f64 = 0.005;
 
 /// The most that pgvector takes for `hnsw.ef_search`.
-const MAX_EF_SEARCH: f64 = 1000.0;
+const MAX_EF_SEARCH: usize = 1000;
 
 /// A filter as parameters of a statement: null says nothing.
 pub(crate) struct Filter<'q> {
@@ -60,6 +60,22 @@ impl<'q> Filter<'q> {
             now,
             elapsed_stabilities: filter.min_retrievability.map(elapsed_stabilities),
         }
+    }
+
+    fn is_of_codebases_alone(&self) -> bool {
+        matches!(
+            self,
+            Self {
+                codebases: Some(_),
+                domains: None,
+                tags: None,
+                node_types: None,
+                created_from: None,
+                created_before: None,
+                now: _,
+                elapsed_stabilities: None,
+            }
+        )
     }
 }
 
@@ -92,16 +108,16 @@ impl<'q> Question<'q> {
         let parsed = text.map(|text| WebQuery::parse(&text.replace('\0', " "))).unwrap_or_default();
         let depth = if text.is_some() && embedding.is_some() { query.fusion.leg_depth(limit) } else { limit };
         let constrained = !parsed.phrases.is_empty() || !parsed.excluded.is_empty();
-        let beside_codebases = MemoryFilter { codebases: Vec::new(), ..query.filter.clone() };
+        let filter = Filter::new(&query.filter, now);
         Ok(Self {
             words: parsed.words,
             phrases: parsed.phrases,
             excluded: parsed.excluded,
             embedding,
-            filter: Filter::new(&query.filter, now),
+            by_codebase: !constrained && filter.is_of_codebases_alone(),
+            filter,
             filtered: !query.filter.is_empty(),
             constrained,
-            by_codebase: !constrained && !query.filter.codebases.is_empty() && beside_codebases.is_empty(),
             limit,
             depth,
         })
@@ -231,10 +247,9 @@ impl PgMemoryStore {
     fn reach(&self, question: &Question<'_>, expected: Expected) -> Reach {
         let Expected { matching, memories } = expected;
         let wanted = question.depth as f64;
-        let ef_search =
-            (3.0 * wanted * memories / matching).ceil().max(self.ef_search(question.depth) as f64);
-        let ef_search = ef_search.min(MAX_EF_SEARCH);
-        let by_index = MAX_EF_SEARCH * matching >= 1.5 * wanted * memories
+        let (least, most) = (self.ef_search(question.depth) as f64, MAX_EF_SEARCH as f64);
+        let ef_search = (3.0 * wanted * memories / matching).ceil().max(least).min(most);
+        let by_index = most * matching >= 1.5 * wanted * memories
             && matching > self.search_settings().visit_cost * ef_search;
         Reach { expected, ef_search, by_index }
     }
@@ -244,21 +259,21 @@ impl PgMemoryStore {
         let mut transaction = self.filtering().await?;
         let mut steps = Vec::new();
         let mut step = |stage: &str, method: String| steps.push(PlanStep { stage: stage.to_owned(), method });
-        let memories = sqlx::query_scalar!(
-            r#"SELECT coalesce(sum(documents), 0)::float8 AS "memories!" FROM keyword_totals"#
-        )
-        .fetch_one(&mut transaction)
-        .await
-        .map_err(error::of)?;
         let mut reach = None;
+        let memories;
         if question.filtered {
             let expected = expectations::ask(&mut transaction, &question.filter).await?;
-            let matching = reach.insert(self.reach(&question, expected)).expected.matching;
+            reach = Some(self.reach(&question, expected));
+            memories = expected.memories;
             step(
                 "filter",
-                format!("about {matching:.0} of {memories:.0} memories, by the server's statistics"),
+                format!(
+                    "about {:.0} of {memories:.0} memories, by the server's statistics",
+                    expected.matching
+                ),
             );
         } else {
+            memories = expectations::memories(&mut transaction).await?;
             step("filter", format!("none: all {memories:.0} memories"));
         }
         if query.text.is_some() {
@@ -344,7 +359,7 @@ impl PgMemoryStore {
     }
 
     fn ef_search(&self, depth: usize) -> usize {
-        (self.search_settings().ef_search as usize).max(depth).min(1000)
+        (self.search_settings().ef_search as usize).max(depth).min(MAX_EF_SEARCH)
     }
 }
 
