@@ -119,17 +119,30 @@ impl FilterCache {
     /// With more changes than this, asking anew is faster.
     const CHANGES: usize = 500;
 
-    /// The nodes that `filter` lets through in this view; `condition` is its condition.
-    pub(crate) fn nodes(
+    /// What `filter` lets through in this view.
+    pub(crate) fn admission(
+        &self,
+        view: &Transaction<'_>,
+        filter: &MemoryFilter,
+        now: DateTime<Utc>,
+    ) -> MemoryStoreResult<Admission> {
+        let condition = Condition::of(filter, now)?;
+        if condition.is_always_true() {
+            return Ok(Admission::default());
+        }
+        // A retrievability falls with the time alone.
+        let lasting = filter.min_retrievability.is_none();
+        let only = if lasting { self.nodes(view, filter, &condition)? } else { condition.nodes(view)? };
+        Ok(Admission { only: Some(only), filter: lasting.then(|| filter.clone()), ..Admission::default() })
+    }
+
+    /// The nodes for which `filter`, whose condition is `condition`, holds in this view.
+    fn nodes(
         &self,
         view: &Transaction<'_>,
         filter: &MemoryFilter,
         condition: &Condition,
     ) -> MemoryStoreResult<NodeSet> {
-        if filter.min_retrievability.is_some() {
-            // What it lets through changes with the time alone.
-            return condition.nodes(view);
-        }
         let now = journal::state(view)?;
         let known = {
             let mut entries = self.0.lock().unwrap_or_else(PoisonError::into_inner);
@@ -232,6 +245,8 @@ impl FromIterator<i64> for NodeSet {
 pub(crate) struct Admission {
     pub(crate) only: Option<NodeSet>,
     pub(crate) never: NodeSet,
+    /// The filter that `only` is all of, if that does not change with the time alone: what was kept for it may be used again.
+    pub(crate) filter: Option<MemoryFilter>,
 }
 
 impl Admission {
@@ -241,6 +256,7 @@ impl Admission {
 
     /// Keeps only what is in `nodes` too.
     pub(crate) fn restrict(&mut self, nodes: NodeSet) {
+        self.filter = None;
         self.only = Some(match self.only.take() {
             None => nodes,
             Some(only) => only.iter().filter(|&node| nodes.contains(node)).collect(),
@@ -250,6 +266,11 @@ impl Admission {
     /// Leaves `nodes` out.
     pub(crate) fn exclude(&mut self, nodes: &NodeSet) {
         nodes.iter().for_each(|node| self.never.insert(node));
+    }
+
+    /// The same of nodes that are all in `only`.
+    pub(crate) fn within_filter(&self) -> Self {
+        Self { never: self.never.clone(), ..Self::default() }
     }
 
     /// Whether everything is admitted.

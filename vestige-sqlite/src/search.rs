@@ -14,7 +14,7 @@ use vestige_traits::{
 
 use crate::codec::{self, RECORD_COLUMNS};
 use crate::error::map;
-use crate::filter::{Admission, Condition, FilterCache};
+use crate::filter::{Admission, FilterCache};
 use crate::keyword::PostingCache;
 use crate::vector::{SharedIndex, VectorIndex};
 use crate::{keyword, registry};
@@ -152,11 +152,7 @@ impl Searcher {
     }
 
     fn admission(&self, tx: &Transaction<'_>) -> MemoryStoreResult<Admission> {
-        let mut admission = Admission::default();
-        let condition = Condition::of(&self.filter, self.now)?;
-        if !condition.is_always_true() {
-            admission.restrict(self.caches.filters.nodes(tx, &self.filter, &condition)?);
-        }
+        let mut admission = self.caches.filters.admission(tx, &self.filter, self.now)?;
         keyword::constrain(tx, &self.analyzer, &self.words, &mut admission)?;
         Ok(admission)
     }

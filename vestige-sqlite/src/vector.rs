@@ -7,9 +7,11 @@ mod code;
 mod compared;
 mod index;
 mod on_disk;
+mod parts;
 mod scan;
 mod sketch;
 mod slots;
+mod vectors;
 
 use rusqlite::{Transaction, params};
 use vestige_traits::MemoryStoreResult;

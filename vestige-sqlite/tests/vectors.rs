@@ -113,6 +113,75 @@ async fn the_scan_finds_what_an_exact_scan_finds_under_any_filter() {
 }
 
 #[tokio::test]
+async fn what_is_gathered_for_a_filter_follows_the_rows() {
+    let home = TempDir::new().unwrap();
+    let path = home.path().join("memory.db");
+    let (writer, reader) = (open(&path), open(&path));
+    writer.register_model(&signature()).await.unwrap();
+    let mut records: Vec<_> = (0..6000).map(record).collect();
+    for (n, record) in records.iter_mut().enumerate() {
+        record.content += ["", " a third"][usize::from(n % 3 == 0)];
+    }
+    writer.insert_batch(&records).await.unwrap();
+    let filter =
+        MemoryFilter { tags: (0..20).map(|n| format!("mod{n}")).collect(), ..MemoryFilter::default() };
+    let queries = |n: usize| {
+        [
+            SearchQuery::embedding(vector(n)).with_filter(filter.clone()),
+            SearchQuery::hybrid(&format!("number {n} -{}", n + 1), vector(n)).with_filter(filter.clone()),
+            SearchQuery::hybrid("\"third\"", vector(n)).with_filter(filter.clone()),
+        ]
+    };
+    let ask_often = async || {
+        for n in 0..20 {
+            reader.search(&queries(n)[0]).await.unwrap();
+        }
+    };
+    let is_gathered = async || {
+        let plan = reader.explain_search(&queries(0)[0]).await.unwrap();
+        plan.steps.iter().any(|step| step.method.contains("gathered for this filter"))
+    };
+    assert!(!is_gathered().await);
+    ask_often().await;
+    assert!(is_gathered().await);
+
+    for n in 0..40 {
+        let memory = &mut records[n * 100 + n % 20];
+        match n % 5 {
+            0 => {
+                writer.delete(memory.id).await.unwrap();
+            }
+            1 => memory.embedding = Some(vector(n)),
+            2 => memory.embedding = None,
+            // Into the filter and out of it.
+            3 => memory.tags = vec!["mod3".to_owned()],
+            _ => memory.tags = vec!["mod50".to_owned()],
+        }
+        if n % 5 != 0 {
+            writer.update(memory).await.unwrap();
+        }
+        if n % 7 == 0 {
+            writer.insert(&record(10_000 + n * 100 + n % 20)).await.unwrap();
+        }
+        // One that was asked for nothing yet gathers nothing.
+        let fresh = open(&path);
+        for query in queries(n) {
+            assert_eq!(reader.search(&query).await.unwrap(), fresh.search(&query).await.unwrap(), "{n}");
+        }
+    }
+    assert!(is_gathered().await);
+
+    let many: Vec<_> = (20_000..22_000).map(record).collect();
+    writer.insert_batch(&many).await.unwrap();
+    for query in queries(20_003) {
+        assert_eq!(reader.search(&query).await.unwrap(), open(&path).search(&query).await.unwrap());
+    }
+    assert!(!is_gathered().await, "a thousand changes are not followed one by one");
+    ask_often().await;
+    assert!(is_gathered().await);
+}
+
+#[tokio::test]
 async fn a_dropped_write_is_done_or_not_done() {
     let home = TempDir::new().unwrap();
     let store = open(&home.path().join("memory.db"));

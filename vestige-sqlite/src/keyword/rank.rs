@@ -70,7 +70,7 @@ mod tests {
             ],
         };
         let never: NodeSet = (0..90_000).step_by(13).collect();
-        let admission = Admission { only: None, never };
+        let admission = Admission { never, ..Admission::default() };
         let mut expected = std::collections::BTreeMap::new();
         for postings in &lists.lists {
             let idf = lists.bm25.idf(postings.len() as u64);

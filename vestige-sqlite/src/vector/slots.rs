@@ -1,27 +1,54 @@
-/// Where each node stands in the index. A flat table: nodes are numbered by SQLite in sequence.
-#[derive(Debug, Default)]
-pub(super) struct Slots(Vec<u32>);
+use std::collections::HashMap;
+
+/// Where each node stands in an index.
+#[derive(Debug)]
+pub(super) enum Slots {
+    /// By the node: SQLite numbers all in sequence.
+    Table(Vec<u32>),
+    /// For few of all.
+    Map(HashMap<i64, u32>),
+}
 
 const NONE: u32 = u32::MAX;
 
+impl Default for Slots {
+    fn default() -> Self {
+        Self::Table(Vec::new())
+    }
+}
+
 impl Slots {
     pub(super) fn get(&self, node: i64) -> Option<usize> {
-        let slot = *self.0.get(usize::try_from(node).ok()?)?;
+        let slot = match self {
+            Self::Table(slots) => *slots.get(usize::try_from(node).ok()?)?,
+            Self::Map(slots) => *slots.get(&node)?,
+        };
         (slot != NONE).then_some(slot as usize)
     }
 
     pub(super) fn set(&mut self, node: i64, slot: usize) {
-        let (Ok(node), Ok(slot)) = (usize::try_from(node), u32::try_from(slot)) else { return };
-        if node >= self.0.len() {
-            self.0.resize(node + 1, NONE);
+        let Ok(slot) = u32::try_from(slot) else { return };
+        match self {
+            Self::Table(slots) => {
+                let Ok(node) = usize::try_from(node) else { return };
+                if node >= slots.len() {
+                    slots.resize(node + 1, NONE);
+                }
+                slots[node] = slot;
+            }
+            Self::Map(slots) => {
+                slots.insert(node, slot);
+            }
         }
-        self.0[node] = slot;
     }
 
     /// The slot of a node, which has none afterwards.
     pub(super) fn take(&mut self, node: i64) -> Option<usize> {
         let slot = self.get(node)?;
-        self.0[usize::try_from(node).ok()?] = NONE;
+        match self {
+            Self::Table(slots) => slots[usize::try_from(node).ok()?] = NONE,
+            Self::Map(slots) => drop(slots.remove(&node)),
+        }
         Some(slot)
     }
 }

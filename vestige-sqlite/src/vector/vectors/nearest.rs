@@ -1,12 +1,13 @@
-//! A search of the index: sketches, looked at as far as needed, say which codes are worth reading.
+//! A search of vectors: sketches, looked at as far as needed, say which codes are worth reading.
 
 use std::sync::atomic::{AtomicU32, Ordering};
 
-use super::{ASKED, Candidate, SKETCHED, VectorIndex};
+use super::{ASKED, SKETCHED, Vectors};
 use crate::filter::{Admission, NodeSet};
 use crate::vector::best::Best;
 use crate::vector::code::{encode, split};
 use crate::vector::compared::Compared;
+use crate::vector::index::Candidate;
 use crate::vector::scan::dot_rows;
 use crate::vector::sketch::Sketches;
 
@@ -29,29 +30,33 @@ const SKETCHES_LEAVE: usize = 8;
 /// How many searches do without what ruled out too little before it is tried again.
 const PAUSE: u32 = 30;
 
-/// How many searches to come do without something that ruled out too little: for few and for many candidates.
+/// How many searches to come do without something that ruled out too little.
 #[derive(Debug, Default)]
-pub(super) struct Pauses([AtomicU32; 2]);
+pub(super) struct Pause(AtomicU32);
 
-impl Pauses {
-    fn of(&self, count: usize) -> &AtomicU32 {
-        &self.0[usize::from(count > FEW)]
-    }
+/// By whether many are looked for, and whether a filter is: what rules out too little for one kind of question says little of another.
+pub(super) type Pauses = [[Pause; 2]; 2];
 
+impl Pause {
     /// Whether this search does without.
-    pub(super) fn skip(&self, count: usize) -> bool {
+    pub(super) fn skip(&self) -> bool {
         let left = |left: u32| left.checked_sub(1);
-        self.of(count).fetch_update(Ordering::Relaxed, Ordering::Relaxed, left).is_ok()
+        self.0.fetch_update(Ordering::Relaxed, Ordering::Relaxed, left).is_ok()
     }
 
-    fn begin(&self, count: usize) {
-        self.of(count).store(PAUSE, Ordering::Relaxed);
+    fn begin(&self) {
+        self.0.store(PAUSE, Ordering::Relaxed);
     }
 }
 
-impl VectorIndex {
-    /// As [`candidates`](Self::candidates), by the codes in memory.
-    pub(super) fn nearest(&self, vector: &[f32], admission: &Admission, count: usize) -> Vec<Candidate> {
+impl Vectors {
+    /// Nodes among which are the admitted `count` nearest to `vector`, and those that tie with them. In no order.
+    pub(in crate::vector) fn nearest(
+        &self,
+        vector: &[f32],
+        admission: &Admission,
+        count: usize,
+    ) -> Vec<Candidate> {
         if self.len() == 0 {
             return Vec::new();
         }
@@ -88,13 +93,17 @@ impl VectorIndex {
     }
 
     /// How a search of these goes, for people.
-    pub(crate) fn method(&self, admission: &Admission) -> String {
+    pub(in crate::vector) fn method(&self, admission: &Admission) -> String {
         let admitted = admission.only.as_ref().map_or(self.len(), |only| only.len().min(self.len()));
-        match (self.few(admission), &self.sketches) {
-            (None, Some(_)) => {
-                format!("bit sketches of {admitted} vectors, the codes of those that may be near")
-            }
-            _ => format!("scan of the codes of {admitted} vectors"),
+        Self::method_for(admitted, self.sketches.is_some() && self.few(admission).is_none())
+    }
+
+    /// How a search of so many goes.
+    pub(in crate::vector) fn method_for(count: usize, sketched: bool) -> String {
+        if sketched {
+            format!("bit sketches of {count} vectors, the codes of those that may be near")
+        } else {
+            format!("scan of the codes of {count} vectors")
         }
     }
 
@@ -116,7 +125,7 @@ impl VectorIndex {
 
 /// One search under way.
 struct Search<'a> {
-    index: &'a VectorIndex,
+    index: &'a Vectors,
     /// The question's code and its factor.
     code: Vec<i8>,
     scale: f32,
@@ -137,17 +146,17 @@ struct Reads {
 impl<'a> Search<'a> {
     /// Scores what may be among the best.
     fn run(&mut self, vector: &[f32]) {
-        let pauses = &self.index.without_sketches;
+        let pause = self.pause(&self.index.without_sketches);
         // What is left of a few that are admitted says little of all others.
         let few = self.among() < self.index.len() / FILTERED;
         if let Some(sketches) = &self.index.sketches
-            && (few || !pauses.skip(self.best.count))
+            && (few || !pause.skip())
         {
             if self.by_sketches(sketches, vector) {
                 return;
             }
             if !few {
-                pauses.begin(self.best.count);
+                pause.begin();
             }
             self.best.clear();
         }
@@ -157,6 +166,12 @@ impl<'a> Search<'a> {
             }
             _ => self.scan_all(),
         }
+    }
+
+    /// That of questions like this one.
+    fn pause(&self, pauses: &'a Pauses) -> &'a Pause {
+        let filtered = self.admission.is_some_and(|admission| admission.only.is_some());
+        &pauses[usize::from(self.best.count > FEW)][usize::from(filtered)]
     }
 
     /// How many are admitted at most.
@@ -194,8 +209,8 @@ impl<'a> Search<'a> {
         let many = few.max(among / SKETCHES_LEAVE);
 
         compared.look_further();
-        let pauses = &self.index.without_first;
-        if pauses.skip(self.best.count) {
+        let pause = self.pause(&self.index.without_first);
+        if pause.skip() {
             compared.look_at_all();
         }
         if !self.score_likely(compared, enough, many) {
@@ -210,7 +225,7 @@ impl<'a> Search<'a> {
         }
         let mut left = compared.count_left(self.best.floor);
         if left > among / FIRST_LEAVES && !filtered && !compared.is_complete() {
-            pauses.begin(self.best.count);
+            pause.begin();
         }
         while left > few && !compared.is_complete() {
             compared.look_further();
