@@ -6,6 +6,7 @@ pub(crate) enum Ratio {
     VectorToBits,
     VectorToInt8,
     FilteredToUnfiltered,
+    FilteredHybridToUnfiltered,
     KeywordToFts5,
     HybridToFts5,
     SqliteIngest,
@@ -40,7 +41,7 @@ impl Ratio {
                 what: "SQLite: vector search / one pass over the bits of all sketches",
                 most: 13.0,
                 why: "the pass is 960 kB and takes some 15 µs, no more than handing over to the store's thread does",
-                look: "vestige-sqlite/src/vector: compared, scan/slices, index/nearest; the rows that are scored exactly",
+                look: "vestige-sqlite/src/vector: compared, scan/slices, vectors/nearest; the rows that are scored exactly",
             },
             Self::VectorToInt8 => Bound {
                 what: "SQLite: vector search / one pass over the codes, int8",
@@ -52,7 +53,13 @@ impl Ratio {
                 what: "SQLite: vector search, 1 % pass the filter / without a filter",
                 most: 1.0,
                 why: "a filter leaves less to look at, and must never cost more than it saves",
-                look: "vestige-sqlite/src/filter.rs, and what vector/index/nearest.rs does with the admitted rows",
+                look: "vestige-sqlite/src/filter.rs, and what vector/vectors/nearest.rs does with the admitted rows",
+            },
+            Self::FilteredHybridToUnfiltered => Bound {
+                what: "SQLite: hybrid search, 10 % pass the filter / without a filter",
+                most: 0.8,
+                why: "the vectors of a filter that is asked for again are gathered, and a tenth is there to be read",
+                look: "vestige-sqlite/src/vector/parts.rs",
             },
             Self::KeywordToFts5 => Bound {
                 what: "SQLite: keyword search / the bare FTS5 statement",

@@ -38,7 +38,9 @@ fn search(
     store: &SqliteMemoryStore,
     path: &Path,
 ) -> Result<()> {
-    let hundredth = MemoryFilter { codebases: vec!["hundredth".to_owned()], ..MemoryFilter::default() };
+    let within =
+        |codebase: &str| MemoryFilter { codebases: vec![codebase.to_owned()], ..MemoryFilter::default() };
+    let (tenth, hundredth) = (within("tenth"), within("hundredth"));
     let ours = |turn: usize, query: &dyn Fn(&str, &[f32]) -> SearchQuery| {
         let queries: Vec<_> = questions(sample, turn)
             .map(|n| {
@@ -62,8 +64,8 @@ fn search(
     let by_meaning = |_: &str, vector: &[f32]| SearchQuery::embedding(vector.to_vec());
     let by_words = |text: &str, _: &[f32]| SearchQuery::text(text);
     let by_both = |text: &str, vector: &[f32]| SearchQuery::hybrid(text, vector.to_vec());
-    let filtered =
-        |_: &str, vector: &[f32]| SearchQuery::embedding(vector.to_vec()).with_filter(hundredth.clone());
+    let filtered = |text: &str, vector: &[f32]| by_meaning(text, vector).with_filter(hundredth.clone());
+    let filtered_by_both = |text: &str, vector: &[f32]| by_both(text, vector).with_filter(tenth.clone());
 
     let numbers = sample.texts.len() * sample.dimension;
     for (ratio, bytes) in [(Ratio::VectorToBits, numbers / 8), (Ratio::VectorToInt8, numbers)] {
@@ -78,6 +80,9 @@ fn search(
     }
     report.check(Ratio::FilteredToUnfiltered, || {
         Ratios::measure(TURNS, |turn| ours(turn, &filtered), |turn| ours(turn, &by_meaning))
+    })?;
+    report.check(Ratio::FilteredHybridToUnfiltered, || {
+        Ratios::measure(TURNS, |turn| ours(turn, &filtered_by_both), |turn| ours(turn, &by_both))
     })?;
 
     let words = floor::matches(sample);

@@ -21,6 +21,7 @@ type Answer<'a> = Box<dyn FnMut(usize) -> Result<(Vec<usize>, Option<f64>)> + 'a
 pub(crate) struct Contender<'a> {
     name: String,
     note: String,
+    truth: Option<&'a [HashSet<usize>]>,
     answer: Answer<'a>,
 }
 
@@ -30,18 +31,24 @@ impl<'a> Contender<'a> {
         mut answer: impl FnMut(usize) -> Result<Vec<usize>> + 'a,
     ) -> Self {
         let answer = Box::new(move |n| Ok((answer(n)?, None)));
-        Self { name: name.into(), note: String::new(), answer }
+        Self { name: name.into(), note: String::new(), truth: None, answer }
     }
 
     /// One that tells how many milliseconds a question took it, and not what it found.
     #[cfg(feature = "postgres")]
     pub(crate) fn timed(name: impl Into<String>, mut answer: impl FnMut(usize) -> Result<f64> + 'a) -> Self {
         let answer = Box::new(move |n| Ok((Vec::new(), Some(answer(n)?))));
-        Self { name: name.into(), note: String::new(), answer }
+        Self { name: name.into(), note: String::new(), truth: None, answer }
     }
 
     pub(crate) fn note(mut self, note: impl Into<String>) -> Self {
         self.note = note.into();
+        self
+    }
+
+    /// What it should find for each question.
+    pub(crate) fn truth(mut self, truth: &'a [HashSet<usize>]) -> Self {
+        self.truth = Some(truth);
         self
     }
 }
@@ -50,16 +57,9 @@ impl<'a> Contender<'a> {
 ///
 /// Who follows one that reads much pays for the processor's caches. So each round of turns has an order of its own, drawn by
 /// lot, and whoever's turn comes is asked once more what it was asked last, which is not counted.
-pub(crate) fn run(
-    name: &str,
-    questions: usize,
-    truth: Option<&[HashSet<usize>]>,
-    mut contenders: Vec<Contender<'_>>,
-) -> Result<()> {
+pub(crate) fn run(name: &str, questions: usize, mut contenders: Vec<Contender<'_>>) -> Result<()> {
     let mut times = vec![Vec::with_capacity(questions); contenders.len()];
     let mut recall = vec![0.0; contenders.len()];
-    // A question may have no answer, such as one that demands a phrase which no memory holds.
-    let answered = truth.unwrap_or_default().iter().filter(|truth| !truth.is_empty()).count();
     for contender in &mut contenders {
         for question in 0..questions.min(2 * TURN) {
             (contender.answer)(question)?;
@@ -76,10 +76,12 @@ pub(crate) fn run(
                 let started = Instant::now();
                 let (found, took) = (contender.answer)(question)?;
                 times[at].push(took.unwrap_or_else(|| started.elapsed().as_secs_f64() * 1e3));
-                if let Some(truth) = truth.map(|truth| &truth[question]).filter(|truth| !truth.is_empty()) {
-                    let hits = found.iter().filter(|n| truth.contains(n)).count();
-                    recall[at] += hits as f64 / truth.len() as f64 / answered as f64;
-                }
+                let Some(truth) = contender.truth else { continue };
+                // A question may have no answer, such as one that demands a phrase which no memory holds.
+                let answered = truth.iter().filter(|truth| !truth.is_empty()).count();
+                let truth = &truth[question];
+                let hits = found.iter().filter(|n| truth.contains(n)).count();
+                recall[at] += hits as f64 / truth.len().max(1) as f64 / answered as f64;
             }
         }
     }

@@ -110,21 +110,36 @@ pub(crate) fn vectors(runtime: &Runtime, sample: &Sample, filled: &Filled, peers
         contenders.push(contender.note(format!("{:.1} MB", *bytes as f64 / 1e6)));
     }
     let truth = sample.truth(None);
-    contest::run("Vector search, embedded", sample.questions.len(), Some(&truth), contenders)
+    let contenders = contenders.into_iter().map(|one| one.truth(&truth)).collect();
+    contest::run("Vector search, embedded", sample.questions.len(), contenders)
 }
 
+/// Searches without a filter and behind filters, side by side.
 pub(crate) fn filters(runtime: &Runtime, sample: &Sample, filled: &Filled) -> Result<()> {
-    for (share, codebase) in FILTERS {
-        let filter = MemoryFilter { codebases: vec![codebase.to_owned()], ..MemoryFilter::default() };
-        let filtered = |n: usize| by_meaning(sample, n).with_filter(filter.clone());
-        contest::run(
-            &format!("Vector search, embedded, filter lets {share} through"),
-            sample.questions.len(),
-            Some(&sample.truth(Some(codebase))),
-            vec![Contender::new("Vestige", filled.search(runtime, filtered))],
-        )?;
+    type Ask = fn(&Sample, usize) -> SearchQuery;
+    let kinds: [(&str, Ask, bool); 2] = [("Vector", by_meaning, true), ("Hybrid", by_both, false)];
+    let filters = [("no filter", None)].into_iter().chain(FILTERS.map(|(share, name)| (share, Some(name))));
+    let filters: Vec<_> = filters
+        .map(|(share, codebase)| {
+            let codebases = codebase.map(str::to_owned).into_iter().collect();
+            (share, MemoryFilter { codebases, ..MemoryFilter::default() }, sample.truth(codebase))
+        })
+        .collect();
+    for (kind, ask, exact) in kinds {
+        let contenders = filters.iter().map(|(share, filter, truth)| {
+            let filtered = move |n: usize| ask(sample, n).with_filter(filter.clone());
+            let contender = Contender::new(*share, filled.search(runtime, filtered));
+            if exact { contender.truth(truth) } else { contender }
+        });
+        let name = format!("{kind} search, embedded, behind a filter that lets so much through");
+        contest::run(&name, sample.questions.len(), contenders.collect())?;
     }
     Ok(())
+}
+
+fn by_both(sample: &Sample, question: usize) -> SearchQuery {
+    let (text, vector) = &sample.questions[question];
+    SearchQuery::hybrid(text, vector.clone())
 }
 
 fn by_meaning(sample: &Sample, question: usize) -> SearchQuery {
@@ -159,13 +174,7 @@ pub(crate) fn hybrid(runtime: &Runtime, sample: &Sample, filled: &Filled, peers:
     };
     let contenders = vec![
         Contender::new("floor: the bare FTS5 statement", |n: usize| floor::found(&mut bare, &words[n])),
-        Contender::new(
-            "Vestige, words and meaning",
-            filled.search(runtime, |n| {
-                let (text, vector) = &sample.questions[n];
-                SearchQuery::hybrid(text, vector.clone())
-            }),
-        ),
+        Contender::new("Vestige, words and meaning", filled.search(runtime, |n| by_both(sample, n))),
         Contender::new(
             "Vestige, words alone",
             filled.search(runtime, |n| SearchQuery::text(&sample.questions[n].0)),
@@ -176,5 +185,5 @@ pub(crate) fn hybrid(runtime: &Runtime, sample: &Sample, filled: &Filled, peers:
             numbers(joined.query(rusqlite::params![peers::bytes(&sample.questions[n].1), words])?)
         }),
     ];
-    contest::run("Hybrid search, embedded", sample.questions.len(), None, contenders)
+    contest::run("Hybrid search, embedded", sample.questions.len(), contenders)
 }

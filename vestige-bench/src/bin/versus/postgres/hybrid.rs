@@ -142,8 +142,7 @@ pub(super) fn run(filled: &Filled<'_>, filter: Option<(&str, &'static str)>) -> 
     contest::run(
         &format!("Hybrid search, PostgreSQL, {} memories{name}", sample.texts.len()),
         questions.len(),
-        Some(&truth),
-        contenders,
+        contenders.into_iter().map(|one| one.truth(&truth)).collect(),
     )
 }
 

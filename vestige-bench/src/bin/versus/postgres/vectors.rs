@@ -45,8 +45,7 @@ pub(super) fn run(filled: &Filled<'_>, filter: Option<(&str, &'static str)>) -> 
     contest::run(
         &format!("Vector search, PostgreSQL{name}"),
         sample.questions.len(),
-        Some(&truth),
-        contenders,
+        contenders.into_iter().map(|one| one.truth(&truth)).collect(),
     )
 }
 
