@@ -128,7 +128,7 @@ async fn what_is_gathered_for_a_filter_follows_the_rows() {
     let queries = |n: usize| {
         [
             SearchQuery::embedding(vector(n)).with_filter(filter.clone()),
-            SearchQuery::hybrid(&format!("number {n} -{}", n + 1), vector(n)).with_filter(filter.clone()),
+            SearchQuery::hybrid(format!("number {n} -{}", n + 1), vector(n)).with_filter(filter.clone()),
             SearchQuery::hybrid("\"third\"", vector(n)).with_filter(filter.clone()),
         ]
     };

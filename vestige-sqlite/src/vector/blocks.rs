@@ -7,13 +7,19 @@ use super::sketch::{Turned, sum};
 
 /// Vectors are put together whose products with the center agree within one part in so many.
 const BUCKETS: f32 = 32.0;
+/// Between the values that two bits stand for, in units of a vector's mean component: what rounds a normal variable best (Max,
+/// "Quantizing for Minimum Distortion", IRE Transactions on Information Theory, 1960, table II).
+pub(super) const STEP: f32 = 0.9957;
 
-/// The signs of the components of many turned vectors `r = o - center`. Each has a place in a block of [`ACROSS`].
+/// The components of many turned vectors `r = o - center`, of which two bits are kept: the sign, and whether it is the one of the two
+/// values of this sign that is less. Each vector has a place in a block of [`ACROSS`].
 #[derive(Debug)]
 pub(super) struct Blocks {
     pub(super) blocks: Vec<Block>,
-    /// By the part of the components and the block: a slice for each component.
+    /// The first bits, by the part of the components and the block: a slice for each component.
     pub(super) parts: Vec<Vec<[Slice; PART]>>,
+    /// The second bits.
+    pub(super) seconds: Vec<Vec<[Slice; PART]>>,
     /// Which places are taken.
     pub(super) held: Vec<Slice>,
     /// Who is at each place.
@@ -41,8 +47,10 @@ pub(super) struct Occupant {
     pub(super) offset: f32,
     /// |r|.
     pub(super) length: f32,
-    /// `c`: how far its direction is along that of its signs; 0 if it has none.
+    /// What two bits make of it: the mean product with its components and the mean square, in units of its mean square; 0 if it
+    /// has no direction.
     pub(super) along: f32,
+    pub(super) square: f32,
 }
 
 impl Blocks {
@@ -51,6 +59,7 @@ impl Blocks {
         Self {
             blocks: Vec::new(),
             parts: vec![Vec::new(); parts],
+            seconds: vec![Vec::new(); parts],
             held: Vec::new(),
             occupants: Vec::new(),
             places: Vec::with_capacity(count),
@@ -64,16 +73,28 @@ impl Blocks {
             self.vacate(place as usize);
         }
         let components = vector.components;
-        let norm = sum(components, components, |x, _| x * x).sqrt();
-        let total = sum(components, components, |x, _| x.abs());
-        let along = if norm > 0.0 { total / norm / (components.len() as f32).sqrt() } else { 0.0 };
+        // Where it has no direction, all is 0.
+        let unit = (components.len() as f32 / sum(components, components, |x, _| x * x)).sqrt();
+        let unit = if unit.is_finite() { unit } else { 0.0 };
+        let is_small = |x: f32| x.abs() * unit < STEP;
+        let value = |x: f32| if is_small(x) { 0.5 * STEP } else { 1.5 * STEP };
+        let count = components.len() as f32;
+        let along = sum(components, components, |x, _| value(x) * x.abs()) * unit / count;
+        let square =
+            if unit > 0.0 { sum(components, components, |x, _| value(x) * value(x)) / count } else { 0.0 };
         let place = self.take_place(vector.offset, vector.length);
         let (block, at) = (place / ACROSS, place % ACROSS);
-        for (part, components) in self.parts.iter_mut().zip(components.as_chunks::<PART>().0) {
-            part[block].iter_mut().zip(components).for_each(|(slice, &x)| slice.set(at, x > 0.0));
+        let parts = self.parts.iter_mut().zip(&mut self.seconds);
+        for ((part, seconds), components) in parts.zip(components.as_chunks::<PART>().0) {
+            let slices = part[block].iter_mut().zip(&mut seconds[block]);
+            for ((slice, second), &x) in slices.zip(components) {
+                slice.set(at, x > 0.0);
+                // Of four values in ascending order, 0 to 3: the numbers of the two in the middle are 1 and 2.
+                second.set(at, (x > 0.0) != is_small(x));
+            }
         }
         self.occupants[place] =
-            Occupant { slot: slot as u32, offset: vector.offset, length: vector.length, along };
+            Occupant { slot: slot as u32, offset: vector.offset, length: vector.length, along, square };
         match self.places.get_mut(slot) {
             Some(old) => *old = place as u32,
             None => self.places.push(place as u32),
@@ -114,7 +135,8 @@ impl Blocks {
         let at = room.last().copied().unwrap_or_else(|| {
             room.push(self.blocks.len());
             self.blocks.push(Block { bucket, offset, lengths: [length; 2] });
-            self.parts.iter_mut().for_each(|part| part.push([Slice::default(); PART]));
+            let parts = self.parts.iter_mut().chain(&mut self.seconds);
+            parts.for_each(|part| part.push([Slice::default(); PART]));
             self.held.push(Slice::default());
             self.occupants.resize(self.blocks.len() * ACROSS, Occupant::default());
             self.blocks.len() - 1

@@ -13,10 +13,13 @@
 //! ADSampling (Gao and Long, "High-Dimensional Approximate Nearest Neighbor Search: with Reliable and Efficient Distance
 //! Comparison Operations", SIGMOD 2023).
 //!
-//! Where all components were looked at, the vector's own `c = Σ|r| / (√d·‖r‖)` is used: the estimate of RaBitQ, whose variance
-//! is `(1 − c²)(1 − ρ²) / (c²d)`.
+//! Two bits of each component stand for one of four values. These are `n²` at the mean square, where that of the components is 1,
+//! and `a` at the mean product with them, which are both 0.881 of a normal variable: the same holds with `a` for `c`, and `n²` for the
+//! 1, which is the square of a sign. The vector's own `a` and `n²` are known: its estimate has the variance
+//! `(n² − a²)(1 − ρ²) / (a²d)`, a quarter of what the signs alone have. (Gao et al., "Practical and Asymptotically Optimal
+//! Quantization of High-Dimensional Vectors in Euclidean Space for Approximate Nearest Neighbor Search", SIGMOD 2025.)
 
-use super::blocks::{Block, Blocks, Occupant};
+use super::blocks::{Block, Blocks, Occupant, STEP};
 use super::scan::{ACROSS, MOST, PART, Slice, Sum, Term, WEIGHTS, peaks, reach, weigh};
 use super::sketch::{Turned, sum};
 
@@ -24,15 +27,18 @@ use super::sketch::{Turned, sum};
 const DEVIATIONS: f32 = 3.5;
 /// Where there are so many times more peaks than vectors looked for, most of these are peaks.
 const SPREAD: usize = 4;
-/// `c²` of a normal variable.
-const ALONG: f32 = std::f32::consts::FRAC_2_PI;
+/// `c²` of a normal variable, and `a` and `n²` of one.
+const SIGN_ALONG: f32 = std::f32::consts::FRAC_2_PI;
+const ALONG: f32 = 0.881_15;
 
 /// A question compared with all sketches, as far as it has been.
 pub(super) struct Compared<'a> {
     blocks: &'a Blocks,
     question: Turned<'a>,
-    /// Of the parts that were looked at.
+    /// Of what was looked at.
     sums: Vec<Sum>,
+    /// The terms of the parts that were looked at.
+    terms: Vec<[Term; PART]>,
     estimate: Estimate,
     /// Where to look, without what was found.
     places: Vec<Slice>,
@@ -45,10 +51,13 @@ pub(super) struct Compared<'a> {
 struct Estimate {
     /// How many parts were looked at, and of how many.
     parts: [usize; 2],
+    /// Whether the second bits were, too.
+    close: bool,
     /// Of the question's components: the sum of squares, and that of products with their weights.
     squares: f32,
     weighted: f32,
-    /// The sum of signed weights where the cosine is 1; 0 if the question has no direction, and any sum may stand for any cosine.
+    /// How far the sum is from that of a cosine of 0, where the cosine is 1; 0 if the question has no direction, and any sum may
+    /// stand for any cosine.
     full: f32,
     /// The square of what rounding to weights adds across the question's direction.
     rounding: f32,
@@ -62,34 +71,50 @@ impl<'a> Compared<'a> {
             blocks,
             question: *question,
             sums: vec![Sum::default(); places.len()],
+            terms: Vec::with_capacity(blocks.parts.len()),
             estimate: Estimate { parts: [0, blocks.parts.len()], ..Estimate::default() },
             chosen: vec![Slice::default(); places.len()],
             places,
         }
     }
 
-    /// Whether all components were looked at.
-    pub(super) fn is_complete(&self) -> bool {
+    /// Whether the signs of all components were looked at.
+    pub(super) fn knows_signs(&self) -> bool {
         self.estimate.parts[0] == self.estimate.parts[1]
     }
 
-    /// Looks at another part of all components.
-    pub(super) fn look_further(&mut self) {
+    /// Looks at the signs of another part of all components, or at the second bits of all. False if nothing was left to look at.
+    pub(super) fn look_further(&mut self) -> bool {
         let part = self.estimate.parts[0];
-        let Some(components) = self.question.components.as_chunks::<PART>().0.get(part) else { return };
-        let terms = by_rank(components);
-        weigh(&terms, &self.blocks.parts[part], &mut self.sums);
-        self.estimate.look_further(components, &terms);
+        if let Some(components) = self.question.components.as_chunks::<PART>().0.get(part) {
+            let terms = by_rank(components);
+            self.estimate.look_further(components, &terms);
+            weigh(&terms, &self.blocks.parts[part], &mut self.sums, self.estimate.bits());
+            self.terms.push(terms);
+            return true;
+        }
+        if self.estimate.close {
+            return false;
+        }
+        self.estimate.look_closer();
+        // The first bits count twice.
+        self.sums.iter_mut().for_each(|sums| sums.rotate_right(1));
+        for (terms, seconds) in self.terms.iter().zip(&self.blocks.seconds) {
+            weigh(terms, seconds, &mut self.sums, self.estimate.bits());
+        }
+        true
     }
 
-    /// How many bytes of signs were looked at.
+    /// How many bytes of bits were looked at.
     pub(super) fn bytes(&self) -> usize {
-        self.estimate.parts[0] * self.blocks.blocks.len() * size_of::<[Slice; PART]>()
+        let [parts, all] = self.estimate.parts;
+        let parts = parts + if self.estimate.close { all } else { 0 };
+        parts * self.blocks.blocks.len() * size_of::<[Slice; PART]>()
     }
 
-    /// Looks at all that is left.
-    pub(super) fn look_at_all(&mut self) {
-        while !self.is_complete() {
+    /// Looks at the signs of all that is left.
+    pub(super) fn look_at_signs(&mut self) {
+        while !self.knows_signs() {
             self.look_further();
         }
     }
@@ -104,7 +129,7 @@ impl<'a> Compared<'a> {
     /// The slots of those that seem nearest: at least `count`, and not many more. None if these would be more than `most`.
     pub(super) fn likely(&mut self, count: usize, most: usize) -> Option<Vec<usize>> {
         let mut highest = vec![[0; ACROSS / 64]; self.sums.len()];
-        peaks(&self.sums, &self.places, &mut highest);
+        peaks(&self.sums, self.estimate.bits(), &self.places, &mut highest);
         let mut floors = Vec::with_capacity(highest.len() * (ACROSS / 64));
         for ((sums, places), block) in highest.iter().zip(&self.places).zip(&self.blocks.blocks) {
             let step = self.question.length * block.lengths[1] * self.estimate.step();
@@ -160,18 +185,18 @@ impl<'a> Compared<'a> {
         })
     }
 
-    /// The slots of those that were just counted; where all components were looked at, without those that a closer look rules
-    /// out.
+    /// The slots of those that were just counted; where all was looked at, without those that their own numbers rule out.
     pub(super) fn left(&mut self, floor: f32) -> Vec<usize> {
-        if !self.is_complete() {
+        if !self.estimate.close {
             return self.take(|_, _, _, _| true);
         }
         self.take(|question, estimate, (sums, place), one| {
             let cosine = cosine(question, floor - question.offset - one.offset, one.length);
-            let variance = (1.0 - one.along * one.along) * (1.0 - cosine * cosine) + estimate.rounding;
+            let across = (one.square - one.along * one.along) * (1.0 - cosine * cosine);
+            let variance = across + one.square * estimate.rounding;
             let least = cosine * one.along - DEVIATIONS * (variance / estimate.looked_at()).sqrt();
-            let found = estimate.cosine(value(sums, place)) * ALONG.sqrt();
-            // Any may be opposite, and what has no direction is not known by its signs.
+            let found = estimate.cosine(value(sums, place)) * ALONG;
+            // Any may be opposite, and what has no direction is not known by its bits.
             found >= least || cosine <= -1.0 || one.along == 0.0 || estimate.full == 0.0
         })
     }
@@ -179,10 +204,10 @@ impl<'a> Compared<'a> {
     /// Chooses what reaches the sum that is asked for in its block.
     fn choose(&mut self, sum: impl Fn(&Turned<'_>, &Estimate, &Block) -> f32) -> usize {
         // What is below 0, or no number, becomes 0. No sum reaches the most and one.
-        let most = f32::from(MOST) * self.estimate.parts[0] as f32 + 1.0;
+        let most = f32::from(self.estimate.most()) + 1.0;
         let threshold = |block| sum(&self.question, &self.estimate, block).ceil().clamp(0.0, most) as u16;
         let thresholds: Vec<u16> = self.blocks.blocks.iter().map(threshold).collect();
-        reach(&self.sums, &thresholds, &self.places, &mut self.chosen)
+        reach(&self.sums, self.estimate.bits(), &thresholds, &self.places, &mut self.chosen)
     }
 
     /// The slots of what was chosen, which is not found again, and is wanted.
@@ -250,19 +275,38 @@ impl Estimate {
         if self.squares > 0.0 {
             let weights: f32 = WEIGHTS.iter().map(|&weight| f32::from(weight * weight)).sum();
             let weights = weights * self.parts[0] as f32;
-            self.full = self.weighted / self.squares.sqrt() * (ALONG * self.looked_at()).sqrt();
+            // Of signs, which are a half from the middle.
+            self.full = self.weighted / self.squares.sqrt() * (SIGN_ALONG * self.looked_at()).sqrt() / 2.0;
             self.rounding = (weights * self.squares / (self.weighted * self.weighted) - 1.0).max(0.0);
         }
     }
 
+    /// Takes in the second bits.
+    fn look_closer(&mut self) {
+        self.close = true;
+        if self.squares > 0.0 {
+            self.full = self.weighted / self.squares.sqrt() * ALONG * self.looked_at().sqrt() / STEP;
+        }
+    }
+
+    /// The largest sum.
+    fn most(&self) -> u16 {
+        MOST * self.parts[0] as u16 * if self.close { 3 } else { 1 }
+    }
+
+    /// How many bits are enough for a sum, and for one more than the largest.
+    fn bits(&self) -> usize {
+        (self.most() + 1).ilog2() as usize + 1
+    }
+
     /// The sum that stands for a cosine of 0.
     fn middle(&self) -> f32 {
-        f32::from(MOST) * self.parts[0] as f32 / 2.0
+        f32::from(self.most()) / 2.0
     }
 
     /// By how much the cosine rises with the sum.
     fn step(&self) -> f32 {
-        2.0 / self.full
+        1.0 / self.full
     }
 
     /// The cosine that a sum stands for.
@@ -282,8 +326,9 @@ impl Estimate {
         }
         let part = self.parts[0] as f32 / self.parts[1] as f32;
         let across = 1.0 - cosine * cosine;
-        let variance = 1.0 - ALONG * (cosine * cosine + part * across * across) + self.rounding;
-        cosine - DEVIATIONS * (variance / (ALONG * self.looked_at())).sqrt()
+        let (square, along) = if self.close { (ALONG, ALONG * ALONG) } else { (1.0, SIGN_ALONG) };
+        let variance = square * (1.0 + self.rounding) - along * (cosine * cosine + part * across * across);
+        cosine - DEVIATIONS * (variance / (along * self.looked_at())).sqrt()
     }
 }
 
@@ -336,7 +381,7 @@ mod tests {
                 compared.look_further();
                 loop {
                     let counted = compared.count_left(best[9] as f32);
-                    if compared.is_complete() {
+                    if compared.estimate.close {
                         let left = compared.left(best[9] as f32);
                         for (slot, &cosine) in cosines.iter().enumerate() {
                             assert!(
@@ -369,7 +414,7 @@ mod tests {
         let likely = compared.likely(20, 2000).unwrap();
         assert!(likely.len() >= 20 && likely.len() < 60, "{} found", likely.len());
         assert!(likely.contains(&7));
-        compared.look_at_all();
+        while compared.look_further() {}
         compared.count_left(-1.0);
         let mut all = compared.left(-1.0);
         assert!(likely.iter().all(|slot| !all.contains(slot)));
@@ -387,7 +432,7 @@ mod tests {
         let question = sketches.turn(&vectors[7], &mut turned);
         let mut compared = sketches.compare(&question);
         compared.restrict(&sketches.places((0..2000).step_by(5)));
-        compared.look_at_all();
+        while compared.look_further() {}
         assert_eq!(compared.count_left(-1.0), 400);
         assert!(compared.left(-1.0).into_iter().all(|slot| slot % 5 == 0));
     }
@@ -404,7 +449,7 @@ mod tests {
             let cosine = cosine_similarity(question, &center) as f32;
             let question = sketches.turn(question, &mut turned);
             let mut compared = sketches.compare(&question);
-            compared.look_at_all();
+            while compared.look_further() {}
             compared.count_left(cosine - 0.01);
             assert!(compared.left(cosine - 0.01).contains(&1), "{cosine}");
         }

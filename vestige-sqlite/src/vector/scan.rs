@@ -9,9 +9,9 @@ pub(super) use slices::{ACROSS, MOST, PART, Slice, Sum, Term, WEIGHTS};
 
 type Dot = fn(&[i8], &[i8], &mut [i32]);
 type Turn = fn(&[Vec<f32>], &mut [f32], &mut [f32]);
-type Weigh = fn(&[Term; PART], &[[Slice; PART]], &mut [Sum]);
-type Peaks = fn(&[Sum], &[Slice], &mut [[u16; ACROSS / 64]]);
-type Reach = fn(&[Sum], &[u16], &[Slice], &mut [Slice]) -> usize;
+type Weigh = fn(&[Term; PART], &[[Slice; PART]], &mut [Sum], usize);
+type Peaks = fn(&[Sum], usize, &[Slice], &mut [[u16; ACROSS / 64]]);
+type Reach = fn(&[Sum], usize, &[u16], &[Slice], &mut [Slice]) -> usize;
 
 /// The kernels for one kind of processor.
 struct Kernels {
@@ -42,23 +42,29 @@ pub(super) fn turn(signs: &[Vec<f32>], vector: &mut [f32], scratch: &mut [f32]) 
     (kernels().turn)(signs, vector, scratch);
 }
 
-/// Adds, for each vector of each block, the weights of the terms that hold for it to its sum.
-pub(super) fn weigh(terms: &[Term; PART], blocks: &[[Slice; PART]], sums: &mut [Sum]) {
+/// Adds, for each vector of each block, the weights of the terms that hold for it to its sum. `bits` are enough for all sums.
+pub(super) fn weigh(terms: &[Term; PART], blocks: &[[Slice; PART]], sums: &mut [Sum], bits: usize) {
     debug_assert_eq!(blocks.len(), sums.len());
-    (kernels().weigh)(terms, blocks, sums);
+    (kernels().weigh)(terms, blocks, sums, bits);
 }
 
-/// Chooses, of the vectors of each block that are `held`, those whose sum is at least the block's threshold. Answers how many
-/// these are.
-pub(super) fn reach(sums: &[Sum], thresholds: &[u16], held: &[Slice], chosen: &mut [Slice]) -> usize {
+/// Chooses, of the vectors of each block that are `held`, those whose sum, of so many bits, is at least the block's threshold.
+/// Answers how many these are.
+pub(super) fn reach(
+    sums: &[Sum],
+    bits: usize,
+    thresholds: &[u16],
+    held: &[Slice],
+    chosen: &mut [Slice],
+) -> usize {
     debug_assert!([thresholds.len(), held.len(), chosen.len()].iter().all(|&len| len == sums.len()));
-    (kernels().reach)(sums, thresholds, held, chosen)
+    (kernels().reach)(sums, bits, thresholds, held, chosen)
 }
 
-/// Writes the largest sum of the vectors that are `held`, for each 64 of them; 0 where there is none.
-pub(super) fn peaks(sums: &[Sum], held: &[Slice], peaks: &mut [[u16; ACROSS / 64]]) {
+/// Writes the largest sum, of so many bits, of the vectors that are `held`, for each 64 of them; 0 where there is none.
+pub(super) fn peaks(sums: &[Sum], bits: usize, held: &[Slice], peaks: &mut [[u16; ACROSS / 64]]) {
     debug_assert!([held.len(), peaks.len()].iter().all(|&len| len == sums.len()));
-    (kernels().peaks)(sums, held, peaks);
+    (kernels().peaks)(sums, bits, held, peaks);
 }
 
 #[inline(always)]
@@ -114,8 +120,8 @@ fn butterflies(vector: &mut [f32], least: usize) {
     }
 }
 
-fn portable_weigh(terms: &[Term; PART], blocks: &[[Slice; PART]], sums: &mut [Sum]) {
-    slices::weigh(terms, blocks, sums, slices::portable_count_eight, slices::portable_add);
+fn portable_weigh(terms: &[Term; PART], blocks: &[[Slice; PART]], sums: &mut [Sum], bits: usize) {
+    slices::weigh(terms, blocks, sums, bits, slices::portable_count_eight, slices::portable_add);
 }
 
 const PORTABLE: Kernels = Kernels {
@@ -172,25 +178,25 @@ macro_rules! compiled_for {
                         turn(signs, vector, scratch);
                     }
                 },
-                weigh: |terms, blocks, sums| {
+                weigh: |terms, blocks, sums, bits| {
                     #[expect(unsafe_code, reason = "best_kernels has asked the processor for the features")]
                     // SAFETY: as above.
                     unsafe {
-                        $weigh(terms, blocks, sums);
+                        $weigh(terms, blocks, sums, bits);
                     }
                 },
-                reach: |sums, thresholds, held, chosen| {
+                reach: |sums, bits, thresholds, held, chosen| {
                     #[expect(unsafe_code, reason = "best_kernels has asked the processor for the features")]
                     // SAFETY: as above.
                     unsafe {
-                        reach(sums, thresholds, held, chosen)
+                        reach(sums, bits, thresholds, held, chosen)
                     }
                 },
-                peaks: |sums, held, largest| {
+                peaks: |sums, bits, held, largest| {
                     #[expect(unsafe_code, reason = "best_kernels has asked the processor for the features")]
                     // SAFETY: as above.
                     unsafe {
-                        peaks(sums, held, largest);
+                        peaks(sums, bits, held, largest);
                     }
                 },
             };
@@ -206,13 +212,19 @@ macro_rules! compiled_for {
             }
 
             #[target_feature(enable = $features)]
-            fn reach(sums: &[Sum], thresholds: &[u16], held: &[Slice], chosen: &mut [Slice]) -> usize {
-                slices::portable_reach(sums, thresholds, held, chosen)
+            fn reach(
+                sums: &[Sum],
+                bits: usize,
+                thresholds: &[u16],
+                held: &[Slice],
+                chosen: &mut [Slice],
+            ) -> usize {
+                slices::portable_reach(sums, bits, thresholds, held, chosen)
             }
 
             #[target_feature(enable = $features)]
-            fn peaks(sums: &[Sum], held: &[Slice], peaks: &mut [[u16; ACROSS / 64]]) {
-                slices::portable_peaks(sums, held, peaks);
+            fn peaks(sums: &[Sum], bits: usize, held: &[Slice], peaks: &mut [[u16; ACROSS / 64]]) {
+                slices::portable_peaks(sums, bits, held, peaks);
             }
         }
     };
@@ -269,12 +281,14 @@ mod tests {
         };
         for parts in [1, 2, 16] {
             let mut sums = vec![Sum::default(); 3];
-            (0..parts).for_each(|_| weigh(&terms, &blocks, &mut sums));
+            // Of no more bits than they need, and of all there are.
+            let bits = if parts == 1 { (MOST.ilog2() + 1) as usize } else { sums[0].len() };
+            (0..parts).for_each(|_| weigh(&terms, &blocks, &mut sums, bits));
             let thresholds = [0, 176 * parts, 190 * parts];
             let mut chosen = vec![Slice::default(); 3];
-            let count = reach(&sums, &thresholds, &held, &mut chosen);
+            let count = reach(&sums, bits, &thresholds, &held, &mut chosen);
             let mut highest = vec![[0; ACROSS / 64]; 3];
-            peaks(&sums, &held, &mut highest);
+            peaks(&sums, bits, &held, &mut highest);
             let mut counted = 0;
             for block in 0..3 {
                 let mut most = [0; ACROSS / 64];
@@ -296,16 +310,16 @@ mod tests {
             assert_eq!(count, counted);
             for kernels in every_kernel() {
                 let mut others = vec![Sum::default(); 3];
-                (0..parts).for_each(|_| (kernels.weigh)(&terms, &blocks, &mut others));
+                (0..parts).for_each(|_| (kernels.weigh)(&terms, &blocks, &mut others, bits));
                 assert_eq!(others, sums);
                 let (mut others, mut other_highest) = (vec![Slice::default(); 3], vec![[0; ACROSS / 64]; 3]);
-                assert_eq!((kernels.reach)(&sums, &thresholds, &held, &mut others), count);
-                (kernels.peaks)(&sums, &held, &mut other_highest);
+                assert_eq!((kernels.reach)(&sums, bits, &thresholds, &held, &mut others), count);
+                (kernels.peaks)(&sums, bits, &held, &mut other_highest);
                 assert_eq!((&others, &other_highest), (&chosen, &highest));
             }
         }
         assert_eq!(WEIGHTS.iter().sum::<u16>(), MOST);
-        assert!(u32::from(MOST) * 16 < 1 << std::mem::size_of::<Sum>().div_ceil(64));
+        assert!(3 * u32::from(MOST) * 16 < 1 << std::mem::size_of::<Sum>().div_ceil(64));
     }
 
     #[test]

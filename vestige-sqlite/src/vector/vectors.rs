@@ -31,8 +31,9 @@ pub(super) struct Vectors {
     centered: usize,
     /// How many questions there were, up to [`ASKED`].
     asked: AtomicU32,
-    /// Where the sketches, or their first part, ruled out too little lately.
+    /// Where the sketches, their signs, or the first part of these ruled out too little lately.
     without_sketches: Pauses,
+    without_signs: Pauses,
     without_first: Pauses,
 }
 

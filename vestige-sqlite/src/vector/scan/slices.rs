@@ -17,10 +17,10 @@ const EIGHTS: [usize; 4] = [1, 3, 5, 7];
 pub(in crate::vector) const WEIGHTS: [u16; PART] = weights();
 /// Their sum.
 pub(in crate::vector) const MOST: u16 = 8 * (7 + 3 * 5 + 5 * 3 + 7);
-/// Enough for one part, and for sixteen.
+/// Enough for one part, and for three times as much of all.
 const PART_BITS: usize = 9;
-const SUM_BITS: usize = 13;
-const _: () = assert!(MOST as usize * limits::MAX_DIMENSION.div_ceil(PART) < 1 << SUM_BITS);
+const SUM_BITS: usize = 15;
+const _: () = assert!(3 * MOST as usize * limits::MAX_DIMENSION.div_ceil(PART) < 1 << SUM_BITS);
 
 /// One bit of each of [`ACROSS`] vectors.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -80,13 +80,14 @@ pub(super) type Count = [Slice; 8];
 /// The bits of eight terms and what flips them.
 pub(super) type Eight<'a> = [(&'a Slice, u64); 8];
 
-/// Adds the weights of the terms that hold to the sums of each block. A weight is odd: each term counts once, and twice for
-/// each of the three groups of larger weights that it is in.
+/// Adds the weights of the terms that hold to the sums of each block, which have so many bits afterwards. A weight is odd: each
+/// term counts once, and twice for each of the three groups of larger weights that it is in.
 #[inline(always)]
 pub(super) fn weigh(
     terms: &[Term; PART],
     blocks: &[[Slice; PART]],
     sums: &mut [Sum],
+    bits: usize,
     count_eight: impl Fn(&mut Count, Eight<'_>),
     add: impl Fn(&mut [Slice], &[Slice]),
 ) {
@@ -103,7 +104,7 @@ pub(super) fn weigh(
             }
             add(&mut part[usize::from(group + 1 < EIGHTS.len())..], &count);
         }
-        add(sums, &part);
+        add(&mut sums[..bits], &part);
     }
 }
 
@@ -152,6 +153,7 @@ fn add(a: u64, b: u64, c: u64) -> (u64, u64) {
 #[inline(always)]
 pub(super) fn portable_reach(
     sums: &[Sum],
+    bits: usize,
     thresholds: &[u16],
     held: &[Slice],
     chosen: &mut [Slice],
@@ -161,7 +163,7 @@ pub(super) fn portable_reach(
         let mut counts = [0; ACROSS / 64];
         for (lane, count) in counts.iter_mut().enumerate() {
             let mut reaches = u64::MAX;
-            for (bit, slice) in sum.iter().enumerate() {
+            for (bit, slice) in sum[..bits].iter().enumerate() {
                 let wanted = 0_u64.wrapping_sub(u64::from(threshold >> bit & 1));
                 // The higher bit decides, where it differs from the threshold's.
                 reaches = (slice.0[lane] & reaches) | ((slice.0[lane] | reaches) & !wanted);
@@ -176,12 +178,12 @@ pub(super) fn portable_reach(
 
 /// Writes the largest sum of those that are `held`, of 64 vectors each; 0 where none is.
 #[inline(always)]
-pub(super) fn portable_peaks(sums: &[Sum], held: &[Slice], peaks: &mut [[u16; ACROSS / 64]]) {
+pub(super) fn portable_peaks(sums: &[Sum], bits: usize, held: &[Slice], peaks: &mut [[u16; ACROSS / 64]]) {
     for ((sum, held), peaks) in sums.iter().zip(held).zip(peaks) {
         let mut largest = [0_u64; ACROSS / 64];
         for (lane, largest) in largest.iter_mut().enumerate() {
             let mut those = held.0[lane];
-            for (bit, slice) in sum.iter().enumerate().rev() {
+            for (bit, slice) in sum[..bits].iter().enumerate().rev() {
                 let larger = those & slice.0[lane];
                 *largest |= u64::from(larger != 0) << bit;
                 those = if larger != 0 { larger } else { those };
@@ -211,9 +213,14 @@ pub(super) mod avx2 {
 
     /// As [`weigh`](super::weigh).
     #[target_feature(enable = "avx2")]
-    pub(in crate::vector::scan) fn weigh(terms: &[Term; PART], blocks: &[[Slice; PART]], sums: &mut [Sum]) {
+    pub(in crate::vector::scan) fn weigh(
+        terms: &[Term; PART],
+        blocks: &[[Slice; PART]],
+        sums: &mut [Sum],
+        bits: usize,
+    ) {
         let count = |count: &mut Count, bits: Eight<'_>| count_eight(count, bits);
-        super::weigh(terms, blocks, sums, count, |sums, numbers| add(sums, numbers));
+        super::weigh(terms, blocks, sums, bits, count, |sums, numbers| add(sums, numbers));
     }
 }
 
@@ -270,7 +277,12 @@ pub(super) mod avx512 {
 
     /// As [`weigh`](super::weigh).
     #[target_feature(enable = "avx512f")]
-    pub(in crate::vector::scan) fn weigh(terms: &[Term; PART], blocks: &[[Slice; PART]], sums: &mut [Sum]) {
+    pub(in crate::vector::scan) fn weigh(
+        terms: &[Term; PART],
+        blocks: &[[Slice; PART]],
+        sums: &mut [Sum],
+        bits: usize,
+    ) {
         let zero = _mm512_setzero_si512();
         // Terms are in no order of memory, so nothing but this has the next block ready.
         let next = blocks.iter().skip(1).chain(blocks.last());
@@ -312,7 +324,7 @@ pub(super) mod avx512 {
                 }
             }
             let mut carry = zero;
-            let (low, high) = to.split_at_mut(PART_BITS);
+            let (low, high) = to[..bits].split_at_mut(PART_BITS);
             for (to, from) in low.iter_mut().zip(part) {
                 let sum;
                 (sum, carry) = add(load(to), from, carry);

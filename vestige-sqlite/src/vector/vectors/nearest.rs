@@ -209,9 +209,12 @@ impl<'a> Search<'a> {
         let many = few.max(among / SKETCHES_LEAVE);
 
         compared.look_further();
-        let pause = self.pause(&self.index.without_first);
-        if pause.skip() {
-            compared.look_at_all();
+        let [first, signs] =
+            [&self.index.without_first, &self.index.without_signs].map(|pauses| self.pause(pauses));
+        if signs.skip() {
+            while compared.look_further() {}
+        } else if first.skip() {
+            compared.look_at_signs();
         }
         if !self.score_likely(compared, enough, many) {
             return false;
@@ -224,17 +227,21 @@ impl<'a> Search<'a> {
             }
         }
         let mut left = compared.count_left(self.best.floor);
-        if left > among / FIRST_LEAVES && !filtered && !compared.is_complete() {
-            pause.begin();
+        if left > among / FIRST_LEAVES && !filtered && !compared.knows_signs() {
+            first.begin();
         }
-        while left > few && !compared.is_complete() {
-            compared.look_further();
+        while left > few {
+            let pause = compared.knows_signs() && !filtered;
+            if !compared.look_further() {
+                // The next in order raise the floor, for less than a look at all that is left.
+                self.score_likely(compared, enough + LEFT, many);
+                compared.count_left(self.best.floor);
+                break;
+            }
+            if pause {
+                signs.begin();
+            }
             left = compared.count_left(self.best.floor);
-        }
-        if left > few {
-            // The next in order raise the floor, for less than a look at all that is left.
-            self.score_likely(compared, enough + LEFT, many);
-            compared.count_left(self.best.floor);
         }
         let left = compared.left(self.best.floor);
         if left.len() > many {
