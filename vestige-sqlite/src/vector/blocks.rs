@@ -1,13 +1,14 @@
 //! Where the sketches are: in blocks of vectors that have about as much from the center, bit by bit.
 
-use std::collections::HashMap;
-
 use super::scan::{ACROSS, PART, Slice};
 use super::sketch::{Turned, sum};
 
-/// Vectors are put together whose products with the center agree within one part in so many.
-const BUCKETS: f32 = 32.0;
-/// Between the values that two bits stand for, in units of a vector's mean component: what rounds a normal variable best (Max,
+/// How many vectors are put together by their products with the center: the fewer, the more these agree, and the more blocks have
+/// places that are free.
+const BUCKET: usize = 4 * ACROSS;
+/// The place of a slot that has none.
+const NONE: u32 = u32::MAX;
+/// Between the values that two bits stand for, in units of the root of a vector's mean square: what rounds a normal variable best (Max,
 /// "Quantizing for Minimum Distortion", IRE Transactions on Information Theory, 1960, table II).
 pub(super) const STEP: f32 = 0.9957;
 
@@ -22,66 +23,52 @@ pub(super) struct Blocks {
     pub(super) seconds: Vec<Vec<[Slice; PART]>>,
     /// Which places are taken.
     pub(super) held: Vec<Slice>,
-    /// Who is at each place.
-    pub(super) occupants: Vec<Occupant>,
+    /// The slot of who is or was at each place.
+    pub(super) slots: Vec<u32>,
     /// The place of each slot.
     places: Vec<u32>,
+    /// Which products with the center divide the buckets, in ascending order.
+    bounds: Vec<f32>,
     /// Blocks in which places are free, by bucket.
-    room: HashMap<i32, Vec<usize>>,
+    room: Vec<Vec<usize>>,
 }
 
 /// What the vectors that are or were in a block have in common.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Block {
-    bucket: i32,
+    bucket: usize,
     /// The most of o·center.
     pub(super) offset: f32,
     /// The least and the most of |r|.
     pub(super) lengths: [f32; 2],
 }
 
-#[derive(Clone, Copy, Debug, Default)]
-pub(super) struct Occupant {
-    pub(super) slot: u32,
-    /// o·center.
-    pub(super) offset: f32,
-    /// |r|.
-    pub(super) length: f32,
-    /// What two bits make of it: the mean product with its components and the mean square, in units of its mean square; 0 if it
-    /// has no direction.
-    pub(super) along: f32,
-    pub(super) square: f32,
-}
-
 impl Blocks {
-    /// None yet, of so many parts each, with room for `count`.
-    pub(super) fn new(parts: usize, count: usize) -> Self {
+    /// None yet, of so many parts each, divided by `offsets`, which are in ascending order and those of the vectors to come.
+    pub(super) fn new(parts: usize, offsets: &[f32]) -> Self {
+        let bounds: Vec<f32> = offsets.iter().copied().skip(BUCKET).step_by(BUCKET).collect();
         Self {
             blocks: Vec::new(),
             parts: vec![Vec::new(); parts],
             seconds: vec![Vec::new(); parts],
             held: Vec::new(),
-            occupants: Vec::new(),
-            places: Vec::with_capacity(count),
-            room: HashMap::new(),
+            slots: Vec::new(),
+            places: Vec::with_capacity(offsets.len()),
+            room: vec![Vec::new(); bounds.len() + 1],
+            bounds,
         }
     }
 
-    /// Takes in the vector of a slot that is taken, or of the next one.
+    /// Takes in the vector of a slot.
     pub(super) fn put(&mut self, slot: usize, vector: &Turned<'_>) {
-        if let Some(&place) = self.places.get(slot) {
-            self.vacate(place as usize);
+        if slot >= self.places.len() {
+            self.places.resize(slot + 1, NONE);
+        }
+        if self.places[slot] != NONE {
+            self.vacate(self.places[slot] as usize);
         }
         let components = vector.components;
-        // Where it has no direction, all is 0.
-        let unit = (components.len() as f32 / sum(components, components, |x, _| x * x)).sqrt();
-        let unit = if unit.is_finite() { unit } else { 0.0 };
-        let is_small = |x: f32| x.abs() * unit < STEP;
-        let value = |x: f32| if is_small(x) { 0.5 * STEP } else { 1.5 * STEP };
-        let count = components.len() as f32;
-        let along = sum(components, components, |x, _| value(x) * x.abs()) * unit / count;
-        let square =
-            if unit > 0.0 { sum(components, components, |x, _| value(x) * value(x)) / count } else { 0.0 };
+        let mean = (sum(components, components, |x, _| x * x) / components.len() as f32).sqrt();
         let place = self.take_place(vector.offset, vector.length);
         let (block, at) = (place / ACROSS, place % ACROSS);
         let parts = self.parts.iter_mut().zip(&mut self.seconds);
@@ -90,15 +77,11 @@ impl Blocks {
             for ((slice, second), &x) in slices.zip(components) {
                 slice.set(at, x > 0.0);
                 // Of four values in ascending order, 0 to 3: the numbers of the two in the middle are 1 and 2.
-                second.set(at, (x > 0.0) != is_small(x));
+                second.set(at, (x > 0.0) != (x.abs() < STEP * mean));
             }
         }
-        self.occupants[place] =
-            Occupant { slot: slot as u32, offset: vector.offset, length: vector.length, along, square };
-        match self.places.get_mut(slot) {
-            Some(old) => *old = place as u32,
-            None => self.places.push(place as u32),
-        }
+        self.slots[place] = slot as u32;
+        self.places[slot] = place as u32;
     }
 
     /// Removes a slot; the last one takes its number.
@@ -108,15 +91,14 @@ impl Blocks {
             Some(place) => std::mem::replace(place, last),
             None => last,
         };
-        self.occupants[last as usize].slot = slot as u32;
+        self.slots[last as usize] = slot as u32;
         self.vacate(place as usize);
     }
 
     /// Whether most places are free, as after much was removed.
     pub(super) fn is_sparse(&self) -> bool {
         // Each bucket may have a block that is nearly empty.
-        const BLOCKS: usize = 64;
-        self.blocks.len() > BLOCKS + 4 * self.places.len() / ACROSS
+        self.blocks.len() > self.room.len() + 4 * self.places.len() / ACROSS
     }
 
     /// The places of some slots.
@@ -130,15 +112,15 @@ impl Blocks {
     }
 
     fn take_place(&mut self, offset: f32, length: f32) -> usize {
-        let bucket = (offset * BUCKETS).floor() as i32;
-        let room = self.room.entry(bucket).or_default();
+        let bucket = self.bounds.partition_point(|&bound| bound <= offset);
+        let room = &mut self.room[bucket];
         let at = room.last().copied().unwrap_or_else(|| {
             room.push(self.blocks.len());
             self.blocks.push(Block { bucket, offset, lengths: [length; 2] });
             let parts = self.parts.iter_mut().chain(&mut self.seconds);
             parts.for_each(|part| part.push([Slice::default(); PART]));
             self.held.push(Slice::default());
-            self.occupants.resize(self.blocks.len() * ACROSS, Occupant::default());
+            self.slots.resize(self.blocks.len() * ACROSS, 0);
             self.blocks.len() - 1
         });
         let block = &mut self.blocks[at];
@@ -156,7 +138,7 @@ impl Blocks {
     fn vacate(&mut self, place: usize) {
         let at = place / ACROSS;
         if self.held[at].first_free().is_none() {
-            self.room.entry(self.blocks[at].bucket).or_default().push(at);
+            self.room[self.blocks[at].bucket].push(at);
         }
         self.held[at].remove(place % ACROSS);
     }
@@ -170,8 +152,12 @@ mod tests {
     fn put(blocks: &mut Blocks, slot: usize, name: usize) {
         let mut components = [-1.0; PART];
         (0..16).filter(|bit| name >> bit & 1 == 1).for_each(|bit| components[bit] = 1.0);
-        let offset = (name % 7) as f32 / 10.0 - 0.3;
+        let offset = offset(name);
         blocks.put(slot, &Turned { components: &components, length: 1.0 + offset, offset });
+    }
+
+    fn offset(name: usize) -> f32 {
+        (name % 7) as f32 / 10.0 - 0.3
     }
 
     fn name_at(blocks: &Blocks, place: usize) -> usize {
@@ -181,7 +167,9 @@ mod tests {
 
     #[test]
     fn whoever_comes_and_goes_the_rest_stay_in_their_places() {
-        let mut blocks = Blocks::new(1, 0);
+        // A bucket for each of their offsets.
+        let offsets: Vec<f32> = (0..7 * BUCKET).map(|n| offset(n / BUCKET)).collect();
+        let mut blocks = Blocks::new(1, &offsets);
         let mut names: Vec<usize> = Vec::new();
         let mut random = 1_usize;
         for step in 0..20_000 {
@@ -210,11 +198,10 @@ mod tests {
         for (slot, &name) in names.iter().enumerate() {
             let place = blocks.places[slot] as usize;
             assert_eq!(name_at(&blocks, place), name);
-            let (one, block) = (&blocks.occupants[place], &blocks.blocks[place / ACROSS]);
-            assert_eq!(one.slot as usize, slot);
-            assert!(
-                one.offset <= block.offset && (block.lengths[0]..=block.lengths[1]).contains(&one.length)
-            );
+            assert_eq!(blocks.slots[place] as usize, slot);
+            let (block, offset) = (&blocks.blocks[place / ACROSS], offset(name));
+            assert!(offset <= block.offset);
+            assert!((block.lengths[0]..=block.lengths[1]).contains(&(1.0 + offset)));
             assert!(blocks.held[place / ACROSS].contains(place % ACROSS));
         }
         // Room that became free was taken again: no bucket has more blocks than at its fullest.
@@ -227,7 +214,7 @@ mod tests {
 
     #[test]
     fn what_is_left_of_much_is_sparse() {
-        let mut blocks = Blocks::new(1, 0);
+        let mut blocks = Blocks::new(1, &[]);
         let many = 80 * ACROSS;
         (0..many).for_each(|slot| put(&mut blocks, slot, slot % 1000));
         assert!(!blocks.is_sparse());

@@ -4,15 +4,20 @@
 //! A component of the unit vector is `byte × scale`, rounded to the nearest; the largest
 //! becomes ±127. Stored as the little-endian f32 `scale` followed by the bytes.
 
-/// The stored form of a vector's code.
-pub(crate) fn encode(vector: &[f32]) -> Vec<u8> {
+/// The scale and the bytes of a vector's direction.
+pub(super) fn quantize(vector: &[f32]) -> (f32, Vec<i8>) {
     let norm = vector.iter().map(|&x| f64::from(x) * f64::from(x)).sum::<f64>().sqrt();
     let largest = vector.iter().fold(0.0_f64, |largest, &x| largest.max(f64::from(x.abs())));
     let step = largest / 127.0;
-    let scale = (step / norm) as f32;
-    let mut stored = Vec::with_capacity(4 + vector.len());
+    ((step / norm) as f32, vector.iter().map(|&x| (f64::from(x) / step).round() as i8).collect())
+}
+
+/// The stored form of a vector's code.
+pub(crate) fn encode(vector: &[f32]) -> Vec<u8> {
+    let (scale, bytes) = quantize(vector);
+    let mut stored = Vec::with_capacity(4 + bytes.len());
     stored.extend(scale.to_le_bytes());
-    stored.extend(vector.iter().map(|&x| ((f64::from(x) / step).round() as i8).cast_unsigned()));
+    stored.extend(bytes.into_iter().map(i8::cast_unsigned));
     stored
 }
 

@@ -1,35 +1,49 @@
 //! A question compared with all sketches.
 //!
-//! Of `h` components of the directions `r` and `q`, turned alike, `Σ sign(r)·q / ‖q‖` lies about `c·√h·ρ`, where `ρ` is the
-//! cosine of `r` and `q`, and `c²` is 2/π for normal variables, whose mean of `|x|` is `√(2/π)`. In units of `ρ`, its variance
-//! is at most
+//! Of `h` of the `d` components of the directions `r` and `q`, turned alike, `Σ sign(r)·q / ‖q‖` lies about `c·√h·ρ`, where `ρ` is the
+//! cosine of `r` and `q`, and `c²` is 2/π for normal variables, whose mean of `|x|` is `√(2/π)`. In units of `ρ`, its variance is
 //!
 //! ```text
-//! (1 − c²ρ² − c²·(h/d)·(1 − ρ²)²) / (c²h)
+//! ((1 − c²)(1 − ρ²) + κρ² + c²(1 − h/d)(1 − ρ²)²) / (c²h)
 //! ```
 //!
-//! since the signs leave `ρ²(1 − c²)` of what both directions share and `1 − ρ²` of what they do not, and the cosine of all `d`
-//! components is known better than that of `h` by `(1 − ρ²)²/d`: a part of a random rotation tells of the others, as in
-//! ADSampling (Gao and Long, "High-Dimensional Approximate Nearest Neighbor Search: with Reliable and Efficient Distance
-//! Comparison Operations", SIGMOD 2023).
+//! First, what the signs add that is not along `r` has a share in what of `q` is not. (This much is RaBitQ.) Second, the signs of one
+//! vector are more along it than those of another: of variables whose squares have a fixed sum, the mean of `|x|` has the variance
+//! `κ/h`, and `κ = 1 − 3c²/2`. Third, the cosine of a part of all components is not that of all: a sample's correlation has the
+//! variance `(1 − ρ²)²/h`, less what is known of all. (That a part of a random rotation tells of the others is from ADSampling: Gao
+//! and Long, "High-Dimensional Approximate Nearest Neighbor Search: with Reliable and Efficient Distance Comparison Operations",
+//! SIGMOD 2023.)
 //!
-//! Two bits of each component stand for one of four values. These are `n²` at the mean square, where that of the components is 1,
-//! and `a` at the mean product with them, which are both 0.881 of a normal variable: the same holds with `a` for `c`, and `n²` for the
-//! 1, which is the square of a sign. The vector's own `a` and `n²` are known: its estimate has the variance
-//! `(n² − a²)(1 − ρ²) / (a²d)`, a quarter of what the signs alone have. (Gao et al., "Practical and Asymptotically Optimal
-//! Quantization of High-Dimensional Vectors in Euclidean Space for Approximate Nearest Neighbor Search", SIGMOD 2025.)
+//! Two bits of each component stand for one of four values `v(x)`. All of this holds of them with the mean of `v(x)·x` for `c`, that
+//! of `v(x)²` for the 1 that is the square of a sign, and another `κ`, and the variance is less than a third. (More bits in
+//! RaBitQ: Gao et al., "Practical and Asymptotically Optimal Quantization of High-Dimensional Vectors in Euclidean Space for
+//! Approximate Nearest Neighbor Search", SIGMOD 2025.)
 
-use super::blocks::{Block, Blocks, Occupant, STEP};
+use super::blocks::{Block, Blocks, STEP};
 use super::scan::{ACROSS, MOST, PART, Slice, Sum, Term, WEIGHTS, peaks, reach, weigh};
 use super::sketch::{Turned, sum};
 
 /// How many standard deviations an estimate may be off before a neighbour is missed.
-const DEVIATIONS: f32 = 3.5;
+const DEVIATIONS: f32 = 4.0;
 /// Where there are so many times more peaks than vectors looked for, most of these are peaks.
 const SPREAD: usize = 4;
-/// `c²` of a normal variable, and `a` and `n²` of one.
-const SIGN_ALONG: f32 = std::f32::consts::FRAC_2_PI;
-const ALONG: f32 = 0.881_15;
+/// What bits make of a normal variable `x`.
+#[derive(Clone, Copy)]
+struct Precision {
+    /// Between two values.
+    step: f32,
+    /// The mean of a value's square.
+    square: f32,
+    /// The mean product of a value and `x`.
+    along: f32,
+    /// `κ`: the variance of this product over many variables whose squares have a fixed sum, times their number.
+    spread: f32,
+}
+
+const SIGNS: Precision =
+    Precision { step: 2.0, square: 1.0, along: 0.797_885, spread: 1.0 - 3.0 / std::f32::consts::PI };
+/// With the best step both means are the same.
+const TWO_BITS: Precision = Precision { step: STEP, square: 0.881_15, along: 0.881_15, spread: 0.138 };
 
 /// A question compared with all sketches, as far as it has been.
 pub(super) struct Compared<'a> {
@@ -51,14 +65,11 @@ pub(super) struct Compared<'a> {
 struct Estimate {
     /// How many parts were looked at, and of how many.
     parts: [usize; 2],
-    /// Whether the second bits were, too.
-    close: bool,
+    /// How many bits of each component.
+    bits: u16,
     /// Of the question's components: the sum of squares, and that of products with their weights.
     squares: f32,
     weighted: f32,
-    /// How far the sum is from that of a cosine of 0, where the cosine is 1; 0 if the question has no direction, and any sum may
-    /// stand for any cosine.
-    full: f32,
     /// The square of what rounding to weights adds across the question's direction.
     rounding: f32,
 }
@@ -72,7 +83,7 @@ impl<'a> Compared<'a> {
             question: *question,
             sums: vec![Sum::default(); places.len()],
             terms: Vec::with_capacity(blocks.parts.len()),
-            estimate: Estimate { parts: [0, blocks.parts.len()], ..Estimate::default() },
+            estimate: Estimate { parts: [0, blocks.parts.len()], bits: 1, ..Estimate::default() },
             chosen: vec![Slice::default(); places.len()],
             places,
         }
@@ -89,18 +100,18 @@ impl<'a> Compared<'a> {
         if let Some(components) = self.question.components.as_chunks::<PART>().0.get(part) {
             let terms = by_rank(components);
             self.estimate.look_further(components, &terms);
-            weigh(&terms, &self.blocks.parts[part], &mut self.sums, self.estimate.bits());
+            weigh(&terms, &self.blocks.parts[part], &mut self.sums, self.estimate.sum_bits());
             self.terms.push(terms);
             return true;
         }
-        if self.estimate.close {
+        if self.estimate.bits == 2 {
             return false;
         }
-        self.estimate.look_closer();
+        self.estimate.bits = 2;
         // The first bits count twice.
         self.sums.iter_mut().for_each(|sums| sums.rotate_right(1));
         for (terms, seconds) in self.terms.iter().zip(&self.blocks.seconds) {
-            weigh(terms, seconds, &mut self.sums, self.estimate.bits());
+            weigh(terms, seconds, &mut self.sums, self.estimate.sum_bits());
         }
         true
     }
@@ -108,7 +119,7 @@ impl<'a> Compared<'a> {
     /// How many bytes of bits were looked at.
     pub(super) fn bytes(&self) -> usize {
         let [parts, all] = self.estimate.parts;
-        let parts = parts + if self.estimate.close { all } else { 0 };
+        let parts = parts + if self.estimate.bits == 2 { all } else { 0 };
         parts * self.blocks.blocks.len() * size_of::<[Slice; PART]>()
     }
 
@@ -129,7 +140,7 @@ impl<'a> Compared<'a> {
     /// The slots of those that seem nearest: at least `count`, and not many more. None if these would be more than `most`.
     pub(super) fn likely(&mut self, count: usize, most: usize) -> Option<Vec<usize>> {
         let mut highest = vec![[0; ACROSS / 64]; self.sums.len()];
-        peaks(&self.sums, self.estimate.bits(), &self.places, &mut highest);
+        peaks(&self.sums, self.estimate.sum_bits(), &self.places, &mut highest);
         let mut floors = Vec::with_capacity(highest.len() * (ACROSS / 64));
         for ((sums, places), block) in highest.iter().zip(&self.places).zip(&self.blocks.blocks) {
             let step = self.question.length * block.lengths[1] * self.estimate.step();
@@ -144,7 +155,7 @@ impl<'a> Compared<'a> {
             self.floor_by_halving(count)
         };
         let found = self.count_near(floor);
-        (found <= most).then(|| self.take(|_, _, _, _| true))
+        (found <= most).then(|| self.take())
     }
 
     /// A floor that at least `count` estimates reach, and not twice as many if that is easily told; below all if there are not
@@ -185,49 +196,26 @@ impl<'a> Compared<'a> {
         })
     }
 
-    /// The slots of those that were just counted; where all was looked at, without those that their own numbers rule out.
-    pub(super) fn left(&mut self, floor: f32) -> Vec<usize> {
-        if !self.estimate.close {
-            return self.take(|_, _, _, _| true);
-        }
-        self.take(|question, estimate, (sums, place), one| {
-            let cosine = cosine(question, floor - question.offset - one.offset, one.length);
-            let across = (one.square - one.along * one.along) * (1.0 - cosine * cosine);
-            let variance = across + one.square * estimate.rounding;
-            let least = cosine * one.along - DEVIATIONS * (variance / estimate.looked_at()).sqrt();
-            let found = estimate.cosine(value(sums, place)) * ALONG;
-            // Any may be opposite, and what has no direction is not known by its bits.
-            found >= least || cosine <= -1.0 || one.along == 0.0 || estimate.full == 0.0
-        })
-    }
-
     /// Chooses what reaches the sum that is asked for in its block.
     fn choose(&mut self, sum: impl Fn(&Turned<'_>, &Estimate, &Block) -> f32) -> usize {
         // What is below 0, or no number, becomes 0. No sum reaches the most and one.
         let most = f32::from(self.estimate.most()) + 1.0;
         let threshold = |block| sum(&self.question, &self.estimate, block).ceil().clamp(0.0, most) as u16;
         let thresholds: Vec<u16> = self.blocks.blocks.iter().map(threshold).collect();
-        reach(&self.sums, self.estimate.bits(), &thresholds, &self.places, &mut self.chosen)
+        reach(&self.sums, self.estimate.sum_bits(), &thresholds, &self.places, &mut self.chosen)
     }
 
-    /// The slots of what was chosen, which is not found again, and is wanted.
-    fn take(
-        &mut self,
-        wanted: impl Fn(&Turned<'_>, &Estimate, (&Sum, usize), &Occupant) -> bool,
-    ) -> Vec<usize> {
+    /// The slots of those that were just counted, which are not found again.
+    pub(super) fn take(&mut self) -> Vec<usize> {
         let mut slots = Vec::new();
-        let blocks = self.places.iter_mut().zip(&self.chosen).zip(&self.sums);
-        for (((places, chosen), sums), occupants) in blocks.zip(self.blocks.occupants.chunks(ACROSS)) {
+        let blocks = self.places.iter_mut().zip(&self.chosen).zip(self.blocks.slots.chunks(ACROSS));
+        for ((places, chosen), occupants) in blocks {
             for (word, &chosen) in chosen.0.iter().enumerate() {
                 places.0[word] &= !chosen;
                 let mut rest = chosen;
                 while rest != 0 {
-                    let place = word * 64 + rest.trailing_zeros() as usize;
+                    slots.push(occupants[word * 64 + rest.trailing_zeros() as usize] as usize);
                     rest &= rest - 1;
-                    let one = &occupants[place];
-                    if wanted(&self.question, &self.estimate, (sums, place), one) {
-                        slots.push(one.slot as usize);
-                    }
                 }
             }
         }
@@ -245,11 +233,6 @@ fn by_rank(components: &[f32; PART]) -> [Term; PART] {
         let at = one as u8;
         Term { at, flip: if components[usize::from(at)] > 0.0 { 0 } else { u64::MAX } }
     })
-}
-
-/// The sum at a place of a block.
-fn value(sum: &Sum, place: usize) -> u16 {
-    sum.iter().enumerate().map(|(bit, slice)| u16::from(slice.contains(place)) << bit).sum()
 }
 
 /// The cosine that a product `wanted` of the question and a vector of a length demands.
@@ -275,27 +258,22 @@ impl Estimate {
         if self.squares > 0.0 {
             let weights: f32 = WEIGHTS.iter().map(|&weight| f32::from(weight * weight)).sum();
             let weights = weights * self.parts[0] as f32;
-            // Of signs, which are a half from the middle.
-            self.full = self.weighted / self.squares.sqrt() * (SIGN_ALONG * self.looked_at()).sqrt() / 2.0;
             self.rounding = (weights * self.squares / (self.weighted * self.weighted) - 1.0).max(0.0);
         }
     }
 
-    /// Takes in the second bits.
-    fn look_closer(&mut self) {
-        self.close = true;
-        if self.squares > 0.0 {
-            self.full = self.weighted / self.squares.sqrt() * ALONG * self.looked_at().sqrt() / STEP;
-        }
+    /// What is known of each component.
+    fn precision(&self) -> Precision {
+        if self.bits == 1 { SIGNS } else { TWO_BITS }
     }
 
-    /// The largest sum.
+    /// The largest sum: the values are numbered from 0.
     fn most(&self) -> u16 {
-        MOST * self.parts[0] as u16 * if self.close { 3 } else { 1 }
+        MOST * self.parts[0] as u16 * ((1 << self.bits) - 1)
     }
 
     /// How many bits are enough for a sum, and for one more than the largest.
-    fn bits(&self) -> usize {
+    fn sum_bits(&self) -> usize {
         (self.most() + 1).ilog2() as usize + 1
     }
 
@@ -304,36 +282,38 @@ impl Estimate {
         f32::from(self.most()) / 2.0
     }
 
-    /// By how much the cosine rises with the sum.
+    /// By how much the cosine rises with the sum. Infinite if the question has no direction: any sum may stand for any cosine.
     fn step(&self) -> f32 {
-        1.0 / self.full
-    }
-
-    /// The cosine that a sum stands for.
-    fn cosine(&self, sum: u16) -> f32 {
-        (f32::from(sum) - self.middle()) * self.step()
+        let Precision { step, along, .. } = self.precision();
+        step * self.squares.sqrt() / (self.weighted * along * self.looked_at().sqrt())
     }
 
     /// The sum that stands for a cosine.
     fn sum(&self, cosine: f32) -> f32 {
-        if self.full > 0.0 { self.middle() + cosine / self.step() } else { 0.0 }
+        if self.squares > 0.0 { self.middle() + cosine / self.step() } else { 0.0 }
     }
 
     /// The least estimate, with near certainty, of one whose cosine is `cosine` or more.
     fn least(&self, cosine: f32) -> f32 {
-        if cosine <= -1.0 {
-            return f32::NEG_INFINITY;
-        }
-        let part = self.parts[0] as f32 / self.parts[1] as f32;
-        let across = 1.0 - cosine * cosine;
-        let (square, along) = if self.close { (ALONG, ALONG * ALONG) } else { (1.0, SIGN_ALONG) };
-        let variance = square * (1.0 + self.rounding) - along * (cosine * cosine + part * across * across);
-        cosine - DEVIATIONS * (variance / (along * self.looked_at())).sqrt()
+        if cosine <= -1.0 { f32::NEG_INFINITY } else { cosine - DEVIATIONS * self.deviation(cosine) }
+    }
+
+    /// The standard deviation of the estimate of a cosine. A high one is estimated too high, by a quarter of this at 0.6: the
+    /// question's smallest components are rounded up.
+    fn deviation(&self, cosine: f32) -> f32 {
+        let Precision { square, along, spread, .. } = self.precision();
+        let (shared, across) = (cosine * cosine, 1.0 - cosine * cosine);
+        let unseen = 1.0 - self.parts[0] as f32 / self.parts[1] as f32;
+        let along = along * along;
+        let variance = (square - along) * across + spread * shared + along * unseen * across * across;
+        ((variance + square * self.rounding) / (along * self.looked_at())).sqrt()
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use std::collections::HashMap;
+
     use crate::vector::noise;
     use crate::vector::sketch::Sketches;
     use vestige_traits::cosine_similarity;
@@ -354,7 +334,11 @@ mod tests {
     }
 
     fn sketches(vectors: &[Vec<f32>], center: Vec<f32>) -> Sketches {
-        let mut sketches = Sketches::new(center, vectors.len());
+        let offset =
+            |vector: &Vec<f32>| vector.iter().zip(&center).map(|(x, center)| x * center).sum::<f32>();
+        let mut offsets: Vec<f32> = vectors.iter().map(offset).collect();
+        offsets.sort_by(f32::total_cmp);
+        let mut sketches = Sketches::new(center, &offsets);
         for (slot, vector) in vectors.iter().enumerate() {
             sketches.put(slot, vector.iter().copied());
         }
@@ -377,27 +361,72 @@ mod tests {
                 best.sort_by(|a, b| b.total_cmp(a));
                 let mut turned = Vec::new();
                 let question = sketches.turn(&question, &mut turned);
-                let mut compared = sketches.compare(&question);
-                compared.look_further();
-                loop {
-                    let counted = compared.count_left(best[9] as f32);
-                    if compared.estimate.close {
-                        let left = compared.left(best[9] as f32);
-                        for (slot, &cosine) in cosines.iter().enumerate() {
-                            assert!(
-                                cosine < best[9] || left.contains(&slot),
-                                "{dimension}: {slot} of {asked}"
-                            );
-                        }
-                        assert!(
-                            left.len() <= counted && left.len() < 1000,
-                            "{dimension}: {} left",
-                            left.len()
-                        );
+                for looks in 1.. {
+                    let mut compared = sketches.compare(&question);
+                    if (0..looks).any(|_| !compared.look_further()) {
                         break;
                     }
-                    assert!(counted >= 10);
-                    compared.look_further();
+                    let counted = compared.count_left(best[9] as f32);
+                    let left = compared.take();
+                    assert_eq!(left.len(), counted);
+                    for (slot, &cosine) in cosines.iter().enumerate() {
+                        assert!(cosine < best[9] || left.contains(&slot), "{dimension}: {slot} of {asked}");
+                    }
+                    if compared.estimate.bits == 2 {
+                        assert!(left.len() < 400, "{dimension}: {counted} left");
+                    }
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn estimates_are_off_as_far_as_they_are_said_to_be() {
+        const QUESTIONS: usize = 50;
+        const VECTORS: usize = 400;
+        let mut random = noise();
+        let mut unit = |across: Option<&[f32]>| -> Vec<f32> {
+            let mut vector: Vec<f32> = (0..384).map(|_| random()).collect();
+            if let Some(other) = across {
+                let along: f32 = vector.iter().zip(other).map(|(a, b)| a * b).sum();
+                vector.iter_mut().zip(other).for_each(|(a, b)| *a -= along * b);
+            }
+            let norm = vector.iter().map(|x| x * x).sum::<f32>().sqrt();
+            vector.into_iter().map(|x| x / norm).collect()
+        };
+        // Of a normal variable, these shares lie above so many deviations.
+        const SHARES: [(f32, f64); 3] = [(-1.0, 0.841), (0.0, 0.5), (1.0, 0.159)];
+        for cosine in [0.0, 0.3, 0.6, 0.9_f32] {
+            let mut above: HashMap<(usize, u16), [usize; 3]> = HashMap::new();
+            for _ in 0..QUESTIONS {
+                let asked = unit(None);
+                let near = |_| {
+                    let (other, across) = (unit(Some(&asked)), (1.0 - cosine * cosine).sqrt());
+                    asked.iter().zip(&other).map(|(a, b)| cosine * a + across * b).collect()
+                };
+                let sketches = sketches(&(0..VECTORS).map(near).collect::<Vec<_>>(), vec![0.0; 384]);
+                let mut turned = Vec::new();
+                let question = sketches.turn(&asked, &mut turned);
+                let mut compared = sketches.compare(&question);
+                while compared.look_further() {
+                    let looked = (compared.estimate.parts[0], compared.estimate.bits);
+                    let above = above.entry(looked).or_default();
+                    for (above, (deviations, _)) in above.iter_mut().zip(SHARES) {
+                        let least = cosine + deviations * compared.estimate.deviation(cosine);
+                        *above += compared.choose(|_, estimate, _| estimate.sum(least));
+                    }
+                }
+            }
+            assert_eq!(above.len(), 4);
+            for (looked, above) in above {
+                for (above, (deviations, expected)) in above.into_iter().zip(SHARES) {
+                    let share = above as f64 / (QUESTIONS * VECTORS) as f64;
+                    // High cosines are estimated too high, which rules out nobody.
+                    let most = if cosine < 0.5 { expected + 0.03 } else { 1.0 };
+                    assert!(
+                        (expected - 0.03..=most).contains(&share),
+                        "{cosine}, {looked:?}, {deviations}: {share}"
+                    );
                 }
             }
         }
@@ -416,7 +445,7 @@ mod tests {
         assert!(likely.contains(&7));
         while compared.look_further() {}
         compared.count_left(-1.0);
-        let mut all = compared.left(-1.0);
+        let mut all = compared.take();
         assert!(likely.iter().all(|slot| !all.contains(slot)));
         all.extend(likely);
         all.sort_unstable();
@@ -434,7 +463,7 @@ mod tests {
         compared.restrict(&sketches.places((0..2000).step_by(5)));
         while compared.look_further() {}
         assert_eq!(compared.count_left(-1.0), 400);
-        assert!(compared.left(-1.0).into_iter().all(|slot| slot % 5 == 0));
+        assert!(compared.take().into_iter().all(|slot| slot % 5 == 0));
     }
 
     #[test]
@@ -451,7 +480,7 @@ mod tests {
             let mut compared = sketches.compare(&question);
             while compared.look_further() {}
             compared.count_left(cosine - 0.01);
-            assert!(compared.left(cosine - 0.01).contains(&1), "{cosine}");
+            assert!(compared.take().contains(&1), "{cosine}");
         }
     }
 }

@@ -4,7 +4,7 @@ use rusqlite::Transaction;
 use vestige_traits::MemoryStoreResult;
 
 use super::best::Best;
-use super::code::{encode, split};
+use super::code::{quantize, split};
 use super::index::Candidate;
 use super::scan::dot_rows;
 use crate::error::map;
@@ -17,9 +17,7 @@ pub(super) fn nearest(
     admission: &Admission,
     count: usize,
 ) -> MemoryStoreResult<Vec<Candidate>> {
-    let encoded = encode(query);
-    let Some((_, query)) = split(&encoded) else { return Ok(Vec::new()) };
-    let query: Vec<i8> = query.iter().map(|byte| byte.cast_signed()).collect();
+    let (_, query) = quantize(query);
     let enough = count + (count / 2).max(32);
     let mut best = Best::new(enough);
     let mut row_codes = Vec::with_capacity(query.len());

@@ -1,11 +1,9 @@
-//! One bit for each dimension, from which a cosine can be estimated.
+//! Two bits for each dimension, from which a cosine can be estimated.
 //!
-//! RaBitQ (Gao and Long, "RaBitQ: Quantizing High-Dimensional Vectors with a Theoretical Error Bound
-//! for Approximate Nearest Neighbor Search", SIGMOD 2024): what a vector adds to the mean of all is turned
-//! by a random rotation, and the signs of its components are kept. For unit vectors `o` and `q`, rotated
-//! alike, `Σ sign(o)·q / Σ|o|` estimates their cosine without bias. With `c = Σ|o| / √d` its standard
-//! deviation is at most `√(1 - c²) / c / √(d - 1)`; `c` is near 0.8. What is made of it, and of the first bits alone, is
-//! told in `compared`.
+//! RaBitQ (Gao and Long, "RaBitQ: Quantizing High-Dimensional Vectors with a Theoretical Error Bound for Approximate Nearest
+//! Neighbor Search", SIGMOD 2024): what a vector adds to the mean of all is turned by a random rotation, and the signs of its
+//! components are kept, and whether each is small or large. For unit vectors `o` and `q`, rotated alike, `Σ sign(o)·q / Σ|o|`
+//! estimates their cosine without bias. What is made of this, of the first signs alone and of the second bits is told in `compared`.
 
 use super::blocks::Blocks;
 use super::compared::Compared;
@@ -60,20 +58,21 @@ pub(super) struct Turned<'a> {
 }
 
 impl Sketches {
-    /// None yet, with room for `count`. The better `center` is their mean, the better the estimates.
-    pub(super) fn new(mut center: Vec<f32>, count: usize) -> Self {
+    /// None yet. The better `center` is the mean of the vectors to come, the better the estimates; `offsets` are about their products
+    /// with it, in ascending order. Those that follow each other in this order are best put in so.
+    pub(super) fn new(mut center: Vec<f32>, offsets: &[f32]) -> Self {
         let parts = center.len().div_ceil(PART).max(1);
         let width = parts * PART;
         center.resize(width, 0.0);
         Self {
             rotation: Rotation::new(width),
             center,
-            blocks: Blocks::new(parts, count),
+            blocks: Blocks::new(parts, offsets),
             scratch: [(); 2].map(|()| vec![0.0; width]),
         }
     }
 
-    /// Sketches a unit vector at a slot that is taken, or the next one.
+    /// Sketches a unit vector at a slot.
     pub(super) fn put(&mut self, slot: usize, vector: impl Iterator<Item = f32>) {
         let [turned, room] = &mut self.scratch;
         turned.fill(0.0);

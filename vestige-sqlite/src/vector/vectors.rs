@@ -5,7 +5,8 @@ mod nearest;
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicU32, Ordering};
 
-use super::code::split;
+use super::code::{quantize, split};
+use super::scan::dot_rows;
 use super::sketch::Sketches;
 use super::slots::Slots;
 use crate::filter::NodeSet;
@@ -93,9 +94,9 @@ impl Vectors {
             let start = slot * self.dimension;
             self.codes[start..start + self.dimension].iter_mut().zip(code).for_each(|(old, new)| *old = new);
         }
-        if let Some(sketches) = &mut self.sketches {
-            let code = &self.codes[slot * self.dimension..][..self.dimension];
-            sketches.put(slot, code.iter().map(|&byte| f32::from(byte) * scale));
+        if let Some(mut sketches) = self.sketches.take() {
+            sketches.put(slot, self.vector(slot));
+            self.sketches = Some(sketches);
         }
     }
 
@@ -137,13 +138,28 @@ impl Vectors {
             center.iter_mut().zip(code).for_each(|(sum, &byte)| *sum += f32::from(byte) * scale);
         }
         center.iter_mut().for_each(|sum| *sum /= self.scales.len() as f32);
-        let mut sketches = Sketches::new(center, self.len());
-        let vectors = self.codes.chunks_exact(self.dimension).zip(&self.scales);
-        for (slot, (code, &scale)) in vectors.enumerate() {
-            sketches.put(slot, code.iter().map(|&byte| f32::from(byte) * scale));
-        }
+        let mut order: Vec<(f32, usize)> = self.offsets(&center).into_iter().zip(0..).collect();
+        order.sort_unstable_by(|a, b| a.0.total_cmp(&b.0));
+        let offsets: Vec<f32> = order.iter().map(|(offset, _)| *offset).collect();
+        let mut sketches = Sketches::new(center, &offsets);
+        order.into_iter().for_each(|(_, slot)| sketches.put(slot, self.vector(slot)));
         self.sketches = Some(sketches);
         self.centered = self.len();
+    }
+
+    /// About the products of all with a vector.
+    fn offsets(&self, vector: &[f32]) -> Vec<f32> {
+        let (scale, code) = quantize(vector);
+        let length = vector.iter().map(|x| x * x).sum::<f32>().sqrt();
+        let mut sums = vec![0; self.len()];
+        dot_rows(&code, &self.codes, &mut sums);
+        sums.iter().zip(&self.scales).map(|(&sum, &other)| sum as f32 * other * scale * length).collect()
+    }
+
+    /// What a code stands for.
+    fn vector(&self, slot: usize) -> impl Iterator<Item = f32> {
+        let scale = self.scales[slot];
+        self.code(slot).iter().map(move |&byte| f32::from(byte) * scale)
     }
 
     fn code(&self, slot: usize) -> &[i8] {

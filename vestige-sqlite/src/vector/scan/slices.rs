@@ -28,6 +28,7 @@ const _: () = assert!(3 * MOST as usize * limits::MAX_DIMENSION.div_ceil(PART) <
 pub(in crate::vector) struct Slice(pub(in crate::vector) [u64; ACROSS / 64]);
 
 impl Slice {
+    #[cfg(test)]
     pub(in crate::vector) fn contains(&self, place: usize) -> bool {
         self.0[place / 64] >> (place % 64) & 1 == 1
     }

@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use super::{ASKED, SKETCHED, Vectors};
 use crate::filter::{Admission, NodeSet};
 use crate::vector::best::Best;
-use crate::vector::code::{encode, split};
+use crate::vector::code::quantize;
 use crate::vector::compared::Compared;
 use crate::vector::index::Candidate;
 use crate::vector::scan::dot_rows;
@@ -71,9 +71,7 @@ impl Vectors {
             return slots.iter().map(|&slot| Candidate::unknown(self.nodes[slot])).collect();
         }
         self.asked.fetch_add(u32::from(self.asked.load(Ordering::Relaxed) < ASKED), Ordering::Relaxed);
-        let encoded = encode(vector);
-        let Some((scale, code)) = split(&encoded) else { return Vec::new() };
-        let code = code.iter().map(|byte| byte.cast_signed()).collect();
+        let (scale, code) = quantize(vector);
         let mut search = Search {
             index: self,
             code,
@@ -231,23 +229,19 @@ impl<'a> Search<'a> {
             first.begin();
         }
         while left > few {
-            let pause = compared.knows_signs() && !filtered;
+            let by_signs = compared.knows_signs() && !filtered;
             if !compared.look_further() {
-                // The next in order raise the floor, for less than a look at all that is left.
-                self.score_likely(compared, enough + LEFT, many);
-                compared.count_left(self.best.floor);
                 break;
             }
-            if pause {
+            if by_signs {
                 signs.begin();
             }
             left = compared.count_left(self.best.floor);
         }
-        let left = compared.left(self.best.floor);
-        if left.len() > many {
+        if left > many {
             return false;
         }
-        self.score_all(left);
+        self.score_all(compared.take());
         true
     }
 
