@@ -1,6 +1,6 @@
 //! Which nodes a filter lets through.
 
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 
 use chrono::{DateTime, Utc};
 use rusqlite::types::Value;
@@ -108,7 +108,7 @@ pub(crate) struct FilterCache(Mutex<Vec<Cached>>);
 
 #[derive(Debug)]
 struct Cached {
-    filter: MemoryFilter,
+    filter: Arc<MemoryFilter>,
     state: State,
     nodes: NodeSet,
 }
@@ -123,7 +123,7 @@ impl FilterCache {
     pub(crate) fn admission(
         &self,
         view: &Transaction<'_>,
-        filter: &MemoryFilter,
+        filter: &Arc<MemoryFilter>,
         now: DateTime<Utc>,
     ) -> MemoryStoreResult<Admission> {
         let condition = Condition::of(filter, now)?;
@@ -133,14 +133,18 @@ impl FilterCache {
         // A retrievability falls with the time alone.
         let lasting = filter.min_retrievability.is_none();
         let only = if lasting { self.nodes(view, filter, &condition)? } else { condition.nodes(view)? };
-        Ok(Admission { only: Some(only), filter: lasting.then(|| filter.clone()), ..Admission::default() })
+        Ok(Admission {
+            only: Some(only),
+            filter: lasting.then(|| Arc::clone(filter)),
+            ..Admission::default()
+        })
     }
 
     /// The nodes for which `filter`, whose condition is `condition`, holds in this view.
     fn nodes(
         &self,
         view: &Transaction<'_>,
-        filter: &MemoryFilter,
+        filter: &Arc<MemoryFilter>,
         condition: &Condition,
     ) -> MemoryStoreResult<NodeSet> {
         let now = journal::state(view)?;
@@ -154,7 +158,7 @@ impl FilterCache {
             None => condition.nodes(view)?,
         };
         let mut entries = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        entries.push(Cached { filter: filter.clone(), state: now, nodes: nodes.clone() });
+        entries.push(Cached { filter: Arc::clone(filter), state: now, nodes: nodes.clone() });
         let surplus = entries.len().saturating_sub(Self::ENTRIES);
         entries.drain(..surplus);
         Ok(nodes)
@@ -246,7 +250,7 @@ pub(crate) struct Admission {
     pub(crate) only: Option<NodeSet>,
     pub(crate) never: NodeSet,
     /// The filter that `only` is all of, if that does not change with the time alone: what was kept for it may be used again.
-    pub(crate) filter: Option<MemoryFilter>,
+    pub(crate) filter: Option<Arc<MemoryFilter>>,
 }
 
 impl Admission {

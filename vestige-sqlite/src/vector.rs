@@ -1,4 +1,4 @@
-//! The vector leg: sketches of a bit for each dimension say which quantised vectors are worth reading,
+//! The vector leg: sketches of two bits for each dimension say which quantised vectors are worth reading,
 //! these which vectors, and those are scored exactly.
 
 mod best;
@@ -16,8 +16,9 @@ mod vectors;
 use rusqlite::{Transaction, params};
 use vestige_traits::MemoryStoreResult;
 
+pub(crate) use best::Candidate;
 pub(crate) use code::encode;
-pub(crate) use index::{Candidate, SharedIndex, VectorIndex};
+pub(crate) use index::{SharedIndex, VectorIndex};
 
 use crate::error::map;
 

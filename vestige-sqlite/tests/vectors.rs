@@ -146,7 +146,9 @@ async fn what_is_gathered_for_a_filter_follows_the_rows() {
     assert!(is_gathered().await);
 
     for n in 0..40 {
-        let memory = &mut records[n * 100 + n % 20];
+        // One of the filter, and one that is not.
+        let others = if n % 5 == 3 { 20 } else { 0 };
+        let memory = &mut records[n * 100 + others + n % 20];
         match n % 5 {
             0 => {
                 writer.delete(memory.id).await.unwrap();

@@ -3,17 +3,16 @@
 use super::scan::{ACROSS, PART, Slice};
 use super::sketch::{Turned, sum};
 
-/// How many vectors are put together by their products with the center: the fewer, the more these agree, and the more blocks have
-/// places that are free.
-const BUCKET: usize = 4 * ACROSS;
+/// How many vectors are put together by their products with the center: eight blocks, with places left for some that come later.
+const BUCKET: usize = 8 * ACROSS - ACROSS / 4;
 /// The place of a slot that has none.
 const NONE: u32 = u32::MAX;
 /// Between the values that two bits stand for, in units of the root of a vector's mean square: what rounds a normal variable best (Max,
 /// "Quantizing for Minimum Distortion", IRE Transactions on Information Theory, 1960, table II).
 pub(super) const STEP: f32 = 0.9957;
 
-/// The components of many turned vectors `r = o - center`, of which two bits are kept: the sign, and whether it is the one of the two
-/// values of this sign that is less. Each vector has a place in a block of [`ACROSS`].
+/// The components of many turned vectors `r = o - center`, each rounded to one of four values, whose number from 0 for the least to 3
+/// for the greatest has two bits: the first is the sign. Each vector has a place in a block of [`ACROSS`].
 #[derive(Debug)]
 pub(super) struct Blocks {
     pub(super) blocks: Vec<Block>,

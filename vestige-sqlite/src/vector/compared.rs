@@ -1,7 +1,8 @@
 //! A question compared with all sketches.
 //!
-//! Of `h` of the `d` components of the directions `r` and `q`, turned alike, `Σ sign(r)·q / ‖q‖` lies about `c·√h·ρ`, where `ρ` is the
-//! cosine of `r` and `q`, and `c²` is 2/π for normal variables, whose mean of `|x|` is `√(2/π)`. In units of `ρ`, its variance is
+//! Of `h` of the `d` components of the directions `r` and `q`, turned alike, `Σ sign(r)·q / ‖q‖`, with the length of these `h`, lies
+//! about `c·√h·ρ`, where `ρ` is the cosine of `r` and `q`, and `c²` is 2/π for normal variables, whose mean of `|x|` is `√(2/π)`. In
+//! units of `ρ`, its variance is
 //!
 //! ```text
 //! ((1 − c²)(1 − ρ²) + κρ² + c²(1 − h/d)(1 − ρ²)²) / (c²h)
@@ -15,8 +16,8 @@
 //! SIGMOD 2023.)
 //!
 //! Two bits of each component stand for one of four values `v(x)`. All of this holds of them with the mean of `v(x)·x` for `c`, that
-//! of `v(x)²` for the 1 that is the square of a sign, and another `κ`, and the variance is less than a third. (More bits in
-//! RaBitQ: Gao et al., "Practical and Asymptotically Optimal Quantization of High-Dimensional Vectors in Euclidean Space for
+//! of `v(x)²` for the 1 that is the square of a sign, and another `κ`. The variance is a quarter where `ρ` is small, a third at 0.5,
+//! and no less at 0.9. (More bits in RaBitQ: Gao et al., "Practical and Asymptotically Optimal Quantization of High-Dimensional Vectors in Euclidean Space for
 //! Approximate Nearest Neighbor Search", SIGMOD 2025.)
 
 use super::blocks::{Block, Blocks, STEP};
@@ -27,6 +28,7 @@ use super::sketch::{Turned, sum};
 const DEVIATIONS: f32 = 4.0;
 /// Where there are so many times more peaks than vectors looked for, most of these are peaks.
 const SPREAD: usize = 4;
+
 /// What bits make of a normal variable `x`.
 #[derive(Clone, Copy)]
 struct Precision {
@@ -94,7 +96,8 @@ impl<'a> Compared<'a> {
         self.estimate.parts[0] == self.estimate.parts[1]
     }
 
-    /// Looks at the signs of another part of all components, or at the second bits of all. False if nothing was left to look at.
+    /// Looks at the signs of another part of all components, or at the second bits of all at once, since what they stand for
+    /// depends on all. False if nothing was left to look at.
     pub(super) fn look_further(&mut self) -> bool {
         let part = self.estimate.parts[0];
         if let Some(components) = self.question.components.as_chunks::<PART>().0.get(part) {
@@ -282,7 +285,7 @@ impl Estimate {
         f32::from(self.most()) / 2.0
     }
 
-    /// By how much the cosine rises with the sum. Infinite if the question has no direction: any sum may stand for any cosine.
+    /// By how much the cosine rises with the sum. No number if the question has no direction: then any sum may stand for any cosine.
     fn step(&self) -> f32 {
         let Precision { step, along, .. } = self.precision();
         step * self.squares.sqrt() / (self.weighted * along * self.looked_at().sqrt())
@@ -298,8 +301,9 @@ impl Estimate {
         if cosine <= -1.0 { f32::NEG_INFINITY } else { cosine - DEVIATIONS * self.deviation(cosine) }
     }
 
-    /// The standard deviation of the estimate of a cosine. A high one is estimated too high, by a quarter of this at 0.6: the
-    /// question's smallest components are rounded up.
+    /// The standard deviation of the estimate of a cosine; beside what the head of this file counts, the question's rounding has a
+    /// part in it. One far from 0 is estimated too far from it, by a quarter of this at 0.6: the question's smallest components are
+    /// rounded up.
     fn deviation(&self, cosine: f32) -> f32 {
         let Precision { square, along, spread, .. } = self.precision();
         let (shared, across) = (cosine * cosine, 1.0 - cosine * cosine);
@@ -396,7 +400,7 @@ mod tests {
         };
         // Of a normal variable, these shares lie above so many deviations.
         const SHARES: [(f32, f64); 3] = [(-1.0, 0.841), (0.0, 0.5), (1.0, 0.159)];
-        for cosine in [0.0, 0.3, 0.6, 0.9_f32] {
+        for cosine in [-0.3, 0.0, 0.3, 0.6, 0.9_f32] {
             let mut above: HashMap<(usize, u16), [usize; 3]> = HashMap::new();
             for _ in 0..QUESTIONS {
                 let asked = unit(None);

@@ -5,37 +5,13 @@ use std::sync::{PoisonError, RwLock, RwLockWriteGuard};
 use rusqlite::{Connection, OptionalExtension, Transaction};
 use vestige_traits::MemoryStoreResult;
 
-use super::best::Offer;
+use super::best::Candidate;
 use super::on_disk;
 use super::parts::Parts;
 use super::vectors::{SKETCHED, Vectors};
 use crate::error::map;
 use crate::filter::Admission;
 use crate::journal::{self, State};
-
-/// A node that may be among the nearest, and between which bounds its similarity lies.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Candidate {
-    pub(crate) node: i64,
-    pub(crate) least: f64,
-    pub(crate) most: f64,
-}
-
-impl Candidate {
-    /// One of which nothing is known.
-    pub(super) fn unknown(node: i64) -> Self {
-        Self { node, least: f64::NEG_INFINITY, most: f64::INFINITY }
-    }
-
-    /// One that was found by its code.
-    pub(super) fn within(node: i64, offer: &Offer) -> Self {
-        // An offer's bounds are three deviations apart from the middle. Here nobody looks again.
-        const WIDER: f64 = 5.0 / 3.0;
-        let (least, most) = (f64::from(offer.least), f64::from(offer.most));
-        let (middle, error) = ((least + most) / 2.0, (most - least) / 2.0 * WIDER);
-        Self { node, least: middle - error, most: middle + error }
-    }
-}
 
 /// The codes of all vectors, shared by the readers of one process.
 #[derive(Debug, Default)]
@@ -50,6 +26,7 @@ pub(crate) struct VectorIndex {
     /// Nothing is loaded, and every search reads the codes from the file.
     on_disk: bool,
 }
+
 impl SharedIndex {
     /// An index that stays in the file.
     pub(crate) fn on_disk() -> Self {

@@ -3,9 +3,8 @@
 use rusqlite::Transaction;
 use vestige_traits::MemoryStoreResult;
 
-use super::best::Best;
+use super::best::{Best, Candidate};
 use super::code::{quantize, split};
-use super::index::Candidate;
 use super::scan::dot_rows;
 use crate::error::map;
 use crate::filter::Admission;

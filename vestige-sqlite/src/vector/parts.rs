@@ -3,22 +3,20 @@
 //! Agents ask within the same few filters again and again, and what these let through is spread over all codes and sketches. Side by
 //! side it is read at the pace of memory, and around its own mean it is told apart better.
 
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock, RwLockWriteGuard};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock, RwLockWriteGuard, TryLockError};
 
 use rusqlite::Transaction;
 use vestige_traits::{MemoryFilter, MemoryStoreResult};
 
-use super::vectors::Vectors;
+use super::vectors::{FILTERED, Vectors};
 use crate::filter::{Admission, NodeSet};
 use crate::journal::{self, State};
 
 /// Gathering and sketching take as long as some ten searches: a filter's vectors are gathered when so many have asked.
-const ASKED: u32 = 16;
+const OFTEN: u32 = 16;
 /// Of fewer the codes are read one by one.
 const LEAST: usize = 256;
-/// Where a filter lets more than one in so many through, what it does not is soon passed over.
-const SHARE: usize = 4;
-/// So many filters are counted.
+/// How many filters are kept that have a part, and how many that are counted until they have one.
 const FILTERS: usize = 16;
 /// All parts hold no more than one in so many of all vectors.
 const BUDGET: usize = 2;
@@ -31,9 +29,9 @@ pub(super) struct Parts(Mutex<Vec<Entry>>);
 
 #[derive(Debug)]
 struct Entry {
-    filter: MemoryFilter,
+    filter: Arc<MemoryFilter>,
     asked: u32,
-    /// How many vectors there are in its part.
+    /// How many vectors there are in its part; 0 if there is none yet.
     size: usize,
     part: Arc<RwLock<Part>>,
 }
@@ -57,7 +55,8 @@ impl Parts {
         question: impl FnOnce(&Vectors) -> T,
     ) -> MemoryStoreResult<Option<T>> {
         let Admission { only: Some(only), filter: Some(filter), .. } = admission else { return Ok(None) };
-        if !(LEAST..=all.len() / SHARE).contains(&only.len()) {
+        if !(LEAST..=all.len() / FILTERED).contains(&only.len()) {
+            self.forget(filter);
             return Ok(None);
         }
         let Some(part) = self.part_of(filter, only.len(), all.len() / BUDGET) else { return Ok(None) };
@@ -66,8 +65,15 @@ impl Parts {
         {
             return Ok(Some(question(&part.vectors)));
         }
-        // Whoever finds another at work on it does not wait.
-        let Ok(mut part) = part.try_write() else { return Ok(None) };
+        let mut part = match part.try_write() {
+            Ok(part) => part,
+            // Whoever finds another at work on it does not wait.
+            Err(TryLockError::WouldBlock) => return Ok(None),
+            Err(TryLockError::Poisoned(_)) => {
+                self.forget(filter);
+                return Ok(None);
+            }
+        };
         match part.bring_to(state, view, all, only) {
             Ok(true) => Ok(Some(question(&RwLockWriteGuard::downgrade(part).vectors))),
             other => {
@@ -77,7 +83,7 @@ impl Parts {
         }
     }
 
-    /// How many vectors of a filter have been gathered.
+    /// For how many memories of a filter the vectors have been gathered.
     pub(super) fn gathered(&self, admission: &Admission) -> Option<usize> {
         let filter = admission.filter.as_ref()?;
         let entries = self.entries();
@@ -86,15 +92,15 @@ impl Parts {
     }
 
     /// The part of a filter that was asked for often enough, which the least recently asked for make room for.
-    fn part_of(&self, filter: &MemoryFilter, size: usize, budget: usize) -> Option<Arc<RwLock<Part>>> {
+    fn part_of(&self, filter: &Arc<MemoryFilter>, size: usize, budget: usize) -> Option<Arc<RwLock<Part>>> {
         let mut entries = self.entries();
         let known = entries.iter().position(|entry| entry.filter == *filter);
         let mut entry = match known {
             Some(at) => entries.remove(at),
-            None => Entry { filter: filter.clone(), asked: 0, size: 0, part: Arc::default() },
+            None => Entry { filter: Arc::clone(filter), asked: 0, size: 0, part: Arc::default() },
         };
         entry.asked = entry.asked.saturating_add(1);
-        let part = (entry.asked >= ASKED).then(|| Arc::clone(&entry.part));
+        let part = (entry.asked >= OFTEN).then(|| Arc::clone(&entry.part));
         if part.is_some() {
             entry.size = size;
         }
@@ -107,15 +113,20 @@ impl Parts {
         });
         let surplus = entries.len() - kept.count();
         entries.drain(..surplus);
-        if entries.len() > FILTERS {
-            // Filters that are asked for once, such as for the last hour, take no place from those that come again.
-            let once = entries[..FILTERS].iter().position(|entry| entry.size == 0);
-            entries.remove(once.unwrap_or(0));
+        // Filters that are asked for once, such as for the last hour, take no place from those that have a part.
+        for has_part in [false, true] {
+            let mut of_this_kind =
+                entries.iter().enumerate().filter(|(_, entry)| (entry.size > 0) == has_part);
+            if let Some((oldest, _)) = of_this_kind.next()
+                && of_this_kind.count() >= FILTERS
+            {
+                entries.remove(oldest);
+            }
         }
         part
     }
 
-    fn forget(&self, filter: &MemoryFilter) {
+    fn forget(&self, filter: &Arc<MemoryFilter>) {
         self.entries().retain(|entry| entry.filter != *filter);
     }
 
@@ -133,7 +144,7 @@ impl Part {
         all: &Vectors,
         only: &NodeSet,
     ) -> MemoryStoreResult<bool> {
-        if self.vectors.len() == 0 {
+        if self.state == State::default() {
             self.vectors = all.gather(only);
         } else {
             let changes = journal::changes(view, self.state, state)?;
@@ -156,14 +167,14 @@ impl Part {
 mod tests {
     use super::*;
 
-    fn filter(name: &str) -> MemoryFilter {
-        MemoryFilter { tags: vec![name.to_owned()], ..MemoryFilter::default() }
+    fn filter(name: &str) -> Arc<MemoryFilter> {
+        Arc::new(MemoryFilter { tags: vec![name.to_owned()], ..MemoryFilter::default() })
     }
 
     /// Asks for a part so often that it is there at the last time, and no sooner.
     fn ask_often(parts: &Parts, name: &str, size: usize) {
-        for n in 1..=ASKED {
-            assert_eq!(parts.part_of(&filter(name), size, 1000).is_some(), n == ASKED, "{name}: {n}");
+        for n in 1..=OFTEN {
+            assert_eq!(parts.part_of(&filter(name), size, 1000).is_some(), n == OFTEN, "{name}: {n}");
         }
     }
 
@@ -196,9 +207,26 @@ mod tests {
         ask_often(&parts, "a", 300);
         for n in 0..100 {
             assert!(parts.part_of(&filter(&n.to_string()), 300, 1000).is_none());
-            assert!(parts.entries().len() <= FILTERS);
+            assert!(parts.entries().len() <= FILTERS + 1);
         }
         assert_eq!(gathered(&parts), ["a"]);
         assert!(parts.part_of(&filter("a"), 300, 1000).is_some());
+    }
+
+    #[test]
+    fn parts_of_filters_that_no_longer_come_make_room() {
+        let parts = Parts::default();
+        for n in 0..FILTERS {
+            ask_often(&parts, &n.to_string(), 10);
+        }
+        // By turns, so that each is counted while the other comes.
+        for n in 1..=OFTEN {
+            for name in ["a", "b"] {
+                assert_eq!(parts.part_of(&filter(name), 10, 1000).is_some(), n == OFTEN, "{name}: {n}");
+            }
+        }
+        let gathered = gathered(&parts);
+        assert_eq!(gathered.len(), FILTERS);
+        assert!(gathered.ends_with(&["a".to_owned(), "b".to_owned()]), "{gathered:?}");
     }
 }

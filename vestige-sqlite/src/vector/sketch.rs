@@ -2,7 +2,7 @@
 //!
 //! RaBitQ (Gao and Long, "RaBitQ: Quantizing High-Dimensional Vectors with a Theoretical Error Bound for Approximate Nearest
 //! Neighbor Search", SIGMOD 2024): what a vector adds to the mean of all is turned by a random rotation, and the signs of its
-//! components are kept, and whether each is small or large. For unit vectors `o` and `q`, rotated alike, `Σ sign(o)·q / Σ|o|`
+//! components are kept, with a second bit for their size. For unit vectors `o` and `q`, rotated alike, `Σ sign(o)·q / Σ|o|`
 //! estimates their cosine without bias. What is made of this, of the first signs alone and of the second bits is told in `compared`.
 
 use super::blocks::Blocks;

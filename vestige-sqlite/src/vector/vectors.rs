@@ -10,6 +10,7 @@ use super::scan::dot_rows;
 use super::sketch::Sketches;
 use super::slots::Slots;
 use crate::filter::NodeSet;
+pub(super) use nearest::FILTERED;
 use nearest::Pauses;
 
 /// With fewer vectors than this, reading all codes is as fast as reading the sketches first.
@@ -94,9 +95,8 @@ impl Vectors {
             let start = slot * self.dimension;
             self.codes[start..start + self.dimension].iter_mut().zip(code).for_each(|(old, new)| *old = new);
         }
-        if let Some(mut sketches) = self.sketches.take() {
-            sketches.put(slot, self.vector(slot));
-            self.sketches = Some(sketches);
+        if let Some(sketches) = &mut self.sketches {
+            sketches.put(slot, decoded(&self.codes[slot * self.dimension..][..self.dimension], scale));
         }
     }
 
@@ -142,7 +142,9 @@ impl Vectors {
         order.sort_unstable_by(|a, b| a.0.total_cmp(&b.0));
         let offsets: Vec<f32> = order.iter().map(|(offset, _)| *offset).collect();
         let mut sketches = Sketches::new(center, &offsets);
-        order.into_iter().for_each(|(_, slot)| sketches.put(slot, self.vector(slot)));
+        order
+            .into_iter()
+            .for_each(|(_, slot)| sketches.put(slot, decoded(self.code(slot), self.scales[slot])));
         self.sketches = Some(sketches);
         self.centered = self.len();
     }
@@ -156,22 +158,21 @@ impl Vectors {
         sums.iter().zip(&self.scales).map(|(&sum, &other)| sum as f32 * other * scale * length).collect()
     }
 
-    /// What a code stands for.
-    fn vector(&self, slot: usize) -> impl Iterator<Item = f32> {
-        let scale = self.scales[slot];
-        self.code(slot).iter().map(move |&byte| f32::from(byte) * scale)
-    }
-
     fn code(&self, slot: usize) -> &[i8] {
         &self.codes[slot * self.dimension..][..self.dimension]
     }
+}
+
+/// The vector that a code stands for.
+fn decoded(code: &[i8], scale: f32) -> impl Iterator<Item = f32> {
+    code.iter().map(move |&byte| f32::from(byte) * scale)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::filter::Admission;
-    use crate::vector::index::Candidate;
+    use crate::vector::best::Candidate;
     use crate::vector::{encode, noise};
 
     fn vector(seed: i64) -> Vec<f32> {
@@ -266,9 +267,13 @@ mod tests {
                     found.sort_unstable();
                     assert_eq!(found, expected[at], "{dimension} dimensions: gathered");
                 }
+                assert!(!part.without_sketches[0][0].skip(), "{dimension} dimensions: by a scan after all");
             }
             // A hundred are more than some points have around them, and the others are all alike.
-            assert!(!plain.without_sketches[0][0].skip(), "{dimension} dimensions: by a scan after all");
+            assert!(
+                plain.without_sketches[0].iter().all(|pause| !pause.skip()),
+                "{dimension} dimensions: by a scan after all"
+            );
         }
     }
 
@@ -300,6 +305,43 @@ mod tests {
             });
             assert_eq!(found, expected);
         }
+    }
+
+    #[test]
+    fn what_was_gathered_follows_what_comes_and_goes() {
+        const COUNT: i64 = 3 * SKETCHED as i64;
+        let mut noise = noise();
+        let mut vector = || -> Vec<f32> { (0..130).map(|_| noise()).collect() };
+        let mut all = Vectors::new(130, 0);
+        (1..=COUNT).for_each(|node| all.put(node, &encode(&vector())));
+        let some: NodeSet = (1..=COUNT).filter(|node| node % 3 != 0).collect();
+        let mut part = all.gather(&some);
+        assert!(part.sketches.is_some());
+        // Some go, some change, some come.
+        let now: NodeSet =
+            (1..=COUNT).filter(|node| node % 3 != 0 && node % 7 != 0 || node % 9 == 0).collect();
+        for node in 1..=COUNT {
+            if node % 10 == 1 {
+                all.put(node, &encode(&vector()));
+            }
+            if now.contains(node) {
+                part.take_from(&all, node);
+            } else {
+                part.remove(node);
+            }
+        }
+        assert_eq!(part.len(), now.len());
+        let fresh = all.gather(&now);
+        for _ in 0..10 {
+            let question = vector();
+            let [found, expected] = [&part, &fresh].map(|vectors| {
+                let mut found = nodes(vectors.nearest(&question, &Admission::default(), 10));
+                found.sort_unstable();
+                found
+            });
+            assert_eq!(found, expected);
+        }
+        assert!(part.sketches.is_some());
     }
 
     #[test]

@@ -92,6 +92,7 @@ pub(super) fn weigh(
     count_eight: impl Fn(&mut Count, Eight<'_>),
     add: impl Fn(&mut [Slice], &[Slice]),
 ) {
+    debug_assert!(bits >= PART_BITS);
     for (block, sums) in blocks.iter().zip(sums) {
         let mut count = Count::default();
         let mut part = [Slice::default(); PART_BITS];
@@ -161,18 +162,18 @@ pub(super) fn portable_reach(
 ) -> usize {
     let mut count = 0;
     for (((sum, &threshold), held), chosen) in sums.iter().zip(thresholds).zip(held).zip(chosen) {
-        let mut counts = [0; ACROSS / 64];
-        for (lane, count) in counts.iter_mut().enumerate() {
-            let mut reaches = u64::MAX;
-            for (bit, slice) in sum[..bits].iter().enumerate() {
-                let wanted = 0_u64.wrapping_sub(u64::from(threshold >> bit & 1));
+        let mut reaches = [u64::MAX; ACROSS / 64];
+        for (bit, slice) in sum[..bits].iter().enumerate() {
+            let wanted = 0_u64.wrapping_sub(u64::from(threshold >> bit & 1));
+            for (reaches, slice) in reaches.iter_mut().zip(slice.0) {
                 // The higher bit decides, where it differs from the threshold's.
-                reaches = (slice.0[lane] & reaches) | ((slice.0[lane] | reaches) & !wanted);
+                *reaches = (slice & *reaches) | ((slice | *reaches) & !wanted);
             }
-            chosen.0[lane] = reaches & held.0[lane];
-            *count = u64::from(chosen.0[lane].count_ones());
         }
-        count += counts.iter().sum::<u64>();
+        for (lane, reaches) in reaches.into_iter().enumerate() {
+            chosen.0[lane] = reaches & held.0[lane];
+        }
+        count += chosen.0.iter().map(|word| u64::from(word.count_ones())).sum::<u64>();
     }
     count as usize
 }
@@ -181,13 +182,12 @@ pub(super) fn portable_reach(
 #[inline(always)]
 pub(super) fn portable_peaks(sums: &[Sum], bits: usize, held: &[Slice], peaks: &mut [[u16; ACROSS / 64]]) {
     for ((sum, held), peaks) in sums.iter().zip(held).zip(peaks) {
-        let mut largest = [0_u64; ACROSS / 64];
-        for (lane, largest) in largest.iter_mut().enumerate() {
-            let mut those = held.0[lane];
-            for (bit, slice) in sum[..bits].iter().enumerate().rev() {
-                let larger = those & slice.0[lane];
+        let (mut largest, mut those) = ([0_u64; ACROSS / 64], held.0);
+        for (bit, slice) in sum[..bits].iter().enumerate().rev() {
+            for ((largest, those), slice) in largest.iter_mut().zip(&mut those).zip(slice.0) {
+                let larger = *those & slice;
                 *largest |= u64::from(larger != 0) << bit;
-                those = if larger != 0 { larger } else { those };
+                *those = if larger != 0 { larger } else { *those };
             }
         }
         *peaks = largest.map(|sum| sum as u16);

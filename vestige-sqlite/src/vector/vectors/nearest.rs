@@ -4,10 +4,9 @@ use std::sync::atomic::{AtomicU32, Ordering};
 
 use super::{ASKED, SKETCHED, Vectors};
 use crate::filter::{Admission, NodeSet};
-use crate::vector::best::Best;
+use crate::vector::best::{Best, Candidate};
 use crate::vector::code::quantize;
 use crate::vector::compared::Compared;
-use crate::vector::index::Candidate;
 use crate::vector::scan::dot_rows;
 use crate::vector::sketch::Sketches;
 
@@ -18,7 +17,7 @@ const BATCH: usize = 64;
 /// More candidates than this are many.
 const FEW: usize = 32;
 /// Where fewer than one in so many are admitted, a filter lets few through.
-const FILTERED: usize = 4;
+pub(in crate::vector) const FILTERED: usize = 4;
 /// And where fewer than one in so many, a look at all sketches takes longer than one at their codes.
 const SPARSE: usize = 256;
 /// Where more than one in so many is left by the first part of the sketches, it is not worth looking at by itself.
