@@ -98,9 +98,9 @@ impl SqliteMemoryStoreBuilder {
         self
     }
 
-    /// Whether searches keep their indexes in memory: of each vector a byte and a bit for each dimension, of each
-    /// memory its length in words and its id, and the postings of terms that were searched lately, up to 32 MiB beside
-    /// those of the last search. Without it every search reads them from the file, with the same results; what filters let
+    /// Whether searches keep their indexes in memory: of each vector a byte and two bits for each dimension, and up to half of that
+    /// again for filters that are asked for again and again; of each memory its length in words and its id, and the postings
+    /// of terms that were searched lately, up to 32 MiB beside those of the last search. Without it every search reads them from the file, with the same results; what filters let
     /// through is kept for a while in either case. Default: yes.
     #[must_use]
     pub fn indexes_in_memory(mut self, in_memory: bool) -> Self {
