@@ -38,7 +38,7 @@ impl Ratio {
     pub(crate) fn bound(self) -> Bound {
         match self {
             Self::VectorToBits => Bound {
-                what: "SQLite: vector search / one pass over the bits of all sketches",
+                what: "SQLite: vector search / one pass over the signs in all sketches",
                 most: 13.0,
                 why: "the pass is 960 kB and takes some 15 µs, no more than handing over to the store's thread does",
                 look: "vestige-sqlite/src/vector: compared, scan/slices, vectors/nearest; the rows that are scored exactly",
