@@ -69,7 +69,7 @@ use crate::transfer::{Checkpoint, ImportReport, TransferKey, TransferKind, Trans
 ///   `SearchSettings::exact_memories` is the threshold, and `u32::MAX` compares
 ///   every vector.
 /// - **Nearest vectors, SQLite, from 4,096 on.** Sketches of the vectors rule
-///   out most by bounds that hold within 3.5 standard deviations: recall@10 was
+///   out most by bounds that hold within four standard deviations: recall@10 was
 ///   1.000 up to a million memories (`cargo xtask growth`).
 ///   `SqliteMemoryStoreBuilder::indexes_in_memory(false)` does without sketches.
 /// - **Very long memories, PostgreSQL, in a store of any size.** An index entry
