@@ -15,15 +15,19 @@ use crate::store::PgMemoryStore;
 
 /// What a filter leaves open changes which index serves it, so plans are made anew; and never compiled, because that
 /// takes longer than they run.
-const PLANNED_ANEW: &str = "SET LOCAL plan_cache_mode = force_custom_plan; SET LOCAL jit = off";
+const PLANNED_ANEW: &[(&str, &str)] = &[("plan_cache_mode", "force_custom_plan"), ("jit", "off")];
 
 /// Without a filter, or with one by code bases that lets much through, a connection makes one plan: planning takes as
 /// long as a good part of the search. The plan cannot know what the filter will be, and expects next to nothing to be
 /// left. So it is told to go by the indexes: HNSW instead of a sort, GIN even where the table was small when the plan
 /// was made, and the vectors of a code base in their index, where a page read out of order seems to cost too much.
-const PLANNED_ONCE: &str = "SET LOCAL plan_cache_mode = force_generic_plan; SET LOCAL jit = off; \
-                            SET LOCAL enable_sort = off; SET LOCAL enable_seqscan = off; \
-                            SET LOCAL random_page_cost = 1.1";
+const PLANNED_ONCE: &[(&str, &str)] = &[
+    ("plan_cache_mode", "force_generic_plan"),
+    ("jit", "off"),
+    ("enable_sort", "off"),
+    ("enable_seqscan", "off"),
+    ("random_page_cost", "1.1"),
+];
 
 /// The share of the memories from which a filter by code bases lets so much through that the words of a question are
 /// looked for before it. Below, a plan of its own goes by the filter first where words are common. It is what the
@@ -146,9 +150,8 @@ impl PgMemoryStore {
             true => Some(self.reach(&question, self.expected(&query.filter, &question.filter).await?)),
             false => None,
         };
-        let planning = self.planning(&question, reach);
         let index = self.index_settings(&question, reach);
-        let mut transaction = self.reading(&format!("{planning}{index}")).await?;
+        let mut transaction = self.reading(self.planning(&question, reach), &index).await?;
         let by_index = reach.is_none_or(|reach| reach.by_index);
         // The index for words finds what holds a phrase; the one for vectors would have to guess.
         let index_from =
@@ -186,6 +189,8 @@ impl PgMemoryStore {
         .fetch_all(&mut transaction)
         .await
         .map_err(|error| spoken.error(error, embedding.map_or(0, <[f32]>::len)))?;
+        // Left to be rolled back when the connection is given back, it would stay open, with its locks, for as long as a runtime that
+        // runs only while it is called is not called again.
         transaction.commit().await.map_err(error::of)?;
         let results = rows.into_iter().map(|row| row.result(embedding, &query.fusion));
         let mut results = results.collect::<MemoryStoreResult<Vec<_>>>()?;
@@ -195,16 +200,27 @@ impl PgMemoryStore {
 
     /// A transaction for statements with a filter.
     pub(crate) async fn filtering(&self) -> MemoryStoreResult<Session> {
-        self.reading(PLANNED_ANEW).await
+        self.reading(PLANNED_ANEW, &[]).await
     }
 
-    async fn reading(&self, settings: &str) -> MemoryStoreResult<Session> {
-        self.sessions().begin("BEGIN READ ONLY", settings).await.map_err(error::of)
+    async fn reading(
+        &self,
+        planning: &[(&str, &str)],
+        index: &[(&str, String)],
+    ) -> MemoryStoreResult<Session> {
+        let mut session = self.sessions().begin("BEGIN READ ONLY", "").await.map_err(error::of)?;
+        let index = index.iter().map(|(name, value)| (*name, value.as_str()));
+        session.set(planning.iter().copied().chain(index)).await.map_err(error::of)?;
+        Ok(session)
     }
 
     /// How the server is to plan this question. A statement without a name is planned each time in any case, and then
     /// better for what is asked; so is one where phrases or exclusions narrow the choice.
-    fn planning(&self, question: &Question<'_>, reach: Option<Reach>) -> &'static str {
+    fn planning(
+        &self,
+        question: &Question<'_>,
+        reach: Option<Reach>,
+    ) -> &'static [(&'static str, &'static str)] {
         let any = match reach {
             None => !question.filtered,
             Some(Reach { expected, .. }) => {
@@ -226,18 +242,17 @@ impl PgMemoryStore {
     ///
     /// Behind a filter, what lies nearest is looked at once, without regard to it. Reading on from there would soon return
     /// whatever it met, not what is nearest.
-    fn index_settings(&self, question: &Question<'_>, reach: Option<Reach>) -> String {
+    fn index_settings(&self, question: &Question<'_>, reach: Option<Reach>) -> Vec<(&'static str, String)> {
         match reach {
-            _ if question.embedding.is_none() => String::new(),
+            _ if question.embedding.is_none() => Vec::new(),
             Some(Reach { ef_search, .. }) => {
-                format!("; SET LOCAL hnsw.ef_search = {ef_search}; SET LOCAL hnsw.iterative_scan = off")
+                vec![("hnsw.ef_search", ef_search.to_string()), ("hnsw.iterative_scan", "off".to_owned())]
             }
-            None => format!(
-                "; SET LOCAL hnsw.ef_search = {}; SET LOCAL hnsw.iterative_scan = relaxed_order; \
-                 SET LOCAL hnsw.max_scan_tuples = {}",
-                self.ef_search(question.depth),
-                self.search_settings().max_scan_tuples
-            ),
+            None => vec![
+                ("hnsw.ef_search", self.ef_search(question.depth).to_string()),
+                ("hnsw.iterative_scan", "relaxed_order".to_owned()),
+                ("hnsw.max_scan_tuples", self.search_settings().max_scan_tuples.to_string()),
+            ],
         }
     }
 

@@ -104,6 +104,23 @@ impl Session {
         }
     }
 
+    /// Sets what the server is to go by until the transaction ends. One statement that is prepared takes less than the texts of
+    /// many that have to be read.
+    pub(crate) async fn set<'s>(
+        &mut self,
+        settings: impl Iterator<Item = (&'s str, &'s str)>,
+    ) -> sqlx::Result<()> {
+        let (names, values): (Vec<&str>, Vec<&str>) = settings.unzip();
+        sqlx::query_scalar!(
+            "SELECT count(set_config(name, value, true)) FROM unnest($1::text[], $2::text[]) AS settings (name, value)",
+            &names as &[&str],
+            &values as &[&str],
+        )
+        .fetch_one(self)
+        .await
+        .map(drop)
+    }
+
     /// The driver's connection, for what is no statement.
     pub(crate) fn connection(&mut self) -> &mut PgConnection {
         match &mut self.held {
