@@ -17,8 +17,8 @@
 //!
 //! Two bits of each component stand for one of four values `v(x)`. All of this holds of them with the mean of `v(x)·x` for `c`, that
 //! of `v(x)²` for the 1 that is the square of a sign, and another `κ`. The variance is a quarter where `ρ` is small, a third at 0.5,
-//! and no less at 0.9. (More bits in RaBitQ: Gao et al., "Practical and Asymptotically Optimal Quantization of High-Dimensional Vectors in Euclidean Space for
-//! Approximate Nearest Neighbor Search", SIGMOD 2025.)
+//! and no less at 0.9. (More bits in RaBitQ: Gao et al., "Practical and Asymptotically Optimal Quantization of High-Dimensional
+//! Vectors in Euclidean Space for Approximate Nearest Neighbor Search", SIGMOD 2025.)
 
 use super::blocks::{Block, Blocks, STEP};
 use super::scan::{ACROSS, MOST, PART, Slice, Sum, Term, WEIGHTS, peaks, reach, weigh};
