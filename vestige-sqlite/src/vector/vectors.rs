@@ -189,6 +189,19 @@ mod tests {
         candidates.into_iter().map(|one| one.node).collect()
     }
 
+    /// Both find the same ten for each of ten questions.
+    fn assert_same_nearest(vectors: &Vectors, others: &Vectors, mut question: impl FnMut() -> Vec<f32>) {
+        for _ in 0..10 {
+            let question = question();
+            let [found, expected] = [vectors, others].map(|vectors| {
+                let mut found = nodes(vectors.nearest(&question, &Admission::default(), 10));
+                found.sort_unstable();
+                found
+            });
+            assert_eq!(found, expected);
+        }
+    }
+
     #[test]
     fn removing_keeps_the_others_reachable() {
         let mut index = index(1..=50);
@@ -296,15 +309,7 @@ mod tests {
             let bytes = index.code(slot).iter().map(|byte| byte.cast_unsigned());
             plain.put(node, &index.scales[slot].to_le_bytes().into_iter().chain(bytes).collect::<Vec<_>>());
         }
-        for _ in 0..10 {
-            let question = vector();
-            let [found, expected] = [&index, &plain].map(|index| {
-                let mut found = nodes(index.nearest(&question, &Admission::default(), 10));
-                found.sort_unstable();
-                found
-            });
-            assert_eq!(found, expected);
-        }
+        assert_same_nearest(&index, &plain, vector);
     }
 
     #[test]
@@ -332,15 +337,7 @@ mod tests {
         }
         assert_eq!(part.len(), now.len());
         let fresh = all.gather(&now);
-        for _ in 0..10 {
-            let question = vector();
-            let [found, expected] = [&part, &fresh].map(|vectors| {
-                let mut found = nodes(vectors.nearest(&question, &Admission::default(), 10));
-                found.sort_unstable();
-                found
-            });
-            assert_eq!(found, expected);
-        }
+        assert_same_nearest(&part, &fresh, vector);
         assert!(part.sketches.is_some());
     }
 
