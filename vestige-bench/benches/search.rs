@@ -8,8 +8,8 @@ use std::hint::black_box;
 use common::Home;
 use criterion::{Criterion, criterion_group, criterion_main};
 use uuid::Uuid;
-use vestige_bench::sample::{FILTERS, Sample};
-use vestige_traits::{AnyMemoryStore, MemoryFilter, MemoryStore, SearchQuery};
+use vestige_bench::sample::{FILTERS, Sample, only};
+use vestige_traits::{AnyMemoryStore, MemoryStore, SearchQuery};
 
 const MODES: [&str; 3] = ["keyword", "vector", "hybrid"];
 
@@ -33,12 +33,9 @@ fn search(criterion: &mut Criterion) {
         let sample = common::sample(memories);
         for (backend, store) in home.filled(&runtime, &sample) {
             for mode in MODES {
-                let filters = FILTERS.map(|(share, codebase)| {
-                    let filter =
-                        MemoryFilter { codebases: vec![codebase.to_owned()], ..MemoryFilter::default() };
-                    (format!("/{}", share.replace(' ', "")), filter)
-                });
-                let none = (String::new(), MemoryFilter::default());
+                let filters = FILTERS
+                    .map(|(share, codebase)| (format!("/{}", share.replace(' ', "")), only(Some(codebase))));
+                let none = (String::new(), only(None));
                 for (filtered, filter) in std::iter::once(none).chain(filters) {
                     let name = format!("search/{mode}/{backend}/{size}{filtered}");
                     let queries: Vec<SearchQuery> = (0..sample.questions.len())

@@ -6,7 +6,7 @@ use std::path::Path;
 
 use anyhow::{Result, ensure};
 use uuid::Uuid;
-use vestige_traits::{MemoryRecord, ModelSignature};
+use vestige_traits::{MemoryFilter, MemoryRecord, ModelSignature};
 
 use crate::corpus::{ClusteredVectors, DrawnTexts, ZipfTexts};
 use crate::data::{Question, SetMemory, read_lines};
@@ -123,6 +123,11 @@ pub fn codebase(n: usize) -> &'static str {
         _ if n % 1000 == 2 => "thousandth",
         _ => "rest",
     }
+}
+
+/// The filter of what a code base holds; of none, everything passes.
+pub fn only(codebase: Option<&str>) -> MemoryFilter {
+    MemoryFilter { codebases: codebase.map(str::to_owned).into_iter().collect(), ..MemoryFilter::default() }
 }
 
 /// The id of a memory.

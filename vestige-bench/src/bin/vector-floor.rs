@@ -6,6 +6,7 @@ use anyhow::Result;
 use clap::Parser;
 use vestige_bench::corpus::ClusteredVectors;
 use vestige_bench::floor::Bytes;
+use vestige_bench::sample::only;
 use vestige_sqlite::{Durability, SqliteMemoryStore};
 use vestige_traits::{
     MemoryFilter, MemoryRecord, MemoryStore, ModelSignature, SearchQuery, cosine_similarity,
@@ -54,8 +55,7 @@ async fn main() -> Result<()> {
     for (name, filter) in
         [("no filter", None), ("filter 10 %", Some("tenth")), ("filter 1 %", Some("hundredth"))]
     {
-        let filter =
-            MemoryFilter { codebases: filter.map(str::to_owned).into_iter().collect(), ..Default::default() };
+        let filter = only(filter);
         let (mut times, mut recall) = (Vec::new(), 0.0);
         for question in &questions {
             let query = SearchQuery::embedding(question.clone()).with_filter(filter.clone());

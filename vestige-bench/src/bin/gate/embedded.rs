@@ -8,10 +8,10 @@ use tokio::runtime::Runtime;
 use vestige_bench::fill::{BATCH, fill};
 use vestige_bench::floor::{Bytes, sqlite as floor};
 use vestige_bench::ratio::Ratios;
-use vestige_bench::sample::Sample;
+use vestige_bench::sample::{Sample, only};
 use vestige_bench::times::timed;
 use vestige_sqlite::{Durability, SqliteMemoryStore};
-use vestige_traits::{MemoryFilter, MemoryStore, SearchQuery};
+use vestige_traits::{MemoryStore, SearchQuery};
 
 use crate::bounds::Ratio;
 use crate::report::Report;
@@ -38,9 +38,7 @@ fn search(
     store: &SqliteMemoryStore,
     path: &Path,
 ) -> Result<()> {
-    let within =
-        |codebase: &str| MemoryFilter { codebases: vec![codebase.to_owned()], ..MemoryFilter::default() };
-    let (tenth, hundredth) = (within("tenth"), within("hundredth"));
+    let (tenth, hundredth) = (only(Some("tenth")), only(Some("hundredth")));
     let ours = |turn: usize, query: &dyn Fn(&str, &[f32]) -> SearchQuery| {
         let queries: Vec<_> = questions(sample, turn)
             .map(|n| {

@@ -7,10 +7,10 @@ use std::time::Instant;
 use anyhow::{Context, Result, ensure};
 use tokio::runtime::Runtime;
 use vestige_bench::memory;
-use vestige_bench::sample::number;
+use vestige_bench::sample::{number, only};
 use vestige_bench::times::Times;
 use vestige_sqlite::SqliteMemoryStore;
-use vestige_traits::{MemoryFilter, MemoryStore, SearchQuery};
+use vestige_traits::{MemoryStore, SearchQuery};
 
 use crate::data::{Kind, Latency, Measured};
 use crate::fill::{Place, Task};
@@ -114,7 +114,6 @@ fn query(task: &Task, kind: Kind, question: usize) -> SearchQuery {
         Kind::Keyword => SearchQuery::text(text),
         Kind::Vector => SearchQuery::embedding(vector.clone()),
         Kind::Hybrid => SearchQuery::hybrid(text, vector.clone()),
-        Kind::Filtered => SearchQuery::embedding(vector.clone())
-            .with_filter(MemoryFilter { codebases: vec!["hundredth".to_owned()], ..MemoryFilter::default() }),
+        Kind::Filtered => SearchQuery::embedding(vector.clone()).with_filter(only(Some("hundredth"))),
     }
 }

@@ -59,7 +59,7 @@ impl<'a> Contender<'a> {
 /// lot, and whoever's turn comes is asked once more what it was asked last, which is not counted.
 pub(crate) fn run(name: &str, questions: usize, mut contenders: Vec<Contender<'_>>) -> Result<()> {
     let mut times = vec![Vec::with_capacity(questions); contenders.len()];
-    let mut recall = vec![0.0; contenders.len()];
+    let mut shares = vec![0.0; contenders.len()];
     for contender in &mut contenders {
         for question in 0..questions.min(2 * TURN) {
             (contender.answer)(question)?;
@@ -76,19 +76,19 @@ pub(crate) fn run(name: &str, questions: usize, mut contenders: Vec<Contender<'_
                 let started = Instant::now();
                 let (found, took) = (contender.answer)(question)?;
                 times[at].push(took.unwrap_or_else(|| started.elapsed().as_secs_f64() * 1e3));
-                let Some(truth) = contender.truth else { continue };
-                // A question may have no answer, such as one that demands a phrase which no memory holds.
-                let answered = truth.iter().filter(|truth| !truth.is_empty()).count();
-                let truth = &truth[question];
+                let Some(truth) = contender.truth.map(|truth| &truth[question]) else { continue };
                 let hits = found.iter().filter(|n| truth.contains(n)).count();
-                recall[at] += hits as f64 / truth.len().max(1) as f64 / answered as f64;
+                shares[at] += hits as f64 / truth.len().max(1) as f64;
             }
         }
     }
     table::section(name);
     let times: Vec<Times> = times.into_iter().map(Times::of).collect();
     let first = times.first().map_or(f64::NAN, |times| times.percentile(0.5));
-    for ((contender, times), recall) in contenders.iter().zip(&times).zip(recall) {
+    for ((contender, times), shares) in contenders.iter().zip(&times).zip(shares) {
+        // A question may have no answer, such as one that demands a phrase which no memory holds.
+        let truth = contender.truth.unwrap_or_default().iter();
+        let recall = shares / truth.filter(|truth| !truth.is_empty()).count() as f64;
         // Who only reads bytes finds nothing.
         let recall = (recall > 0.0).then_some(recall);
         table::row(&contender.name, times, first, recall, &contender.note);

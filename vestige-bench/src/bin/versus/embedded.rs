@@ -8,9 +8,9 @@ use tempfile::TempDir;
 use tokio::runtime::Runtime;
 use vestige_bench::floor::{Bytes, sqlite as floor};
 use vestige_bench::memory;
-use vestige_bench::sample::{FILTERS, Sample, number};
+use vestige_bench::sample::{FILTERS, Sample, number, only};
 use vestige_sqlite::{Durability, SqliteMemoryStore};
-use vestige_traits::{MemoryFilter, MemoryStore, SearchQuery};
+use vestige_traits::{MemoryStore, SearchQuery};
 
 use crate::contest::{self, Contender};
 use crate::peers::{self, Peers};
@@ -119,12 +119,8 @@ pub(crate) fn filters(runtime: &Runtime, sample: &Sample, filled: &Filled) -> Re
     type Ask = fn(&Sample, usize) -> SearchQuery;
     let kinds: [(&str, Ask, bool); 2] = [("Vector", by_meaning, true), ("Hybrid", by_both, false)];
     let filters = [("no filter", None)].into_iter().chain(FILTERS.map(|(share, name)| (share, Some(name))));
-    let filters: Vec<_> = filters
-        .map(|(share, codebase)| {
-            let codebases = codebase.map(str::to_owned).into_iter().collect();
-            (share, MemoryFilter { codebases, ..MemoryFilter::default() }, sample.truth(codebase))
-        })
-        .collect();
+    let filters: Vec<_> =
+        filters.map(|(share, codebase)| (share, only(codebase), sample.truth(codebase))).collect();
     for (kind, ask, exact) in kinds {
         let contenders = filters.iter().map(|(share, filter, truth)| {
             let filtered = move |n: usize| ask(sample, n).with_filter(filter.clone());

@@ -6,12 +6,11 @@ use std::collections::{HashMap, HashSet};
 use anyhow::{Context, Result, ensure};
 use sqlx::{AssertSqlSafe, PgPool};
 use uuid::Uuid;
-use vestige_bench::sample::number;
+use vestige_bench::sample::{number, only};
 use vestige_postgres::PgMemoryStore;
 use vestige_traits::{MemoryStore, SearchQuery, WebQuery};
 
 use super::statement::{self, Pgbench};
-use super::vectors::only;
 use super::{Filled, pool};
 use crate::contest::{self, Contender, TURN};
 use crate::table;

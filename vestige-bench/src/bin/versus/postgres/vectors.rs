@@ -3,8 +3,8 @@
 use anyhow::Result;
 use sqlx::PgPool;
 use uuid::Uuid;
-use vestige_bench::sample::number;
-use vestige_traits::{MemoryFilter, MemoryStore, SearchQuery};
+use vestige_bench::sample::{number, only};
+use vestige_traits::{MemoryStore, SearchQuery};
 
 use super::{Filled, pool};
 use crate::contest::{self, Contender};
@@ -47,10 +47,6 @@ pub(super) fn run(filled: &Filled<'_>, filter: Option<(&str, &'static str)>) -> 
         sample.questions.len(),
         contenders.into_iter().map(|one| one.truth(&truth)).collect(),
     )
-}
-
-pub(super) fn only(codebase: Option<&str>) -> MemoryFilter {
-    MemoryFilter { codebases: codebase.map(str::to_owned).into_iter().collect(), ..MemoryFilter::default() }
 }
 
 async fn ids(pool: &PgPool, codebase: Option<&str>, vector: &[f32]) -> sqlx::Result<Vec<Uuid>> {
