@@ -99,6 +99,7 @@ impl Reads {
 /// The reading of that much: sketches in order, the codes of the nearest where they stand, and rows by SQLite.
 pub(crate) struct Floor<'a> {
     reads: &'a Reads,
+    memories: usize,
     dimension: usize,
     sketches: Bytes,
     codes: Bytes,
@@ -115,6 +116,7 @@ impl<'a> Floor<'a> {
         };
         Ok(Self {
             reads,
+            memories: sample.texts.len(),
             dimension: sample.dimension,
             sketches: Bytes::new(reads.0.iter().map(|read| read.sketches).max().unwrap_or(0)),
             codes: Bytes::new(sample.texts.len() * sample.dimension),
@@ -129,7 +131,8 @@ impl<'a> Floor<'a> {
         let near = &self.near[question];
         self.sketches.read(0..sketches);
         if codes > ONE_BY_ONE {
-            self.codes.read(0..codes * self.dimension);
+            // A search that gave its sketches up has read some of them twice.
+            self.codes.read(0..codes.min(self.memories) * self.dimension);
         } else {
             let of = |n: usize| n * self.dimension..(n + 1) * self.dimension;
             near[..near.len().min(codes)].iter().for_each(|&n| self.codes.read(of(n)));
