@@ -143,7 +143,7 @@ async fn a_store_of_a_newer_program_is_refused_and_left_as_it_was() {
     let before = schema(&pool).await;
     for read_only in [false, true] {
         let error = database.builder().read_only(read_only).connect().await.expect_err("too new");
-        assert!(matches!(error, MemoryStoreError::SchemaTooNew { found: 9999, supported: 5 }), "{error:?}");
+        assert!(matches!(error, MemoryStoreError::SchemaTooNew { found: 9999, supported: 6 }), "{error:?}");
         assert!(error.to_string().contains("upgrade vestige"), "{error}");
     }
     assert_eq!(schema(&pool).await, before);
@@ -156,7 +156,7 @@ async fn a_migration_that_is_not_ours_is_refused() {
     let Some(database) = TestDatabase::new().await else { return };
     let pool = database.pool().await;
     pool.execute("UPDATE _sqlx_migrations SET checksum = '\\x00' WHERE version = 1").await.unwrap();
-    pool.execute("DELETE FROM _sqlx_migrations WHERE version = 5").await.unwrap();
+    pool.execute("DELETE FROM _sqlx_migrations WHERE version = 6").await.unwrap();
     let error = database.builder().connect().await.expect_err("another program's");
     assert!(matches!(error, MemoryStoreError::Damaged { .. }), "{error:?}");
     pool.close().await;
@@ -167,21 +167,73 @@ async fn a_migration_that_is_not_ours_is_refused() {
 async fn words_that_were_stored_before_are_brought_to_one_sigma() {
     let Some(database) = TestDatabase::new().await else { return };
     let pool = database.pool().await;
-    let old = include_str!("../migrations/0005_final_sigma.down.sql");
-    sqlx::raw_sql(AssertSqlSafe(old)).execute(&pool).await.unwrap();
-    pool.execute("DELETE FROM _sqlx_migrations WHERE version = 5").await.unwrap();
+    take_back(&pool, 6, include_str!("../migrations/0006_irregular_forms.down.sql")).await;
+    take_back(&pool, 5, include_str!("../migrations/0005_final_sigma.down.sql")).await;
     pool.execute("INSERT INTO knowledge_nodes (id, content) VALUES (gen_random_uuid(), 'Σίσυφος')")
         .await
         .unwrap();
-    let terms = "SELECT search_vec::text FROM knowledge_nodes";
-    let stored: String = sqlx::query_scalar(terms).fetch_one(&pool).await.unwrap();
-    assert!(stored.contains("'σισυφος'"), "{stored}");
+    let stored = terms(&pool).await;
+    assert!(stored[0].contains("'σισυφος'"), "{stored:?}");
     let store = database.store().await;
     assert_eq!(store.search(&SearchQuery::text("ΣΙΣΥΦΟΣ")).await.unwrap().len(), 1);
-    let stored: String = sqlx::query_scalar(terms).fetch_one(&pool).await.unwrap();
-    assert!(stored.contains("'σισυφοσ'"), "{stored}");
+    let stored = terms(&pool).await;
+    assert!(stored[0].contains("'σισυφοσ'"), "{stored:?}");
     pool.close().await;
     database.drop().await;
+}
+
+#[tokio::test]
+async fn words_that_were_stored_before_have_the_terms_of_today() {
+    let Some(database) = TestDatabase::new().await else { return };
+    let pool = database.pool().await;
+    take_back(&pool, 6, include_str!("../migrations/0006_irregular_forms.down.sql")).await;
+    pool.execute(
+        "INSERT INTO knowledge_nodes (id, content, node_type, tags) VALUES
+           (gen_random_uuid(), 'The build broke, then it broke again', 'general', '{}'),
+           (gen_random_uuid(), 'harbour', 'thoughts', '{caught,written}');
+         INSERT INTO keyword_statistics VALUES ('break', 0.9);
+         INSERT INTO keyword_statistics_state (documents) VALUES (7)",
+    )
+    .await
+    .unwrap();
+    let before = terms(&pool).await;
+    assert!(before.iter().any(|stored| stored.contains("'broke'")), "{before:?}");
+    let store = database.store().await;
+    assert_eq!(
+        terms(&pool).await,
+        ["'break':4A,7A 'build':3A 'general':1B", "'catch':1C 'harbour':4A 'think':3B 'write':2C"].map(str::to_owned)
+    );
+    assert_eq!(store.search(&SearchQuery::text("breaking")).await.unwrap().len(), 1);
+    let outdated: i64 =
+        sqlx::query_scalar("SELECT count(*) FROM keyword_statistics").fetch_one(&pool).await.unwrap();
+    assert_eq!(outdated, 0);
+    take_back(&pool, 6, include_str!("../migrations/0006_irregular_forms.down.sql")).await;
+    assert_eq!(terms(&pool).await, before);
+    pool.close().await;
+    database.drop().await;
+}
+
+#[tokio::test]
+async fn irregular_forms_are_those_of_the_analysis() {
+    let Some(database) = TestDatabase::new().await else { return };
+    let pool = database.pool().await;
+    let stems: sqlx::types::JsonValue =
+        sqlx::query_scalar("SELECT vestige_irregular_stems()").fetch_one(&pool).await.unwrap();
+    assert_eq!(stems, serde_json::json!(vestige_traits::analysis::irregular_stems()));
+    pool.close().await;
+    database.drop().await;
+}
+
+/// Undoes a migration, so that the next program to open the store makes it again.
+async fn take_back(pool: &PgPool, version: i64, down: &'static str) {
+    sqlx::raw_sql(AssertSqlSafe(down)).execute(pool).await.unwrap();
+    sqlx::query("DELETE FROM _sqlx_migrations WHERE version = $1").bind(version).execute(pool).await.unwrap();
+}
+
+/// The terms of all memories.
+async fn terms(pool: &PgPool) -> Vec<String> {
+    let terms = "SELECT search_vec::text FROM knowledge_nodes ORDER BY search_vec::text COLLATE \"C\"";
+    sqlx::query_scalar(terms).fetch_all(pool).await.unwrap()
 }
 
 #[tokio::test]

@@ -1,9 +1,12 @@
 //! How text becomes searchable terms, the same for every backend.
 //!
 //! Compatibility decomposition (NFKD) without combining diacritics, lower
-//! case, one sigma for both, words of letters and digits, English stop words dropped, and the
-//! Snowball English stemmer ("Porter2") on words without digits. PostgreSQL
+//! case, one sigma for both, words of letters and digits, English stop words dropped, the
+//! Snowball English stemmer ("Porter2") on words without digits, and the stem of *break* for
+//! *broke* and *broken* ([`irregular_stems`]). PostgreSQL
 //! computes the same in SQL with its `english` configuration.
+
+mod irregular;
 
 use std::borrow::Cow;
 
@@ -12,6 +15,8 @@ use unicode_normalization::UnicodeNormalization;
 
 use crate::limits::{MAX_INDEXED_CHARS, MAX_QUERY_TERMS};
 use crate::query::WebQuery;
+
+pub use irregular::irregular_stems;
 
 /// The weight of a term in each field: content, type, tags.
 pub const FIELD_WEIGHTS: [f64; 3] = [1.0, 0.5, 0.5];
@@ -28,19 +33,14 @@ pub struct Term {
 }
 
 /// Turns texts into terms. Cheap to make; keep one to save the allocation.
+#[derive(Default)]
 pub struct Analyzer {
-    stemmer: Stemmer,
+    stems: Stems,
 }
 
 impl std::fmt::Debug for Analyzer {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.write_str("Analyzer")
-    }
-}
-
-impl Default for Analyzer {
-    fn default() -> Self {
-        Self { stemmer: Stemmer::create(Algorithm::English) }
     }
 }
 
@@ -84,7 +84,8 @@ impl Analyzer {
         let (major, minor, patch) = char::UNICODE_VERSION;
         let (of_normalization, ..) = unicode_normalization::UNICODE_VERSION;
         let terms: Vec<String> = self.terms(SAMPLE).into_iter().map(|term| term.text).collect();
-        format!("Unicode {major}.{minor}.{patch} and {of_normalization}: {}", terms.join(" "))
+        let terms = terms.join(" ");
+        format!("Unicode {major}.{minor}.{patch} and {of_normalization}: {terms}; {}", irregular::FORMS)
     }
 
     fn stem<'w>(&self, word: &'w str) -> Option<Cow<'w, str>> {
@@ -93,18 +94,34 @@ impl Analyzer {
         } else if word.contains(|c: char| c.is_numeric()) {
             Some(Cow::Borrowed(word))
         } else {
-            let stem = self.stemmer.stem(word);
-            // Snowball 3, which PostgreSQL 18 carries, leaves "added" and "egged" their double letter;
-            // rust-stemmers has an older revision of the algorithm.
-            Some(match stem.as_bytes() {
-                [b'a' | b'e' | b'o', last]
-                    if word.as_bytes().get(2) == Some(last)
-                        && ["ed", "ing"].iter().any(|ending| word[3..].starts_with(ending)) =>
-                {
-                    Cow::Borrowed(&word[..3])
-                }
-                _ => stem,
-            })
+            let stem = self.stems.of(word);
+            Some(irregular_stems().get(&*stem).map_or(stem, |of_word| Cow::Borrowed(of_word)))
+        }
+    }
+}
+
+/// The Snowball English stemmer as PostgreSQL 18 has it.
+struct Stems(Stemmer);
+
+impl Default for Stems {
+    fn default() -> Self {
+        Self(Stemmer::create(Algorithm::English))
+    }
+}
+
+impl Stems {
+    fn of<'w>(&self, word: &'w str) -> Cow<'w, str> {
+        let stem = self.0.stem(word);
+        // Snowball 3, which PostgreSQL 18 carries, leaves "added" and "egged" their double letter;
+        // rust-stemmers has an older revision of the algorithm.
+        match stem.as_bytes() {
+            [b'a' | b'e' | b'o', last]
+                if word.as_bytes().get(2) == Some(last)
+                    && ["ed", "ing"].iter().any(|ending| word[3..].starts_with(ending)) =>
+            {
+                Cow::Borrowed(&word[..3])
+            }
+            _ => stem,
         }
     }
 }
@@ -408,6 +425,32 @@ mod tests {
     }
 
     #[test]
+    fn irregular_forms_have_the_stem_of_their_word() {
+        assert_eq!(stems("break breaks breaking broke broken"), ["break"; 5]);
+        assert_eq!(
+            stems("Who wrote it? She'd rewritten what the children thought."),
+            ["write", "d", "rewrit", "child", "think"]
+        );
+    }
+
+    #[test]
+    fn each_irregular_form_belongs_to_one_word() {
+        let words: Vec<&str> =
+            irregular::FORMS.split("; ").filter_map(|forms| forms.split(' ').next()).collect();
+        assert!(words.is_sorted());
+        let all: Vec<&str> = irregular::FORMS.split([';', ' ']).filter(|form| !form.is_empty()).collect();
+        for form in &all {
+            assert!(!STOP_WORDS.contains(form), "{form}");
+            assert_eq!(all.iter().filter(|other| *other == form).count(), 1, "{form}");
+        }
+        let merged = irregular_stems();
+        assert_eq!(merged.len(), all.len() - words.len(), "no two forms have one stem");
+        for (form, word) in merged {
+            assert!(!merged.contains_key(word), "{form} is a form of {word}, which is one itself");
+        }
+    }
+
+    #[test]
     fn a_phrase_keeps_the_distance_over_stop_words() {
         let analyzer = Analyzer::default();
         let document = AnalyzedDocument::new(&analyzer, "It ran out of the memory", "bug", &[]);
@@ -422,7 +465,7 @@ mod tests {
         assert_eq!(name, Analyzer::default().fingerprint());
         let (versions, terms) = name.split_once(": ").unwrap();
         assert!(versions.starts_with("Unicode "), "{versions}");
-        let terms: Vec<&str> = terms.split(' ').collect();
+        let terms: Vec<&str> = terms.split([' ', ';']).collect();
         for term in ["dog", "hop", "hope", "sky", "eclair", "fine", "viii", "東京", "2nd", "1e5x", "unicod"]
         {
             assert!(terms.contains(&term), "{term} in {terms:?}");

@@ -113,6 +113,26 @@ pub async fn a_final_sigma_is_a_sigma(bed: &TestBed<impl StoreFactory>) {
     assert!(hits(bed, "ΣΙΣΥΦΟΣ -σίσυφος").await.is_empty());
 }
 
+/// No stemmer leads *broke* back to *break*.
+pub async fn irregular_forms_are_found_by_their_word(bed: &TestBed<impl StoreFactory>) {
+    let texts = [
+        "The build broke.",
+        "Builds break on Mondays",
+        "a broken BUILD",
+        "The builders brook no delay",
+        "pie",
+    ];
+    fill(bed, &texts).await;
+    for text in ["break", "Broke?", "breaking", "broken", "\"build break\" \"break\" -monday"] {
+        let mut results = hits(bed, text).await;
+        results.sort();
+        let expected = if text.contains('-') { ids([1]) } else { ids([1, 2, 3]) };
+        assert_eq!(results, expected, "{text:?}");
+    }
+    assert_eq!(hits(bed, "building -breaks").await, ids([]));
+    assert_eq!(hits(bed, "built -broke brook").await, ids([4]));
+}
+
 pub async fn stop_words_have_no_weight(bed: &TestBed<impl StoreFactory>) {
     fill(bed, &["the of and to in", "the harbour", "who is this"]).await;
     assert!(hits(bed, "what is the").await.is_empty());

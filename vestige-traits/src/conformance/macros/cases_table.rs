@@ -98,6 +98,7 @@ macro_rules! __conformance_cases {
                 words_match_by_their_stem
                 case_and_diacritics_do_not_matter
                 a_final_sigma_is_a_sigma
+                irregular_forms_are_found_by_their_word
                 stop_words_have_no_weight
                 identifiers_and_numbers_are_found_whole
                 a_phrase_must_occur
