@@ -4,6 +4,8 @@
 
 mod common;
 
+use std::time::Duration;
+
 use common::{TestDatabase, server, with_database, with_user};
 use sqlx::migrate::Migrator;
 use sqlx::{AssertSqlSafe, Executor, PgPool};
@@ -167,7 +169,7 @@ async fn a_migration_that_is_not_ours_is_refused() {
 async fn words_that_were_stored_before_are_brought_to_one_sigma() {
     let Some(database) = TestDatabase::new().await else { return };
     let pool = database.pool().await;
-    take_back(&pool, 6, include_str!("../migrations/0006_irregular_forms.down.sql")).await;
+    take_back(&pool, 6, include_str!("../migrations/0006_word_forms.down.sql")).await;
     take_back(&pool, 5, include_str!("../migrations/0005_final_sigma.down.sql")).await;
     pool.execute("INSERT INTO knowledge_nodes (id, content) VALUES (gen_random_uuid(), 'Σίσυφος')")
         .await
@@ -186,11 +188,12 @@ async fn words_that_were_stored_before_are_brought_to_one_sigma() {
 async fn words_that_were_stored_before_have_the_terms_of_today() {
     let Some(database) = TestDatabase::new().await else { return };
     let pool = database.pool().await;
-    take_back(&pool, 6, include_str!("../migrations/0006_irregular_forms.down.sql")).await;
+    take_back(&pool, 6, include_str!("../migrations/0006_word_forms.down.sql")).await;
     pool.execute(
         "INSERT INTO knowledge_nodes (id, content, node_type, tags) VALUES
-           (gen_random_uuid(), 'The build broke, then it broke again', 'general', '{}'),
-           (gen_random_uuid(), 'harbour', 'thoughts', '{caught,written}');
+           (gen_random_uuid(), 'The build didn''t break, then it broke again', 'general', '{}'),
+           (gen_random_uuid(), 'harbour', 'thoughts', '{caught,written}'),
+           (gen_random_uuid(), 'pie', 'note', '{}');
          INSERT INTO keyword_statistics VALUES ('break', 0.9);
          INSERT INTO keyword_statistics_state (documents) VALUES (7)",
     )
@@ -198,28 +201,62 @@ async fn words_that_were_stored_before_have_the_terms_of_today() {
     .unwrap();
     let before = terms(&pool).await;
     assert!(before.iter().any(|stored| stored.contains("'broke'")), "{before:?}");
+    let untouched = "SELECT xmin::text FROM knowledge_nodes WHERE content = 'pie'";
+    let untouched_before: String = sqlx::query_scalar(untouched).fetch_one(&pool).await.unwrap();
     let store = database.store().await;
     assert_eq!(
         terms(&pool).await,
-        ["'break':4A,7A 'build':3A 'general':1B", "'catch':1C 'harbour':4A 'think':3B 'write':2C"].map(str::to_owned)
+        [
+            "'break':6A,9A 'build':3A 'general':1B",
+            "'catch':1C 'harbour':4A 'think':3B 'write':2C",
+            "'note':1B 'pie':2A",
+        ]
+        .map(str::to_owned)
     );
+    let untouched: String = sqlx::query_scalar(untouched).fetch_one(&pool).await.unwrap();
+    assert_eq!(untouched, untouched_before, "what has no such form is not written again");
     assert_eq!(store.search(&SearchQuery::text("breaking")).await.unwrap().len(), 1);
-    let outdated: i64 =
-        sqlx::query_scalar("SELECT count(*) FROM keyword_statistics").fetch_one(&pool).await.unwrap();
-    assert_eq!(outdated, 0);
-    take_back(&pool, 6, include_str!("../migrations/0006_irregular_forms.down.sql")).await;
+    let counted: (i64, i64, i64) = sqlx::query_as(
+        "SELECT (SELECT sum(terms)::int8 FROM keyword_totals), (SELECT count(*) FROM keyword_statistics),
+           (SELECT count(*) FROM keyword_statistics_state)",
+    )
+    .fetch_one(&pool)
+    .await
+    .unwrap();
+    assert_eq!(counted, (10, 0, 0), "terms, and statistics of the old ones");
+    take_back(&pool, 6, include_str!("../migrations/0006_word_forms.down.sql")).await;
     assert_eq!(terms(&pool).await, before);
     pool.close().await;
     database.drop().await;
 }
 
+/// It would have the terms of before, and no one would notice.
 #[tokio::test]
-async fn irregular_forms_are_those_of_the_analysis() {
+async fn a_table_that_a_reembedding_is_just_building_is_built_again() {
     let Some(database) = TestDatabase::new().await else { return };
     let pool = database.pool().await;
-    let stems: sqlx::types::JsonValue =
-        sqlx::query_scalar("SELECT vestige_irregular_stems()").fetch_one(&pool).await.unwrap();
-    assert_eq!(stems, serde_json::json!(vestige_traits::analysis::irregular_stems()));
+    take_back(&pool, 6, include_str!("../migrations/0006_word_forms.down.sql")).await;
+    let mut building = pool.begin().await.unwrap();
+    building.execute("SELECT FROM reembedding FOR UPDATE").await.unwrap();
+    building
+        .execute("CREATE TABLE knowledge_nodes_next (LIKE knowledge_nodes INCLUDING GENERATED)")
+        .await
+        .unwrap();
+    let builder = database.builder();
+    let migrating = tokio::spawn(async move { builder.connect().await });
+    let waiting = "SELECT count(*) FROM pg_locks JOIN pg_database AS d ON d.oid = database
+        WHERE datname = current_database() AND NOT granted AND relation = 'reembedding'::regclass";
+    while sqlx::query_scalar::<_, i64>(waiting).fetch_one(&pool).await.unwrap() == 0 {
+        assert!(!migrating.is_finished(), "the migration did not wait");
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+    building.commit().await.unwrap();
+    migrating.await.unwrap().unwrap();
+    let left: Option<String> = sqlx::query_scalar("SELECT to_regclass('knowledge_nodes_next')::text")
+        .fetch_one(&pool)
+        .await
+        .unwrap();
+    assert_eq!(left, None);
     pool.close().await;
     database.drop().await;
 }

@@ -3,10 +3,10 @@
 //! Compatibility decomposition (NFKD) without combining diacritics, lower
 //! case, one sigma for both, words of letters and digits, English stop words dropped, the
 //! Snowball English stemmer ("Porter2") on words without digits, and the stem of *break* for
-//! *broke* and *broken* ([`irregular_stems`]). PostgreSQL
+//! *broke* and *broken* ([`replaced_stems`]). PostgreSQL
 //! computes the same in SQL with its `english` configuration.
 
-mod irregular;
+mod replaced;
 
 use std::borrow::Cow;
 
@@ -16,7 +16,7 @@ use unicode_normalization::UnicodeNormalization;
 use crate::limits::{MAX_INDEXED_CHARS, MAX_QUERY_TERMS};
 use crate::query::WebQuery;
 
-pub use irregular::irregular_stems;
+pub use replaced::replaced_stems;
 
 /// The weight of a term in each field: content, type, tags.
 pub const FIELD_WEIGHTS: [f64; 3] = [1.0, 0.5, 0.5];
@@ -85,7 +85,8 @@ impl Analyzer {
         let (of_normalization, ..) = unicode_normalization::UNICODE_VERSION;
         let terms: Vec<String> = self.terms(SAMPLE).into_iter().map(|term| term.text).collect();
         let terms = terms.join(" ");
-        format!("Unicode {major}.{minor}.{patch} and {of_normalization}: {terms}; {}", irregular::FORMS)
+        let (forms, parts) = (replaced::FORMS, replaced::PARTS);
+        format!("Unicode {major}.{minor}.{patch} and {of_normalization}: {terms}; {forms}; {parts}")
     }
 
     fn stem<'w>(&self, word: &'w str) -> Option<Cow<'w, str>> {
@@ -95,7 +96,10 @@ impl Analyzer {
             Some(Cow::Borrowed(word))
         } else {
             let stem = self.stems.of(word);
-            Some(irregular_stems().get(&*stem).map_or(stem, |of_word| Cow::Borrowed(of_word)))
+            match replaced_stems().get(&*stem) {
+                None => Some(stem),
+                Some(instead) => instead.as_deref().map(Cow::Borrowed),
+            }
         }
     }
 }
@@ -434,19 +438,41 @@ mod tests {
     }
 
     #[test]
-    fn each_irregular_form_belongs_to_one_word() {
+    fn what_an_apostrophe_cuts_off_is_no_term() {
+        assert_eq!(stems("It doesn't build, we've seen why; it cannot"), ["build", "see"]);
+        assert_eq!(stems("It won't, we'll see"), ["won", "ll", "see"], "these are words, too");
+    }
+
+    #[test]
+    fn words_of_one_look_stay_apart() {
+        for (one, other) in [
+            ("people", "personal"),
+            ("won", "win"),
+            ("left", "leaves"),
+            ("LEDs", "leads"),
+            ("ranges", "rings"),
+            ("better", "good"),
+        ] {
+            assert_ne!(stems(one), stems(other), "{one}, {other}");
+        }
+    }
+
+    #[test]
+    fn each_replaced_stem_has_one_word() {
         let words: Vec<&str> =
-            irregular::FORMS.split("; ").filter_map(|forms| forms.split(' ').next()).collect();
+            replaced::FORMS.split("; ").filter_map(|forms| forms.split(' ').next()).collect();
         assert!(words.is_sorted());
-        let all: Vec<&str> = irregular::FORMS.split([';', ' ']).filter(|form| !form.is_empty()).collect();
+        let forms = replaced::FORMS.split([';', ' ']).filter(|form| !form.is_empty());
+        let all: Vec<&str> = forms.chain(replaced::PARTS.split(' ')).collect();
         for form in &all {
             assert!(!STOP_WORDS.contains(form), "{form}");
             assert_eq!(all.iter().filter(|other| *other == form).count(), 1, "{form}");
         }
-        let merged = irregular_stems();
-        assert_eq!(merged.len(), all.len() - words.len(), "no two forms have one stem");
-        for (form, word) in merged {
-            assert!(!merged.contains_key(word), "{form} is a form of {word}, which is one itself");
+        let replaced = replaced_stems();
+        assert_eq!(replaced.len(), all.len() - words.len(), "no two forms have one stem");
+        for (stem, word) in replaced {
+            let again = word.as_ref().and_then(|word| replaced.get(word));
+            assert!(again.is_none(), "{stem} is of {word:?}, which is a form itself");
         }
     }
 

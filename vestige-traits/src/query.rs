@@ -2,7 +2,7 @@ use crate::limits::{MAX_PHRASE_BYTES, MAX_QUERY_TERMS};
 
 /// A question's text, read as a web search box reads it. Every text has a reading.
 ///
-/// - A word may match; more matching words and rarer ones rank higher.
+/// - A word may match, in its English forms; more matching words and rarer ones rank higher.
 /// - `"a phrase"` must occur, its words in this order side by side. A closing
 ///   quote may be missing.
 /// - `-word` and `-"a phrase"` must not occur. A dash counts only in front of a

@@ -1,11 +1,12 @@
+LOCK TABLE reembedding, keyword_statistics IN EXCLUSIVE MODE;
 LOCK TABLE knowledge_nodes IN SHARE ROW EXCLUSIVE MODE;
 DROP TABLE IF EXISTS knowledge_nodes_next;
 
 CREATE OR REPLACE FUNCTION vestige_terms(body text) RETURNS tsvector
 LANGUAGE sql IMMUTABLE STRICT PARALLEL SAFE
 RETURN vestige_terms_of_words(vestige_words(body));
-DROP FUNCTION vestige_merged_terms(tsvector);
-DROP FUNCTION vestige_irregular_stems();
+DROP FUNCTION vestige_replaced_terms(tsvector);
+DROP FUNCTION vestige_replaced_stems();
 
 UPDATE knowledge_nodes SET content = content
 WHERE search_vec <> vestige_search_vec(content, node_type, tags);
