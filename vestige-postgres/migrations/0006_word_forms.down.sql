@@ -5,6 +5,11 @@ DROP TABLE IF EXISTS knowledge_nodes_next;
 CREATE OR REPLACE FUNCTION vestige_terms(body text) RETURNS tsvector
 LANGUAGE sql IMMUTABLE STRICT PARALLEL SAFE
 RETURN vestige_terms_of_words(vestige_words(body));
+CREATE OR REPLACE FUNCTION vestige_search_vec(content text, node_type text, tags text[]) RETURNS tsvector
+LANGUAGE sql IMMUTABLE STRICT PARALLEL SAFE
+RETURN setweight(vestige_terms(array_to_string(tags, ' ')), 'C')
+  || setweight(vestige_terms(node_type), 'B')
+  || setweight(vestige_terms(content), 'A');
 DROP FUNCTION vestige_replaced_terms(tsvector);
 DROP FUNCTION vestige_replaced_stems();
 

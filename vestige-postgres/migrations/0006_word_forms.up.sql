@@ -60,20 +60,20 @@ RETURN $${
   "woven": "weav", "written": "write", "wrote": "write", "wrung": "wring"
 }$$::jsonb;
 
--- Terms with these replaced, at the same positions.
+-- Terms with these replaced, at the same positions and in the same fields.
 CREATE FUNCTION vestige_replaced_terms(terms tsvector) RETURNS tsvector
 LANGUAGE sql IMMUTABLE STRICT PARALLEL SAFE
 RETURN CASE
   WHEN vestige_replaced_stems() ?| tsvector_to_array(terms)
     THEN (
-      SELECT coalesce(string_agg(quote_literal(term) || ':' || positions, ' '), '')::tsvector
+      SELECT coalesce(string_agg(quote_literal(term) || ':' || places, ' '), '')::tsvector
       FROM (
-        SELECT term, string_agg(position::text, ',') AS positions
-        FROM unnest(terms) AS found (lexeme, places, weights)
+        SELECT term, string_agg(position || weight, ',') AS places
+        FROM unnest(terms) AS found (lexeme, positions, weights)
         CROSS JOIN LATERAL (
           SELECT CASE WHEN vestige_replaced_stems() ? lexeme THEN vestige_replaced_stems() ->> lexeme ELSE lexeme END AS term
         ) AS replaced
-        CROSS JOIN LATERAL unnest(places) AS position
+        CROSS JOIN LATERAL unnest(positions, weights) AS place (position, weight)
         WHERE term IS NOT NULL
         GROUP BY term
       ) AS merged
@@ -84,6 +84,15 @@ END;
 CREATE OR REPLACE FUNCTION vestige_terms(body text) RETURNS tsvector
 LANGUAGE sql IMMUTABLE STRICT PARALLEL SAFE
 RETURN vestige_replaced_terms(vestige_terms_of_words(vestige_words(body)));
+
+-- Once for a memory, not for each of its fields.
+CREATE OR REPLACE FUNCTION vestige_search_vec(content text, node_type text, tags text[]) RETURNS tsvector
+LANGUAGE sql IMMUTABLE STRICT PARALLEL SAFE
+RETURN vestige_replaced_terms(
+  setweight(vestige_terms_of_words(vestige_words(array_to_string(tags, ' '))), 'C')
+  || setweight(vestige_terms_of_words(vestige_words(node_type)), 'B')
+  || setweight(vestige_terms_of_words(vestige_words(content)), 'A')
+);
 
 -- The terms of what is stored already. How common they are is counted anew when it is next looked at.
 UPDATE knowledge_nodes SET content = content
