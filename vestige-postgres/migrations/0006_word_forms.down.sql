@@ -11,6 +11,7 @@ RETURN setweight(vestige_terms(array_to_string(tags, ' ')), 'C')
   || setweight(vestige_terms(node_type), 'B')
   || setweight(vestige_terms(content), 'A');
 DROP FUNCTION vestige_replaced_terms(tsvector);
+DROP FUNCTION vestige_terms_with_replaced(tsvector);
 DROP FUNCTION vestige_replaced_stems();
 
 UPDATE knowledge_nodes SET content = content

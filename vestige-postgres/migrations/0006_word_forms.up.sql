@@ -61,23 +61,27 @@ RETURN $${
 }$$::jsonb;
 
 -- Terms with these replaced, at the same positions and in the same fields.
+CREATE FUNCTION vestige_terms_with_replaced(terms tsvector) RETURNS tsvector
+LANGUAGE sql IMMUTABLE STRICT PARALLEL SAFE
+RETURN (
+  SELECT coalesce(string_agg(quote_literal(term) || ':' || places, ' '), '')::tsvector
+  FROM (
+    SELECT term, string_agg(position || weight, ',') AS places
+    FROM unnest(terms) AS found (lexeme, positions, weights)
+    CROSS JOIN LATERAL (
+      SELECT CASE WHEN vestige_replaced_stems() ? lexeme THEN vestige_replaced_stems() ->> lexeme ELSE lexeme END AS term
+    ) AS replaced
+    CROSS JOIN LATERAL unnest(positions, weights) AS place (position, weight)
+    WHERE term IS NOT NULL
+    GROUP BY term
+  ) AS merged
+);
+
+-- The same; most texts have none of them, and are as they are at little cost.
 CREATE FUNCTION vestige_replaced_terms(terms tsvector) RETURNS tsvector
 LANGUAGE sql IMMUTABLE STRICT PARALLEL SAFE
 RETURN CASE
-  WHEN vestige_replaced_stems() ?| tsvector_to_array(terms)
-    THEN (
-      SELECT coalesce(string_agg(quote_literal(term) || ':' || places, ' '), '')::tsvector
-      FROM (
-        SELECT term, string_agg(position || weight, ',') AS places
-        FROM unnest(terms) AS found (lexeme, positions, weights)
-        CROSS JOIN LATERAL (
-          SELECT CASE WHEN vestige_replaced_stems() ? lexeme THEN vestige_replaced_stems() ->> lexeme ELSE lexeme END AS term
-        ) AS replaced
-        CROSS JOIN LATERAL unnest(positions, weights) AS place (position, weight)
-        WHERE term IS NOT NULL
-        GROUP BY term
-      ) AS merged
-    )
+  WHEN vestige_replaced_stems() ?| tsvector_to_array(terms) THEN vestige_terms_with_replaced(terms)
   ELSE terms
 END;
 

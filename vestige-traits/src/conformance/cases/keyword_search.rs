@@ -115,22 +115,29 @@ pub async fn a_final_sigma_is_a_sigma(bed: &TestBed<impl StoreFactory>) {
 
 /// No stemmer leads *broke* back to *break*.
 pub async fn irregular_forms_are_found_by_their_word(bed: &TestBed<impl StoreFactory>) {
-    let texts = [
-        "The build broke.",
-        "Builds break on Mondays",
-        "a broken BUILD",
-        "The builders brook no delay",
-        "pie",
-    ];
+    let texts =
+        ["The build broke.", "Builds break on Mondays", "a broken BUILD", "The builders brook no delay"];
     fill(bed, &texts).await;
-    for text in ["break", "Broke?", "breaking", "broken", "\"build break\" \"break\" -monday"] {
+    for text in ["break", "Broke?", "breaking", "broken"] {
         let mut results = hits(bed, text).await;
         results.sort();
-        let expected = if text.contains('-') { ids([1]) } else { ids([1, 2, 3]) };
-        assert_eq!(results, expected, "{text:?}");
+        assert_eq!(results, ids([1, 2, 3]), "{text:?}");
     }
-    assert_eq!(hits(bed, "building -breaks").await, ids([]));
+    assert_eq!(hits(bed, "\"build break\" -monday").await, ids([1]));
     assert_eq!(hits(bed, "built -broke brook").await, ids([4]));
+    assert!(hits(bed, "building -breaks").await.is_empty());
+}
+
+/// A word ends at an apostrophe; what stands before it in *doesn't* is in no list of stop words.
+pub async fn parts_of_stop_words_have_no_weight(bed: &TestBed<impl StoreFactory>) {
+    fill(
+        bed,
+        &["It doesn't, we couldn\u{2019}t, you haven't", "the pump hasn't leaked", "a haven for boats"],
+    )
+    .await;
+    assert!(hits(bed, "why doesn't it? couldn't we").await.is_empty());
+    assert_eq!(hits(bed, "doesn't the pump leak").await, ids([2]));
+    assert_eq!(hits(bed, "\"the pump didn't leak\"").await, ids([2]));
 }
 
 pub async fn stop_words_have_no_weight(bed: &TestBed<impl StoreFactory>) {

@@ -100,6 +100,7 @@ macro_rules! __conformance_cases {
                 a_final_sigma_is_a_sigma
                 irregular_forms_are_found_by_their_word
                 stop_words_have_no_weight
+                parts_of_stop_words_have_no_weight
                 identifiers_and_numbers_are_found_whole
                 a_phrase_must_occur
                 a_phrase_does_not_reach_across_fields
