@@ -187,6 +187,7 @@ impl PgMemoryStore {
             match self.switch_whole().await {
                 Ok(Switch::Done) => return self.tidy_up().await,
                 Ok(Switch::TooMuch) => self.catch_up().await?,
+                Ok(Switch::NotBuilt) => self.prepare_switch().await?,
                 Err(error) if error.is_retryable() => {
                     tracing::debug!(%error, "the switch did not get its locks");
                     sleep(PAUSE).await;
@@ -263,6 +264,9 @@ impl PgMemoryStore {
         transaction.execute(NO_TIMEOUT).await.map_err(error::of)?;
         // Whoever stages a vector meanwhile waits, and then takes the memory out of what has been made up here.
         transaction.execute("SELECT FROM reembedding FOR UPDATE").await.map_err(error::of)?;
+        if !next_is_built(&mut transaction).await? {
+            return Ok(());
+        }
         sqlx::raw_sql(include_str!("sql/next_catch_up.sql"))
             .execute(&mut transaction)
             .await
@@ -289,6 +293,9 @@ impl PgMemoryStore {
         let mut transaction = self.sessions().begin("BEGIN", SWITCH).await.map_err(error::of)?;
         let model = under_way(&mut transaction).await?.ok_or_else(none_under_way)?;
         check_begun(&model, self.reembeds_to().as_ref())?;
+        if !next_is_built(&mut transaction).await? {
+            return Ok(Switch::NotBuilt);
+        }
         let difference: (i64, i64) = sqlx::query_as(include_str!("sql/next_difference.sql"))
             .fetch_one(&mut transaction)
             .await
@@ -341,6 +348,8 @@ enum Switch {
     Done,
     /// The two tables differ by more than should be made up under the locks.
     TooMuch,
+    /// A migration that changes terms has dropped the second table, which had those of before.
+    NotBuilt,
 }
 
 /// The model that a re-embedding under way goes to.

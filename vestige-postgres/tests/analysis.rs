@@ -97,6 +97,7 @@ async fn hostile_texts_have_the_same_terms() {
     texts.push("x".repeat(limits::MAX_INDEXED_CHARS + 10));
     texts.push("é ".repeat(100));
     texts.push("broke break ".repeat(MOST_POSITIONS / 2));
+    texts.push("broke ".repeat(MOST_POSITIONS - 1) + "breaks");
     let differing = disagreements(&pool, &texts).await;
     assert!(differing.is_empty(), "{differing:#?}");
     pool.close().await;

@@ -4,9 +4,7 @@
 
 mod common;
 
-use std::time::Duration;
-
-use common::{TestDatabase, server, with_database, with_user};
+use common::{TestDatabase, eventually, server, with_database, with_user};
 use sqlx::migrate::Migrator;
 use sqlx::{AssertSqlSafe, Executor, PgPool};
 use vestige_postgres::PgMemoryStore;
@@ -191,7 +189,7 @@ async fn words_that_were_stored_before_have_the_terms_of_today() {
     take_back(&pool, 6, include_str!("../migrations/0006_word_forms.down.sql")).await;
     pool.execute(
         "INSERT INTO knowledge_nodes (id, content, node_type, tags) VALUES
-           (gen_random_uuid(), 'The build didn''t break, then it broke again', 'general', '{}'),
+           (gen_random_uuid(), 'The build didn''t break, then it broke again', 'general', '{broken}'),
            (gen_random_uuid(), 'harbour', 'thoughts', '{caught,written}'),
            (gen_random_uuid(), 'pie', 'note', '{}');
          INSERT INTO keyword_statistics VALUES ('break', 0.9);
@@ -207,7 +205,7 @@ async fn words_that_were_stored_before_have_the_terms_of_today() {
     assert_eq!(
         terms(&pool).await,
         [
-            "'break':6A,9A 'build':3A 'general':1B",
+            "'break':1C,7A,10A 'build':4A 'general':2B",
             "'catch':1C 'harbour':4A 'think':3B 'write':2C",
             "'note':1B 'pie':2A",
         ]
@@ -223,7 +221,7 @@ async fn words_that_were_stored_before_have_the_terms_of_today() {
     .fetch_one(&pool)
     .await
     .unwrap();
-    assert_eq!(counted, (10, 0, 0), "terms, and statistics of the old ones");
+    assert_eq!(counted, (11, 0, 0), "terms, and statistics of the old ones");
     take_back(&pool, 6, include_str!("../migrations/0006_word_forms.down.sql")).await;
     assert_eq!(terms(&pool).await, before);
     pool.close().await;
@@ -244,12 +242,7 @@ async fn a_table_that_a_reembedding_is_just_building_is_built_again() {
         .unwrap();
     let builder = database.builder();
     let migrating = tokio::spawn(async move { builder.connect().await });
-    let waiting = "SELECT count(*) FROM pg_locks JOIN pg_database AS d ON d.oid = database
-        WHERE datname = current_database() AND NOT granted AND relation = 'reembedding'::regclass";
-    while sqlx::query_scalar::<_, i64>(waiting).fetch_one(&pool).await.unwrap() == 0 {
-        assert!(!migrating.is_finished(), "the migration did not wait");
-        tokio::time::sleep(Duration::from_millis(10)).await;
-    }
+    wait_for_lock(&pool, "reembedding").await;
     building.commit().await.unwrap();
     migrating.await.unwrap().unwrap();
     let left: Option<String> = sqlx::query_scalar("SELECT to_regclass('knowledge_nodes_next')::text")
@@ -259,6 +252,37 @@ async fn a_table_that_a_reembedding_is_just_building_is_built_again() {
     assert_eq!(left, None);
     pool.close().await;
     database.drop().await;
+}
+
+/// They would name terms that are no more, until the store has grown by half.
+#[tokio::test]
+async fn statistics_that_are_just_made_are_dropped_with_the_old_terms() {
+    let Some(database) = TestDatabase::new().await else { return };
+    let pool = database.pool().await;
+    take_back(&pool, 6, include_str!("../migrations/0006_word_forms.down.sql")).await;
+    let mut making = pool.begin().await.unwrap();
+    making.execute("INSERT INTO keyword_statistics VALUES ('broke', 0.9)").await.unwrap();
+    let builder = database.builder();
+    let migrating = tokio::spawn(async move { builder.connect().await });
+    wait_for_lock(&pool, "keyword_statistics").await;
+    making.commit().await.unwrap();
+    migrating.await.unwrap().unwrap();
+    let left: i64 =
+        sqlx::query_scalar("SELECT count(*) FROM keyword_statistics").fetch_one(&pool).await.unwrap();
+    assert_eq!(left, 0);
+    pool.close().await;
+    database.drop().await;
+}
+
+/// Waits until somebody waits for a table.
+async fn wait_for_lock(pool: &PgPool, table: &str) {
+    let waiting = "SELECT EXISTS (
+        SELECT FROM pg_locks JOIN pg_database AS d ON d.oid = database
+        WHERE datname = current_database() AND NOT granted AND relation = $1::regclass)";
+    eventually("waiting for the lock", || async {
+        sqlx::query_scalar::<_, bool>(waiting).bind(table).fetch_one(pool).await.unwrap()
+    })
+    .await;
 }
 
 /// Undoes a migration, so that the next program to open the store makes it again.

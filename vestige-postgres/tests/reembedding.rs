@@ -70,6 +70,37 @@ async fn a_memory_deleted_and_added_again_under_the_same_time_keeps_its_new_cont
 }
 
 /// The switch makes a new table, and what an administrator has put on the old one would go with it.
+/// So does a migration that changes the terms of all memories.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_second_table_that_is_dropped_before_the_switch_is_built_again() {
+    let Some(database) = TestDatabase::new().await else { return };
+    let store = database.store().await;
+    store.insert(&MemoryRecord::new("there")).await.unwrap();
+    store.begin_reembedding(&model()).await.unwrap();
+    embed_all(&store).await;
+
+    let pool = database.pool().await;
+    let mut reader = pool.begin().await.unwrap();
+    reader.execute("SELECT count(*) FROM domains").await.unwrap();
+    let switching = tokio::spawn({
+        let store = store.clone();
+        async move { store.finish_reembedding().await }
+    });
+    let built = "SELECT to_regclass('knowledge_nodes_next') IS NOT NULL";
+    eventually("the second table", || async {
+        sqlx::query_scalar::<_, bool>(built).fetch_one(&pool).await.unwrap()
+    })
+    .await;
+    pool.execute("DROP TABLE knowledge_nodes_next").await.unwrap();
+    reader.rollback().await.unwrap();
+
+    switching.await.unwrap().unwrap();
+    assert_eq!(store.registered_model().await.unwrap(), Some(model()));
+    assert_eq!(store.count().await.unwrap(), 1);
+    pool.close().await;
+    database.drop().await;
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn what_stands_on_the_table_is_found_at_the_beginning_and_at_the_switch() {
     let Some(database) = TestDatabase::new().await else { return };

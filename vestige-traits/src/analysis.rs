@@ -1,10 +1,9 @@
 //! How text becomes searchable terms, the same for every backend.
 //!
-//! Compatibility decomposition (NFKD) without combining diacritics, lower
-//! case, one sigma for both, words of letters and digits, English stop words dropped, the
-//! Snowball English stemmer ("Porter2") on words without digits, and the stem of *break* for
-//! *broke* and *broken* ([`replaced_stems`]). PostgreSQL
-//! computes the same in SQL with its `english` configuration.
+//! Compatibility decomposition (NFKD) without combining diacritics, lower case, one sigma for both, words of letters and
+//! digits, English stop words dropped, the Snowball English stemmer ("Porter2") on words without digits, and the stem of
+//! *break* for *broke* and *broken* ([`replaced_stems`]). PostgreSQL computes the same in SQL with its `english`
+//! configuration.
 
 mod replaced;
 
