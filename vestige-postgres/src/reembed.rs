@@ -265,6 +265,7 @@ impl PgMemoryStore {
         // Whoever stages a vector meanwhile waits, and then takes the memory out of what has been made up here.
         transaction.execute("SELECT FROM reembedding FOR UPDATE").await.map_err(error::of)?;
         if !next_is_built(&mut transaction).await? {
+            // The next attempt to switch finds that, too, and has it built.
             return Ok(());
         }
         sqlx::raw_sql(include_str!("sql/next_catch_up.sql"))

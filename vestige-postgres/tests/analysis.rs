@@ -88,7 +88,8 @@ async fn hostile_texts_have_the_same_terms() {
         "straße STRASSE ẞ", "日本語のテキスト 中文字符 한국어 텍스트", "हिन्दी में पाठ", "العربية نص עברית טקסט", "ไทยไม่มีช่องว่าง",
         "e\u{301}a\u{300} é à", "a\u{200b}b a\u{ad}b a\u{feff}b a\u{a0}b", "①②③ ⅷ Ⅷ ৴ ½ ¾ ㊿", "२ab٣ing running٣",
         "😀😃 family👨‍👩‍👧‍👦 flag🇩🇪", "\u{fdfa}\u{fdfa}", "㌀㌁㌂", "ǅ ǆ Ǆ", "K Å ſt", "tab\tnew\nline\r\u{85}\u{2028}x",
-        "under_score __init__ a_b", "C++ C# F# .NET node.js v1.2.3-rc1", "x²y³ H₂O", "don’t it’s o'clock", "didn't isn’t ve", "broke then broken, THOUGHTS thought", "\u{1}\u{2}\u{7f}x",
+        "under_score __init__ a_b", "C++ C# F# .NET node.js v1.2.3-rc1", "x²y³ H₂O", "don’t it’s o'clock",
+        "didn't isn’t ve", "broke then broken, THOUGHTS thought", "\u{1}\u{2}\u{7f}x",
         "x'; DROP TABLE knowledge_nodes; --", "%s %d {} ${x} $(y) `z`",
     ]
     .map(str::to_owned)

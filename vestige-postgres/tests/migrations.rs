@@ -6,7 +6,7 @@ mod common;
 
 use common::{TestDatabase, eventually, server, with_database, with_user};
 use sqlx::migrate::Migrator;
-use sqlx::{AssertSqlSafe, Executor, PgPool};
+use sqlx::{AssertSqlSafe, Executor, PgPool, Postgres, Transaction};
 use vestige_postgres::PgMemoryStore;
 use vestige_traits::conformance::fixtures::{embedded, memory, model};
 use vestige_traits::{MemoryStore, MemoryStoreError, SearchQuery};
@@ -167,8 +167,7 @@ async fn a_migration_that_is_not_ours_is_refused() {
 async fn words_that_were_stored_before_are_brought_to_one_sigma() {
     let Some(database) = TestDatabase::new().await else { return };
     let pool = database.pool().await;
-    take_back(&pool, 6, include_str!("../migrations/0006_word_forms.down.sql")).await;
-    take_back(&pool, 5, include_str!("../migrations/0005_final_sigma.down.sql")).await;
+    MIGRATOR.undo(&pool, 4).await.unwrap();
     pool.execute("INSERT INTO knowledge_nodes (id, content) VALUES (gen_random_uuid(), 'Σίσυφος')")
         .await
         .unwrap();
@@ -186,7 +185,7 @@ async fn words_that_were_stored_before_are_brought_to_one_sigma() {
 async fn words_that_were_stored_before_have_the_terms_of_today() {
     let Some(database) = TestDatabase::new().await else { return };
     let pool = database.pool().await;
-    take_back(&pool, 6, include_str!("../migrations/0006_word_forms.down.sql")).await;
+    MIGRATOR.undo(&pool, 5).await.unwrap();
     pool.execute(
         "INSERT INTO knowledge_nodes (id, content, node_type, tags) VALUES
            (gen_random_uuid(), 'The build didn''t break, then it broke again', 'general', '{broken}'),
@@ -222,7 +221,7 @@ async fn words_that_were_stored_before_have_the_terms_of_today() {
     .await
     .unwrap();
     assert_eq!(counted, (11, 0, 0), "terms, and statistics of the old ones");
-    take_back(&pool, 6, include_str!("../migrations/0006_word_forms.down.sql")).await;
+    MIGRATOR.undo(&pool, 5).await.unwrap();
     assert_eq!(terms(&pool).await, before);
     pool.close().await;
     database.drop().await;
@@ -233,18 +232,14 @@ async fn words_that_were_stored_before_have_the_terms_of_today() {
 async fn a_table_that_a_reembedding_is_just_building_is_built_again() {
     let Some(database) = TestDatabase::new().await else { return };
     let pool = database.pool().await;
-    take_back(&pool, 6, include_str!("../migrations/0006_word_forms.down.sql")).await;
+    MIGRATOR.undo(&pool, 5).await.unwrap();
     let mut building = pool.begin().await.unwrap();
     building.execute("SELECT FROM reembedding FOR UPDATE").await.unwrap();
     building
         .execute("CREATE TABLE knowledge_nodes_next (LIKE knowledge_nodes INCLUDING GENERATED)")
         .await
         .unwrap();
-    let builder = database.builder();
-    let migrating = tokio::spawn(async move { builder.connect().await });
-    wait_for_lock(&pool, "reembedding").await;
-    building.commit().await.unwrap();
-    migrating.await.unwrap().unwrap();
+    migrate_behind(building, "reembedding", &database, &pool).await;
     let left: Option<String> = sqlx::query_scalar("SELECT to_regclass('knowledge_nodes_next')::text")
         .fetch_one(&pool)
         .await
@@ -259,14 +254,10 @@ async fn a_table_that_a_reembedding_is_just_building_is_built_again() {
 async fn statistics_that_are_just_made_are_dropped_with_the_old_terms() {
     let Some(database) = TestDatabase::new().await else { return };
     let pool = database.pool().await;
-    take_back(&pool, 6, include_str!("../migrations/0006_word_forms.down.sql")).await;
+    MIGRATOR.undo(&pool, 5).await.unwrap();
     let mut making = pool.begin().await.unwrap();
     making.execute("INSERT INTO keyword_statistics VALUES ('broke', 0.9)").await.unwrap();
-    let builder = database.builder();
-    let migrating = tokio::spawn(async move { builder.connect().await });
-    wait_for_lock(&pool, "keyword_statistics").await;
-    making.commit().await.unwrap();
-    migrating.await.unwrap().unwrap();
+    migrate_behind(making, "keyword_statistics", &database, &pool).await;
     let left: i64 =
         sqlx::query_scalar("SELECT count(*) FROM keyword_statistics").fetch_one(&pool).await.unwrap();
     assert_eq!(left, 0);
@@ -274,8 +265,15 @@ async fn statistics_that_are_just_made_are_dropped_with_the_old_terms() {
     database.drop().await;
 }
 
-/// Waits until somebody waits for a table.
-async fn wait_for_lock(pool: &PgPool, table: &str) {
+/// Opens the store, which waits for a table that a transaction holds, and ends that.
+async fn migrate_behind(
+    holder: Transaction<'_, Postgres>,
+    table: &str,
+    database: &TestDatabase,
+    pool: &PgPool,
+) {
+    let builder = database.builder();
+    let migrating = tokio::spawn(async move { builder.connect().await });
     let waiting = "SELECT EXISTS (
         SELECT FROM pg_locks JOIN pg_database AS d ON d.oid = database
         WHERE datname = current_database() AND NOT granted AND relation = $1::regclass)";
@@ -283,12 +281,8 @@ async fn wait_for_lock(pool: &PgPool, table: &str) {
         sqlx::query_scalar::<_, bool>(waiting).bind(table).fetch_one(pool).await.unwrap()
     })
     .await;
-}
-
-/// Undoes a migration, so that the next program to open the store makes it again.
-async fn take_back(pool: &PgPool, version: i64, down: &'static str) {
-    sqlx::raw_sql(AssertSqlSafe(down)).execute(pool).await.unwrap();
-    sqlx::query("DELETE FROM _sqlx_migrations WHERE version = $1").bind(version).execute(pool).await.unwrap();
+    holder.commit().await.unwrap();
+    migrating.await.unwrap().unwrap();
 }
 
 /// The terms of all memories.

@@ -7,9 +7,12 @@ mod common;
 use std::time::Duration;
 
 use common::{TestDatabase, eventually};
-use sqlx::{AssertSqlSafe, Executor};
+use sqlx::{AssertSqlSafe, Executor, PgPool, Postgres, Transaction};
+use tokio::task::JoinHandle;
 use vestige_postgres::PgMemoryStore;
-use vestige_traits::{MemoryRecord, MemoryStore, MemoryStoreError, ModelSignature, ReembeddedMemory};
+use vestige_traits::{
+    MemoryRecord, MemoryStore, MemoryStoreError, MemoryStoreResult, ModelSignature, ReembeddedMemory,
+};
 
 fn model() -> ModelSignature {
     ModelSignature { name: "test/two".to_owned(), dimension: 2, hash: "2b".repeat(32) }
@@ -28,6 +31,25 @@ async fn embed_all(store: &PgMemoryStore) {
     store.write_reembedded(&vectors).await.unwrap();
 }
 
+/// A switch that has built its second table and does not get its locks as long as the reader reads.
+async fn held_up_switch<'p>(
+    store: &PgMemoryStore,
+    pool: &'p PgPool,
+) -> (Transaction<'p, Postgres>, JoinHandle<MemoryStoreResult<()>>) {
+    let mut reader = pool.begin().await.unwrap();
+    reader.execute("SELECT count(*) FROM domains").await.unwrap();
+    let switching = tokio::spawn({
+        let store = store.clone();
+        async move { store.finish_reembedding().await }
+    });
+    let built = "SELECT to_regclass('knowledge_nodes_next') IS NOT NULL";
+    eventually("the second table", || async {
+        sqlx::query_scalar::<_, bool>(built).fetch_one(pool).await.unwrap()
+    })
+    .await;
+    (reader, switching)
+}
+
 /// A memory's version is its time, which who deletes and adds again may give a second time.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_memory_deleted_and_added_again_under_the_same_time_keeps_its_new_content() {
@@ -38,19 +60,8 @@ async fn a_memory_deleted_and_added_again_under_the_same_time_keeps_its_new_cont
     store.begin_reembedding(&model()).await.unwrap();
     embed_all(&store).await;
 
-    // As long as somebody reads, the switch does not get its locks, and the second table stands built.
     let pool = database.pool().await;
-    let mut reader = pool.begin().await.unwrap();
-    reader.execute("SELECT count(*) FROM domains").await.unwrap();
-    let switching = tokio::spawn({
-        let store = store.clone();
-        async move { store.finish_reembedding().await }
-    });
-    let built = "SELECT to_regclass('knowledge_nodes_next') IS NOT NULL";
-    eventually("the second table", || async {
-        sqlx::query_scalar::<_, bool>(built).fetch_one(&pool).await.unwrap()
-    })
-    .await;
+    let (reader, switching) = held_up_switch(&store, &pool).await;
     let changed = MemoryRecord { content: "as it is, and longer".to_owned(), ..record.clone() };
     store.delete(record.id).await.unwrap();
     store.insert(&changed).await.unwrap();
@@ -69,8 +80,7 @@ async fn a_memory_deleted_and_added_again_under_the_same_time_keeps_its_new_cont
     database.drop().await;
 }
 
-/// The switch makes a new table, and what an administrator has put on the old one would go with it.
-/// So does a migration that changes the terms of all memories.
+/// A migration that changes terms drops it.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_second_table_that_is_dropped_before_the_switch_is_built_again() {
     let Some(database) = TestDatabase::new().await else { return };
@@ -80,17 +90,7 @@ async fn a_second_table_that_is_dropped_before_the_switch_is_built_again() {
     embed_all(&store).await;
 
     let pool = database.pool().await;
-    let mut reader = pool.begin().await.unwrap();
-    reader.execute("SELECT count(*) FROM domains").await.unwrap();
-    let switching = tokio::spawn({
-        let store = store.clone();
-        async move { store.finish_reembedding().await }
-    });
-    let built = "SELECT to_regclass('knowledge_nodes_next') IS NOT NULL";
-    eventually("the second table", || async {
-        sqlx::query_scalar::<_, bool>(built).fetch_one(&pool).await.unwrap()
-    })
-    .await;
+    let (reader, switching) = held_up_switch(&store, &pool).await;
     pool.execute("DROP TABLE knowledge_nodes_next").await.unwrap();
     reader.rollback().await.unwrap();
 
@@ -101,6 +101,7 @@ async fn a_second_table_that_is_dropped_before_the_switch_is_built_again() {
     database.drop().await;
 }
 
+/// The switch makes a new table, and what an administrator has put on the old one would go with it.
 #[tokio::test(flavor = "multi_thread")]
 async fn what_stands_on_the_table_is_found_at_the_beginning_and_at_the_switch() {
     let Some(database) = TestDatabase::new().await else { return };
