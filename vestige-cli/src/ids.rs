@@ -21,10 +21,13 @@ pub(crate) async fn resolve<S: MemoryStore>(store: &S, text: &str) -> CommandRes
         ))
     })?;
     // The page begins after a key, so it has to begin one id earlier.
-    let after = first.as_u128().checked_sub(1).map(|id| TransferKey(vec![Uuid::from_u128(id).to_string()]));
+    let after = first.as_u128().checked_sub(1).map(|id| TransferKey::Memory(Uuid::from_u128(id)));
     let page = store.export_page(TransferKind::Memory, after.as_ref(), 2).await?;
     let keys = page.rows.iter().map(|row| row.key()).chain(page.damaged.into_iter().map(|issue| issue.key));
-    let ids = keys.filter_map(|key| Uuid::try_parse(key.0.first()?).ok());
+    let ids = keys.filter_map(|key| match key {
+        TransferKey::Memory(id) => Some(id),
+        _ => None,
+    });
     let digits = digits_of(text);
     let mut matching = ids.filter(|id| id.simple().to_string().starts_with(&digits));
     match (matching.next(), matching.next()) {

@@ -92,8 +92,8 @@ impl<W: Write + Send> RejectSink for JsonLinesRejects<W> {
     fn reject(&mut self, reject: &Reject<'_>) -> io::Result<()> {
         self.line.clear();
         let mut line = Object::begin(&mut self.line);
-        line.text("kind", reject.issue.kind.as_str());
-        line.texts("key", &reject.issue.key.0);
+        line.text("kind", reject.issue.kind().as_str());
+        line.texts("key", &reject.issue.key.to_parts());
         line.text("outcome", reject.outcome.as_str());
         line.text("reason", &reject.issue.reason);
         match reject.row {

@@ -449,5 +449,5 @@ fn some<'r, T>(run: &'r [TransferRow], pick: impl Fn(&'r TransferRow) -> Option<
 }
 
 fn issue(row: &TransferRow, reason: String) -> RowIssue {
-    RowIssue { kind: row.kind(), key: row.key(), reason }
+    RowIssue { key: row.key(), reason }
 }

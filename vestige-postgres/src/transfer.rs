@@ -9,6 +9,7 @@ use sqlx::query::Query;
 use sqlx::{Column, Decode, Executor, FromRow, Row, TypeInfo, ValueRef};
 use tokio::time::sleep;
 use uuid::Uuid;
+use vestige_traits::backend::PageStart;
 use vestige_traits::{
     Checkpoint, Group, GroupMembership, GroupRole, MemoryEdge, MemoryStoreError, MemoryStoreResult, RowIssue,
     ScheduledMemory, TransferKey, TransferKind, TransferPage, TransferRow, User, limits,
@@ -72,8 +73,7 @@ impl PgMemoryStore {
         limit: usize,
     ) -> MemoryStoreResult<TransferPage> {
         limits::check_page("limit", limit)?;
-        let (ids, name) = after.map(|key| key.parts(kind)).transpose()?.unwrap_or_default();
-        let (first, second) = (ids.first().copied(), ids.get(1).copied());
+        let PageStart { first, second, text } = PageStart::new(kind, after)?;
         let more = rows::parameter(limit).saturating_add(1);
         let mut transaction = self.filtering().await?;
         let connection = &mut transaction;
@@ -81,10 +81,10 @@ impl PgMemoryStore {
             TransferKind::User => users(connection, first, more).await?,
             TransferKind::Group => groups(connection, first, more).await?,
             TransferKind::GroupMembership => memberships(connection, first, second, more).await?,
-            TransferKind::Domain => domains(connection, name, more).await?,
+            TransferKind::Domain => domains(connection, text, more).await?,
             TransferKind::Memory => memories(connection, first, more).await?,
             TransferKind::Scheduling => scheduling(connection, first, more).await?,
-            TransferKind::Edge => edges(connection, first, second, name, more).await?,
+            TransferKind::Edge => edges(connection, first, second, text, more).await?,
             TransferKind::ReviewEvent => reviews(connection, first, more).await?,
         };
         transaction.commit().await.map_err(error::of)?;
@@ -95,7 +95,7 @@ impl PgMemoryStore {
         for (key, row) in read {
             match row {
                 Ok(row) => page.rows.push(row),
-                Err(error) => page.damaged.push(RowIssue::unreadable(kind, key, &error)),
+                Err(error) => page.damaged.push(RowIssue::unreadable(key, &error)),
             }
         }
         Ok(page)
@@ -173,14 +173,19 @@ async fn page<T: for<'r> FromRow<'r, PgRow>>(
 }
 
 fn key_of(row: &PgRow, kind: TransferKind) -> sqlx::Result<TransferKey> {
-    let id = |at: usize| row.try_get::<Uuid, _>(at).map(|id| id.to_string());
-    let parts = match kind {
-        TransferKind::Domain => vec![row.try_get(0)?],
-        TransferKind::GroupMembership => vec![id(0)?, id(1)?],
-        TransferKind::Edge => vec![id(0)?, id(1)?, row.try_get(2)?],
-        _ => vec![id(0)?],
-    };
-    Ok(TransferKey(parts))
+    let id = |at: usize| row.try_get::<Uuid, _>(at);
+    Ok(match kind {
+        TransferKind::User => TransferKey::User(id(0)?),
+        TransferKind::Group => TransferKey::Group(id(0)?),
+        TransferKind::GroupMembership => TransferKey::GroupMembership { user_id: id(0)?, group_id: id(1)? },
+        TransferKind::Domain => TransferKey::Domain(row.try_get(0)?),
+        TransferKind::Memory => TransferKey::Memory(id(0)?),
+        TransferKind::Scheduling => TransferKey::Scheduling(id(0)?),
+        TransferKind::Edge => {
+            TransferKey::Edge { source_id: id(0)?, target_id: id(1)?, edge_type: row.try_get(2)? }
+        }
+        TransferKind::ReviewEvent => TransferKey::ReviewEvent(id(0)?),
+    })
 }
 
 /// Refuses what a column takes and no record can be: infinite times, at which the driver panics, years that RFC 3339 does

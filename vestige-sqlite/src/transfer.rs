@@ -1,6 +1,7 @@
 use rusqlite::types::Value;
 use rusqlite::{Row, Transaction, params, params_from_iter};
 use uuid::Uuid;
+use vestige_traits::backend::PageStart;
 use vestige_traits::{
     Checkpoint, Group, GroupMembership, ImportReport, MemoryStoreError, MemoryStoreResult, ModelSignature,
     RowIssue, ScheduledMemory, TransferKey, TransferKind, TransferPage, TransferRow, User, limits,
@@ -95,12 +96,8 @@ fn one_by_one(
         return Err(error);
     }
     let Source { table, columns, key, read } = source(kind);
-    let after = after.map(|after| after.parts(kind)).transpose()?;
-    let after = after.map(|(ids, name)| match (ids.first(), name) {
-        (Some(id), _) => Value::from(id.into_bytes().to_vec()),
-        (None, name) => Value::from(name.unwrap_or_default().to_owned()),
-    });
-    let condition = if after.is_some() { format!("{key} > ?") } else { "true".to_owned() };
+    let after = key_values(kind, after)?;
+    let condition = if after.is_empty() { "true".to_owned() } else { format!("{key} > ?") };
     let sql = format!("SELECT {key} FROM {table} WHERE {condition} ORDER BY {key} LIMIT {}", limit + 1);
     let mut keys = tx.prepare(&sql).map_err(map)?;
     let keys = keys
@@ -112,10 +109,10 @@ fn one_by_one(
     for (value, (key, _)) in keys.iter().take(limit) {
         match statement.query_row([value], |row| Ok(read(row))).map_err(map) {
             Ok(Ok(row)) => page.rows.push(row),
-            Ok(Err(error)) => page.damaged.push(RowIssue::unreadable(kind, key.clone(), &error)),
+            Ok(Err(error)) => page.damaged.push(RowIssue::unreadable(key.clone(), &error)),
             Err(MemoryStoreError::Damaged { .. }) => {
                 let reason = "its page of the file is damaged".to_owned();
-                page.damaged.push(RowIssue { kind, key: key.clone(), reason });
+                page.damaged.push(RowIssue { key: key.clone(), reason });
             }
             Err(error) => return Err(error),
         }
@@ -137,14 +134,7 @@ fn page(
     limit: usize,
 ) -> MemoryStoreResult<Option<TransferPage>> {
     let Source { table, columns, key, read } = source(kind);
-    let after = after.map(|after| after.parts(kind)).transpose()?;
-    let values: Vec<Value> = after
-        .iter()
-        .flat_map(|(ids, name)| {
-            let ids = ids.iter().map(|id| Value::from(id.into_bytes().to_vec()));
-            ids.chain(name.map(|name| Value::from(name.to_owned())))
-        })
-        .collect();
+    let values = key_values(kind, after)?;
     let condition = match values.len() {
         0 => "true".to_owned(),
         n => format!("({key}) > ({})", vec!["?"; n].join(", ")),
@@ -165,30 +155,53 @@ fn page(
         match read(row) {
             Ok(row) if page.rows.len() < limits::MAX_BATCH => page.rows.push(row),
             // One more than any page may hold, because of keys that are spoilt.
-            Ok(_) => {
-                page.damaged.push(RowIssue { kind, key: key.clone(), reason: "has a spoilt key".to_owned() })
-            }
-            Err(error) => page.damaged.push(RowIssue::unreadable(kind, key.clone(), &error)),
+            Ok(_) => page.damaged.push(RowIssue { key: key.clone(), reason: "has a spoilt key".to_owned() }),
+            Err(error) => page.damaged.push(RowIssue::unreadable(key.clone(), &error)),
         }
         last = Some(key).filter(|_| readable);
     }
     Ok(Some(page))
 }
 
-/// The key in a row's first columns, also of a row that cannot be read, and whether it is one.
+/// The values of a key's columns, in their order; nothing where a page begins at the first row.
+fn key_values(kind: TransferKind, after: Option<&TransferKey>) -> MemoryStoreResult<Vec<Value>> {
+    let PageStart { first, second, text } = PageStart::new(kind, after)?;
+    let ids = [first, second].into_iter().flatten().map(|id| Value::from(id.into_bytes().to_vec()));
+    Ok(ids.chain(text.map(|text| Value::from(text.to_owned()))).collect())
+}
+
+/// The key in a row's first columns, also of a row that cannot be read, and whether a page can go on after it.
 fn key_of(row: &Row<'_>, kind: TransferKind) -> (TransferKey, bool) {
-    let id = |at| codec::uuid(row, at, "id").ok().map(|id| id.to_string());
-    let name = |at| row.get::<_, String>(at).ok();
-    let parts = match kind {
-        TransferKind::Domain => vec![name(0)],
-        TransferKind::GroupMembership => vec![id(0), id(1)],
-        TransferKind::Edge => vec![id(0), id(1), name(2)],
-        _ => vec![id(0)],
+    let id = |at| codec::uuid(row, at, "id").ok();
+    let text = |at| row.get::<_, String>(at).ok();
+    let key = match kind {
+        TransferKind::User => id(0).map(TransferKey::User),
+        TransferKind::Group => id(0).map(TransferKey::Group),
+        TransferKind::GroupMembership => {
+            id(0).zip(id(1)).map(|(user_id, group_id)| TransferKey::GroupMembership { user_id, group_id })
+        }
+        TransferKind::Domain => text(0).map(TransferKey::Domain),
+        TransferKind::Memory => id(0).map(TransferKey::Memory),
+        TransferKind::Scheduling => id(0).map(TransferKey::Scheduling),
+        TransferKind::Edge => id(0)
+            .zip(id(1))
+            .zip(text(2))
+            .map(|((source_id, target_id), edge_type)| TransferKey::Edge { source_id, target_id, edge_type }),
+        TransferKind::ReviewEvent => id(0).map(TransferKey::ReviewEvent),
     };
-    let whole = parts.iter().all(Option::is_some);
-    let unreadable = || "unreadable".to_owned();
-    let key = TransferKey(parts.into_iter().map(|part| part.unwrap_or_else(unreadable)).collect());
-    let readable = whole && key.parts(kind).is_ok();
+    let key = key.unwrap_or_else(|| {
+        let id = |at| id(at).map(|id| id.to_string());
+        let parts = match kind {
+            TransferKind::Domain => vec![text(0)],
+            TransferKind::GroupMembership => vec![id(0), id(1)],
+            TransferKind::Edge => vec![id(0), id(1), text(2)],
+            _ => vec![id(0)],
+        };
+        let unreadable = || TransferKey::UNREADABLE_PART.to_owned();
+        let parts = parts.into_iter().map(|part| part.unwrap_or_else(unreadable)).collect();
+        TransferKey::Unreadable { kind, parts }
+    });
+    let readable = PageStart::new(kind, Some(&key)).is_ok();
     (key, readable)
 }
 
@@ -206,7 +219,7 @@ pub(crate) fn import(
     let importer = Importer { tx, records: RecordWriter::new(tx, vectors, handle)?, handle };
     let mut report = ImportReport::default();
     for row in rows {
-        let issue = |reason: String| RowIssue { kind: row.kind(), key: row.key(), reason };
+        let issue = |reason: String| RowIssue { key: row.key(), reason };
         match importer.import(row) {
             Ok(Outcome::Inserted) => report.inserted += 1,
             Ok(Outcome::Unchanged) => report.unchanged += 1,

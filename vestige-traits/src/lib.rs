@@ -4,6 +4,7 @@
 
 #[cfg(feature = "analysis")]
 pub mod analysis;
+pub mod backend;
 #[cfg(feature = "conformance")]
 pub mod conformance;
 pub mod limits;

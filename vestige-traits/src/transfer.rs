@@ -1,3 +1,5 @@
+mod key;
+
 use std::fmt;
 
 use chrono::{DateTime, Utc};
@@ -5,6 +7,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use uuid::Uuid;
 
+pub use self::key::TransferKey;
 use crate::domain::Domain;
 use crate::error::{MemoryStoreError, MemoryStoreResult};
 use crate::graph::MemoryEdge;
@@ -150,20 +153,21 @@ impl TransferRow {
 
     /// Its key, which orders the rows of a kind.
     pub fn key(&self) -> TransferKey {
-        let uuids = |ids: &[Uuid]| TransferKey(ids.iter().map(Uuid::to_string).collect());
         match self {
-            Self::User(user) => uuids(&[user.id]),
-            Self::Group(group) => uuids(&[group.id]),
-            Self::GroupMembership(membership) => uuids(&[membership.user_id, membership.group_id]),
-            Self::Domain(domain) => TransferKey(vec![domain.id.clone()]),
-            Self::Memory(record) => uuids(&[record.id]),
-            Self::Scheduling(scheduled) => uuids(&[scheduled.memory_id]),
-            Self::Edge(edge) => TransferKey(vec![
-                edge.source_id.to_string(),
-                edge.target_id.to_string(),
-                edge.edge_type.clone(),
-            ]),
-            Self::ReviewEvent(event) => uuids(&[event.id]),
+            Self::User(user) => TransferKey::User(user.id),
+            Self::Group(group) => TransferKey::Group(group.id),
+            Self::GroupMembership(GroupMembership { user_id, group_id, .. }) => {
+                TransferKey::GroupMembership { user_id: *user_id, group_id: *group_id }
+            }
+            Self::Domain(domain) => TransferKey::Domain(domain.id.clone()),
+            Self::Memory(record) => TransferKey::Memory(record.id),
+            Self::Scheduling(scheduled) => TransferKey::Scheduling(scheduled.memory_id),
+            Self::Edge(edge) => TransferKey::Edge {
+                source_id: edge.source_id,
+                target_id: edge.target_id,
+                edge_type: edge.edge_type.clone(),
+            },
+            Self::ReviewEvent(event) => TransferKey::ReviewEvent(event.id),
         }
     }
 }
@@ -178,43 +182,6 @@ pub struct ScheduledMemory {
     pub state: SchedulingState,
 }
 
-/// The key of a row: its parts as text. UUIDs are lowercase and hyphenated, so the order of the
-/// text is the order of the keys.
-#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
-pub struct TransferKey(pub Vec<String>);
-
-impl TransferKey {
-    /// Its parts, if it is a key of this kind: as many parts as the kind's key has, and UUIDs where it has them.
-    ///
-    /// # Errors
-    ///
-    /// [`MemoryStoreError::InvalidInput`] naming `after`.
-    pub fn parts(&self, kind: TransferKind) -> MemoryStoreResult<(Vec<Uuid>, Option<&str>)> {
-        let (uuids, names) = match kind {
-            TransferKind::Domain => (0, 1),
-            TransferKind::Edge => (2, 1),
-            TransferKind::GroupMembership => (2, 0),
-            _ => (1, 0),
-        };
-        let wrong = || MemoryStoreError::invalid("after", format!("{self} is no key of a {kind}"));
-        if self.0.len() != uuids + names {
-            return Err(wrong());
-        }
-        let ids = self.0[..uuids].iter().map(|text| Uuid::parse_str(text)).collect::<Result<_, _>>();
-        let name = self.0.get(uuids).map(String::as_str);
-        if name.is_some_and(|name| name.contains('\0')) {
-            return Err(wrong());
-        }
-        Ok((ids.map_err(|_| wrong())?, name))
-    }
-}
-
-impl fmt::Display for TransferKey {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.0.join("/"))
-    }
-}
-
 /// A page of rows of one kind, ascending by key.
 #[derive(Clone, Debug, PartialEq)]
 pub struct TransferPage {
@@ -227,10 +194,11 @@ pub struct TransferPage {
 }
 
 /// A row that could not be moved, and why.
+///
+/// It is serialised as its kind, its key and the reason.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(into = "WrittenIssue", from = "WrittenIssue")]
 pub struct RowIssue {
-    /// The row's kind.
-    pub kind: TransferKind,
     /// The row's key.
     pub key: TransferKey,
     /// Why.
@@ -239,7 +207,7 @@ pub struct RowIssue {
 
 impl RowIssue {
     /// What is wrong with a row that cannot be read. The reason names the row no second time.
-    pub fn unreadable(kind: TransferKind, key: TransferKey, error: &MemoryStoreError) -> Self {
+    pub fn unreadable(key: TransferKey, error: &MemoryStoreError) -> Self {
         let name = key.to_string();
         let reason = match error {
             MemoryStoreError::Damaged { what, reason, .. } if !name.is_empty() && what.ends_with(&name) => {
@@ -247,7 +215,32 @@ impl RowIssue {
             }
             other => other.to_string(),
         };
-        Self { kind, key, reason }
+        Self { key, reason }
+    }
+
+    /// The row's kind.
+    pub fn kind(&self) -> TransferKind {
+        self.key.kind()
+    }
+}
+
+/// A [`RowIssue`] as it is serialised: the key is a list that does not name its kind.
+#[derive(Serialize, Deserialize)]
+struct WrittenIssue {
+    kind: TransferKind,
+    key: Vec<String>,
+    reason: String,
+}
+
+impl From<RowIssue> for WrittenIssue {
+    fn from(RowIssue { key, reason }: RowIssue) -> Self {
+        Self { kind: key.kind(), key: key.to_parts(), reason }
+    }
+}
+
+impl From<WrittenIssue> for RowIssue {
+    fn from(WrittenIssue { kind, key, reason }: WrittenIssue) -> Self {
+        Self { key: TransferKey::from_parts(kind, key), reason }
     }
 }
 
@@ -289,5 +282,27 @@ impl Checkpoint {
         limits::normalize_json(&mut self.state);
         self.updated_at = limits::to_micros(self.updated_at);
         Ok(self)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The text is what earlier versions wrote.
+    #[test]
+    fn a_report_of_an_import_is_serialised_as_before() {
+        let written = r#"{"inserted":1,"unchanged":2,"conflicts":[{"kind":"edge","key":["00000000-0000-0000-0000-000000000001","00000000-0000-0000-0000-000000000002","related"],"reason":"is there with other content"}],"rejected":[{"kind":"memory","key":["unreadable"],"reason":"why"}]}"#;
+        let report: ImportReport = serde_json::from_str(written).unwrap();
+        let edge = TransferKey::Edge {
+            source_id: Uuid::from_u128(1),
+            target_id: Uuid::from_u128(2),
+            edge_type: "related".to_owned(),
+        };
+        assert_eq!((&report.conflicts[0].key, report.conflicts[0].kind()), (&edge, TransferKind::Edge));
+        let spoilt =
+            TransferKey::Unreadable { kind: TransferKind::Memory, parts: vec!["unreadable".to_owned()] };
+        assert_eq!(report.rejected[0].key, spoilt);
+        assert_eq!(serde_json::to_string(&report).unwrap(), written);
     }
 }

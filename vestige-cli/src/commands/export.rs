@@ -97,7 +97,7 @@ struct DamagedRows;
 impl RejectSink for DamagedRows {
     fn reject(&mut self, reject: &Reject<'_>) -> std::io::Result<()> {
         let issue = reject.issue;
-        output::warning(&format!("{} {} cannot be read: {}", issue.kind, issue.key, issue.reason));
+        output::warning(&format!("{} {} cannot be read: {}", issue.kind(), issue.key, issue.reason));
         Ok(())
     }
 

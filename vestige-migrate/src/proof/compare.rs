@@ -76,15 +76,43 @@ pub struct Differences {
 }
 
 /// A row that differs.
+///
+/// It is serialised as its kind, its key and how it differs.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(into = "WrittenDifference", from = "WrittenDifference")]
 #[non_exhaustive]
 pub struct Difference {
-    /// The row's kind.
-    pub kind: TransferKind,
     /// The row's key.
     pub key: TransferKey,
     /// How it differs.
     pub difference: DifferenceKind,
+}
+
+impl Difference {
+    /// The row's kind.
+    pub fn kind(&self) -> TransferKind {
+        self.key.kind()
+    }
+}
+
+/// A [`Difference`] as it is serialised: the key is a list that does not name its kind.
+#[derive(Serialize, Deserialize)]
+struct WrittenDifference {
+    kind: TransferKind,
+    key: Vec<String>,
+    difference: DifferenceKind,
+}
+
+impl From<Difference> for WrittenDifference {
+    fn from(Difference { key, difference }: Difference) -> Self {
+        Self { kind: key.kind(), key: key.to_parts(), difference }
+    }
+}
+
+impl From<WrittenDifference> for Difference {
+    fn from(WrittenDifference { kind, key, difference }: WrittenDifference) -> Self {
+        Self { key: TransferKey::from_parts(kind, key), difference }
+    }
 }
 
 /// How a row differs.
@@ -199,7 +227,7 @@ impl Proof {
             Ordering::Equal => return,
         };
         if let Some(row) = row.filter(|_| named < MAX_EXAMPLES) {
-            self.examples.push(Difference { kind, key: row.key.clone(), difference });
+            self.examples.push(Difference { key: row.key.clone(), difference });
         }
     }
 }

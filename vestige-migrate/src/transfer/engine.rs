@@ -7,7 +7,7 @@ use vestige_traits::{
 };
 
 use super::report::{CopyOutcome, CopyReport, Tally};
-use super::state::{Stage, State};
+use super::state::{Position, Stage, State};
 use crate::error::{MigrateError, MigrateResult};
 use crate::limits::DEFAULT_PAGE_ROWS;
 use crate::progress::{Phase, Reporter};
@@ -219,14 +219,14 @@ impl<R: Rows, T: MemoryStore + Sync> Engine<'_, '_, R, T> {
     }
 
     async fn move_rows(&mut self, state: &mut State, total: u64) -> MigrateResult<()> {
-        let first = state.kind;
+        let first = state.position.kind;
         for kind in TransferKind::ALL.into_iter().filter(|&kind| kind >= first) {
-            let after = if kind == first { state.after.clone() } else { None };
+            let after = if kind == first { state.position.after.clone() } else { None };
             let mut pages = Pages::new(kind, after.clone(), self.settings.page_rows);
             let mut page_begins = after;
             let mut page = pages.next(&mut self.source).await?;
             while let Some(DigestedPage { rows, damaged, next }) = page {
-                (state.kind, state.after) = (kind, page_begins);
+                state.position = Position { kind, after: page_begins };
                 let (lines, rows): (Vec<_>, Vec<_>) =
                     rows.into_iter().map(|row| (row.line, (row.key, row.row))).unzip();
                 let (keys, rows): (Vec<TransferKey>, Vec<TransferRow>) = rows.into_iter().unzip();

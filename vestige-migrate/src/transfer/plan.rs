@@ -59,7 +59,7 @@ impl<R: Rows, T: MemoryStore + Sync> Engine<'_, '_, R, T> {
         loop {
             let step = walk.next(&mut self.source, &mut target).await?;
             for issue in walk.left_damaged.drain(..) {
-                plan.rows[issue.kind].damaged += 1;
+                plan.rows[issue.kind()].damaged += 1;
                 self.reject(&Reject { outcome: RejectOutcome::Damaged, issue: &issue, row: None })?;
             }
             walk.right_damaged.clear();
@@ -81,7 +81,7 @@ impl<R: Rows, T: MemoryStore + Sync> Engine<'_, '_, R, T> {
                 None
             };
             if let Some((outcome, reason)) = refusal {
-                let issue = RowIssue { kind, key: row.key.clone(), reason };
+                let issue = RowIssue { key: row.key.clone(), reason };
                 self.reject(&Reject { outcome, issue: &issue, row: Some(&row.row) })?;
             }
             done += 1;

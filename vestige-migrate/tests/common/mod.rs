@@ -230,7 +230,7 @@ pub struct Kept(pub Vec<(RejectOutcome, String)>);
 
 impl RejectSink for Kept {
     fn reject(&mut self, reject: &Reject<'_>) -> io::Result<()> {
-        let text = format!("{} {}: {}", reject.issue.kind, reject.issue.key, reject.issue.reason);
+        let text = format!("{} {}: {}", reject.issue.kind(), reject.issue.key, reject.issue.reason);
         self.0.push((reject.outcome, text));
         Ok(())
     }

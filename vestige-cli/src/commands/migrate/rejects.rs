@@ -35,7 +35,7 @@ impl RejectSink for RejectFile {
         let issue = reject.issue;
         self.count += 1;
         if self.count <= NAMED {
-            output::warning(&format!("{} {}: {}: {}", issue.kind, issue.key, reject.outcome, issue.reason));
+            output::warning(&format!("{} {}: {}: {}", issue.kind(), issue.key, reject.outcome, issue.reason));
         } else if self.count == NAMED + 1 {
             output::warning("and more");
         }

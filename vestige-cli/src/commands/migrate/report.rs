@@ -90,7 +90,7 @@ pub(super) fn proven(out: &mut Output, proof: &Proof) -> CommandResult {
         let (extra, lost): (Vec<_>, Vec<_>) =
             proof.examples.iter().partition(|example| example.difference == DifferenceKind::Extra);
         for example in lost.into_iter().chain(extra).take(10) {
-            let text = format!("  {} {}: {}", name(example.kind), example.key, example.difference);
+            let text = format!("  {} {}: {}", name(example.kind()), example.key, example.difference);
             out.line(one_line(&text))?;
         }
     }

@@ -172,7 +172,7 @@ pub async fn a_page_goes_on_after_a_key_that_is_gone(bed: &TestBed<impl StoreFac
     bed.store.delete(id(2)).await.unwrap();
     let page = bed.store.export_page(TransferKind::Memory, page.next.as_ref(), 2).await.unwrap();
     let keys: Vec<_> = page.rows.iter().map(TransferRow::key).collect();
-    assert_eq!(keys, [3, 4].map(|n| TransferKey(vec![id(n).to_string()])));
+    assert_eq!(keys, [3, 4].map(|n| TransferKey::Memory(id(n))));
 }
 
 pub async fn a_page_of_no_or_too_many_rows_is_invalid(bed: &TestBed<impl StoreFactory>) {
@@ -183,15 +183,22 @@ pub async fn a_page_of_no_or_too_many_rows_is_invalid(bed: &TestBed<impl StoreFa
 }
 
 pub async fn a_key_of_another_kind_is_invalid(bed: &TestBed<impl StoreFactory>) {
-    let wrong = |parts: &[&str]| TransferKey(parts.iter().map(|part| (*part).to_owned()).collect());
-    let one = id(1).to_string();
+    let unreadable = |kind, parts: &[&str]| {
+        TransferKey::from_parts(kind, parts.iter().map(|part| (*part).to_owned()).collect())
+    };
+    let (one, edge_type) = (id(1), "related".to_owned());
+    let text = one.to_string();
     for (kind, key) in [
-        (TransferKind::Memory, wrong(&[])),
-        (TransferKind::Memory, wrong(&["no uuid"])),
-        (TransferKind::Memory, wrong(&[&one, &one])),
-        (TransferKind::Edge, wrong(&[&one, &one])),
-        (TransferKind::GroupMembership, wrong(&[&one])),
-        (TransferKind::Domain, wrong(&["nul\0"])),
+        (TransferKind::Memory, unreadable(TransferKind::Memory, &[])),
+        (TransferKind::Memory, unreadable(TransferKind::Memory, &["no uuid"])),
+        (TransferKind::Memory, unreadable(TransferKind::Memory, &[&text, &text])),
+        (TransferKind::Memory, TransferKey::Scheduling(one)),
+        (TransferKind::User, TransferKey::Group(one)),
+        (TransferKind::Edge, unreadable(TransferKind::Edge, &[&text, &text])),
+        (TransferKind::Edge, TransferKey::GroupMembership { user_id: one, group_id: one }),
+        (TransferKind::GroupMembership, unreadable(TransferKind::GroupMembership, &[&text])),
+        (TransferKind::GroupMembership, TransferKey::Edge { source_id: one, target_id: one, edge_type }),
+        (TransferKind::Domain, TransferKey::Domain("nul\0".to_owned())),
     ] {
         assert_invalid(bed.store.export_page(kind, Some(&key), 5).await, "after");
     }

@@ -16,7 +16,7 @@ fn keys(rows: &[TransferRow]) -> Vec<(TransferKind, TransferKey)> {
 /// Asserts that a report names these rows as rejected, in their order, with a reason, and took none.
 #[track_caller]
 fn assert_rejected(report: &ImportReport, rows: &[TransferRow]) {
-    let rejected: Vec<_> = report.rejected.iter().map(|issue| (issue.kind, issue.key.clone())).collect();
+    let rejected: Vec<_> = report.rejected.iter().map(|issue| (issue.kind(), issue.key.clone())).collect();
     assert_eq!(rejected, keys(rows));
     for issue in &report.rejected {
         assert!(!issue.reason.is_empty() && !issue.reason.contains('\n'), "{issue:?}");
@@ -83,7 +83,7 @@ pub async fn a_row_with_other_content_is_a_conflict_and_not_written(bed: &TestBe
         TransferRow::ReviewEvent(review(1, 101, None, reviewed(now(), 2.5))),
     ];
     let report = store.import_page(&others, None).await.unwrap();
-    let conflicts: Vec<_> = report.conflicts.iter().map(|issue| (issue.kind, issue.key.clone())).collect();
+    let conflicts: Vec<_> = report.conflicts.iter().map(|issue| (issue.kind(), issue.key.clone())).collect();
     assert_eq!(conflicts, keys(&others), "{report:?}");
     assert!(report.conflicts.iter().all(|issue| !issue.reason.is_empty()));
     assert_eq!((report.inserted, report.unchanged, report.rejected.len()), (0, 0, 0));

@@ -1,6 +1,7 @@
 use std::collections::BTreeMap;
 
 use super::state::State;
+use crate::backend::PageStart;
 use crate::{
     Checkpoint, ImportReport, MemoryStoreError, MemoryStoreResult, ModelSignature, RowIssue, ScheduledMemory,
     TransferKey, TransferKind, TransferPage, TransferRow, limits,
@@ -37,11 +38,9 @@ impl State {
         limit: usize,
     ) -> MemoryStoreResult<TransferPage> {
         limits::check_page("limit", limit)?;
-        let after = after.map(|key| key.parts(kind)).transpose()?;
+        PageStart::new(kind, after)?;
         let mut rows = self.rows(kind);
-        rows.retain(|row| {
-            after.as_ref().is_none_or(|after| row.key().parts(kind).is_ok_and(|key| key > *after))
-        });
+        rows.retain(|row| after.is_none_or(|after| row.key() > *after));
         let more = rows.len() > limit;
         rows.truncate(limit);
         let next = rows.last().filter(|_| more).map(TransferRow::key);
@@ -167,5 +166,5 @@ fn issue(row: &TransferRow, error: &MemoryStoreError) -> RowIssue {
         MemoryStoreError::AlreadyExists { .. } => "is there with other content".to_owned(),
         error => error.to_string(),
     };
-    RowIssue { kind: row.kind(), key: row.key(), reason }
+    RowIssue { key: row.key(), reason }
 }

@@ -80,7 +80,7 @@ fn same_result(a: &SearchResult, b: &SearchResult) -> bool {
 fn same_report(a: &ImportReport, b: &ImportReport) -> bool {
     let refused = |report: &ImportReport| -> Vec<(TransferKind, TransferKey)> {
         let issues = report.conflicts.iter().chain(&report.rejected);
-        let mut keys: Vec<_> = issues.map(|issue| (issue.kind, issue.key.clone())).collect();
+        let mut keys: Vec<_> = issues.map(|issue| (issue.kind(), issue.key.clone())).collect();
         keys.sort();
         keys
     };
