@@ -385,7 +385,7 @@ async fn a_spoilt_row_of_any_kind_is_listed_by_the_export_and_stops_nothing() {
             }
         }
         assert_eq!((rows, damaged.len()), (sound, spoilt), "{kind}: {damaged:?}");
-        assert!(damaged.iter().all(|issue| issue.kind == kind && !issue.reason.is_empty()), "{damaged:?}");
+        assert!(damaged.iter().all(|issue| issue.kind() == kind && !issue.reason.is_empty()), "{damaged:?}");
         let whole = store.export_page(kind, None, 10).await.unwrap();
         assert_eq!((whole.rows.len(), whole.damaged), (sound, damaged), "{kind}");
     }
