@@ -10,19 +10,26 @@ use super::Violation;
 use crate::{process, project};
 
 /// The crates of the workspace and those of its crates that each may depend on.
-const ARROWS: [(&str, &[&str]); 8] = [
+const ARROWS: [(&str, &[&str]); 9] = [
     ("vestige-traits", &[]),
     ("vestige-sqlite", &["vestige-traits"]),
     ("vestige-postgres", &["vestige-traits"]),
     ("vestige-embed", &["vestige-traits"]),
     ("vestige-migrate", &["vestige-traits"]),
+    ("vestige-memory", &["vestige-traits"]),
     ("vestige-cli", LIBRARIES),
     ("vestige-bench", LIBRARIES),
     ("xtask", LIBRARIES),
 ];
 
-const LIBRARIES: &[&str] =
-    &["vestige-traits", "vestige-sqlite", "vestige-postgres", "vestige-embed", "vestige-migrate"];
+const LIBRARIES: &[&str] = &[
+    "vestige-traits",
+    "vestige-sqlite",
+    "vestige-postgres",
+    "vestige-embed",
+    "vestige-migrate",
+    "vestige-memory",
+];
 
 /// What a normal build of `vestige-traits` may compile, on any platform.
 const TRAITS_TREE: &[&str] = &[

@@ -1,0 +1,107 @@
+use std::sync::atomic::Ordering;
+
+use vestige_traits::{
+    Embedder, EmbedderError, EmbedderResult, MemoryStore, MemoryStoreError, ModelSignature,
+};
+
+use crate::error::MemoryResult;
+use crate::memory::Memory;
+
+impl<S, E> Memory<S, E>
+where
+    S: MemoryStore + Sync,
+    E: Embedder + Sync,
+{
+    /// Registers the embedder's model in the store now, rather than with the first vector.
+    ///
+    /// Call it where a program starts, so that a store of another model is reported before any work is done.
+    ///
+    /// # Errors
+    ///
+    /// [`ModelMismatch`](MemoryStoreError::ModelMismatch) if the store belongs to another model, and those of the
+    /// store.
+    pub async fn register_model(&self) -> MemoryResult<()> {
+        if self.has_model() && !self.bound().load(Ordering::Acquire) {
+            self.store().register_model(self.embedder().signature()).await?;
+            self.bound().store(true, Ordering::Release);
+        }
+        Ok(())
+    }
+
+    /// One vector for each text; none for a text in which the model knows no word.
+    pub(crate) async fn embed_documents(&self, texts: &[&str]) -> MemoryResult<Vec<Option<Vec<f32>>>> {
+        Ok(embed_documents(self.embedder(), texts).await?)
+    }
+
+    /// The vector of a question; none if the store has no vectors yet, or the model knows none of the words.
+    pub(crate) async fn embed_query(&self, text: &str) -> MemoryResult<Option<Vec<f32>>> {
+        if !self.has_model() {
+            return Ok(None);
+        }
+        if !self.bound().load(Ordering::Acquire) {
+            // A search writes nothing: a store without a model stays without one.
+            let Some(registered) = self.store().registered_model().await? else { return Ok(None) };
+            let signature = self.embedder().signature();
+            if registered != *signature {
+                return Err(MemoryStoreError::model_mismatch(&registered, signature).into());
+            }
+            self.register_model().await?;
+        }
+        match self.embedder().embed_query(text).await {
+            Ok(vector) => Ok(Some(vector)),
+            Err(EmbedderError::NothingToEmbed { .. }) => Ok(None),
+            Err(error) => Err(error.into()),
+        }
+    }
+
+    /// Whether there is a model behind the embedder, and so something to register.
+    fn has_model(&self) -> bool {
+        self.embedder().signature().dimension > 0
+    }
+}
+
+/// One vector for each text; none for a text in which the model knows no word.
+async fn embed_documents<E: Embedder>(embedder: &E, texts: &[&str]) -> EmbedderResult<Vec<Option<Vec<f32>>>> {
+    let mut vectors = Vec::with_capacity(texts.len());
+    while let Some(rest) = texts.get(vectors.len()..).filter(|rest| !rest.is_empty()) {
+        let known = match embedder.embed_documents(rest).await {
+            Ok(embedded) => {
+                vectors.extend(embedded.into_iter().map(Some));
+                break;
+            }
+            Err(EmbedderError::NothingToEmbed { index, .. }) if index < rest.len() => &rest[..index],
+            Err(error) => return Err(error),
+        };
+        // All or nothing: what stands before the text without a vector has to be embedded again.
+        vectors.extend(embedder.embed_documents(known).await?.into_iter().map(Some));
+        vectors.push(None);
+    }
+    Ok(vectors)
+}
+
+/// An embedder without a model: no text has a vector.
+///
+/// A [`Memory`] with it stores texts without vectors and finds them by words alone. It works with every store, whatever
+/// model the store belongs to. It finds no near duplicates, and the text that an edit changes loses its vector.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct NoEmbedder;
+
+/// Its dimension of 0, which no model has, marks it.
+static NO_MODEL: ModelSignature = ModelSignature { name: String::new(), dimension: 0, hash: String::new() };
+
+impl Embedder for NoEmbedder {
+    fn signature(&self) -> &ModelSignature {
+        &NO_MODEL
+    }
+
+    async fn embed_documents(&self, texts: &[&str]) -> EmbedderResult<Vec<Vec<f32>>> {
+        match texts {
+            [] => Ok(Vec::new()),
+            [..] => Err(EmbedderError::NothingToEmbed { index: 0, model: String::new() }),
+        }
+    }
+
+    async fn embed_query(&self, _: &str) -> EmbedderResult<Vec<f32>> {
+        Err(EmbedderError::NothingToEmbed { index: 0, model: String::new() })
+    }
+}

@@ -1,0 +1,32 @@
+#![doc = include_str!("../README.md")]
+#![cfg_attr(docsrs, feature(doc_cfg))]
+#![forbid(unsafe_code)]
+
+mod duplicates;
+mod edit;
+mod embedding;
+mod error;
+mod ids;
+mod links;
+mod memory;
+mod new_memory;
+mod recall;
+mod remember;
+mod schedule;
+#[cfg(feature = "fsrs")]
+mod scheduler;
+mod tags;
+
+pub use duplicates::NearDuplicate;
+pub use edit::Edited;
+pub use embedding::NoEmbedder;
+pub use error::{IdError, MemoryError, MemoryResult};
+pub use links::Link;
+pub use memory::{Memory, MemoryBuilder};
+pub use new_memory::NewMemory;
+pub use recall::{Recall, SearchMode};
+pub use remember::{NearDuplicates, RememberOptions, RememberPhase, RememberProgress, Remembered};
+pub use schedule::as_of;
+#[cfg(feature = "fsrs")]
+pub use scheduler::{RebuiltSchedule, Scheduler};
+pub use tags::add_tags;

@@ -1,0 +1,125 @@
+//! What `recall` embeds, and what it finds.
+
+mod support;
+
+use support::{Broken, Recording, embedder, reference};
+use vestige_memory::{Memory, Recall, RememberOptions, SearchMode};
+use vestige_traits::{MemoryFilter, MemoryRecord, MemoryStore, MemoryStoreError};
+
+over_each_store! {
+    found_by_words_and_by_meaning,
+    what_is_excluded_is_neither_embedded_nor_found,
+    by_words_alone_nothing_is_embedded,
+    by_meaning_alone_the_score_is_the_cosine,
+    a_question_without_a_known_word_is_answered_by_words,
+    in_a_store_without_a_model_words_find,
+    filters_and_limits_hold,
+    the_query_can_be_explained,
+}
+
+async fn found_by_words_and_by_meaning<S: MemoryStore + Sync>(store: S) {
+    let memory = Memory::new(store, embedder());
+    let texts = ["The ferry leaves at nine.", "The mast is broken.", "Mara is allergic to peanuts."];
+    let stored = memory.remember_all(texts, RememberOptions::new()).await.unwrap();
+    let found = memory.recall("when does the ferry leave?").await.unwrap();
+    assert_eq!(found[0].record.id, stored[0].record.id);
+    assert!(found[0].fts_score.is_some() && found[0].vector_score.is_some());
+    assert!(memory.recall("").await.unwrap().is_empty());
+}
+
+async fn what_is_excluded_is_neither_embedded_nor_found<S: MemoryStore + Sync>(store: S) {
+    let memory = Memory::new(store, Recording::new());
+    memory.remember_all(["a sick cat", "a sick dog"], RememberOptions::new()).await.unwrap();
+    for mode in [SearchMode::Hybrid, SearchMode::Keyword, SearchMode::Vector] {
+        let found = memory.recall(Recall::new("sick -dog").mode(mode)).await.unwrap();
+        let found: Vec<_> = found.iter().map(|hit| &*hit.record.content).collect();
+        assert_eq!(found, ["a sick cat"], "{mode:?}");
+    }
+    assert_eq!(*memory.embedder().queries.lock().unwrap(), ["sick", "sick"]);
+    for mode in [SearchMode::Hybrid, SearchMode::Keyword, SearchMode::Vector] {
+        assert!(memory.recall(Recall::new("-dog").mode(mode)).await.unwrap().is_empty(), "{mode:?}");
+    }
+    assert_eq!(memory.embedder().queries.lock().unwrap().len(), 2, "nothing is left to embed");
+}
+
+async fn by_words_alone_nothing_is_embedded<S: MemoryStore + Sync>(store: S) {
+    store.insert(&MemoryRecord::new("The ferry leaves at nine.")).await.unwrap();
+    let memory = Memory::new(store, Broken::new());
+    let found = memory.recall(Recall::new("ferry").mode(SearchMode::Keyword)).await.unwrap();
+    assert_eq!(found.len(), 1);
+    memory.register_model().await.unwrap();
+    assert!(memory.recall("ferry").await.is_err());
+}
+
+async fn by_meaning_alone_the_score_is_the_cosine<S: MemoryStore + Sync>(store: S) {
+    let memory = Memory::new(store, embedder());
+    memory.remember_all(["red lamp", "a lamp of red", "!?"], RememberOptions::new()).await.unwrap();
+    for question in ["red lamp", "\"red lamp\"", "red lamp -blue"] {
+        let found = memory.recall(Recall::new(question).mode(SearchMode::Vector)).await.unwrap();
+        assert!((found[0].score - 1.0).abs() < 1e-3, "{question}: {}", found[0].score);
+        assert!(found.iter().all(|hit| hit.vector_score == Some(hit.score) && hit.fts_score.is_none()));
+        assert!(found.iter().all(|hit| hit.record.content != "!?"), "it has no vector");
+        let phrase = question.starts_with('"');
+        assert_eq!(found.len(), if phrase { 1 } else { 2 }, "{question}");
+    }
+}
+
+async fn a_question_without_a_known_word_is_answered_by_words<S: MemoryStore + Sync>(store: S) {
+    let memory = Memory::new(store, Broken::new());
+    memory.store().insert(&MemoryRecord::new("部署窗口：星期二上午")).await.unwrap();
+    // No model is registered, so the broken one is not asked.
+    for (question, found) in [("部署窗口？", 1), ("星期二上午 -日", 1), ("🎉", 0), ("-部署窗口", 0)]
+    {
+        assert_eq!(memory.recall(question).await.unwrap().len(), found, "{question}");
+    }
+}
+
+async fn in_a_store_without_a_model_words_find<S: MemoryStore + Sync>(store: S) {
+    store.insert(&MemoryRecord::new("The ferry leaves at nine.")).await.unwrap();
+    let memory = Memory::new(store, Recording::new());
+    assert_eq!(memory.recall("ferry").await.unwrap().len(), 1);
+    assert!(memory.embedder().queries.lock().unwrap().is_empty());
+    assert_eq!(memory.store().registered_model().await.unwrap(), None, "a search writes nothing");
+    assert!(memory.recall(Recall::new("ferry").mode(SearchMode::Vector)).await.unwrap().is_empty());
+}
+
+async fn filters_and_limits_hold<S: MemoryStore + Sync>(store: S) {
+    let memory = Memory::new(store, embedder());
+    let new = (0..20).map(|n| {
+        let codebase = if n % 4 == 0 { "tidewater" } else { "other" };
+        vestige_memory::NewMemory::new(format!("lamp number{n}")).codebase(codebase)
+    });
+    memory.remember_all(new, RememberOptions::new()).await.unwrap();
+    let mut filter = MemoryFilter::default();
+    filter.codebases.push("tidewater".into());
+    for mode in [SearchMode::Hybrid, SearchMode::Keyword, SearchMode::Vector] {
+        let question = Recall::new("lamp").filter(filter.clone()).mode(mode);
+        assert_eq!(memory.recall(question.clone()).await.unwrap().len(), 5, "{mode:?}");
+        assert_eq!(memory.recall(question.limit(3)).await.unwrap().len(), 3, "{mode:?}");
+    }
+    let error = memory.recall(Recall::new("lamp").limit(1001)).await.unwrap_err();
+    assert!(matches!(error.store_error(), Some(MemoryStoreError::InvalidInput { .. })), "{error}");
+}
+
+async fn the_query_can_be_explained<S: MemoryStore + Sync>(store: S) {
+    let memory = Memory::new(store, embedder());
+    memory.remember("The ferry leaves at nine.").await.unwrap();
+    let query = memory.search_query("ferry -mast").await.unwrap();
+    assert_eq!(query.text.as_deref(), Some("ferry -mast"));
+    assert!(query.embedding.is_some());
+    assert!(!memory.store().explain_search(&query).await.unwrap().steps.is_empty());
+    assert!(memory.search_query("?!").await.unwrap().embedding.is_none());
+}
+
+#[tokio::test]
+async fn a_memory_can_be_asked_from_another_task() {
+    fn is_send<T: Send>(value: T) -> T {
+        value
+    }
+    let memory = Memory::new(reference(), embedder());
+    let shared = memory.clone();
+    let found = tokio::spawn(async move { shared.recall("lamp").await.map(|found| found.len()) });
+    assert_eq!(found.await.unwrap().unwrap(), 0);
+    is_send(memory.remember("lamp")).await.unwrap();
+    is_send(memory.edit(vestige_traits::LOCAL_USER_ID, |_| ())).await.unwrap_err();
+}

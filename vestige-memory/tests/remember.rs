@@ -1,0 +1,186 @@
+//! What `remember` stores, what it refuses, and what it reports.
+
+mod support;
+
+use std::sync::Mutex;
+
+use support::{Broken, Fault, FaultRule, FaultStore, HashEmbedder, Recording, embedder, reference};
+use vestige_memory::{
+    Memory, MemoryError, NearDuplicates, NewMemory, NoEmbedder, RememberOptions, RememberPhase,
+    RememberProgress,
+};
+use vestige_traits::{MemoryStore, MemoryStoreError};
+
+over_each_store! {
+    many_are_stored_at_once_in_their_order,
+    a_near_duplicate_is_reported_and_not_stored,
+    a_near_duplicate_of_a_text_before_it_is_one_too,
+    a_text_in_another_code_base_is_no_near_duplicate,
+    near_duplicates_elsewhere_do_not_hide_one_in_the_same_place,
+    a_text_without_a_known_word_is_stored_without_a_vector,
+    one_bad_memory_stores_none_and_is_named,
+    a_store_of_another_model_refuses_before_anything_is_embedded,
+    without_an_embedder_nothing_has_a_vector,
+}
+
+async fn many_are_stored_at_once_in_their_order<S: MemoryStore + Sync>(store: S) {
+    let memory = Memory::new(store, embedder());
+    let texts: Vec<String> = (0..100).map(|n| format!("statement number{n} about topic{}", n * 7)).collect();
+    let stored = memory.remember_all(texts.clone(), RememberOptions::new()).await.unwrap();
+    assert_eq!(stored.iter().map(|it| it.record.content.clone()).collect::<Vec<_>>(), texts);
+    for outcome in &stored {
+        let kept = memory.get(outcome.record.id).await.unwrap().expect("it is stored");
+        assert_eq!(kept, outcome.record);
+        assert!(kept.embedding.is_some() && outcome.id() == Some(kept.id));
+    }
+    assert_eq!(memory.stats().await.unwrap().memories, 100);
+    assert!(memory.remember_all([""; 0], RememberOptions::new()).await.unwrap().is_empty());
+}
+
+async fn a_near_duplicate_is_reported_and_not_stored<S: MemoryStore + Sync>(store: S) {
+    let memory = Memory::new(store, embedder());
+    let first = memory.remember("The ferry leaves at nine.").await.unwrap();
+    assert!(first.stored && first.near_duplicate.is_none());
+
+    let again = memory.remember("the FERRY leaves at nine").await.unwrap();
+    let near = again.near_duplicate.clone().expect("it is near");
+    assert_eq!((again.stored, again.id(), near.id), (false, None, first.record.id));
+    assert_eq!(near.content, first.record.content);
+    assert!((near.similarity - 1.0).abs() < 1e-3, "{}", near.similarity);
+    assert_eq!(memory.stats().await.unwrap().memories, 1);
+
+    let anyway = RememberOptions::new().near_duplicates(NearDuplicates::Store);
+    let anyway = memory.remember_all(["the FERRY leaves at nine"], anyway).await.unwrap().remove(0);
+    assert!(anyway.stored && anyway.near_duplicate.is_some());
+    let unseen = RememberOptions::new().near_duplicates(NearDuplicates::Ignore);
+    let unseen = memory.remember_all(["the FERRY leaves at nine"], unseen).await.unwrap().remove(0);
+    assert!(unseen.stored && unseen.near_duplicate.is_none());
+    assert_eq!(memory.stats().await.unwrap().memories, 3);
+}
+
+async fn a_near_duplicate_of_a_text_before_it_is_one_too<S: MemoryStore + Sync>(store: S) {
+    let memory = Memory::new(store, embedder());
+    let texts = ["The ferry leaves at nine.", "The mast is broken.", "the ferry leaves at NINE"];
+    let outcomes = memory.remember_all(texts, RememberOptions::new()).await.unwrap();
+    assert_eq!(outcomes.iter().map(|it| it.stored).collect::<Vec<_>>(), [true, true, false]);
+    assert_eq!(outcomes[2].near_duplicate.as_ref().map(|near| near.id), outcomes[0].id());
+    assert_eq!(memory.stats().await.unwrap().memories, 2);
+}
+
+async fn a_text_in_another_code_base_is_no_near_duplicate<S: MemoryStore + Sync>(store: S) {
+    let memory = Memory::new(store, embedder());
+    let text = "Tests run with cargo test.";
+    for (codebase, stored) in [(Some("a"), true), (Some("b"), true), (Some("a"), false), (None, false)] {
+        let mut new = NewMemory::new(text);
+        if let Some(codebase) = codebase {
+            new = new.codebase(codebase);
+        }
+        assert_eq!(memory.remember(new).await.unwrap().stored, stored, "{codebase:?}");
+    }
+}
+
+async fn near_duplicates_elsewhere_do_not_hide_one_in_the_same_place<S: MemoryStore + Sync>(store: S) {
+    let memory = Memory::new(store, embedder());
+    let anyway = || RememberOptions::new().near_duplicates(NearDuplicates::Ignore);
+    let elsewhere = (0..40).map(|n| NewMemory::new("Run the tests.").codebase(format!("other{n}")));
+    memory.remember_all(elsewhere, anyway()).await.unwrap();
+    let here = NewMemory::new("Run the tests!").codebase("here");
+    let here = memory.remember_all([here], anyway()).await.unwrap().remove(0);
+    let again = memory.remember(NewMemory::new("run the tests").codebase("here")).await.unwrap();
+    assert_eq!(again.near_duplicate.map(|near| near.id), here.id());
+}
+
+async fn a_text_without_a_known_word_is_stored_without_a_vector<S: MemoryStore + Sync>(store: S) {
+    let memory = Memory::new(store, embedder());
+    let texts = ["!?", "the harbour", "🎉", "…", "the mast", "—"];
+    let outcomes = memory.remember_all(texts, RememberOptions::new()).await.unwrap();
+    let known: Vec<bool> = outcomes.iter().map(|it| it.record.embedding.is_some()).collect();
+    assert_eq!(known, [false, true, false, false, true, false]);
+    assert!(outcomes.iter().all(|it| it.stored && it.near_duplicate.is_none()));
+    let alone = memory.remember("the mast is high").await.unwrap();
+    let of_another = HashEmbedder::new(64, 1);
+    let expected = vestige_traits::Embedder::embed_documents(&of_another, &["the mast is high"]).await;
+    assert_eq!(alone.record.embedding, expected.unwrap().pop());
+}
+
+async fn one_bad_memory_stores_none_and_is_named<S: MemoryStore + Sync>(store: S) {
+    let memory = Memory::new(store, Recording::new());
+    let error = memory.remember_all(["one", "two", "  "], RememberOptions::new()).await.unwrap_err();
+    assert_eq!(error.to_string(), "memories[2]: content: must not be empty");
+    assert!(matches!(error, MemoryError::InvalidMemory { index: 2, .. }));
+    assert!(matches!(error.store_error(), Some(MemoryStoreError::InvalidInput { .. })));
+    assert!(std::error::Error::source(&error).is_some() && !error.is_retryable());
+    assert_eq!(memory.embedder().documents.lock().unwrap().len(), 0);
+    let alone = memory.remember("").await.unwrap_err();
+    assert_eq!(alone.to_string(), "content: must not be empty");
+    assert_eq!(memory.stats().await.unwrap().memories, 0);
+}
+
+async fn a_store_of_another_model_refuses_before_anything_is_embedded<S: MemoryStore + Sync>(store: S) {
+    store.register_model(vestige_traits::Embedder::signature(&HashEmbedder::new(64, 2))).await.unwrap();
+    let memory = Memory::new(store, Recording::new());
+    for error in [
+        memory.register_model().await.unwrap_err(),
+        memory.remember("text").await.unwrap_err(),
+        memory.recall("text").await.unwrap_err(),
+    ] {
+        assert!(matches!(error.store_error(), Some(MemoryStoreError::ModelMismatch { .. })), "{error}");
+    }
+    assert!(memory.embedder().documents.lock().unwrap().is_empty());
+    assert!(memory.embedder().queries.lock().unwrap().is_empty());
+}
+
+async fn without_an_embedder_nothing_has_a_vector<S: MemoryStore + Sync>(store: S) {
+    store.register_model(vestige_traits::Embedder::signature(&embedder())).await.unwrap();
+    let memory = Memory::new(store, NoEmbedder);
+    memory.register_model().await.unwrap();
+    let ferry = memory.remember("The ferry leaves at nine.").await.unwrap();
+    let again = memory.remember("The ferry leaves at nine.").await.unwrap();
+    assert!(ferry.stored && again.stored && ferry.record.embedding.is_none());
+    assert_eq!(memory.recall("when does the ferry leave?").await.unwrap().len(), 2);
+    let edited = memory.edit(ferry.record.id, |record| record.content.push_str(" Not today.")).await.unwrap();
+    assert!(edited.changed && edited.record.embedding.is_none());
+}
+
+#[tokio::test]
+async fn a_model_that_fails_stores_nothing_and_is_told_apart() {
+    let memory = Memory::new(reference(), Broken::new());
+    let error = memory.remember("one").await.unwrap_err();
+    assert!(matches!(error, MemoryError::Embedder(_)) && error.to_string().contains("out of memory"));
+    assert!(error.store_error().is_none() && !error.is_retryable());
+    assert_eq!(memory.stats().await.unwrap().memories, 0);
+}
+
+#[tokio::test]
+async fn a_write_that_was_done_although_it_failed_is_a_near_duplicate_the_second_time() {
+    let memory = Memory::new(FaultStore::new(reference(), 7), embedder());
+    memory.store().set_rules(vec![FaultRule::always(Fault::After).on("insert_batch")]);
+    let error = memory.remember("The ferry leaves at nine.").await.unwrap_err();
+    assert!(error.is_retryable());
+    memory.store().set_rules(Vec::new());
+    assert!(!memory.remember("The ferry leaves at nine.").await.unwrap().stored);
+    assert_eq!(memory.stats().await.unwrap().memories, 1);
+}
+
+#[tokio::test]
+async fn progress_is_reported_by_stretches_and_by_texts() {
+    let memory = Memory::new(reference(), embedder());
+    let seen = Mutex::new(Vec::new());
+    let mut report = |progress: RememberProgress| seen.lock().unwrap().push(progress);
+    let texts: Vec<String> = (0..20).map(|n| format!("word{n} other{n}")).collect();
+    memory.remember_all(texts, RememberOptions::new().progress(&mut report)).await.unwrap();
+    let seen = seen.into_inner().unwrap();
+    assert!(seen.iter().all(|it| it.total == 20));
+    let of = |phase| seen.iter().filter(|it| it.phase == phase).map(|it| it.done).collect::<Vec<_>>();
+    assert_eq!(of(RememberPhase::Embedding), [16, 20]);
+    assert_eq!(of(RememberPhase::Comparing), (1..=20).collect::<Vec<_>>());
+}
+
+#[tokio::test]
+async fn clones_are_the_same_memory() {
+    let memory = Memory::builder(reference(), embedder()).near_duplicate_similarity(-1.0).build();
+    let other = memory.clone();
+    memory.remember("one").await.unwrap();
+    let second = tokio::spawn(async move { other.remember("quite another").await }).await.unwrap().unwrap();
+    assert!(!second.stored, "with this threshold everything is near");
+}
