@@ -26,12 +26,14 @@ impl<S: MemoryStore + Sync, E> Memory<S, E> {
         }
         let first = lowest_with_prefix(text).ok_or_else(|| IdError::NotAnId { text: shortened(text) })?;
         // The page begins after a key, so it has to begin one id earlier.
-        let after =
-            first.as_u128().checked_sub(1).map(|id| TransferKey(vec![Uuid::from_u128(id).to_string()]));
+        let after = first.as_u128().checked_sub(1).map(|id| TransferKey::Memory(Uuid::from_u128(id)));
         let page = self.store().export_page(TransferKind::Memory, after.as_ref(), 2).await?;
         let keys =
             page.rows.iter().map(|row| row.key()).chain(page.damaged.into_iter().map(|issue| issue.key));
-        let ids = keys.filter_map(|key| Uuid::try_parse(key.0.first()?).ok());
+        let ids = keys.filter_map(|key| match key {
+            TransferKey::Memory(id) => Some(id),
+            _ => None,
+        });
         let digits = digits_of(text);
         let mut matching = ids.filter(|id| id.simple().to_string().starts_with(&digits));
         match (matching.next(), matching.next()) {

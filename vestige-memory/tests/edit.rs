@@ -144,7 +144,7 @@ async fn a_memory_that_changes_all_the_time_is_given_up() {
             calls += 1;
             let mut theirs = record.clone();
             theirs.tags = vec![format!("theirs{calls}")];
-            futures_block_on(other.update(&theirs));
+            futures_block_on(other.update(&theirs)).unwrap();
             record.tags.push("ours".into());
         })
         .await

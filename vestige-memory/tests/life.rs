@@ -15,17 +15,13 @@ over_each_store! {
 }
 
 #[cfg(feature = "fsrs")]
-over_each_review! { reviews_decide_what_is_due, the_schedule_is_rebuilt_from_the_log }
+mod reviews {
+    use super::{reviews_decide_what_is_due, the_schedule_is_rebuilt_from_the_log};
 
-/// [`over_each_store`] in modules of other names.
-#[macro_export]
-macro_rules! over_each_review {
-    ($($name:ident),*) => {
-        mod reviews {
-            use super::*;
-            over_each_store! { $($name),* }
-        }
-    };
+    crate::over_each_store! {
+        reviews_decide_what_is_due,
+        the_schedule_is_rebuilt_from_the_log,
+    }
 }
 
 async fn what_is_forgotten_is_gone<S: MemoryStore + Sync>(store: S) {

@@ -1,13 +1,13 @@
 //! Memories over the reference store and over SQLite, and embedders that tell what they were asked.
 
-#![allow(dead_code, reason = "each test file is a crate of its own and uses a part of this")]
+#![allow(dead_code, unused_imports, reason = "each test file is a crate of its own and uses a part of this")]
 
 use std::sync::{Arc, Mutex};
 
 use chrono::{DateTime, Utc};
 use vestige_memory::{Memory, MemoryBuilder};
 use vestige_sqlite::SqliteMemoryStore;
-pub use vestige_traits::conformance::{Fault, FaultRule, FaultStore, HashEmbedder, ReferenceStore};
+pub(crate) use vestige_traits::conformance::{Fault, FaultRule, FaultStore, HashEmbedder, ReferenceStore};
 use vestige_traits::{Embedder, EmbedderError, EmbedderResult, ManualClock, ModelSignature, SystemClock};
 
 /// Makes two tests of each function: one over the reference store, one over SQLite.
@@ -31,24 +31,24 @@ macro_rules! over_each_store {
     };
 }
 
-pub fn start() -> DateTime<Utc> {
+pub(crate) fn start() -> DateTime<Utc> {
     "2026-01-31T12:00:00Z".parse().expect("a time")
 }
 
-pub fn reference() -> ReferenceStore {
+pub(crate) fn reference() -> ReferenceStore {
     ReferenceStore::new(Arc::new(SystemClock))
 }
 
-pub fn sqlite(folder: &tempfile::TempDir) -> SqliteMemoryStore {
+pub(crate) fn sqlite(folder: &tempfile::TempDir) -> SqliteMemoryStore {
     SqliteMemoryStore::new(folder.path().join("m.db")).expect("a store")
 }
 
-pub fn embedder() -> HashEmbedder {
+pub(crate) fn embedder() -> HashEmbedder {
     HashEmbedder::new(64, 1)
 }
 
 /// A memory whose clock stands still until it is moved.
-pub fn with_clock<S, E>(store: S, embedder: E) -> (Memory<S, E>, Arc<ManualClock>) {
+pub(crate) fn with_clock<S, E>(store: S, embedder: E) -> (Memory<S, E>, Arc<ManualClock>) {
     let clock = Arc::new(ManualClock::new(start()));
     let builder: MemoryBuilder<S, E> = Memory::builder(store, embedder);
     (builder.clock(Arc::clone(&clock)).build(), clock)
@@ -56,14 +56,14 @@ pub fn with_clock<S, E>(store: S, embedder: E) -> (Memory<S, E>, Arc<ManualClock
 
 /// An embedder that keeps what it was asked to embed. In a text of digits alone it knows no word.
 #[derive(Debug)]
-pub struct Recording {
+pub(crate) struct Recording {
     inner: HashEmbedder,
-    pub documents: Mutex<Vec<String>>,
-    pub queries: Mutex<Vec<String>>,
+    pub(crate) documents: Mutex<Vec<String>>,
+    pub(crate) queries: Mutex<Vec<String>>,
 }
 
 impl Recording {
-    pub fn new() -> Self {
+    pub(crate) fn new() -> Self {
         Self { inner: embedder(), documents: Mutex::default(), queries: Mutex::default() }
     }
 }
@@ -86,10 +86,10 @@ impl Embedder for Recording {
 
 /// A model that cannot compute.
 #[derive(Debug)]
-pub struct Broken(pub ModelSignature);
+pub(crate) struct Broken(pub(crate) ModelSignature);
 
 impl Broken {
-    pub fn new() -> Self {
+    pub(crate) fn new() -> Self {
         Self(ModelSignature { name: "broken".into(), dimension: 4, hash: "0".repeat(64) })
     }
 }
