@@ -72,7 +72,7 @@ pub fn run() -> Result<()> {
     })?;
     fuzz::check_lock_file()?;
     violations.extend(arrows::between_crates(&metadata)?);
-    violations.extend(arrows::in_dependency_trees()?);
+    violations.extend(arrows::in_dependency_trees(&metadata)?);
     violations.sort();
     for violation in &violations {
         println!("{violation}");

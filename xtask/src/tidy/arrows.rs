@@ -9,26 +9,43 @@ use serde_json::Value;
 use super::Violation;
 use crate::{process, project};
 
-/// The crates of the workspace and those of its crates that each may depend on.
-const ARROWS: [(&str, &[&str]); 9] = [
+/// The crates of the workspace, and for each the crates of the workspace that it may depend on.
+///
+/// Dev-dependencies are free: the tests of a crate may use any other.
+const ARROWS: [(&str, &[&str]); 11] = [
     ("vestige-traits", &[]),
+    ("vestige-conformance", &["vestige-traits"]),
     ("vestige-sqlite", &["vestige-traits"]),
     ("vestige-postgres", &["vestige-traits"]),
     ("vestige-embed", &["vestige-traits"]),
     ("vestige-migrate", &["vestige-traits"]),
     ("vestige-memory", &["vestige-traits"]),
-    ("vestige-cli", LIBRARIES),
+    ("vestige-mcp", &["vestige-traits", "vestige-memory"]),
+    ("vestige-cli", SHIPPED),
     ("vestige-bench", LIBRARIES),
     ("xtask", LIBRARIES),
 ];
 
-const LIBRARIES: &[&str] = &[
+/// The libraries that the command puts together.
+const SHIPPED: &[&str] = &[
     "vestige-traits",
     "vestige-sqlite",
     "vestige-postgres",
     "vestige-embed",
     "vestige-migrate",
     "vestige-memory",
+    "vestige-mcp",
+];
+
+const LIBRARIES: &[&str] = &[
+    "vestige-traits",
+    "vestige-conformance",
+    "vestige-sqlite",
+    "vestige-postgres",
+    "vestige-embed",
+    "vestige-migrate",
+    "vestige-memory",
+    "vestige-mcp",
 ];
 
 /// What a normal build of `vestige-traits` may compile, on any platform.
@@ -61,7 +78,7 @@ const TRAITS_TREE: &[&str] = &[
 ];
 
 /// Crates that a build must not compile: the arguments of `cargo tree`, the crates, and why.
-const ABSENT: [(&[&str], &[&str], &str); 4] = [
+const ABSENT: [(&[&str], &[&str], &str); 7] = [
     (
         &["--package=vestige-cli"],
         &["sqlx", "sqlx-core", "sqlx-postgres", "pgvector", "vestige-postgres"],
@@ -82,19 +99,39 @@ const ABSENT: [(&[&str], &[&str], &str); 4] = [
         &["rusqlite", "libsqlite3-sys", "sqlx", "sqlx-core", "clap"],
         "the migration tooling is written against the traits alone",
     ),
+    (
+        &["--package=vestige-conformance", "--all-features"],
+        DRIVERS_EMBEDDERS_AND_CLAP,
+        "the suite is written against the traits alone",
+    ),
+    (
+        &["--package=vestige-memory", "--all-features"],
+        DRIVERS_EMBEDDERS_AND_CLAP,
+        "the user of the facade chooses the store and the embedder",
+    ),
+    (
+        &["--package=vestige-mcp", "--all-features"],
+        DRIVERS_EMBEDDERS_AND_CLAP,
+        "the program that serves the protocol chooses the store and the embedder",
+    ),
+];
+
+const DRIVERS_EMBEDDERS_AND_CLAP: &[&str] = &[
+    "rusqlite",
+    "libsqlite3-sys",
+    "sqlx",
+    "sqlx-core",
+    "pgvector",
+    "tokenizers",
+    "fastembed",
+    "ort",
+    "clap",
 ];
 
 /// Finds the dependencies between crates of the workspace that [`ARROWS`] does not have.
 pub(super) fn between_crates(metadata: &Value) -> Result<Vec<Violation>> {
-    let members: BTreeSet<&str> =
-        list(&metadata["workspace_members"])?.iter().filter_map(Value::as_str).collect();
-    let mut packages = Vec::new();
-    for package in list(&metadata["packages"])? {
-        if members.contains(text(&package["id"])?) {
-            packages.push(package);
-        }
-    }
-    let names: BTreeSet<&str> = packages.iter().filter_map(|package| package["name"].as_str()).collect();
+    let packages = crates(metadata)?;
+    let names = names(&packages);
     let mut found = Vec::new();
     for package in packages {
         let name = text(&package["name"])?;
@@ -121,10 +158,15 @@ pub(super) fn between_crates(metadata: &Value) -> Result<Vec<Violation>> {
 }
 
 /// Finds crates that a build compiles and must not, as `cargo tree` resolves it.
-pub(super) fn in_dependency_trees() -> Result<Vec<Violation>> {
+pub(super) fn in_dependency_trees(metadata: &Value) -> Result<Vec<Violation>> {
+    let packages = crates(metadata)?;
+    let names = names(&packages);
     let traits = packages_of(&["--package=vestige-traits", "--edges=normal", "--target=all"])?;
     let mut found = outside(&traits, TRAITS_TREE);
     for (args, forbidden, why) in ABSENT {
+        if !names.contains(package_of(args)) {
+            continue;
+        }
         let built = packages_of(&[args, &["--edges=normal,build"]].concat())?;
         found.extend(inside(args, &built, forbidden, why));
     }
@@ -147,13 +189,12 @@ fn outside(built: &BTreeSet<String>, allowed: &[&str]) -> Vec<Violation> {
 }
 
 fn inside(args: &[&str], built: &BTreeSet<String>, forbidden: &[&str], why: &str) -> Vec<Violation> {
-    let package = args[0].trim_start_matches("--package=");
     forbidden
         .iter()
         .filter(|name| built.contains(**name))
         .map(|name| {
             Violation::of_file(
-                &Path::new(package).join("Cargo.toml"),
+                &Path::new(package_of(args)).join("Cargo.toml"),
                 format!(
                     "a build compiles {name}, but {why} (`cargo tree {} --invert {name}`)",
                     args.join(" ")
@@ -163,6 +204,11 @@ fn inside(args: &[&str], built: &BTreeSet<String>, forbidden: &[&str], why: &str
         .collect()
 }
 
+/// The crate that the arguments of `cargo tree` ask about.
+fn package_of<'a>(args: &[&'a str]) -> &'a str {
+    args[0].trim_start_matches("--package=")
+}
+
 fn packages_of(args: &[&str]) -> Result<BTreeSet<String>> {
     let tree = process::output(
         project::cargo()
@@ -170,6 +216,23 @@ fn packages_of(args: &[&str]) -> Result<BTreeSet<String>> {
             .args(args),
     )?;
     Ok(tree.lines().filter_map(|line| line.split(' ').next()).map(str::to_owned).collect())
+}
+
+/// The packages of the workspace.
+fn crates(metadata: &Value) -> Result<Vec<&Value>> {
+    let members: BTreeSet<&str> =
+        list(&metadata["workspace_members"])?.iter().filter_map(Value::as_str).collect();
+    let mut packages = Vec::new();
+    for package in list(&metadata["packages"])? {
+        if members.contains(text(&package["id"])?) {
+            packages.push(package);
+        }
+    }
+    Ok(packages)
+}
+
+fn names<'a>(packages: &[&'a Value]) -> BTreeSet<&'a str> {
+    packages.iter().filter_map(|package| package["name"].as_str()).collect()
 }
 
 fn list(value: &Value) -> Result<&Vec<Value>> {
@@ -229,6 +292,27 @@ mod tests {
             "packages": [{"id": "n", "name": "vestige-new", "dependencies": []}],
         });
         assert_eq!(between_crates(&metadata).unwrap().len(), 1);
+    }
+
+    #[test]
+    fn the_facade_knows_no_backend_and_the_protocol_no_embedder() {
+        let arrow = |from: &str, to: &str| {
+            let metadata = json!({
+                "workspace_members": ["f", "t"],
+                "packages": [
+                    {"id": "f", "name": from, "dependencies": [{"name": to, "kind": null}]},
+                    {"id": "t", "name": to, "dependencies": []},
+                ],
+            });
+            between_crates(&metadata).unwrap().len()
+        };
+        assert_eq!(arrow("vestige-memory", "vestige-sqlite"), 1);
+        assert_eq!(arrow("vestige-memory", "vestige-traits"), 0);
+        assert_eq!(arrow("vestige-mcp", "vestige-embed"), 1);
+        assert_eq!(arrow("vestige-mcp", "vestige-memory"), 0);
+        assert_eq!(arrow("vestige-conformance", "vestige-memory"), 1);
+        assert_eq!(arrow("vestige-traits", "vestige-conformance"), 1);
+        assert_eq!(arrow("vestige-cli", "vestige-conformance"), 1);
     }
 
     #[test]
