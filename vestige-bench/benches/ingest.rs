@@ -18,7 +18,8 @@ fn records(sample: &Sample, count: usize, next: &mut usize) -> Vec<MemoryRecord>
     (first..*next).map(record).collect()
 }
 
-/// The time of one write, and takes away again what it wrote, so that the store stays as large as it is called.
+/// The time of one write, and takes away again what it wrote, so that the store stays as large as it is
+/// called.
 async fn write(store: &AnyMemoryStore, records: &[MemoryRecord]) -> Duration {
     let before = store.count().await.expect("a count");
     let began = Instant::now();

@@ -1,5 +1,5 @@
-//! Rows by their ids and as a whole: `get/BACKEND/SIZE`, `export/BACKEND/SIZE`, `open/sqlite/SIZE` (to the first answer),
-//! `copy/sqlite-sqlite/SIZE`.
+//! Rows by their ids and as a whole: `get/BACKEND/SIZE`, `export/BACKEND/SIZE`, `open/sqlite/SIZE` (to the
+//! first answer), `copy/sqlite-sqlite/SIZE`.
 
 mod common;
 
@@ -20,7 +20,8 @@ fn get(criterion: &mut Criterion) {
             let mut next = 0;
             criterion.bench_function(&format!("get/{backend}/{size}"), |bencher| {
                 bencher.iter(|| {
-                    // A step that has no divisor in common with the sizes: all are read, in no order of the file.
+                    // A step that has no divisor in common with the sizes: all are read, in no order of the
+                    // file.
                     next = (next + 7919) % memories;
                     let found = runtime.block_on(store.get(id(next))).expect("an answer");
                     assert_eq!(found.expect("it is there").content, sample.texts[next]);

@@ -38,8 +38,8 @@ fn normal(rng: &mut StdRng) -> f32 {
 /// With so many left out, the most frequent word is in 3 % of texts of a dozen words, as in WordNet's.
 const STOP_WORDS: u32 = 50;
 
-/// Texts of words as natural language has them: the r-th most frequent one with a frequency of 1/r (Zipf, 1935), but
-/// without the most frequent, which are stop words there and would count as any other word here.
+/// Texts of words as natural language has them: the r-th most frequent one with a frequency of 1/r (Zipf,
+/// 1935), but without the most frequent, which are stop words there and would count as any other word here.
 #[derive(Debug)]
 pub struct ZipfTexts {
     rng: StdRng,
@@ -83,8 +83,8 @@ impl ZipfTexts {
 
 /// Texts of the words of other texts, as often as those have them and as long as those are.
 ///
-/// The words of a text are drawn one by one, so that a question finds in twice as many texts twice as many that
-/// hold a word of it, as in a set that has grown.
+/// The words of a text are drawn one by one, so that a question finds in twice as many texts twice as many
+/// that hold a word of it, as in a set that has grown.
 #[derive(Debug)]
 pub struct DrawnTexts {
     rng: StdRng,

@@ -1,5 +1,5 @@
-//! What no store can be faster than: reading the bytes that it has to look at, once, and the statements that it would
-//! have to run, by themselves.
+//! What no store can be faster than: reading the bytes that it has to look at, once, and the statements that
+//! it would have to run, by themselves.
 
 use std::hint::black_box;
 use std::ops::Range;

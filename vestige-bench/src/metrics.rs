@@ -92,8 +92,8 @@ pub fn summarize(scores: &[Scores], mut times_ms: Vec<f64>) -> Summary {
     }
 }
 
-/// By how much a run is better than another on the same questions: the mean, and the bounds of the middle 95 % of the means
-/// of resampled questions (paired bootstrap: Efron and Tibshirani, 1993).
+/// By how much a run is better than another on the same questions: the mean, and the bounds of the middle 95
+/// % of the means of resampled questions (paired bootstrap: Efron and Tibshirani, 1993).
 #[derive(Clone, Copy, Debug, PartialEq, Serialize)]
 pub struct Difference {
     /// Of nDCG@10.

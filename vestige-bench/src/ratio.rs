@@ -1,9 +1,10 @@
 //! How many times as long one takes as another, judged on a machine that others use too.
 //!
-//! The two take turns, so that what slows the machine down slows both, and each pair of turns gives a ratio. The middle
-//! half of the ratios, from the lower to the upper quartile, is the spread of the run. A bound counts as broken only where
-//! that whole half is beyond it: three pairs out of four agree. What a neighbour does to a few pairs moves a
-//! quartile little, and a median that is beyond the bound with a quartile that is not tells nothing.
+//! The two take turns, so that what slows the machine down slows both, and each pair of turns gives a ratio.
+//! The middle half of the ratios, from the lower to the upper quartile, is the spread of the run. A bound
+//! counts as broken only where that whole half is beyond it: three pairs out of four agree. What a neighbour
+//! does to a few pairs moves a quartile little, and a median that is beyond the bound with a quartile that is
+//! not tells nothing.
 
 use anyhow::{Result, ensure};
 
@@ -23,8 +24,8 @@ pub enum Verdict {
 }
 
 impl Ratios {
-    /// Lets both take turns, who is first changing from pair to pair, after a pair that does not count. Each is told the
-    /// number of the pair and answers with its milliseconds.
+    /// Lets both take turns, who is first changing from pair to pair, after a pair that does not count. Each
+    /// is told the number of the pair and answers with its milliseconds.
     ///
     /// # Errors
     ///
@@ -57,7 +58,8 @@ impl Ratios {
         Self(ratios)
     }
 
-    /// The lower quartile, the median and the upper quartile, between the two nearest ratios where they fall there.
+    /// The lower quartile, the median and the upper quartile, between the two nearest ratios where they fall
+    /// there.
     pub fn quartiles(&self) -> [f64; 3] {
         [0.25, 0.5, 0.75].map(|share| {
             let Some(last) = self.0.len().checked_sub(1) else { return f64::NAN };

@@ -1,5 +1,5 @@
-//! Memories and questions for timing, the same for all who are measured: texts of a real set or generated ones, with
-//! generated vectors in clusters.
+//! Memories and questions for timing, the same for all who are measured: texts of a real set or generated
+//! ones, with generated vectors in clusters.
 
 use std::collections::HashSet;
 use std::path::Path;
@@ -27,8 +27,8 @@ pub struct Sample {
 }
 
 impl Sample {
-    /// The same arguments give the same sample. `set` is a folder with `memories.jsonl` and `queries.jsonl`, whose texts
-    /// are taken first; where they do not suffice, the others are drawn from their words.
+    /// The same arguments give the same sample. `set` is a folder with `memories.jsonl` and `queries.jsonl`,
+    /// whose texts are taken first; where they do not suffice, the others are drawn from their words.
     ///
     /// # Errors
     ///

@@ -1,5 +1,5 @@
-//! PostgreSQL's own ranking, `ts_rank_cd`, of the memories that hold any word of a question: what the keyword leg of
-//! the Postgres store is measured against, on the same table and with the same words.
+//! PostgreSQL's own ranking, `ts_rank_cd`, of the memories that hold any word of a question: what the keyword
+//! leg of the Postgres store is measured against, on the same table and with the same words.
 
 use std::collections::HashMap;
 use std::time::Instant;
@@ -22,7 +22,8 @@ const STATEMENT: &str = "
     ORDER BY ts_rank_cd(n.search_vec, question.words) DESC, n.id
     LIMIT 10";
 
-/// Asks every question of the store that has been filled at this URL: what is found, and the milliseconds it took.
+/// Asks every question of the store that has been filled at this URL: what is found, and the milliseconds it
+/// took.
 ///
 /// # Errors
 ///

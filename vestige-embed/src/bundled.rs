@@ -25,7 +25,8 @@ static VOCABULARY: &str = include_str!("../models/vestige-static-256-v1/vocab.tx
 const PREPARATION: &str = "first 65536 bytes; BERT uncased WordPiece without special tokens, unknown words \
                            skipped; sum of scaled rows; unit length (L2)";
 
-/// BLAKE3 over [`TABLE`], [`VOCABULARY`] and [`PREPARATION`], each preceded by its length as a little-endian u64.
+/// BLAKE3 over [`TABLE`], [`VOCABULARY`] and [`PREPARATION`], each preceded by its length as a little-endian
+/// u64.
 ///
 /// Written down, so that opening the model does not read 8 MB; a test computes it again.
 const HASH: &str = "19d9fc8bbbb75da239b4420ca59849b021a060f0dbd24059928b3f2178fddecf";

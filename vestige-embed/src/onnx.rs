@@ -53,7 +53,8 @@ impl FastembedEmbedder {
     /// # Errors
     ///
     /// - [`EmbedderError::RuntimeUnavailable`] if ONNX Runtime is missing, too old, or broken.
-    /// - [`EmbedderError::ModelUnavailable`] if no model has that name, or it is neither in the cache nor to be downloaded.
+    /// - [`EmbedderError::ModelUnavailable`] if no model has that name, or it is neither in the cache nor to
+    ///   be downloaded.
     /// - [`EmbedderError::Unsupported`] if the model's vectors would depend on their batch.
     /// - [`EmbedderError::File`] if a file is damaged.
     /// - [`EmbedderError::Inference`] if the model does not answer.
@@ -70,7 +71,8 @@ impl FastembedEmbedder {
 
     /// Opens a model from a folder that holds `model.onnx` (or `onnx/model.onnx`) and `tokenizer.json`.
     ///
-    /// `config.json`, `tokenizer_config.json`, `special_tokens_map.json` and `model.onnx_data` are used where they are.
+    /// `config.json`, `tokenizer_config.json`, `special_tokens_map.json` and `model.onnx_data` are used where
+    /// they are.
     ///
     /// Blocks for as long as reading and hashing the model takes: call it outside of async code.
     ///

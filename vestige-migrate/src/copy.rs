@@ -59,15 +59,16 @@ impl<'a, S: MemoryStore + Sync, T: MemoryStore + Sync> Copier<'a, S, T> {
         self
     }
 
-    /// Whether to compare every row afterwards, which is done where nothing is said. Without it the numbers of rows and
-    /// the model are all that tells whether the source has changed.
+    /// Whether to compare every row afterwards, which is done where nothing is said. Without it the numbers
+    /// of rows and the model are all that tells whether the source has changed.
     #[must_use]
     pub fn verify(mut self, verify: bool) -> Self {
         self.settings.verify = verify;
         self
     }
 
-    /// How many memories to make searches from for the proof, as [`Verifier::sample`](crate::Verifier::sample).
+    /// How many memories to make searches from for the proof, as
+    /// [`Verifier::sample`](crate::Verifier::sample).
     #[must_use]
     pub fn sample(mut self, memories: usize) -> Self {
         self.settings.sample = memories;
@@ -107,7 +108,8 @@ impl<'a, S: MemoryStore + Sync, T: MemoryStore + Sync> Copier<'a, S, T> {
         Ok(report)
     }
 
-    /// What [`run`](Self::run) would do, and about how long it would take. Reads both sides and changes nothing.
+    /// What [`run`](Self::run) would do, and about how long it would take. Reads both sides and changes
+    /// nothing.
     ///
     /// Rows that would not be moved go to [`rejects`](Self::rejects), as far as it can be told
     /// without writing: a row that refers to something the target lacks shows only when it is written.

@@ -13,9 +13,9 @@ pub type MigrateResult<T> = Result<T, MigrateError>;
 ///
 /// # What is said once
 ///
-/// Where another error lies behind, `Display` says what that error says, and `source()` goes on behind it. So a message
-/// is whole by itself, and a chain of causes repeats nothing of it but what a store's error repeats of its own. Who
-/// looks for the other error itself finds it in the variant.
+/// Where another error lies behind, `Display` says what that error says, and `source()` goes on behind it. So
+/// a message is whole by itself, and a chain of causes repeats nothing of it but what a store's error repeats
+/// of its own. Who looks for the other error itself finds it in the variant.
 #[derive(Debug)]
 #[non_exhaustive]
 pub enum MigrateError {
@@ -71,8 +71,8 @@ pub enum MigrateError {
         to: Box<ModelSignature>,
     },
 
-    /// The store was written to while it was archived, so the archive would not hold one moment. It has no closing
-    /// line, and no program restores it. Stop the writers, or try again when there are fewer.
+    /// The store was written to while it was archived, so the archive would not hold one moment. It has no
+    /// closing line, and no program restores it. Stop the writers, or try again when there are fewer.
     SourceChanged,
 
     /// Memories came in faster than the model embeds. Nothing is lost: the same call goes on.
@@ -81,8 +81,9 @@ pub enum MigrateError {
         pending: u64,
     },
 
-    /// Somebody else dropped this re-embedding while it was going on, or took the store to another model. No vector of
-    /// this model was mixed with those of another. Find out who does, and run the same again if it is still wanted.
+    /// Somebody else dropped this re-embedding while it was going on, or took the store to another model. No
+    /// vector of this model was mixed with those of another. Find out who does, and run the same again if it
+    /// is still wanted.
     ReembeddingEnded {
         /// The model that this re-embedding was to go to.
         wanted: Box<ModelSignature>,

@@ -59,7 +59,8 @@ impl<S: MemoryStore + Sync> Rows for StoreRows<'_, S> {
     }
 }
 
-/// A row with its key and the digest of its canonical line. The line itself is longer than the row, and not kept.
+/// A row with its key and the digest of its canonical line. The line itself is longer than the row, and not
+/// kept.
 #[derive(Debug)]
 pub(crate) struct Row {
     pub(crate) key: TransferKey,

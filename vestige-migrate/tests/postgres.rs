@@ -222,8 +222,8 @@ async fn a_reembedding_killed_many_times_while_in_use_is_never_a_mixture() {
     database.drop().await;
 }
 
-/// The same rows into the same table without its HNSW index, both ways in one run. Only the figures of a release
-/// build mean something; the one of record stands in the README with its command.
+/// The same rows into the same table without its HNSW index, both ways in one run. Only the figures of a
+/// release build mean something; the one of record stands in the README with its command.
 #[tokio::test]
 async fn a_copy_is_at_least_half_as_fast_as_copy_binary() {
     const COLUMNS: &str = "id, content, node_type, tags, metadata, domains, domain_scores, embedding, codebase, \

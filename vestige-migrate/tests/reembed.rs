@@ -233,7 +233,8 @@ async fn the_handle_of_one_that_another_is_faster_than_speaks_for_the_new_model(
 #[tokio::test]
 async fn the_handle_of_one_that_comes_late_speaks_for_the_new_model() {
     let mut between = 0;
-    // Another process does the whole work after so many waits of the first one; with few, that comes before it begins.
+    // Another process does the whole work after so many waits of the first one; with few, that comes before
+    // it begins.
     for waits in 0..200 {
         let store = sqlite();
         fill(&store.store, 10, 8).await;

@@ -27,7 +27,8 @@ pub enum Durability {
     /// The process, the system and the power may die (`synchronous = FULL`). The default.
     #[default]
     Power,
-    /// The process may die; the last writes before a power cut may be lost, never torn (`synchronous = NORMAL`).
+    /// The process may die; the last writes before a power cut may be lost, never torn (`synchronous =
+    /// NORMAL`).
     Process,
 }
 
@@ -56,8 +57,8 @@ impl SqliteMemoryStoreBuilder {
 
     /// Whether the file is only read. It is then neither created nor upgraded. Default: no.
     ///
-    /// A file in a folder that may not be written, such as a backup on a medium for reading, is read as it lies:
-    /// nobody may write it, by another way to it, while this store is open.
+    /// A file in a folder that may not be written, such as a backup on a medium for reading, is read as it
+    /// lies: nobody may write it, by another way to it, while this store is open.
     #[must_use]
     pub fn read_only(mut self, read_only: bool) -> Self {
         self.read_only = read_only;
@@ -72,9 +73,9 @@ impl SqliteMemoryStoreBuilder {
         self
     }
 
-    /// How long an operation waits for another process's write to end, a [`vacuum`](vestige_traits::MemoryStore::vacuum)
-    /// too; then it fails with a retryable error. Default: 30 seconds, which is less than those wait who call a server
-    /// that waits.
+    /// How long an operation waits for another process's write to end, a
+    /// [`vacuum`](vestige_traits::MemoryStore::vacuum) too; then it fails with a retryable error. Default: 30
+    /// seconds, which is less than those wait who call a server that waits.
     #[must_use]
     pub fn busy_timeout(mut self, timeout: Duration) -> Self {
         self.busy_timeout = timeout;
@@ -98,10 +99,11 @@ impl SqliteMemoryStoreBuilder {
         self
     }
 
-    /// Whether searches keep their indexes in memory: of each vector a byte and two bits for each dimension, and up to half of that
-    /// again for filters that are asked for again and again; of each memory its length in words and its id, and the postings
-    /// of terms that were searched lately, up to 32 MiB beside those of the last search. Without it every search reads them from the file, with the same results; what filters let
-    /// through is kept for a while in either case. Default: yes.
+    /// Whether searches keep their indexes in memory: of each vector a byte and two bits for each dimension,
+    /// and up to half of that again for filters that are asked for again and again; of each memory its length
+    /// in words and its id, and the postings of terms that were searched lately, up to 32 MiB beside those of
+    /// the last search. Without it every search reads them from the file, with the same results; what filters
+    /// let through is kept for a while in either case. Default: yes.
     #[must_use]
     pub fn indexes_in_memory(mut self, in_memory: bool) -> Self {
         self.indexes_in_memory = in_memory;
@@ -116,17 +118,17 @@ impl SqliteMemoryStoreBuilder {
     }
 
     /// Opens the store. Blocks while the file is opened and its schema checked: for a moment, but up to
-    /// [`busy_timeout`](Self::busy_timeout) and longer where another process writes or the schema is upgraded. Dropping
-    /// the last handle blocks too, see [`SqliteMemoryStore`].
+    /// [`busy_timeout`](Self::busy_timeout) and longer where another process writes or the schema is
+    /// upgraded. Dropping the last handle blocks too, see [`SqliteMemoryStore`].
     ///
     /// # Errors
     ///
-    /// - [`Damaged`](vestige_traits::MemoryStoreError::Damaged) if there is something else than a file, or the file is
-    ///   no SQLite database, not Vestige's, or broken.
+    /// - [`Damaged`](vestige_traits::MemoryStoreError::Damaged) if there is something else than a file, or
+    ///   the file is no SQLite database, not Vestige's, or broken.
     /// - [`SchemaTooNew`](vestige_traits::MemoryStoreError::SchemaTooNew) if a newer Vestige wrote it.
     /// - [`Unavailable`](vestige_traits::MemoryStoreError::Unavailable) if it cannot be opened or created.
-    /// - [`InvalidInput`](vestige_traits::MemoryStoreError::InvalidInput) if the path is empty or `:memory:`: several
-    ///   connections share a store, so it needs a file.
+    /// - [`InvalidInput`](vestige_traits::MemoryStoreError::InvalidInput) if the path is empty or `:memory:`:
+    ///   several connections share a store, so it needs a file.
     ///
     /// In each case the file is left as it was.
     pub fn open(self) -> MemoryStoreResult<SqliteMemoryStore> {

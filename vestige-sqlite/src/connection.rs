@@ -95,7 +95,8 @@ impl Connections {
         self.write_then(work, |_| ()).await
     }
 
-    /// As [`write`](Self::write), and tells `committed` the answer, whether or not the caller still waits for it.
+    /// As [`write`](Self::write), and tells `committed` the answer, whether or not the caller still waits for
+    /// it.
     pub(crate) async fn write_then<T: Send + 'static>(
         &self,
         work: impl FnOnce(&Transaction<'_>) -> MemoryStoreResult<T> + Send + 'static,
@@ -213,8 +214,9 @@ fn serve(mut connection: Connection, queue: &Receiver<Job>) {
     }
 }
 
-/// The next job. A thread that sleeps takes longer to wake than many a search takes, and who has just got an answer often asks
-/// again at once: so it stays awake for a moment, and leaves the processor to whoever wants it.
+/// The next job. A thread that sleeps takes longer to wake than many a search takes, and who has just got an
+/// answer often asks again at once: so it stays awake for a moment, and leaves the processor to whoever wants
+/// it.
 fn next(queue: &Receiver<Job>) -> Result<Job, RecvError> {
     let finished = Instant::now();
     while finished.elapsed() < AWAKE {
@@ -239,8 +241,8 @@ enum Access {
 /// Opens the file for reading, and says how.
 fn connect_for_reading(config: &SqliteMemoryStoreBuilder) -> rusqlite::Result<(Connection, Access)> {
     match connect(config, Access::Read) {
-        // Readers of the write-ahead log share a side file. Where it cannot be made, nobody can write here either
-        // (who could has made it), and a file with an empty log can be read without.
+        // Readers of the write-ahead log share a side file. Where it cannot be made, nobody can write here
+        // either (who could has made it), and a file with an empty log can be read without.
         Err(error)
             if file::is_at_rest(&config.path)
                 && matches!(error.sqlite_error_code(), Some(ErrorCode::CannotOpen | ErrorCode::ReadOnly)) =>

@@ -31,7 +31,8 @@ pub(crate) fn run(tx: &Transaction<'_>) -> MemoryStoreResult<Vec<Finding>> {
     Ok(findings)
 }
 
-/// What was found of a subject. That the file is damaged on the way is a finding too, and hides no other subject's.
+/// What was found of a subject. That the file is damaged on the way is a finding too, and hides no other
+/// subject's.
 fn looked_at(
     subject: &str,
     found: MemoryStoreResult<impl IntoIterator<Item = Finding>>,
@@ -207,7 +208,8 @@ impl<'t> Indexed<'t> {
         })
     }
 
-    /// Compares the terms and their places, and how many FTS5 counts in each field. Takes the node's terms away.
+    /// Compares the terms and their places, and how many FTS5 counts in each field. Takes the node's terms
+    /// away.
     fn terms_agree(
         &mut self,
         node: i64,
@@ -258,7 +260,8 @@ fn indexed_terms(tx: &Transaction<'_>) -> MemoryStoreResult<HashMap<i64, u64>> {
     Ok(terms)
 }
 
-/// A number for a term at its place in a field: another term or place has another one, but for an accident in 2⁶⁴.
+/// A number for a term at its place in a field: another term or place has another one, but for an accident in
+/// 2⁶⁴.
 fn of_term(field: &str, at: u64, term: &str) -> u64 {
     let mut hasher = DefaultHasher::new();
     (field, at, term).hash(&mut hasher);

@@ -6,7 +6,8 @@ use std::path::{Path, PathBuf};
 
 use vestige_traits::{MemoryStoreError, MemoryStoreResult};
 
-/// Refuses a path where no database can lie. SQLite would wait for a device, and call a folder a failing disk.
+/// Refuses a path where no database can lie. SQLite would wait for a device, and call a folder a failing
+/// disk.
 pub(crate) fn refuse_what_is_no_file(path: &Path) -> MemoryStoreResult<()> {
     // To SQLite these are databases without a file, another one for each connection.
     if path.as_os_str().is_empty() || path == Path::new(":memory:") {
@@ -61,8 +62,8 @@ pub(crate) fn align_side_files(path: &Path) {
 
 /// Which file a path leads to.
 ///
-/// A file that is removed or replaced while it is open can still be written, and what is written is lost when it is
-/// closed: so every operation looks whether the path still leads to it.
+/// A file that is removed or replaced while it is open can still be written, and what is written is lost when
+/// it is closed: so every operation looks whether the path still leads to it.
 pub(crate) struct Identity {
     path: PathBuf,
     number: Option<(u64, u64)>,

@@ -249,7 +249,8 @@ impl FromIterator<i64> for NodeSet {
 pub(crate) struct Admission {
     pub(crate) only: Option<NodeSet>,
     pub(crate) never: NodeSet,
-    /// The filter that `only` is all of, if that does not change with the time alone: what was kept for it may be used again.
+    /// The filter that `only` is all of, if that does not change with the time alone: what was kept for it
+    /// may be used again.
     pub(crate) filter: Option<Arc<MemoryFilter>>,
 }
 

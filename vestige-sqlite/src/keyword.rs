@@ -24,7 +24,8 @@ pub(crate) const FIELDS: [&str; 3] = ["content", "node_type", "tags"];
 pub(crate) const PLACES: &str = "CREATE VIRTUAL TABLE IF NOT EXISTS temp.memory_term_places \
      USING fts5vocab ('main', 'memory_terms', 'instance')";
 
-/// Makes the index anew where its terms are of another analysis than this program's, or of one that is not known.
+/// Makes the index anew where its terms are of another analysis than this program's, or of one that is not
+/// known.
 pub(crate) fn keep_current(connection: &mut Connection) -> MemoryStoreResult<()> {
     if is_current(connection)? {
         return Ok(());
@@ -39,8 +40,8 @@ pub(crate) fn keep_current(connection: &mut Connection) -> MemoryStoreResult<()>
     })
 }
 
-/// Fails where another version of this program has made the index anew since the store was opened: what this one would
-/// put in could not be found, and what it would take out would not be there.
+/// Fails where another version of this program has made the index anew since the store was opened: what this
+/// one would put in could not be found, and what it would take out would not be there.
 pub(crate) fn check_current(tx: &Transaction<'_>) -> MemoryStoreResult<()> {
     if is_current(tx)? {
         return Ok(());
@@ -99,8 +100,8 @@ pub(crate) fn add(tx: &Transaction<'_>, node: i64, document: AnalyzedDocument) -
     Ok(())
 }
 
-/// Takes a node's terms out of the index: those of the row as it stands, or where it cannot be read, those that the index
-/// has.
+/// Takes a node's terms out of the index: those of the row as it stands, or where it cannot be read, those
+/// that the index has.
 pub(crate) fn remove(tx: &Transaction<'_>, analyzer: &Analyzer, node: i64) -> MemoryStoreResult<()> {
     let [content, node_type, tags] = match document(tx, analyzer, node) {
         Ok(None) => return Ok(()),
@@ -179,8 +180,8 @@ pub(crate) fn search(
 
 /// The same, by FTS5 itself, in no memory that grows with the store.
 ///
-/// For a single term its `bm25()` is `idf × 2.2 × f / (f + 1.2 × l)`, where f is the weighted frequency and l depends on
-/// the length. Larger weights of the fields make another k1 of the 1.2, and the idf is known.
+/// For a single term its `bm25()` is `idf × 2.2 × f / (f + 1.2 × l)`, where f is the weighted frequency and l
+/// depends on the length. Larger weights of the fields make another k1 of the 1.2, and the idf is known.
 fn by_statement(
     tx: &Transaction<'_>,
     query: &AnalyzedQuery,

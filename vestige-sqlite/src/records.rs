@@ -142,8 +142,8 @@ pub(crate) fn rebuild_indexes(connection: &mut Connection) -> MemoryStoreResult<
     })
 }
 
-/// Runs `work` in a transaction and commits it. Within one SQLite writes nothing more once it has come upon a damaged page: so
-/// where `work` does, it runs again, and is given the nodes that it must not touch.
+/// Runs `work` in a transaction and commits it. Within one SQLite writes nothing more once it has come upon a
+/// damaged page: so where `work` does, it runs again, and is given the nodes that it must not touch.
 pub(crate) fn write_past_damage(
     connection: &mut Connection,
     work: impl Fn(&Transaction<'_>, &HashSet<i64>) -> MemoryStoreResult<()>,
@@ -182,8 +182,8 @@ fn nodes_on_damaged_pages(connection: &Connection) -> MemoryStoreResult<HashSet<
     Ok(nodes)
 }
 
-/// The nodes in their order, with their ids as they are stored: by the index of ids, so that a damaged page of rows hides
-/// no other.
+/// The nodes in their order, with their ids as they are stored: by the index of ids, so that a damaged page
+/// of rows hides no other.
 pub(crate) fn all_nodes(connection: &Connection) -> MemoryStoreResult<Vec<(i64, Vec<u8>)>> {
     let mut statement =
         connection.prepare("SELECT node, id FROM knowledge_nodes ORDER BY id").map_err(map)?;

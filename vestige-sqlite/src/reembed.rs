@@ -87,7 +87,8 @@ pub(crate) fn write(
     Ok(taken as u64)
 }
 
-/// Switches to the new model, and says which it is. For a handle that has `begun` a re-embedding to this model.
+/// Switches to the new model, and says which it is. For a handle that has `begun` a re-embedding to this
+/// model.
 pub(crate) fn finish(
     tx: &Transaction<'_>,
     begun: Option<&ModelSignature>,

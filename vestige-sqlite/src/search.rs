@@ -240,8 +240,8 @@ impl Searcher {
     }
 }
 
-/// The ids of nodes that were found before, where they are kept. A node keeps its id, and its number is never given out
-/// again.
+/// The ids of nodes that were found before, where they are kept. A node keeps its id, and its number is never
+/// given out again.
 #[derive(Debug)]
 struct Ids(Option<Mutex<KnownIds>>);
 

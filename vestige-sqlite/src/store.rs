@@ -24,9 +24,9 @@ use crate::{
 /// Any number of handles and processes may use the same file at once. Cheap to
 /// clone; clones share one handle, its threads and its vectors in memory.
 ///
-/// The trait's methods block no thread of the caller. Opening blocks, and so does dropping the last clone: it waits for
-/// the calls under way, a long write too, and closes the file, which brings what is in the write-ahead log into it. In
-/// async code, do both where blocking is allowed.
+/// The trait's methods block no thread of the caller. Opening blocks, and so does dropping the last clone: it
+/// waits for the calls under way, a long write too, and closes the file, which brings what is in the
+/// write-ahead log into it. In async code, do both where blocking is allowed.
 #[derive(Clone)]
 pub struct SqliteMemoryStore(Arc<Inner>);
 
@@ -41,7 +41,8 @@ struct Inner {
 }
 
 impl SqliteMemoryStore {
-    /// Opens the store at `path`, and makes it if there is none. Blocks, as [`SqliteMemoryStoreBuilder::open`] does.
+    /// Opens the store at `path`, and makes it if there is none. Blocks, as
+    /// [`SqliteMemoryStoreBuilder::open`] does.
     ///
     /// # Errors
     ///

@@ -83,8 +83,8 @@ pub(crate) fn export(
     }
 }
 
-/// As [`page`], where the file is damaged: its keys by their index, and the row of each by itself. Where the keys are nowhere else,
-/// or cannot be read either, there is only the `error`.
+/// As [`page`], where the file is damaged: its keys by their index, and the row of each by itself. Where the
+/// keys are nowhere else, or cannot be read either, there is only the `error`.
 fn one_by_one(
     tx: &Transaction<'_>,
     kind: TransferKind,

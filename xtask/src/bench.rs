@@ -23,8 +23,8 @@ pub struct BenchArgs {
     /// Where PostgreSQL comes from.
     #[arg(long, value_enum, default_value_t)]
     pub provider: Provider,
-    /// Instead of the benches, ratios of ours to the floor in a few minutes: fails where one is beyond its bound by more
-    /// than the spread of the run.
+    /// Instead of the benches, ratios of ours to the floor in a few minutes: fails where one is beyond its
+    /// bound by more than the spread of the run.
     #[arg(long, conflicts_with_all = ["quick", "heavy", "filter"])]
     pub gate: bool,
     /// Only benches whose name matches this regular expression, such as `search/hybrid/sqlite`.

@@ -77,8 +77,8 @@ fn clippy_by_feature() -> Result<()> {
     Ok(())
 }
 
-/// `vestige-postgres` in a program that uses sqlx for a database of its own: with its address at hand, and with other
-/// features of sqlx.
+/// `vestige-postgres` in a program that uses sqlx for a database of its own: with its address at hand, and
+/// with other features of sqlx.
 fn beside_others() -> Result<()> {
     let mut check = project::cargo();
     check

@@ -62,7 +62,8 @@ pub fn is_there() -> bool {
     manifest().exists()
 }
 
-/// Checks that the lock file names all that the targets build, which takes a moment; their build takes minutes.
+/// Checks that the lock file names all that the targets build, which takes a moment; their build takes
+/// minutes.
 ///
 /// # Errors
 ///

@@ -23,7 +23,8 @@ pub enum Store {
 /// The arguments of `cargo xtask growth`.
 #[derive(Debug, Args)]
 pub struct GrowthArgs {
-    /// Numbers of memories, such as `1000,10000`. Without: 1,000 to 1,000,000 for SQLite, to 300,000 for PostgreSQL.
+    /// Numbers of memories, such as `1000,10000`. Without: 1,000 to 1,000,000 for SQLite, to 300,000 for
+    /// PostgreSQL.
     #[arg(long, value_delimiter = ',')]
     pub sizes: Vec<usize>,
     /// The stores to measure.
@@ -37,7 +38,8 @@ pub struct GrowthArgs {
     pub provider: Provider,
 }
 
-/// Measures what is asked for, joins it with what `docs/growth.json` has, prints the table and draws `docs/growth.png`.
+/// Measures what is asked for, joins it with what `docs/growth.json` has, prints the table and draws
+/// `docs/growth.png`.
 ///
 /// # Errors
 ///

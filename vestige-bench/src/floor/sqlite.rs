@@ -72,8 +72,8 @@ pub fn open(path: &Path) -> Result<Connection> {
     Ok(connection)
 }
 
-/// The bytes of all codes of vectors in a file of Vestige's, each read once: what there is to do before a first search
-/// by meaning can be answered.
+/// The bytes of all codes of vectors in a file of Vestige's, each read once: what there is to do before a
+/// first search by meaning can be answered.
 ///
 /// # Errors
 ///

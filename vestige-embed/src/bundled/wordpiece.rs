@@ -108,7 +108,8 @@ impl<F: FnMut(u32)> Words<'_, F> {
         self.chars = 0;
     }
 
-    /// Puts the pieces of the word into `ids`. False if a part of it is unknown, which makes all of it unknown.
+    /// Puts the pieces of the word into `ids`. False if a part of it is unknown, which makes all of it
+    /// unknown.
     fn cut(&mut self) -> bool {
         self.ids.clear();
         let mut rest = self.word.as_str();

@@ -74,7 +74,8 @@ fn entry(model: &EmbeddingModel) -> Entry {
     (name, document, query)
 }
 
-/// Finds a model by its published name, that name without its publisher, or fastembed's name for it; case is ignored.
+/// Finds a model by its published name, that name without its publisher, or fastembed's name for it; case is
+/// ignored.
 pub(super) fn find(name: &str) -> EmbedderResult<EmbeddingModel> {
     let known = TextEmbedding::list_supported_models().into_iter().map(|info| info.model).find(|model| {
         let published = entry(model).0;

@@ -117,7 +117,8 @@ impl Model {
 
         let unknown = ["[UNK]", "<unk>"].into_iter().find_map(|token| inference.tokenizer.token_to_id(token));
         let mut model = Self { inference, preparation, window, unknown };
-        // What the model answers is the truth about its dimension, and that it answers at all is worth knowing now.
+        // What the model answers is the truth about its dimension, and that it answers at all is worth
+        // knowing now.
         let dimension = model.infer("a".to_owned())?.len();
         let name = model.preparation.name.clone();
         let signature =

@@ -35,7 +35,8 @@ impl Preparation {
     /// # Errors
     ///
     /// [`EmbedderError::ModelUnavailable`](vestige_traits::EmbedderError::ModelUnavailable) if no model has
-    /// that name, [`EmbedderError::Unsupported`](vestige_traits::EmbedderError::Unsupported) if it must not be used.
+    /// that name, [`EmbedderError::Unsupported`](vestige_traits::EmbedderError::Unsupported) if it must not
+    /// be used.
     pub fn of(model: &str) -> EmbedderResult<Self> {
         Ok(catalog::preparation(&catalog::find(model)?))
     }

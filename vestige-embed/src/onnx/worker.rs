@@ -10,7 +10,8 @@ use vestige_traits::{EmbedderError, EmbedderResult};
 
 use super::model::{Model, Side};
 
-/// Sends texts to the thread. Dropping it ends the thread and frees the model, after the text that is being embedded.
+/// Sends texts to the thread. Dropping it ends the thread and frees the model, after the text that is being
+/// embedded.
 pub(super) struct Worker {
     jobs: Option<mpsc::Sender<Job>>,
     thread: Option<JoinHandle<()>>,

@@ -64,7 +64,8 @@ impl<'a, S: MemoryStore + Sync> Exporter<'a, S> {
         Self { store, page_rows: DEFAULT_PAGE_ROWS, reporter: Reporter::default(), rejects: None }
     }
 
-    /// How many rows to read at once at most, clamped to 1 to [`MAX_BATCH`](vestige_traits::limits::MAX_BATCH).
+    /// How many rows to read at once at most, clamped to 1 to
+    /// [`MAX_BATCH`](vestige_traits::limits::MAX_BATCH).
     #[must_use]
     pub fn page_rows(mut self, rows: usize) -> Self {
         self.page_rows = crate::limits::page_rows(rows);

@@ -119,8 +119,8 @@ pub(super) fn read_header(line: &[u8]) -> MigrateResult<Header> {
     Ok(header)
 }
 
-/// Whether a line is meant as the first one of an archive, of whatever version. So other programs tell an archive from
-/// other JSON lines.
+/// Whether a line is meant as the first one of an archive, of whatever version. So other programs tell an
+/// archive from other JSON lines.
 pub fn is_header(line: &[u8]) -> bool {
     line.starts_with(br#"{"kind":"header","format":"vestige-archive","#)
 }

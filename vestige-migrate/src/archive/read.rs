@@ -37,7 +37,8 @@ struct Place {
 }
 
 impl Archive<File> {
-    /// Opens and checks the archive in a file. A pipe or a device is copied first, as by [`spool`](Self::spool).
+    /// Opens and checks the archive in a file. A pipe or a device is copied first, as by
+    /// [`spool`](Self::spool).
     ///
     /// # Errors
     ///

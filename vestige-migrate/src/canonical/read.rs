@@ -238,7 +238,11 @@ mod tests {
         }
 
         #[test]
-        fn a_changed_byte_never_reads_as_the_same_row(at: prop::sample::Index, byte: u8, which: prop::sample::Index) {
+        fn a_changed_byte_never_reads_as_the_same_row(
+            at: prop::sample::Index,
+            byte: u8,
+            which: prop::sample::Index,
+        ) {
             let rows = one_of_each();
             let row = which.get(&rows);
             let mut line = line_of(row);

@@ -29,8 +29,8 @@ pub struct Proof {
     pub target: Inventory,
     /// How many rows of each kind differ.
     pub differences: PerKind<Differences>,
-    /// The first hundred rows that are missing, the first hundred that are different, and the first hundred that the
-    /// target alone has.
+    /// The first hundred rows that are missing, the first hundred that are different, and the first hundred
+    /// that the target alone has.
     pub examples: Vec<Difference>,
     /// Rows that the source could not read.
     pub damaged_in_source: u64,

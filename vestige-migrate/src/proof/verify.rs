@@ -36,7 +36,8 @@ impl<'a, S: MemoryStore + Sync, T: MemoryStore + Sync> Verifier<'a, S, T> {
         }
     }
 
-    /// How many rows to read at once at most, clamped to 1 to [`MAX_BATCH`](vestige_traits::limits::MAX_BATCH).
+    /// How many rows to read at once at most, clamped to 1 to
+    /// [`MAX_BATCH`](vestige_traits::limits::MAX_BATCH).
     #[must_use]
     pub fn page_rows(mut self, rows: usize) -> Self {
         self.page_rows = crate::limits::page_rows(rows);

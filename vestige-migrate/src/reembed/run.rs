@@ -142,7 +142,8 @@ impl<'a, S: MemoryStore + Sync, E: Embedder + Sync> Reembedder<'a, S, E> {
         if report.from.as_ref() != Some(&to) {
             report.outcome = self.switch(&mut report, &to).await?;
         }
-        // Where another process made the switch, this handle still speaks for the model that it spoke for before.
+        // Where another process made the switch, this handle still speaks for the model that it spoke for
+        // before.
         self.store.register_model(&to).await.map_err(MigrateError::Store)?;
         report.elapsed = began.elapsed();
         Ok(report)

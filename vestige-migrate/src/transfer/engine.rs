@@ -146,7 +146,8 @@ impl<R: Rows, T: MemoryStore + Sync> Engine<'_, '_, R, T> {
         }
     }
 
-    /// Whether the source has as many rows as were seen, and the same model: all that can be told without reading it again.
+    /// Whether the source has as many rows as were seen, and the same model: all that can be told without
+    /// reading it again.
     async fn counts_as_seen(&mut self, state: &State) -> MigrateResult<bool> {
         let counts = self.source.counts().await?;
         let mut kinds = TransferKind::ALL.into_iter();

@@ -60,8 +60,8 @@ pub enum CopyOutcome {
     Complete,
     /// It had been completed before; nothing was changed.
     AlreadyComplete,
-    /// It had been completed before, and the source has other rows or another model by now; nothing was changed. What
-    /// the target lacks is added by the same copy with
+    /// It had been completed before, and the source has other rows or another model by now; nothing was
+    /// changed. What the target lacks is added by the same copy with
     /// [`into_existing`](crate::Copier::into_existing).
     SourceChangedSince,
     /// Every row was looked at, and the source changed meanwhile. Stop what writes to it and run
@@ -103,7 +103,8 @@ pub struct CopyReport {
 impl CopyReport {
     /// Whether the target holds every row of the source, and this is proven where a proof was asked for.
     ///
-    /// Where none was, the source counts as unchanged if it has the model and as many rows as when it was copied.
+    /// Where none was, the source counts as unchanged if it has the model and as many rows as when it was
+    /// copied.
     pub fn is_lossless(&self) -> bool {
         let proven = self.proof.as_ref().map(Proof::nothing_lost);
         let holds_all = match self.outcome {

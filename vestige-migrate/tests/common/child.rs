@@ -116,7 +116,8 @@ pub fn spawn(work: &str) -> Child {
     Command::new(std::env::current_exe().unwrap())
         .args(["--exact", "child", "--nocapture"])
         .env(CHILD, work)
-        // What is measured is what the program holds, not what the arenas of glibc strand between its threads.
+        // What is measured is what the program holds, not what the arenas of glibc strand between its
+        // threads.
         .env("MALLOC_ARENA_MAX", "1")
         .stdout(Stdio::piped())
         .stderr(Stdio::piped())
@@ -158,8 +159,8 @@ pub struct Killed {
 
 impl Killed {
     /// Starts the work once and lets `kill` end it a moment after it has said `pages` times that a page is
-    /// committed: counted in pages, so that the moment lies within the work on a fast machine and on a slow one.
-    /// Asserts that it went on where the one before was killed.
+    /// committed: counted in pages, so that the moment lies within the work on a fast machine and on a slow
+    /// one. Asserts that it went on where the one before was killed.
     pub fn once(&mut self, work: &str, pages: u64, moment: Duration, kill: impl FnOnce(&mut Child)) {
         let mut child = spawn(work);
         let mut lines = BufReader::new(child.stdout.take().unwrap()).lines().map_while(Result::ok);

@@ -177,8 +177,8 @@ pub fn memory(n: usize, dimension: usize) -> MemoryRecord {
     record
 }
 
-/// A memory of the local user with a vector, which a store on another model refuses: one without a vector it takes,
-/// and leaves without.
+/// A memory of the local user with a vector, which a store on another model refuses: one without a vector it
+/// takes, and leaves without.
 pub fn with_vector(n: usize, dimension: usize) -> MemoryRecord {
     MemoryRecord {
         owner_user_id: vestige_traits::LOCAL_USER_ID,

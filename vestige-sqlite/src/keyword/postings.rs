@@ -1,7 +1,7 @@
 //! The postings of terms in memory: of those that were searched before, then of all where they fit.
 //!
-//! FTS5 descends a B-tree for the length of every document that it scores, and reads the postings of each term
-//! twice. Here a posting holds all that its score needs, and the lists follow the rows by the journal.
+//! FTS5 descends a B-tree for the length of every document that it scores, and reads the postings of each
+//! term twice. Here a posting holds all that its score needs, and the lists follow the rows by the journal.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -69,13 +69,14 @@ impl PostingCache {
     const CAPACITY: usize = 2 << 20;
     /// What a list takes beside its postings, in postings.
     const LIST: usize = 8;
-    /// All lists are read at once after questions have read this part of all postings: who asks once, such as a
-    /// command, has no use for them. Where they were lost after that, only after questions have read as many again.
+    /// All lists are read at once after questions have read this part of all postings: who asks once, such as
+    /// a command, has no use for them. Where they were lost after that, only after questions have read as
+    /// many again.
     const PART: f64 = 1.0 / 64.0;
     /// With more changes than this, reading the lists anew is faster.
     const CHANGES: usize = 500;
-    /// After one lookup of a length for so many documents all lengths are read at once: that takes no longer than the
-    /// lookups did.
+    /// After one lookup of a length for so many documents all lengths are read at once: that takes no longer
+    /// than the lookups did.
     const DOCUMENTS: u64 = 20;
 
     pub(crate) fn new() -> Self {
@@ -92,8 +93,8 @@ impl PostingCache {
         if self.0.is_some() { "FTS5's postings, kept in memory" } else { "FTS5's index on disk" }
     }
 
-    /// The lists of terms as of this view. None where FTS5 has to be asked: where nothing is kept, another reader has
-    /// seen a later view, or FTS5 may write a term in another way.
+    /// The lists of terms as of this view. None where FTS5 has to be asked: where nothing is kept, another
+    /// reader has seen a later view, or FTS5 may write a term in another way.
     pub(super) fn lists(&self, view: &Transaction<'_>, terms: &[String]) -> MemoryStoreResult<Option<Lists>> {
         let Some(cached) = &self.0 else { return Ok(None) };
         if !terms.iter().all(|term| is_plain(term)) {
@@ -345,8 +346,8 @@ impl List {
     }
 }
 
-/// The lists of a statement that gives term, node and field of each place, term by term in the order of nodes. Their
-/// lengths are missing.
+/// The lists of a statement that gives term, node and field of each place, term by term in the order of
+/// nodes. Their lengths are missing.
 fn lists_of(mut rows: Rows<'_>) -> MemoryStoreResult<Vec<(String, Vec<Posting>)>> {
     let mut lists: Vec<(String, Vec<Posting>)> = Vec::new();
     while let Some(row) = rows.next().map_err(map)? {
@@ -373,7 +374,8 @@ fn lists_of(mut rows: Rows<'_>) -> MemoryStoreResult<Vec<(String, Vec<Posting>)>
     Ok(lists)
 }
 
-/// How many terms a document holds: FTS5 keeps their number in each column (documentation of FTS5, section 9.3).
+/// How many terms a document holds: FTS5 keeps their number in each column (documentation of FTS5, section
+/// 9.3).
 fn terms_in(size: ValueRef<'_>) -> u32 {
     let terms = codec::varints(size.as_blob().unwrap_or_default()).sum::<u64>();
     u32::try_from(terms).unwrap_or(u32::MAX)
@@ -383,8 +385,8 @@ fn number(node: i64) -> MemoryStoreResult<u32> {
     u32::try_from(node).map_err(|error| bad_value("node", error.to_string()))
 }
 
-/// How many documents the index holds, and their mean length: the "averages" record of FTS5 (documentation of FTS5,
-/// section 9.2).
+/// How many documents the index holds, and their mean length: the "averages" record of FTS5 (documentation of
+/// FTS5, section 9.2).
 pub(super) fn totals(view: &Transaction<'_>) -> MemoryStoreResult<Bm25> {
     let mut statement =
         view.prepare_cached("SELECT block FROM memory_terms_data WHERE id = 1").map_err(map)?;
@@ -397,14 +399,14 @@ pub(super) fn totals(view: &Transaction<'_>) -> MemoryStoreResult<Bm25> {
     Ok(Bm25 { documents, mean_length: terms as f64 / documents.max(1) as f64 })
 }
 
-/// Whether FTS5's tokenizer leaves a term as it is, neither folding nor splitting it. For those that it does not, the
-/// answer may be false.
+/// Whether FTS5's tokenizer leaves a term as it is, neither folding nor splitting it. For those that it does
+/// not, the answer may be false.
 fn is_plain(term: &str) -> bool {
     term.chars().all(|c| c.is_ascii_alphanumeric() || PLAIN.iter().any(|plain| plain.contains(&c)))
 }
 
-/// Letters beyond ASCII of which this is known, for the scripts that are written most. Terms are in lower case already, so
-/// upper case between them does not matter.
+/// Letters beyond ASCII of which this is known, for the scripts that are written most. Terms are in lower
+/// case already, so upper case between them does not matter.
 const PLAIN: [std::ops::RangeInclusive<char>; 12] = [
     'ß'..='ž',
     'ά'..='ρ',

@@ -7,8 +7,8 @@ use crate::filter::Admission;
 /// How many nodes are scored at a time: their scores stay in the processor's cache.
 const WINDOW: u32 = 4096;
 
-/// The best `depth` of the admitted nodes that are in any of the lists with their rounded scores, best first, and all
-/// that share the last one's score.
+/// The best `depth` of the admitted nodes that are in any of the lists with their rounded scores, best first,
+/// and all that share the last one's score.
 pub(super) fn best(lists: &Lists, admission: &Admission, depth: usize) -> Vec<(i64, f64)> {
     let mut rests: Vec<(f64, &[Posting])> = lists
         .lists

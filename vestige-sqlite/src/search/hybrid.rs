@@ -1,8 +1,9 @@
 //! Fusion by relative scores, for which few vectors have to be read.
 //!
-//! A vector's row is the dearest thing that a search reads, and of the hundred that take part most cannot reach the
-//! best ten. The codes in memory say between which bounds a similarity lies; it is read where the answer depends on
-//! it: at both ends of the leg, for what may be among the results, and for what may rank before one of them.
+//! A vector's row is the dearest thing that a search reads, and of the hundred that take part most cannot
+//! reach the best ten. The codes in memory say between which bounds a similarity lies; it is read where the
+//! answer depends on it: at both ends of the leg, for what may be among the results, and for what may rank
+//! before one of them.
 
 use std::collections::{HashMap, HashSet};
 
@@ -52,8 +53,8 @@ struct Leg<'a> {
     bounded: Vec<Candidate>,
 }
 
-/// The best `limit` of both legs by their relative scores: best first, equal scores by id. The answer is that of
-/// scoring every candidate exactly, as far as the bounds hold.
+/// The best `limit` of both legs by their relative scores: best first, equal scores by id. The answer is that
+/// of scoring every candidate exactly, as far as the bounds hold.
 pub(super) fn fuse(
     rows: Rows<'_>,
     candidates: Vec<Candidate>,

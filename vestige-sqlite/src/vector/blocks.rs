@@ -3,16 +3,19 @@
 use super::scan::{ACROSS, PART, Slice};
 use super::sketch::{Turned, sum};
 
-/// How many vectors are put together by their products with the center: eight blocks, with places left for some that come later.
+/// How many vectors are put together by their products with the center: eight blocks, with places left for
+/// some that come later.
 const BUCKET: usize = 8 * ACROSS - ACROSS / 4;
 /// The place of a slot that has none.
 const NONE: u32 = u32::MAX;
-/// Between the values that two bits stand for, in units of the root of a vector's mean square: what rounds a normal variable best (Max,
-/// "Quantizing for Minimum Distortion", IRE Transactions on Information Theory, 1960, table II).
+/// Between the values that two bits stand for, in units of the root of a vector's mean square: what rounds a
+/// normal variable best (Max, "Quantizing for Minimum Distortion", IRE Transactions on Information Theory,
+/// 1960, table II).
 pub(super) const STEP: f32 = 0.9957;
 
-/// The components of many turned vectors `r = o - center`, each rounded to one of four values, whose number from 0 for the least to 3
-/// for the greatest has two bits: the first is the sign. Each vector has a place in a block of [`ACROSS`].
+/// The components of many turned vectors `r = o - center`, each rounded to one of four values, whose number
+/// from 0 for the least to 3 for the greatest has two bits: the first is the sign. Each vector has a place in
+/// a block of [`ACROSS`].
 #[derive(Debug)]
 pub(super) struct Blocks {
     pub(super) blocks: Vec<Block>,
@@ -43,7 +46,8 @@ pub(super) struct Block {
 }
 
 impl Blocks {
-    /// None yet, of so many parts each, divided by `offsets`, which are in ascending order and those of the vectors to come.
+    /// None yet, of so many parts each, divided by `offsets`, which are in ascending order and those of the
+    /// vectors to come.
     pub(super) fn new(parts: usize, offsets: &[f32]) -> Self {
         let bounds: Vec<f32> = offsets.iter().copied().skip(BUCKET).step_by(BUCKET).collect();
         Self {
@@ -75,7 +79,8 @@ impl Blocks {
             let slices = part[block].iter_mut().zip(&mut seconds[block]);
             for ((slice, second), &x) in slices.zip(components) {
                 slice.set(at, x > 0.0);
-                // Of four values in ascending order, 0 to 3: the numbers of the two in the middle are 1 and 2.
+                // Of four values in ascending order, 0 to 3: the numbers of the two in the middle are 1 and
+                // 2.
                 second.set(at, (x > 0.0) != (x.abs() < STEP * mean));
             }
         }

@@ -1,24 +1,26 @@
 //! A question compared with all sketches.
 //!
-//! Of `h` of the `d` components of the directions `r` and `q`, turned alike, `Σ sign(r)·q / ‖q‖`, with the length of these `h`, lies
-//! about `c·√h·ρ`, where `ρ` is the cosine of `r` and `q`, and `c²` is 2/π for normal variables, whose mean of `|x|` is `√(2/π)`. In
-//! units of `ρ`, its variance is
+//! Of `h` of the `d` components of the directions `r` and `q`, turned alike, `Σ sign(r)·q / ‖q‖`, with the
+//! length of these `h`, lies about `c·√h·ρ`, where `ρ` is the cosine of `r` and `q`, and `c²` is 2/π for
+//! normal variables, whose mean of `|x|` is `√(2/π)`. In units of `ρ`, its variance is
 //!
 //! ```text
 //! ((1 − c²)(1 − ρ²) + κρ² + c²(1 − h/d)(1 − ρ²)²) / (c²h)
 //! ```
 //!
-//! First, what the signs add that is not along `r` has a share in what of `q` is not. (This much is RaBitQ.) Second, the signs of one
-//! vector are more along it than those of another: of variables whose squares have a fixed sum, the mean of `|x|` has the variance
-//! `κ/h`, and `κ = 1 − 3c²/2`. Third, the cosine of a part of all components is not that of all: a sample's correlation has the
-//! variance `(1 − ρ²)²/h`, less what is known of all. (That a part of a random rotation tells of the others is from ADSampling: Gao
-//! and Long, "High-Dimensional Approximate Nearest Neighbor Search: with Reliable and Efficient Distance Comparison Operations",
-//! SIGMOD 2023.)
+//! First, what the signs add that is not along `r` has a share in what of `q` is not. (This much is RaBitQ.)
+//! Second, the signs of one vector are more along it than those of another: of variables whose squares have a
+//! fixed sum, the mean of `|x|` has the variance `κ/h`, and `κ = 1 − 3c²/2`. Third, the cosine of a part of
+//! all components is not that of all: a sample's correlation has the variance `(1 − ρ²)²/h`, less what is
+//! known of all. (That a part of a random rotation tells of the others is from ADSampling: Gao and Long,
+//! "High-Dimensional Approximate Nearest Neighbor Search: with Reliable and Efficient Distance Comparison
+//! Operations", SIGMOD 2023.)
 //!
-//! Two bits of each component stand for one of four values `v(x)`. All of this holds of them with the mean of `v(x)·x` for `c`, that
-//! of `v(x)²` for the 1 that is the square of a sign, and another `κ`. The variance is a quarter where `ρ` is small, a third at 0.5,
-//! and no less at 0.9. (More bits in RaBitQ: Gao et al., "Practical and Asymptotically Optimal Quantization of High-Dimensional
-//! Vectors in Euclidean Space for Approximate Nearest Neighbor Search", SIGMOD 2025.)
+//! Two bits of each component stand for one of four values `v(x)`. All of this holds of them with the mean of
+//! `v(x)·x` for `c`, that of `v(x)²` for the 1 that is the square of a sign, and another `κ`. The variance is
+//! a quarter where `ρ` is small, a third at 0.5, and no less at 0.9. (More bits in RaBitQ: Gao et al.,
+//! "Practical and Asymptotically Optimal Quantization of High-Dimensional Vectors in Euclidean Space for
+//! Approximate Nearest Neighbor Search", SIGMOD 2025.)
 
 use super::blocks::{Block, Blocks, STEP};
 use super::scan::{ACROSS, MOST, PART, Slice, Sum, Term, WEIGHTS, peaks, reach, weigh};
@@ -38,7 +40,8 @@ struct Precision {
     square: f32,
     /// The mean product of a value and `x`.
     along: f32,
-    /// `κ`: the variance of this product over many variables whose squares have a fixed sum, times their number.
+    /// `κ`: the variance of this product over many variables whose squares have a fixed sum, times their
+    /// number.
     spread: f32,
 }
 
@@ -96,8 +99,8 @@ impl<'a> Compared<'a> {
         self.estimate.parts[0] == self.estimate.parts[1]
     }
 
-    /// Looks at the signs of another part of all components, or at the second bits of all at once, since what they stand for
-    /// depends on all. False if nothing was left to look at.
+    /// Looks at the signs of another part of all components, or at the second bits of all at once, since what
+    /// they stand for depends on all. False if nothing was left to look at.
     pub(super) fn look_further(&mut self) -> bool {
         let part = self.estimate.parts[0];
         if let Some(components) = self.question.components.as_chunks::<PART>().0.get(part) {
@@ -140,7 +143,8 @@ impl<'a> Compared<'a> {
         }
     }
 
-    /// The slots of those that seem nearest: at least `count`, and not many more. None if these would be more than `most`.
+    /// The slots of those that seem nearest: at least `count`, and not many more. None if these would be more
+    /// than `most`.
     pub(super) fn likely(&mut self, count: usize, most: usize) -> Option<Vec<usize>> {
         let mut highest = vec![[0; ACROSS / 64]; self.sums.len()];
         peaks(&self.sums, self.estimate.sum_bits(), &self.places, &mut highest);
@@ -161,8 +165,8 @@ impl<'a> Compared<'a> {
         (found <= most).then(|| self.take())
     }
 
-    /// A floor that at least `count` estimates reach, and not twice as many if that is easily told; below all if there are not
-    /// so many.
+    /// A floor that at least `count` estimates reach, and not twice as many if that is easily told; below all
+    /// if there are not so many.
     fn floor_by_halving(&mut self, count: usize) -> f32 {
         let (mut floor, mut above) = (f32::NEG_INFINITY, 2.0);
         let mut middle = -2.0;
@@ -285,7 +289,8 @@ impl Estimate {
         f32::from(self.most()) / 2.0
     }
 
-    /// By how much the cosine rises with the sum. No number if the question has no direction: then any sum may stand for any cosine.
+    /// By how much the cosine rises with the sum. No number if the question has no direction: then any sum
+    /// may stand for any cosine.
     fn step(&self) -> f32 {
         let Precision { step, along, .. } = self.precision();
         step * self.squares.sqrt() / (self.weighted * along * self.looked_at().sqrt())
@@ -301,9 +306,9 @@ impl Estimate {
         if cosine <= -1.0 { f32::NEG_INFINITY } else { cosine - DEVIATIONS * self.deviation(cosine) }
     }
 
-    /// The standard deviation of the estimate of a cosine; beside what the head of this file counts, the question's rounding has a
-    /// part in it. One far from 0 is estimated too far from it, by a quarter of this at 0.6: the question's smallest components are
-    /// rounded up.
+    /// The standard deviation of the estimate of a cosine; beside what the head of this file counts, the
+    /// question's rounding has a part in it. One far from 0 is estimated too far from it, by a quarter of
+    /// this at 0.6: the question's smallest components are rounded up.
     fn deviation(&self, cosine: f32) -> f32 {
         let Precision { square, along, spread, .. } = self.precision();
         let (shared, across) = (cosine * cosine, 1.0 - cosine * cosine);

@@ -65,7 +65,8 @@ impl VectorIndex {
         self.on_disk
     }
 
-    /// Nodes among which are the admitted `count` nearest to `query`, and those that tie with them. In no order.
+    /// Nodes among which are the admitted `count` nearest to `query`, and those that tie with them. In no
+    /// order.
     pub(crate) fn candidates(
         &self,
         view: &Transaction<'_>,

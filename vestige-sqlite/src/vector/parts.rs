@@ -1,7 +1,8 @@
 //! The vectors that a filter lets through, by themselves.
 //!
-//! Agents ask within the same few filters again and again, and what these let through is spread over all codes and sketches. Side by
-//! side it is read at the pace of memory, and around its own mean it is told apart better.
+//! Agents ask within the same few filters again and again, and what these let through is spread over all
+//! codes and sketches. Side by side it is read at the pace of memory, and around its own mean it is told
+//! apart better.
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock, RwLockWriteGuard, TryLockError};
 
@@ -12,7 +13,8 @@ use super::vectors::{FILTERED, Vectors};
 use crate::filter::{Admission, NodeSet};
 use crate::journal::{self, State};
 
-/// Gathering and sketching take as long as some ten searches: a filter's vectors are gathered when so many have asked.
+/// Gathering and sketching take as long as some ten searches: a filter's vectors are gathered when so many
+/// have asked.
 const OFTEN: u32 = 16;
 /// Of fewer the codes are read one by one.
 const LEAST: usize = 256;
@@ -44,8 +46,9 @@ struct Part {
 }
 
 impl Parts {
-    /// Asks the vectors that a filter lets through, where they have been gathered or are to be now. `all` and `admission` are of
-    /// `state`, as every part is that others use now. None where the question is better asked of all.
+    /// Asks the vectors that a filter lets through, where they have been gathered or are to be now. `all` and
+    /// `admission` are of `state`, as every part is that others use now. None where the question is better
+    /// asked of all.
     pub(super) fn ask<T>(
         &self,
         view: &Transaction<'_>,
@@ -91,7 +94,8 @@ impl Parts {
         (entry.size > 0).then_some(entry.size)
     }
 
-    /// The part of a filter that was asked for often enough, which the least recently asked for make room for.
+    /// The part of a filter that was asked for often enough, which the least recently asked for make room
+    /// for.
     fn part_of(&self, filter: &Arc<MemoryFilter>, size: usize, budget: usize) -> Option<Arc<RwLock<Part>>> {
         let mut entries = self.entries();
         let known = entries.iter().position(|entry| entry.filter == *filter);
@@ -113,7 +117,8 @@ impl Parts {
         });
         let surplus = entries.len() - kept.count();
         entries.drain(..surplus);
-        // Filters that are asked for once, such as for the last hour, take no place from those that have a part.
+        // Filters that are asked for once, such as for the last hour, take no place from those that have a
+        // part.
         for has_part in [false, true] {
             let mut of_this_kind =
                 entries.iter().enumerate().filter(|(_, entry)| (entry.size > 0) == has_part);
@@ -136,7 +141,8 @@ impl Parts {
 }
 
 impl Part {
-    /// Gathers the vectors of `only`, or follows what changed since it was asked last. False where that is too much.
+    /// Gathers the vectors of `only`, or follows what changed since it was asked last. False where that is
+    /// too much.
     fn bring_to(
         &mut self,
         state: State,

@@ -1,5 +1,5 @@
-//! The inner loops: sums of byte products over many codes, sums of weights over the bits of many sketches, and the rotation
-//! of vectors that are to be sketched.
+//! The inner loops: sums of byte products over many codes, sums of weights over the bits of many sketches,
+//! and the rotation of vectors that are to be sketched.
 
 mod slices;
 
@@ -36,20 +36,22 @@ pub(crate) fn dot_rows(query: &[i8], codes: &[i8], sums: &mut [i32]) {
     (kernels().dot)(query, codes, sums);
 }
 
-/// Turns a vector: for each row of `signs`, flips signs by it and mixes all components. `scratch` is as long as it.
+/// Turns a vector: for each row of `signs`, flips signs by it and mixes all components. `scratch` is as long
+/// as it.
 pub(super) fn turn(signs: &[Vec<f32>], vector: &mut [f32], scratch: &mut [f32]) {
     debug_assert!(vector.len() >= 64 && scratch.len() == vector.len());
     (kernels().turn)(signs, vector, scratch);
 }
 
-/// Adds, for each vector of each block, the weights of the terms that hold for it to its sum. `bits` are enough for all sums.
+/// Adds, for each vector of each block, the weights of the terms that hold for it to its sum. `bits` are
+/// enough for all sums.
 pub(super) fn weigh(terms: &[Term; PART], blocks: &[[Slice; PART]], sums: &mut [Sum], bits: usize) {
     debug_assert_eq!(blocks.len(), sums.len());
     (kernels().weigh)(terms, blocks, sums, bits);
 }
 
-/// Chooses, of the vectors of each block that are `held`, those whose sum, of so many bits, is at least the block's threshold.
-/// Answers how many these are.
+/// Chooses, of the vectors of each block that are `held`, those whose sum, of so many bits, is at least the
+/// block's threshold. Answers how many these are.
 pub(super) fn reach(
     sums: &[Sum],
     bits: usize,
@@ -61,7 +63,8 @@ pub(super) fn reach(
     (kernels().reach)(sums, bits, thresholds, held, chosen)
 }
 
-/// Writes the largest sum, of so many bits, of the vectors that are `held`, for each 64 of them; 0 where there is none.
+/// Writes the largest sum, of so many bits, of the vectors that are `held`, for each 64 of them; 0 where
+/// there is none.
 pub(super) fn peaks(sums: &[Sum], bits: usize, held: &[Slice], peaks: &mut [[u16; ACROSS / 64]]) {
     debug_assert!([held.len(), peaks.len()].iter().all(|&len| len == sums.len()));
     (kernels().peaks)(sums, bits, held, peaks);
@@ -90,7 +93,8 @@ fn portable_turn(signs: &[Vec<f32>], vector: &mut [f32], scratch: &mut [f32]) {
     }
 }
 
-/// The Walsh–Hadamard transform, not normalised and in an order of its own. The length is a power of two, 64 at least.
+/// The Walsh–Hadamard transform, not normalised and in an order of its own. The length is a power of two, 64
+/// at least.
 #[inline(always)]
 fn transform(vector: &mut [f32], scratch: &mut [f32]) {
     const NEAR: usize = 8;
@@ -154,8 +158,8 @@ fn best_kernels() -> Kernels {
     }
 }
 
-/// The portable loops, compiled for wider registers. The compiler finds the vector instructions; what is unsafe is
-/// only to call code for a processor that this one might not be.
+/// The portable loops, compiled for wider registers. The compiler finds the vector instructions; what is
+/// unsafe is only to call code for a processor that this one might not be.
 #[cfg(target_arch = "x86_64")]
 macro_rules! compiled_for {
     ($name:ident, $features:literal, $weigh:path) => {

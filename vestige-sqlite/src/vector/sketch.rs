@@ -1,16 +1,18 @@
 //! Two bits for each dimension, from which a cosine can be estimated.
 //!
-//! RaBitQ (Gao and Long, "RaBitQ: Quantizing High-Dimensional Vectors with a Theoretical Error Bound for Approximate Nearest
-//! Neighbor Search", SIGMOD 2024): what a vector adds to the mean of all is turned by a random rotation, and the signs of its
-//! components are kept, with a second bit for their size. For unit vectors `o` and `q`, rotated alike, `Σ sign(o)·q / Σ|o|`
-//! estimates their cosine without bias. What is made of this, of the first signs alone and of the second bits is told in `compared`.
+//! RaBitQ (Gao and Long, "RaBitQ: Quantizing High-Dimensional Vectors with a Theoretical Error Bound for
+//! Approximate Nearest Neighbor Search", SIGMOD 2024): what a vector adds to the mean of all is turned by a
+//! random rotation, and the signs of its components are kept, with a second bit for their size. For unit
+//! vectors `o` and `q`, rotated alike, `Σ sign(o)·q / Σ|o|` estimates their cosine without bias. What is made
+//! of this, of the first signs alone and of the second bits is told in `compared`.
 
 use super::blocks::Blocks;
 use super::compared::Compared;
 use super::scan::{PART, Slice, turn};
 
-/// A rotation that mixes all dimensions: signs are flipped and Walsh–Hadamard transforms applied, twice, and a third time where
-/// two transforms overlap, since what neither shares is mixed less. The same for every index of a dimension.
+/// A rotation that mixes all dimensions: signs are flipped and Walsh–Hadamard transforms applied, twice, and
+/// a third time where two transforms overlap, since what neither shares is mixed less. The same for every
+/// index of a dimension.
 #[derive(Debug, Default)]
 struct Rotation {
     signs: Vec<Vec<f32>>,
@@ -58,8 +60,9 @@ pub(super) struct Turned<'a> {
 }
 
 impl Sketches {
-    /// None yet. The better `center` is the mean of the vectors to come, the better the estimates; `offsets` are about their products
-    /// with it, in ascending order. Those that follow each other in this order are best put in so.
+    /// None yet. The better `center` is the mean of the vectors to come, the better the estimates; `offsets`
+    /// are about their products with it, in ascending order. Those that follow each other in this order are
+    /// best put in so.
     pub(super) fn new(mut center: Vec<f32>, offsets: &[f32]) -> Self {
         let parts = center.len().div_ceil(PART).max(1);
         let width = parts * PART;
@@ -119,7 +122,8 @@ impl Sketches {
     }
 }
 
-/// The sum over pairs of numbers, of which there are a multiple of 16. Many sums side by side do not wait for each other.
+/// The sum over pairs of numbers, of which there are a multiple of 16. Many sums side by side do not wait for
+/// each other.
 pub(super) fn sum(a: &[f32], b: &[f32], of: impl Fn(f32, f32) -> f32) -> f32 {
     let mut sums = [0.0; 16];
     for (a, b) in a.as_chunks::<16>().0.iter().zip(b.as_chunks::<16>().0) {

@@ -67,7 +67,8 @@ impl Vectors {
         self.nodes.len()
     }
 
-    /// Takes in the stored code of a node. One of another length belongs to no vector of the model and is left out.
+    /// Takes in the stored code of a node. One of another length belongs to no vector of the model and is
+    /// left out.
     pub(super) fn put(&mut self, node: i64, stored: &[u8]) {
         match split(stored).filter(|(_, bytes)| bytes.len() == self.dimension) {
             Some((scale, bytes)) => self.set(node, scale, bytes.iter().map(|byte| byte.cast_signed())),
@@ -115,8 +116,8 @@ impl Vectors {
         self.scales.swap_remove(slot);
     }
 
-    /// Whether it is time to sketch all: there are many and no sketches yet, or twice as many as when their mean was
-    /// taken.
+    /// Whether it is time to sketch all: there are many and no sketches yet, or twice as many as when their
+    /// mean was taken.
     pub(super) fn lacks_sketches(&self) -> bool {
         self.len() >= SKETCHED.max(2 * self.centered) && self.asked.load(Ordering::Relaxed) >= ASKED
     }

@@ -102,8 +102,8 @@ fn program() -> Option<PathBuf> {
         .map(PathBuf::from)
 }
 
-/// The settings, and the list of users: every database of the server, for the tests' own user, who logs in as the
-/// runbook has it.
+/// The settings, and the list of users: every database of the server, for the tests' own user, who logs in as
+/// the runbook has it.
 fn configuration(url: &str, address: SocketAddr, users: &Path) -> Result<(String, String)> {
     let (_, rest) = url.split_once("://").context("the server's URL has no scheme")?;
     let (authority, _) = rest.split_once('/').context("the server's URL names no database")?;

@@ -69,7 +69,8 @@ impl Provider {
         std::env::var_os(URL_VARIABLE).is_none().then(|| format!("{URL_VARIABLE} is not set"))
     }
 
-    /// An engine without the image counts as missing: a pull of hundreds of megabytes is for those who ask for it.
+    /// An engine without the image counts as missing: a pull of hundreds of megabytes is for those who ask
+    /// for it.
     fn lacks_docker() -> Option<String> {
         if !process::succeeds(Command::new("docker").args(["version", "--format={{.Server.Version}}"])) {
             return Some("no Docker engine answers".to_owned());

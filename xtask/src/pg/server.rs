@@ -39,8 +39,8 @@ struct Guarded {
 }
 
 impl Server {
-    /// Starts a server whose times mean something, if one is wanted and can be had; says why there is none, and so
-    /// which measurements are left out.
+    /// Starts a server whose times mean something, if one is wanted and can be had; says why there is none,
+    /// and so which measurements are left out.
     ///
     /// # Errors
     ///
@@ -110,7 +110,8 @@ impl Server {
         }
     }
 
-    /// Stops the server and waits until it is gone, its data with it. A server given by its URL is left alone.
+    /// Stops the server and waits until it is gone, its data with it. A server given by its URL is left
+    /// alone.
     ///
     /// # Errors
     ///

@@ -46,7 +46,8 @@ pub fn test_pg(args: &TestPgArgs) -> Result<()> {
     ran
 }
 
-/// `cargo xtask test-pg --pgbouncer`: what a store promises, where the server's process changes after each transaction.
+/// `cargo xtask test-pg --pgbouncer`: what a store promises, where the server's process changes after each
+/// transaction.
 fn through_pgbouncer(args: &TestPgArgs) -> Result<()> {
     let server = Server::start(&args.server)?;
     let bouncer = Bouncer::start(&server)?;

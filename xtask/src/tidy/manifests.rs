@@ -4,7 +4,8 @@ use super::Violation;
 use super::sources::has_word;
 use super::tree::{File, Tree};
 
-/// The fuzz targets are a workspace of their own: cargo-fuzz wants it so, and lints cannot be inherited there.
+/// The fuzz targets are a workspace of their own: cargo-fuzz wants it so, and lints cannot be inherited
+/// there.
 fn is_member(manifest: &File) -> bool {
     !manifest.path.starts_with("fuzz")
 }

@@ -33,8 +33,9 @@ pub(crate) struct Bound {
 }
 
 impl Ratio {
-    /// The table of bounds, for 20,000 memories of 384 dimensions. Each is what was measured on a quiet machine with about half of
-    /// it more: a processor with other caches gives other ratios, and a change that doubles a cost is still found.
+    /// The table of bounds, for 20,000 memories of 384 dimensions. Each is what was measured on a quiet
+    /// machine with about half of it more: a processor with other caches gives other ratios, and a change
+    /// that doubles a cost is still found.
     pub(crate) fn bound(self) -> Bound {
         match self {
             Self::VectorToBits => Bound {

@@ -1,5 +1,5 @@
-//! Ratios of ours to the floor in one run, held against bounds: fails where one is beyond its bound by more than the
-//! spread of the run.
+//! Ratios of ours to the floor in one run, held against bounds: fails where one is beyond its bound by more
+//! than the spread of the run.
 
 use std::process::ExitCode;
 
@@ -13,7 +13,8 @@ mod embedded;
 mod postgres;
 mod report;
 
-/// Measures each ratio by pairs of turns, a second time where it seems to be beyond its bound, and prints a table.
+/// Measures each ratio by pairs of turns, a second time where it seems to be beyond its bound, and prints a
+/// table.
 #[derive(Parser)]
 struct Args {
     /// Memories.

@@ -22,8 +22,8 @@ impl Report {
         Self { beyond: Vec::new() }
     }
 
-    /// Takes a measurement, and where that is beyond the bound another one, which counts: what a machine does for the
-    /// length of a measurement is no regression.
+    /// Takes a measurement, and where that is beyond the bound another one, which counts: what a machine does
+    /// for the length of a measurement is no regression.
     pub(crate) fn check(&mut self, ratio: Ratio, mut measure: impl FnMut() -> Result<Ratios>) -> Result<()> {
         let bound = ratio.bound();
         let mut measured = measure()?;

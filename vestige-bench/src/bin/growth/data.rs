@@ -65,8 +65,8 @@ pub(crate) struct Measured {
     pub(crate) search: BTreeMap<Kind, Latency>,
     /// SQLite: of the process, by the store. PostgreSQL: of the server's process that searches.
     pub(crate) private_bytes: u64,
-    /// SQLite: with the pages of the file that it has mapped. PostgreSQL: with the shared buffers that hold the
-    /// database, where the server can tell.
+    /// SQLite: with the pages of the file that it has mapped. PostgreSQL: with the shared buffers that hold
+    /// the database, where the server can tell.
     pub(crate) resident_bytes: Option<u64>,
 }
 

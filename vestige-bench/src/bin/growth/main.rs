@@ -15,8 +15,9 @@ mod table;
 
 use data::{Data, Store};
 
-/// Measures stores of each size and joins the results with those that the data file has already; prints all of them as a
-/// table and draws them. Each size is measured in a process of its own, so that its memory is its own.
+/// Measures stores of each size and joins the results with those that the data file has already; prints all
+/// of them as a table and draws them. Each size is measured in a process of its own, so that its memory is
+/// its own.
 #[derive(Debug, Parser)]
 struct Args {
     /// Numbers of memories. Without: 1,000 to 1,000,000 for SQLite, to 300,000 for PostgreSQL.

@@ -49,7 +49,8 @@ pub(crate) fn measure(runtime: &Runtime, task: &Task, url: &str, name: &str) -> 
     Ok(Measured { open_ms, search, private_bytes, resident_bytes })
 }
 
-/// The bytes of the server's process behind the connection, and of those with the shared buffers that hold the database.
+/// The bytes of the server's process behind the connection, and of those with the shared buffers that hold
+/// the database.
 async fn server_memory(pool: &PgPool) -> Result<(u64, Option<u64>)> {
     let private: i64 = sqlx::query_scalar("SELECT sum(total_bytes)::int8 FROM pg_backend_memory_contexts")
         .fetch_one(pool)

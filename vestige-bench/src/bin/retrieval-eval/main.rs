@@ -39,7 +39,8 @@ struct Args {
     /// What else to ask the same questions, separated by commas.
     #[arg(long, value_delimiter = ',')]
     beside: Vec<Arm>,
-    /// Asks half of the questions only, by a hash of their ids: what is tuned on one is reported on the other.
+    /// Asks half of the questions only, by a hash of their ids: what is tuned on one is reported on the
+    /// other.
     #[arg(long)]
     split: Option<Half>,
     /// The embedding model: `bundled`.

@@ -14,8 +14,8 @@ use crate::table;
 /// How many questions one answers before it is the next one's turn.
 pub(crate) const TURN: usize = 10;
 
-/// Answers a question, by its number, with the numbers of what was found, and with the milliseconds that it took where
-/// another clock than the contest's counted them.
+/// Answers a question, by its number, with the numbers of what was found, and with the milliseconds that it
+/// took where another clock than the contest's counted them.
 type Answer<'a> = Box<dyn FnMut(usize) -> Result<(Vec<usize>, Option<f64>)> + 'a>;
 
 pub(crate) struct Contender<'a> {
@@ -55,8 +55,9 @@ impl<'a> Contender<'a> {
 
 /// Lets all answer all questions, after one round that is not counted, and prints a line for each.
 ///
-/// Who follows one that reads much pays for the processor's caches. So each round of turns has an order of its own, drawn by
-/// lot, and whoever's turn comes is asked once more what it was asked last, which is not counted.
+/// Who follows one that reads much pays for the processor's caches. So each round of turns has an order of
+/// its own, drawn by lot, and whoever's turn comes is asked once more what it was asked last, which is not
+/// counted.
 pub(crate) fn run(name: &str, questions: usize, mut contenders: Vec<Contender<'_>>) -> Result<()> {
     let mut times = vec![Vec::with_capacity(questions); contenders.len()];
     let mut shares = vec![0.0; contenders.len()];

@@ -15,8 +15,8 @@ pub(crate) struct Peers {
     pub(crate) sqlite: Connection,
     /// What was said while it was filled.
     pub(crate) sqlite_note: String,
-    /// As usearch keeps numbers if it is not told otherwise, and with more and all of their bits, for other neighbours cannot be
-    /// told apart.
+    /// As usearch keeps numbers if it is not told otherwise, and with more and all of their bits, for other
+    /// neighbours cannot be told apart.
     pub(crate) graphs: [Graph; 3],
     _home: TempDir,
 }
@@ -67,7 +67,8 @@ pub(crate) fn load_sqlite_vec() {
         *mut *mut std::ffi::c_char,
         *const rusqlite::ffi::sqlite3_api_routines,
     ) -> std::ffi::c_int;
-    // SAFETY: sqlite3_vec_init is an entry point of an SQLite extension; the crate declares it without its arguments.
+    // SAFETY: sqlite3_vec_init is an entry point of an SQLite extension; the crate declares it without its
+    // arguments.
     unsafe {
         let init = std::mem::transmute::<*const (), Init>(sqlite_vec::sqlite3_vec_init as *const ());
         rusqlite::ffi::sqlite3_auto_extension(Some(init));

@@ -96,7 +96,8 @@ impl Reads {
     }
 }
 
-/// The reading of that much: sketches in order, the codes of the nearest where they stand, and rows by SQLite.
+/// The reading of that much: sketches in order, the codes of the nearest where they stand, and rows by
+/// SQLite.
 pub(crate) struct Floor<'a> {
     reads: &'a Reads,
     memories: usize,

@@ -1,9 +1,10 @@
 //! One bit of many vectors at a time.
 //!
-//! Bits that stand side by side, one of each vector, are added as a circuit of full adders would, in all vectors at once: a
-//! carry-save adder (Warren, "Hacker's Delight", 5-1) of logical operations takes three bits to a sum and a carry. Sums
-//! come out as slices again, from the lowest bit on, and are compared with a number in the same way (Li and Patel,
-//! "BitWeaving: Fast Scans for Main Memory Data Processing", SIGMOD 2013).
+//! Bits that stand side by side, one of each vector, are added as a circuit of full adders would, in all
+//! vectors at once: a carry-save adder (Warren, "Hacker's Delight", 5-1) of logical operations takes three
+//! bits to a sum and a carry. Sums come out as slices again, from the lowest bit on, and are compared with a
+//! number in the same way (Li and Patel, "BitWeaving: Fast Scans for Main Memory Data Processing", SIGMOD
+//! 2013).
 
 use vestige_traits::limits;
 
@@ -81,8 +82,9 @@ pub(super) type Count = [Slice; 8];
 /// The bits of eight terms and what flips them.
 pub(super) type Eight<'a> = [(&'a Slice, u64); 8];
 
-/// Adds the weights of the terms that hold to the sums of each block, which have so many bits afterwards. A weight is odd: each
-/// term counts once, and twice for each of the three groups of larger weights that it is in.
+/// Adds the weights of the terms that hold to the sums of each block, which have so many bits afterwards. A
+/// weight is odd: each term counts once, and twice for each of the three groups of larger weights that it is
+/// in.
 #[inline(always)]
 pub(super) fn weigh(
     terms: &[Term; PART],
@@ -151,7 +153,8 @@ fn add(a: u64, b: u64, c: u64) -> (u64, u64) {
     (a ^ b ^ c, (a & b) | ((a ^ b) & c))
 }
 
-/// Chooses, of those that are `held`, those whose sum is at least the threshold of their block, and answers how many these are.
+/// Chooses, of those that are `held`, those whose sum is at least the threshold of their block, and answers
+/// how many these are.
 #[inline(always)]
 pub(super) fn portable_reach(
     sums: &[Sum],
@@ -196,7 +199,8 @@ pub(super) fn portable_peaks(sums: &[Sum], bits: usize, held: &[Slice], peaks: &
 
 #[cfg(target_arch = "x86_64")]
 pub(super) mod avx2 {
-    //! Functions of their own, which take their arrays from memory: in one function the compiler takes them apart.
+    //! Functions of their own, which take their arrays from memory: in one function the compiler takes them
+    //! apart.
 
     use super::{Count, Eight, PART, Slice, Sum, Term};
 
@@ -227,7 +231,8 @@ pub(super) mod avx2 {
 
 #[cfg(target_arch = "x86_64")]
 pub(super) mod avx512 {
-    //! The compiler keeps no count in registers and knows no carry-save adder, so this is said in the processor's words.
+    //! The compiler keeps no count in registers and knows no carry-save adder, so this is said in the
+    //! processor's words.
 
     use std::arch::x86_64::{
         __m512i, _MM_HINT_T0, _mm_prefetch, _mm512_and_si512, _mm512_load_si512, _mm512_set1_epi64,

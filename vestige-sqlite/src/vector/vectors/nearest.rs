@@ -20,9 +20,11 @@ const FEW: usize = 32;
 pub(in crate::vector) const FILTERED: usize = 4;
 /// And where fewer than one in so many, a look at all sketches takes longer than one at their codes.
 const SPARSE: usize = 256;
-/// Where more than one in so many is left by the first part of the sketches, it is not worth looking at by itself.
+/// Where more than one in so many is left by the first part of the sketches, it is not worth looking at by
+/// itself.
 const FIRST_LEAVES: usize = 16;
-/// Where so many are left, and one in [`SPARSE`] besides, reading their codes takes longer than another part of all sketches.
+/// Where so many are left, and one in [`SPARSE`] besides, reading their codes takes longer than another part
+/// of all sketches.
 const LEFT: usize = 256;
 /// Where more than one in so many is left by the sketches, all codes are read in order.
 const SKETCHES_LEAVE: usize = 8;
@@ -33,7 +35,8 @@ const PAUSE: u32 = 30;
 #[derive(Debug, Default)]
 pub(super) struct Pause(AtomicU32);
 
-/// By whether many are looked for, and whether a filter is: what rules out too little for one kind of question says little of another.
+/// By whether many are looked for, and whether a filter is: what rules out too little for one kind of
+/// question says little of another.
 pub(super) type Pauses = [[Pause; 2]; 2];
 
 impl Pause {
@@ -49,7 +52,8 @@ impl Pause {
 }
 
 impl Vectors {
-    /// Nodes among which are the admitted `count` nearest to `vector`, and those that tie with them. In no order.
+    /// Nodes among which are the admitted `count` nearest to `vector`, and those that tie with them. In no
+    /// order.
     pub(in crate::vector) fn nearest(
         &self,
         vector: &[f32],

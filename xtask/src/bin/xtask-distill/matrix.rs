@@ -96,7 +96,8 @@ impl Matrix {
         self.data.iter().map(|x| x * x).sum()
     }
 
-    /// As columns, the eigenvectors of a symmetric matrix, by falling eigenvalue; each one's largest component is positive.
+    /// As columns, the eigenvectors of a symmetric matrix, by falling eigenvalue; each one's largest
+    /// component is positive.
     pub(crate) fn eigenvectors(&self) -> Self {
         let size = self.columns;
         let eigen = SymmetricEigen::new(DMatrix::from_row_slice(size, size, &self.data));

@@ -3,7 +3,8 @@
 //! 1. A token's vector is what it adds to an empty text: [CLS] token [SEP] minus [CLS] [SEP].
 //! 2. One least-squares map makes a second table, in which the weighted mean of a text's tokens comes near
 //!    the network's vector of the text.
-//! 3. Each table is turned onto its principal axes and its strong axes are damped; the two stand side by side.
+//! 3. Each table is turned onto its principal axes and its strong axes are damped; the two stand side by
+//!    side.
 //! 4. Each row goes to unit length times a weight that falls with the token's frequency.
 //! 5. PCA keeps 256 dimensions.
 
@@ -12,7 +13,8 @@ use crate::matrix::{Matrix, add, count};
 const DIMENSIONS: usize = 256;
 /// Ids below are special and unused tokens: no text has them.
 const FIRST_CHARACTER: usize = 999;
-/// Ids from here on are words and pieces of words, the frequent ones first; before them stand single characters.
+/// Ids from here on are words and pieces of words, the frequent ones first; before them stand single
+/// characters.
 const FIRST_WORD: usize = 1996;
 /// The weight of a token of probability p is a / (a + p): Arora, Liang and Ma,
 /// "A Simple but Tough-to-Beat Baseline for Sentence Embeddings", ICLR 2017.
@@ -90,7 +92,8 @@ fn least_squares(inputs: &Matrix, targets: &Matrix) -> (Matrix, f64) {
     (map, 1.0 - missed.squares() / targets.squares())
 }
 
-/// Turned onto the principal axes of the words, the strong axes damped, the words' rows of mean square length `share`².
+/// Turned onto the principal axes of the words, the strong axes damped, the words' rows of mean square length
+/// `share`².
 fn damped(table: &Matrix, share: f64) -> Matrix {
     let words = table.rows_from(FIRST_WORD);
     let mut turned = table.times(&words.transposed_times(&words).eigenvectors());

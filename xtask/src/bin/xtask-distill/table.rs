@@ -1,4 +1,5 @@
-//! The file that `vestige-embed` reads: for each token a scale (little-endian f32) and one i8 for each dimension.
+//! The file that `vestige-embed` reads: for each token a scale (little-endian f32) and one i8 for each
+//! dimension.
 
 use crate::matrix::Matrix;
 

@@ -134,7 +134,8 @@ impl Panel {
         svg.polyline(&[(left, top), (left, bottom), (right, bottom)], FRAME, 1.2, "");
     }
 
-    /// Right of the axes, at the height of the line's end where there is room, else near it, with a thin line to it.
+    /// Right of the axes, at the height of the line's end where there is room, else near it, with a thin line
+    /// to it.
     fn labels(&self, svg: &mut Svg, scales: &Scales) {
         let mut labels: Vec<(f64, (f64, f64), &Series)> = self
             .series

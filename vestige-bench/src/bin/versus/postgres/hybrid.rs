@@ -20,7 +20,8 @@ const NEAR: &str = "
     SELECT id FROM knowledge_nodes WHERE ($3::text IS NULL OR codebase = $3) AND $2 = $2
     ORDER BY embedding <=> $1::real[]::vector LIMIT 100";
 
-/// Any word of the question, which is more than most would ask for: all of them find nothing for most questions.
+/// Any word of the question, which is more than most would ask for: all of them find nothing for most
+/// questions.
 const WORDS: &str = "
     WITH question AS MATERIALIZED (
       SELECT string_agg(quote_literal(lexeme), ' | ')::tsquery AS words
@@ -133,7 +134,8 @@ pub(super) fn run(filled: &Filled<'_>, filter: Option<(&str, &'static str)>) -> 
         })
         .note("ids alone; another ranking"),
     );
-    // The same ranking with nothing left out: every vector compared, every memory with one of the words scored.
+    // The same ranking with nothing left out: every vector compared, every memory with one of the words
+    // scored.
     let truth: Vec<HashSet<usize>> = (0..questions.len())
         .map(|n| Ok(ask(exact, &by_both(n))?.into_iter().collect()))
         .collect::<Result<_>>()?;

@@ -28,8 +28,8 @@ pub(super) const SETTINGS: [(&str, &str); 8] = [
 /// How many questions one run of pgbench answers: a turn of the contest.
 const TURN: usize = crate::contest::TURN;
 
-/// The statement of a hybrid search for ten without a filter. `words`, `phrases`, `excluded` and `vector` are what stands
-/// in the places of these parameters.
+/// The statement of a hybrid search for ten without a filter. `words`, `phrases`, `excluded` and `vector` are
+/// what stands in the places of these parameters.
 pub(super) fn search(sample: &Sample, words: &str, phrases: &str, excluded: &str, vector: &str) -> String {
     let (fusion, model) = (Fusion::default(), sample.signature());
     let limit = 10;
@@ -97,7 +97,8 @@ impl Pgbench {
         Ok(there.then_some(Self { database: url.into(), home: TempDir::new()? }))
     }
 
-    /// The milliseconds of each question of a turn, all of them having been asked once before on the same connection.
+    /// The milliseconds of each question of a turn, all of them having been asked once before on the same
+    /// connection.
     pub(super) fn turn(&self, sample: &Sample, first: usize) -> Result<Vec<f64>> {
         let questions = &sample.questions[first..sample.questions.len().min(first + TURN)];
         let script = self.home.path().join("search.sql");
@@ -126,8 +127,8 @@ impl Pgbench {
         self.times(questions.len())
     }
 
-    /// Reads the log, a line for each transaction: client, number, microseconds and what else there is. The second half
-    /// counts.
+    /// Reads the log, a line for each transaction: client, number, microseconds and what else there is. The
+    /// second half counts.
     fn times(&self, questions: usize) -> Result<Vec<f64>> {
         let mut times = Vec::with_capacity(questions);
         for entry in fs::read_dir(self.home.path())? {
