@@ -3,11 +3,9 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
-use vestige_traits::{Clock, MemoryStoreResult, SystemClock};
+use vestige_traits::{Clock, SystemClock};
 
-use crate::store::SqliteMemoryStore;
-
-/// Settings of a [`SqliteMemoryStore`], beside its path.
+/// Settings of a [`SqliteMemoryStore`](crate::SqliteMemoryStore), beside its path.
 #[derive(Clone, Debug)]
 pub struct SqliteMemoryStoreBuilder {
     pub(crate) path: PathBuf,
@@ -115,23 +113,5 @@ impl SqliteMemoryStoreBuilder {
     pub fn clock(mut self, clock: Arc<dyn Clock>) -> Self {
         self.clock = clock;
         self
-    }
-
-    /// Opens the store. Blocks while the file is opened and its schema checked: for a moment, but up to
-    /// [`busy_timeout`](Self::busy_timeout) and longer where another process writes or the schema is
-    /// upgraded. Dropping the last handle blocks too, see [`SqliteMemoryStore`].
-    ///
-    /// # Errors
-    ///
-    /// - [`Damaged`](vestige_traits::MemoryStoreError::Damaged) if there is something else than a file, or
-    ///   the file is no SQLite database, not Vestige's, or broken.
-    /// - [`SchemaTooNew`](vestige_traits::MemoryStoreError::SchemaTooNew) if a newer Vestige wrote it.
-    /// - [`Unavailable`](vestige_traits::MemoryStoreError::Unavailable) if it cannot be opened or created.
-    /// - [`InvalidInput`](vestige_traits::MemoryStoreError::InvalidInput) if the path is empty or `:memory:`:
-    ///   several connections share a store, so it needs a file.
-    ///
-    /// In each case the file is left as it was.
-    pub fn open(self) -> MemoryStoreResult<SqliteMemoryStore> {
-        SqliteMemoryStore::open(self)
     }
 }

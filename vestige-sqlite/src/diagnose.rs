@@ -9,7 +9,7 @@ use vestige_traits::{Finding, MemoryRecord, MemoryStoreError, MemoryStoreResult}
 use crate::codec;
 use crate::error::map;
 use crate::vector::encode;
-use crate::{keyword, records, reembed, registry, schema};
+use crate::{keyword, nodes, records, reembed, registry, schema};
 
 const REBUILD: &str = "rebuild the indexes (vestige doctor --repair)";
 const RESTORE: &str = "restore a backup or an archive; export what can still be read first";
@@ -133,7 +133,7 @@ impl Disagreement {
 }
 
 fn rows_against_indexes(tx: &Transaction<'_>) -> MemoryStoreResult<Vec<Finding>> {
-    let nodes = records::all_nodes(tx)?;
+    let nodes = nodes::all(tx)?;
     let known: HashSet<i64> = nodes.iter().map(|(node, _)| *node).collect();
     // Not by a join, which would come upon every page of rows.
     let entries = |table: &str, column: &str| -> MemoryStoreResult<u64> {

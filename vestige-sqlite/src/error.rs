@@ -4,7 +4,7 @@ use rusqlite::{Error, ErrorCode};
 use vestige_traits::MemoryStoreError;
 
 /// What SQLite said, in the words of the trait. Constraints that mean something
-/// to a caller are checked where they arise; those that reach this room are the store's own fault.
+/// to a caller are checked where they arise; those that reach this module are the store's own fault.
 pub(crate) fn map(error: Error) -> MemoryStoreError {
     let retryable = match error.sqlite_error_code() {
         // The third: too many processes began to read at the same moment.

@@ -11,6 +11,7 @@ mod filter;
 mod graph;
 mod journal;
 mod keyword;
+mod nodes;
 mod records;
 mod reembed;
 mod registry;

@@ -1,8 +1,6 @@
-use std::collections::HashSet;
-
 use chrono::{DateTime, TimeDelta, Utc};
 use rusqlite::types::Value;
-use rusqlite::{Connection, OptionalExtension, Transaction, TransactionBehavior, params, params_from_iter};
+use rusqlite::{Connection, OptionalExtension, Transaction, params, params_from_iter};
 use uuid::Uuid;
 use vestige_traits::analysis::{AnalyzedDocument, Analyzer};
 use vestige_traits::{
@@ -13,7 +11,7 @@ use vestige_traits::{
 use crate::codec::{self, RECORD_COLUMNS, to_bytes, to_json};
 use crate::error::{self, map};
 use crate::filter::Condition;
-use crate::{journal, keyword, reembed, registry, vector};
+use crate::{journal, keyword, nodes, reembed, registry, vector};
 
 pub(crate) fn get(tx: &Transaction<'_>, id: Uuid) -> MemoryStoreResult<Option<MemoryRecord>> {
     let sql = format!("SELECT {RECORD_COLUMNS} FROM knowledge_nodes n WHERE n.id = ?");
@@ -121,14 +119,14 @@ pub(crate) fn delete(tx: &Transaction<'_>, id: Uuid) -> MemoryStoreResult<()> {
 
 /// Makes the terms, tags, domains and codes anew from the rows, as far as these can be read.
 pub(crate) fn rebuild_indexes(connection: &mut Connection) -> MemoryStoreResult<()> {
-    write_past_damage(connection, |tx, on_damaged_pages| {
+    nodes::write_past_damage(connection, |tx, on_damaged_pages| {
         let analyzer = Analyzer::default();
         keyword::rebuild(tx, &analyzer, on_damaged_pages)?;
         for table in ["node_tags", "node_domains", "vector_codes"] {
             tx.execute(&format!("DELETE FROM {table}"), []).map_err(map)?;
         }
         let writer = RecordWriter { tx, analyzer, model: None };
-        for (node, _) in all_nodes(tx)? {
+        for (node, _) in nodes::all(tx)? {
             if on_damaged_pages.contains(&node) {
                 continue;
             }
@@ -140,59 +138,6 @@ pub(crate) fn rebuild_indexes(connection: &mut Connection) -> MemoryStoreResult<
         }
         journal::begin_generation(tx)
     })
-}
-
-/// Runs `work` in a transaction and commits it. Within one SQLite writes nothing more once it has come upon a
-/// damaged page: so where `work` does, it runs again, and is given the nodes that it must not touch.
-pub(crate) fn write_past_damage(
-    connection: &mut Connection,
-    work: impl Fn(&Transaction<'_>, &HashSet<i64>) -> MemoryStoreResult<()>,
-) -> MemoryStoreResult<()> {
-    let mut on_damaged_pages = HashSet::new();
-    loop {
-        let tx = connection.transaction_with_behavior(TransactionBehavior::Immediate).map_err(map)?;
-        match work(&tx, &on_damaged_pages) {
-            Err(error @ MemoryStoreError::Damaged { .. }) if on_damaged_pages.is_empty() => {
-                drop(tx);
-                on_damaged_pages = nodes_on_damaged_pages(connection)?;
-                if on_damaged_pages.is_empty() {
-                    return Err(error);
-                }
-            }
-            done => {
-                done?;
-                return tx.commit().map_err(map);
-            }
-        }
-    }
-}
-
-fn nodes_on_damaged_pages(connection: &Connection) -> MemoryStoreResult<HashSet<i64>> {
-    let mut row = connection.prepare("SELECT * FROM knowledge_nodes WHERE node = ?").map_err(map)?;
-    let mut nodes = HashSet::new();
-    for (node, _) in all_nodes(connection)? {
-        match row.query_row([node], |_| Ok(())).optional().map_err(map) {
-            Ok(_) => {}
-            Err(MemoryStoreError::Damaged { .. }) => {
-                nodes.insert(node);
-            }
-            Err(error) => return Err(error),
-        }
-    }
-    Ok(nodes)
-}
-
-/// The nodes in their order, with their ids as they are stored: by the index of ids, so that a damaged page
-/// of rows hides no other.
-pub(crate) fn all_nodes(connection: &Connection) -> MemoryStoreResult<Vec<(i64, Vec<u8>)>> {
-    let mut statement =
-        connection.prepare("SELECT node, id FROM knowledge_nodes ORDER BY id").map_err(map)?;
-    let mut nodes = statement
-        .query_map([], |row| Ok((row.get(0)?, row.get(1)?)))
-        .and_then(Iterator::collect::<rusqlite::Result<Vec<_>>>)
-        .map_err(map)?;
-    nodes.sort_unstable();
-    Ok(nodes)
 }
 
 /// The record of a node that is there.
@@ -214,7 +159,7 @@ pub(crate) struct RecordWriter<'t> {
 }
 
 impl<'t> RecordWriter<'t> {
-    /// A writer for a handle that speaks for the model `handle`.
+    /// A writer for a handle that is bound to the model `handle`.
     ///
     /// Fails with `ModelMismatch` if it is to write `vectors` and the store has another model.
     pub(crate) fn new(

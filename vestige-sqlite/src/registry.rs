@@ -64,7 +64,7 @@ pub(crate) fn dimension(signature: &ModelSignature) -> i64 {
 }
 
 /// The registered model, if this handle may write vectors of it: none is registered, or it is
-/// the one the handle speaks for.
+/// the one the handle is bound to.
 pub(crate) fn usable(
     tx: &Transaction<'_>,
     handle: Option<&ModelSignature>,

@@ -40,6 +40,34 @@ struct Inner {
     reembeds_to: Mutex<Option<ModelSignature>>,
 }
 
+impl SqliteMemoryStoreBuilder {
+    /// Opens the store. Blocks while the file is opened and its schema checked: for a moment, but up to
+    /// [`busy_timeout`](Self::busy_timeout) and longer where another process writes or the schema is
+    /// upgraded. Dropping the last handle blocks too, see [`SqliteMemoryStore`].
+    ///
+    /// # Errors
+    ///
+    /// - [`Damaged`](vestige_traits::MemoryStoreError::Damaged) if there is something else than a file, or
+    ///   the file is no SQLite database, not Vestige's, or broken.
+    /// - [`SchemaTooNew`](vestige_traits::MemoryStoreError::SchemaTooNew) if a newer Vestige wrote it.
+    /// - [`Unavailable`](vestige_traits::MemoryStoreError::Unavailable) if it cannot be opened or created.
+    /// - [`InvalidInput`](vestige_traits::MemoryStoreError::InvalidInput) if the path is empty or `:memory:`:
+    ///   several connections share a store, so it needs a file.
+    ///
+    /// In each case the file is left as it was.
+    pub fn open(self) -> MemoryStoreResult<SqliteMemoryStore> {
+        let connections = Connections::open(&self)?;
+        Ok(SqliteMemoryStore(Arc::new(Inner {
+            path: self.path,
+            clock: self.clock,
+            connections,
+            caches: Arc::new(Caches::new(self.indexes_in_memory)),
+            model: Arc::default(),
+            reembeds_to: Mutex::default(),
+        })))
+    }
+}
+
 impl SqliteMemoryStore {
     /// Opens the store at `path`, and makes it if there is none. Blocks, as
     /// [`SqliteMemoryStoreBuilder::open`] does.
@@ -56,24 +84,12 @@ impl SqliteMemoryStore {
         SqliteMemoryStoreBuilder::new(path.as_ref())
     }
 
-    pub(crate) fn open(config: SqliteMemoryStoreBuilder) -> MemoryStoreResult<Self> {
-        let connections = Connections::open(&config)?;
-        Ok(Self(Arc::new(Inner {
-            path: config.path,
-            clock: config.clock,
-            connections,
-            caches: Arc::new(Caches::new(config.indexes_in_memory)),
-            model: Arc::default(),
-            reembeds_to: Mutex::default(),
-        })))
-    }
-
     /// The file.
     pub fn path(&self) -> &Path {
         &self.0.path
     }
 
-    /// The model this handle speaks for, if it has called `register_model`.
+    /// The model this handle is bound to, if it has called `register_model`.
     fn model(&self) -> Option<ModelSignature> {
         self.0.model.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
@@ -117,8 +133,8 @@ impl SqliteMemoryStore {
     }
 }
 
-fn speak_for(spoken: &Mutex<Option<ModelSignature>>, signature: ModelSignature) {
-    *spoken.lock().unwrap_or_else(PoisonError::into_inner) = Some(signature);
+fn bind_to(bound: &Mutex<Option<ModelSignature>>, signature: ModelSignature) {
+    *bound.lock().unwrap_or_else(PoisonError::into_inner) = Some(signature);
 }
 
 impl fmt::Debug for SqliteMemoryStore {
@@ -189,7 +205,7 @@ impl MemoryStore for SqliteMemoryStore {
             let (wanted, now) = (signature.clone(), self.0.clock.now());
             self.write(move |tx| registry::register(tx, &wanted, now)).await?;
         }
-        speak_for(&self.0.model, signature.clone());
+        bind_to(&self.0.model, signature.clone());
         Ok(())
     }
 
@@ -439,10 +455,10 @@ impl MemoryStore for SqliteMemoryStore {
     #[tracing::instrument(level = "debug", skip_all, err(level = "debug"))]
     async fn finish_reembedding(&self) -> MemoryStoreResult<()> {
         let (now, begun) = (self.0.clock.now(), self.reembeds_to().clone());
-        let spoken = Arc::clone(&self.0.model);
+        let bound = Arc::clone(&self.0.model);
         let finish = move |tx: &Transaction<'_>| reembed::finish(tx, begun.as_ref(), now);
-        let speak = move |model: &ModelSignature| speak_for(&spoken, model.clone());
-        self.0.connections.write_then(finish, speak).await?;
+        let bind = move |model: &ModelSignature| bind_to(&bound, model.clone());
+        self.0.connections.write_then(finish, bind).await?;
         Ok(())
     }
 

@@ -1,24 +1,25 @@
-//! The vector leg: sketches of two bits for each dimension say which quantised vectors are worth reading,
-//! these which vectors, and those are scored exactly.
+//! The vector leg, in three steps: sketches of two bits for each dimension rule out most vectors, quantised
+//! codes rule out most others, and what is left is scored exactly.
 
-mod best;
 mod blocks;
 mod code;
-mod compared;
+mod estimate;
+mod filtered;
 mod index;
 mod on_disk;
-mod parts;
 mod scan;
 mod sketch;
 mod slots;
+mod top_k;
+mod turned;
 mod vectors;
 
 use rusqlite::{Transaction, params};
 use vestige_traits::MemoryStoreResult;
 
-pub(crate) use best::Candidate;
 pub(crate) use code::encode;
 pub(crate) use index::{SharedIndex, VectorIndex};
+pub(crate) use top_k::Candidate;
 
 use crate::error::map;
 

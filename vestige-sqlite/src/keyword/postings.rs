@@ -66,18 +66,18 @@ struct List {
 
 impl PostingCache {
     /// How many postings are kept, of 16 bytes each. Lists that were not asked for lately go first.
-    const CAPACITY: usize = 2 << 20;
+    const MAX_POSTINGS: usize = 2 << 20;
     /// What a list takes beside its postings, in postings.
-    const LIST: usize = 8;
-    /// All lists are read at once after questions have read this part of all postings: who asks once, such as
-    /// a command, has no use for them. Where they were lost after that, only after questions have read as
-    /// many again.
-    const PART: f64 = 1.0 / 64.0;
+    const LIST_OVERHEAD: usize = 8;
+    /// The lists of all terms are read at once after searches have read this share of all postings. A command
+    /// that searches once never pays for them. Lists that are dropped after that are read again only after
+    /// searches have read as many postings as there are.
+    const LOAD_ALL_AFTER_SHARE: f64 = 1.0 / 64.0;
     /// With more changes than this, reading the lists anew is faster.
-    const CHANGES: usize = 500;
-    /// After one lookup of a length for so many documents all lengths are read at once: that takes no longer
-    /// than the lookups did.
-    const DOCUMENTS: u64 = 20;
+    const MAX_CHANGES: usize = 500;
+    /// All lengths are read at once after one lookup of a length for each group of this many documents: that
+    /// takes no longer than the lookups did.
+    const DOCUMENTS_PER_LOOKUP: u64 = 20;
 
     pub(crate) fn new() -> Self {
         Self(Some(Mutex::new(Cached::new())))
@@ -157,7 +157,7 @@ impl Cached {
 
     fn catch_up(&mut self, view: &Transaction<'_>, now: State) -> MemoryStoreResult<()> {
         let changes = journal::changes(view, self.state, now)?;
-        match changes.filter(|nodes| nodes.len() <= PostingCache::CHANGES) {
+        match changes.filter(|nodes| nodes.len() <= PostingCache::MAX_CHANGES) {
             Some(nodes) => self.apply(view, &nodes)?,
             None => self.clear(),
         }
@@ -172,7 +172,7 @@ impl Cached {
         let mut documents = Vec::with_capacity(nodes.len());
         let mut listed = NodeSet::default();
         for &node in nodes {
-            let document = super::document(view, &analyzer, node)?.unwrap_or_default();
+            let document = super::index::document(view, &analyzer, node)?.unwrap_or_default();
             if !document.fields.iter().flatten().all(|term| is_plain(&term.text)) {
                 // What FTS5 made of it is not known.
                 self.clear();
@@ -234,8 +234,8 @@ impl Cached {
     /// Whether the lists of all terms are worth reading, and fit.
     fn all_are_due(&self) -> bool {
         let postings = self.bm25.documents as f64 * self.bm25.mean_length;
-        let part = if self.was_whole { 1.0 } else { PostingCache::PART };
-        postings <= PostingCache::CAPACITY as f64 && self.read as f64 >= part * postings
+        let share = if self.was_whole { 1.0 } else { PostingCache::LOAD_ALL_AFTER_SHARE };
+        postings <= PostingCache::MAX_POSTINGS as f64 && self.read as f64 >= share * postings
     }
 
     /// Reads the lists of all terms.
@@ -266,7 +266,7 @@ impl Cached {
             .map_err(map)?;
         let wanted = serde_json::to_string(terms).unwrap_or_default();
         let lists = lists_of(statement.query([wanted]).map_err(map)?)?;
-        if self.lookups > self.bm25.documents / PostingCache::DOCUMENTS {
+        if self.lookups > self.bm25.documents / PostingCache::DOCUMENTS_PER_LOOKUP {
             self.read_lengths(view)?;
         }
         let mut sizes =
@@ -295,7 +295,7 @@ impl Cached {
 
     fn keep(&mut self, term: String, mut postings: Vec<Posting>) {
         postings.shrink_to_fit();
-        self.size += PostingCache::LIST + postings.len();
+        self.size += PostingCache::LIST_OVERHEAD + postings.len();
         self.terms.insert(term, List { postings: Arc::new(postings), asked: 0 });
     }
 
@@ -320,12 +320,12 @@ impl Cached {
 
     /// Lets go of the lists that were not asked for longest, where all of them are too large.
     fn shrink(&mut self) {
-        if self.size <= PostingCache::CAPACITY {
+        if self.size <= PostingCache::MAX_POSTINGS {
             return;
         }
         let mut ages: Vec<(u64, usize)> = self.terms.values().map(|list| (list.asked, list.size())).collect();
         ages.sort_unstable();
-        let mut surplus = self.size - PostingCache::CAPACITY / 2;
+        let mut surplus = self.size - PostingCache::MAX_POSTINGS / 2;
         let mut oldest = 0;
         for (asked, postings) in ages {
             oldest = asked;
@@ -342,7 +342,7 @@ impl Cached {
 
 impl List {
     fn size(&self) -> usize {
-        PostingCache::LIST + self.postings.len()
+        PostingCache::LIST_OVERHEAD + self.postings.len()
     }
 }
 
@@ -402,12 +402,12 @@ pub(super) fn totals(view: &Transaction<'_>) -> MemoryStoreResult<Bm25> {
 /// Whether FTS5's tokenizer leaves a term as it is, neither folding nor splitting it. For those that it does
 /// not, the answer may be false.
 fn is_plain(term: &str) -> bool {
-    term.chars().all(|c| c.is_ascii_alphanumeric() || PLAIN.iter().any(|plain| plain.contains(&c)))
+    term.chars().all(|c| c.is_ascii_alphanumeric() || PLAIN_LETTERS.iter().any(|plain| plain.contains(&c)))
 }
 
 /// Letters beyond ASCII of which this is known, for the scripts that are written most. Terms are in lower
 /// case already, so upper case between them does not matter.
-const PLAIN: [std::ops::RangeInclusive<char>; 12] = [
+const PLAIN_LETTERS: [std::ops::RangeInclusive<char>; 12] = [
     'ß'..='ž',
     'ά'..='ρ',
     'σ'..='ώ',
@@ -433,7 +433,7 @@ mod tests {
     fn the_tokenizer_leaves_plain_terms_as_they_are() {
         let connection = Connection::open_in_memory().unwrap();
         connection.execute_batch(include_str!("../sql/0001_init.sql")).unwrap();
-        connection.execute_batch(super::super::PLACES).unwrap();
+        connection.execute_batch(crate::keyword::PLACES).unwrap();
         let mut plain: Vec<char> = ('\0'..='\u{2ffff}').filter(|c| is_plain(&c.to_string())).collect();
         let add = "INSERT INTO memory_terms (content, node_type, tags) VALUES (?, '', '')";
         let words: Vec<String> =

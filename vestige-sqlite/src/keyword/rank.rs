@@ -1,15 +1,15 @@
 //! BM25 over lists of postings.
 
-use super::Best;
 use super::postings::{Lists, Posting};
+use super::top_k::TopK;
 use crate::filter::Admission;
 
 /// How many nodes are scored at a time: their scores stay in the processor's cache.
 const WINDOW: u32 = 4096;
 
-/// The best `depth` of the admitted nodes that are in any of the lists with their rounded scores, best first,
-/// and all that share the last one's score.
-pub(super) fn best(lists: &Lists, admission: &Admission, depth: usize) -> Vec<(i64, f64)> {
+/// The top `depth` of the admitted nodes that are in any of the lists, with their rounded scores, highest
+/// first, and all that share the last one's score.
+pub(super) fn top_k(lists: &Lists, admission: &Admission, depth: usize) -> Vec<(i64, f64)> {
     let mut rests: Vec<(f64, &[Posting])> = lists
         .lists
         .iter()
@@ -17,7 +17,7 @@ pub(super) fn best(lists: &Lists, admission: &Admission, depth: usize) -> Vec<(i
         .collect();
     let mut scores = vec![0.0; WINDOW as usize];
     let mut scored = Vec::new();
-    let mut best = Best::new(depth);
+    let mut top = TopK::new(depth);
     while let Some(first) = rests.iter().filter_map(|(_, rest)| rest.first()).map(|next| next.node).min() {
         for (idf, rest) in &mut rests {
             while let Some((posting, others)) = rest.split_first()
@@ -35,10 +35,10 @@ pub(super) fn best(lists: &Lists, admission: &Admission, depth: usize) -> Vec<(i
             }
         }
         for node in scored.drain(..) {
-            best.offer(i64::from(node), std::mem::take(&mut scores[(node - first) as usize]));
+            top.offer(i64::from(node), std::mem::take(&mut scores[(node - first) as usize]));
         }
     }
-    best.finish()
+    top.finish()
 }
 
 #[cfg(test)]
@@ -80,7 +80,7 @@ mod tests {
             }
         }
         for depth in [1, 10, 100, 50_000] {
-            let mut found = best(&lists, &admission, depth);
+            let mut found = top_k(&lists, &admission, depth);
             // Those that are sorted, and not cut on the way.
             let mut all: Vec<(i64, f64)> =
                 expected.iter().map(|(&node, &score)| (node, round_score(score))).collect();

@@ -76,12 +76,12 @@ pub(super) fn fuse(
     // Whoever is not read reaches at least this, and so do those who need no reading.
     let [best, last] = ends.unwrap_or_default();
     let mut floors: Vec<f64> = leg.exact.iter().map(|found| fused(found.node, Some(found.score))).collect();
-    floors.extend(leg.bounded.iter().map(|one| fused(one.node, Some(one.least.max(last)))));
+    floors.extend(leg.bounded.iter().map(|one| fused(one.node, Some(one.lower.max(last)))));
     let in_leg: HashSet<i64> = leg.nodes().collect();
     let by_words_alone = keyword.iter().filter(|found| !in_leg.contains(&found.node));
     floors.extend(by_words_alone.map(|found| fused(found.node, None)));
     let floor = nth_largest(floors, limit);
-    leg.read(|one| fused(one.node, Some(one.most.min(best))) >= floor)?;
+    leg.read(|one| fused(one.node, Some(one.upper.min(best))) >= floor)?;
 
     let mut ranked: HashMap<i64, Ranked> = HashMap::with_capacity(keyword.len() + leg.exact.len());
     for found in keyword {
@@ -124,10 +124,10 @@ impl Leg<'_> {
             return Ok(());
         }
         // The last of them lies between these.
-        let least = nth_largest(self.bounded.iter().map(|one| one.least).collect(), depth);
-        let most = nth_largest(self.bounded.iter().map(|one| one.most).collect(), depth);
-        self.bounded.retain(|one| one.most >= least);
-        self.read(|one| one.least <= most)?;
+        let least = nth_largest(self.bounded.iter().map(|one| one.lower).collect(), depth);
+        let most = nth_largest(self.bounded.iter().map(|one| one.upper).collect(), depth);
+        self.bounded.retain(|one| one.upper >= least);
+        self.read(|one| one.lower <= most)?;
         // Those left are above it; those read compete for the other places.
         self.exact = in_order(std::mem::take(&mut self.exact), depth.saturating_sub(self.bounded.len()));
         Ok(())
@@ -136,10 +136,10 @@ impl Leg<'_> {
     /// The best and the last similarity, if there is any.
     fn ends(&mut self) -> MemoryStoreResult<Option<[f64; 2]>> {
         let scores = |leg: &Self| leg.exact.iter().map(|found| found.score).collect::<Vec<_>>();
-        let least = self.bounded.iter().map(|one| one.least).chain(scores(self));
-        let most = self.bounded.iter().map(|one| one.most).chain(scores(self));
+        let least = self.bounded.iter().map(|one| one.lower).chain(scores(self));
+        let most = self.bounded.iter().map(|one| one.upper).chain(scores(self));
         let (best, last) = (least.fold(f64::NEG_INFINITY, f64::max), most.fold(f64::INFINITY, f64::min));
-        self.read(|one| one.most >= best || one.least <= last)?;
+        self.read(|one| one.upper >= best || one.lower <= last)?;
         let scores = || self.exact.iter().map(|found| found.score);
         Ok(scores().reduce(f64::max).zip(scores().reduce(f64::min)).map(|(best, last)| [best, last]))
     }
@@ -152,11 +152,11 @@ impl Leg<'_> {
             .iter_mut()
             .filter_map(|result| scores.get(&result.node).map(|&score| (result, score)))
             .collect();
-        self.read(|one| results.iter().any(|(_, (score, _))| (one.least..=one.most).contains(score)))?;
+        self.read(|one| results.iter().any(|(_, (score, _))| (one.lower..=one.upper).contains(score)))?;
         for (result, (score, id)) in results {
             let before = |found: &&Found| found.score > score || (found.score == score && found.id < id);
             let before = self.exact.iter().filter(before).count()
-                + self.bounded.iter().filter(|one| one.least > score).count();
+                + self.bounded.iter().filter(|one| one.lower > score).count();
             result.vector = Some((u32::try_from(before + 1).unwrap_or(u32::MAX), score));
         }
         Ok(())

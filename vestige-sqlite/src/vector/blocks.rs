@@ -1,38 +1,38 @@
-//! Where the sketches are: in blocks of vectors that have about as much from the center, bit by bit.
+//! The sketches in memory: bit by bit, in blocks of vectors that have similar products with the center.
 
-use super::scan::{ACROSS, PART, Slice};
-use super::sketch::{Turned, sum};
+use super::scan::{BLOCK_VECTORS, CHUNK, Slice};
+use super::turned::{Turned, sum};
 
 /// How many vectors are put together by their products with the center: eight blocks, with places left for
 /// some that come later.
-const BUCKET: usize = 8 * ACROSS - ACROSS / 4;
-/// The place of a slot that has none.
-const NONE: u32 = u32::MAX;
+const BUCKET_VECTORS: usize = 8 * BLOCK_VECTORS - BLOCK_VECTORS / 4;
+/// Marks a slot that has no place.
+const NO_PLACE: u32 = u32::MAX;
 /// Between the values that two bits stand for, in units of the root of a vector's mean square: what rounds a
 /// normal variable best (Max, "Quantizing for Minimum Distortion", IRE Transactions on Information Theory,
 /// 1960, table II).
-pub(super) const STEP: f32 = 0.9957;
+pub(super) const QUANTIZER_STEP: f32 = 0.9957;
 
 /// The components of many turned vectors `r = o - center`, each rounded to one of four values, whose number
 /// from 0 for the least to 3 for the greatest has two bits: the first is the sign. Each vector has a place in
-/// a block of [`ACROSS`].
+/// a block of [`BLOCK_VECTORS`].
 #[derive(Debug)]
 pub(super) struct Blocks {
     pub(super) blocks: Vec<Block>,
-    /// The first bits, by the part of the components and the block: a slice for each component.
-    pub(super) parts: Vec<Vec<[Slice; PART]>>,
+    /// The first bits, by chunk and block: a slice for each component.
+    pub(super) first_bits: Vec<Vec<[Slice; CHUNK]>>,
     /// The second bits.
-    pub(super) seconds: Vec<Vec<[Slice; PART]>>,
+    pub(super) second_bits: Vec<Vec<[Slice; CHUNK]>>,
     /// Which places are taken.
     pub(super) held: Vec<Slice>,
-    /// The slot of who is or was at each place.
+    /// The slot whose vector is or was at each place.
     pub(super) slots: Vec<u32>,
     /// The place of each slot.
     places: Vec<u32>,
     /// Which products with the center divide the buckets, in ascending order.
     bounds: Vec<f32>,
     /// Blocks in which places are free, by bucket.
-    room: Vec<Vec<usize>>,
+    open_blocks: Vec<Vec<usize>>,
 }
 
 /// What the vectors that are or were in a block have in common.
@@ -46,18 +46,18 @@ pub(super) struct Block {
 }
 
 impl Blocks {
-    /// None yet, of so many parts each, divided by `offsets`, which are in ascending order and those of the
-    /// vectors to come.
-    pub(super) fn new(parts: usize, offsets: &[f32]) -> Self {
-        let bounds: Vec<f32> = offsets.iter().copied().skip(BUCKET).step_by(BUCKET).collect();
+    /// Empty blocks for vectors of `chunks` chunks. `offsets` are those of the vectors to come, in ascending
+    /// order; they divide the buckets.
+    pub(super) fn new(chunks: usize, offsets: &[f32]) -> Self {
+        let bounds: Vec<f32> = offsets.iter().copied().skip(BUCKET_VECTORS).step_by(BUCKET_VECTORS).collect();
         Self {
             blocks: Vec::new(),
-            parts: vec![Vec::new(); parts],
-            seconds: vec![Vec::new(); parts],
+            first_bits: vec![Vec::new(); chunks],
+            second_bits: vec![Vec::new(); chunks],
             held: Vec::new(),
             slots: Vec::new(),
             places: Vec::with_capacity(offsets.len()),
-            room: vec![Vec::new(); bounds.len() + 1],
+            open_blocks: vec![Vec::new(); bounds.len() + 1],
             bounds,
         }
     }
@@ -65,23 +65,23 @@ impl Blocks {
     /// Takes in the vector of a slot.
     pub(super) fn put(&mut self, slot: usize, vector: &Turned<'_>) {
         if slot >= self.places.len() {
-            self.places.resize(slot + 1, NONE);
+            self.places.resize(slot + 1, NO_PLACE);
         }
-        if self.places[slot] != NONE {
+        if self.places[slot] != NO_PLACE {
             self.vacate(self.places[slot] as usize);
         }
         let components = vector.components;
         let mean = (sum(components, components, |x, _| x * x) / components.len() as f32).sqrt();
         let place = self.take_place(vector.offset, vector.length);
-        let (block, at) = (place / ACROSS, place % ACROSS);
-        let parts = self.parts.iter_mut().zip(&mut self.seconds);
-        for ((part, seconds), components) in parts.zip(components.as_chunks::<PART>().0) {
-            let slices = part[block].iter_mut().zip(&mut seconds[block]);
+        let (block, at) = (place / BLOCK_VECTORS, place % BLOCK_VECTORS);
+        let chunks = self.first_bits.iter_mut().zip(&mut self.second_bits);
+        for ((firsts, seconds), components) in chunks.zip(components.as_chunks::<CHUNK>().0) {
+            let slices = firsts[block].iter_mut().zip(&mut seconds[block]);
             for ((slice, second), &x) in slices.zip(components) {
                 slice.set(at, x > 0.0);
                 // Of four values in ascending order, 0 to 3: the numbers of the two in the middle are 1 and
                 // 2.
-                second.set(at, (x > 0.0) != (x.abs() < STEP * mean));
+                second.set(at, (x > 0.0) != (x.abs() < QUANTIZER_STEP * mean));
             }
         }
         self.slots[place] = slot as u32;
@@ -102,7 +102,7 @@ impl Blocks {
     /// Whether most places are free, as after much was removed.
     pub(super) fn is_sparse(&self) -> bool {
         // Each bucket may have a block that is nearly empty.
-        self.blocks.len() > self.room.len() + 4 * self.places.len() / ACROSS
+        self.blocks.len() > self.open_blocks.len() + 4 * self.places.len() / BLOCK_VECTORS
     }
 
     /// The places of some slots.
@@ -110,21 +110,21 @@ impl Blocks {
         let mut places = vec![Slice::default(); self.held.len()];
         for slot in slots {
             let place = self.places[slot] as usize;
-            places[place / ACROSS].set(place % ACROSS, true);
+            places[place / BLOCK_VECTORS].set(place % BLOCK_VECTORS, true);
         }
         places
     }
 
     fn take_place(&mut self, offset: f32, length: f32) -> usize {
         let bucket = self.bounds.partition_point(|&bound| bound <= offset);
-        let room = &mut self.room[bucket];
-        let at = room.last().copied().unwrap_or_else(|| {
-            room.push(self.blocks.len());
+        let open_blocks = &mut self.open_blocks[bucket];
+        let at = open_blocks.last().copied().unwrap_or_else(|| {
+            open_blocks.push(self.blocks.len());
             self.blocks.push(Block { bucket, offset, lengths: [length; 2] });
-            let parts = self.parts.iter_mut().chain(&mut self.seconds);
-            parts.for_each(|part| part.push([Slice::default(); PART]));
+            let chunks = self.first_bits.iter_mut().chain(&mut self.second_bits);
+            chunks.for_each(|blocks| blocks.push([Slice::default(); CHUNK]));
             self.held.push(Slice::default());
-            self.slots.resize(self.blocks.len() * ACROSS, 0);
+            self.slots.resize(self.blocks.len() * BLOCK_VECTORS, 0);
             self.blocks.len() - 1
         });
         let block = &mut self.blocks[at];
@@ -134,17 +134,17 @@ impl Blocks {
         let free = held.first_free().unwrap_or(0);
         held.set(free, true);
         if held.first_free().is_none() {
-            room.pop();
+            open_blocks.pop();
         }
-        at * ACROSS + free
+        at * BLOCK_VECTORS + free
     }
 
     fn vacate(&mut self, place: usize) {
-        let at = place / ACROSS;
+        let at = place / BLOCK_VECTORS;
         if self.held[at].first_free().is_none() {
-            self.room[self.blocks[at].bucket].push(at);
+            self.open_blocks[self.blocks[at].bucket].push(at);
         }
-        self.held[at].remove(place % ACROSS);
+        self.held[at].remove(place % BLOCK_VECTORS);
     }
 }
 
@@ -154,7 +154,7 @@ mod tests {
 
     /// A vector that is told by its first components.
     fn put(blocks: &mut Blocks, slot: usize, name: usize) {
-        let mut components = [-1.0; PART];
+        let mut components = [-1.0; CHUNK];
         (0..16).filter(|bit| name >> bit & 1 == 1).for_each(|bit| components[bit] = 1.0);
         let offset = offset(name);
         blocks.put(slot, &Turned { components: &components, length: 1.0 + offset, offset });
@@ -165,14 +165,14 @@ mod tests {
     }
 
     fn name_at(blocks: &Blocks, place: usize) -> usize {
-        let slices = &blocks.parts[0][place / ACROSS];
-        (0..16).map(|bit| usize::from(slices[bit].contains(place % ACROSS)) << bit).sum()
+        let slices = &blocks.first_bits[0][place / BLOCK_VECTORS];
+        (0..16).map(|bit| usize::from(slices[bit].contains(place % BLOCK_VECTORS)) << bit).sum()
     }
 
     #[test]
     fn whoever_comes_and_goes_the_rest_stay_in_their_places() {
         // A bucket for each of their offsets.
-        let offsets: Vec<f32> = (0..7 * BUCKET).map(|n| offset(n / BUCKET)).collect();
+        let offsets: Vec<f32> = (0..7 * BUCKET_VECTORS).map(|n| offset(n / BUCKET_VECTORS)).collect();
         let mut blocks = Blocks::new(1, &offsets);
         let mut names: Vec<usize> = Vec::new();
         let mut random = 1_usize;
@@ -203,14 +203,14 @@ mod tests {
             let place = blocks.places[slot] as usize;
             assert_eq!(name_at(&blocks, place), name);
             assert_eq!(blocks.slots[place] as usize, slot);
-            let (block, offset) = (&blocks.blocks[place / ACROSS], offset(name));
+            let (block, offset) = (&blocks.blocks[place / BLOCK_VECTORS], offset(name));
             assert!(offset <= block.offset);
             assert!((block.lengths[0]..=block.lengths[1]).contains(&(1.0 + offset)));
-            assert!(blocks.held[place / ACROSS].contains(place % ACROSS));
+            assert!(blocks.held[place / BLOCK_VECTORS].contains(place % BLOCK_VECTORS));
         }
-        // Room that became free was taken again: no bucket has more blocks than at its fullest.
+        // Places that became free were taken again: no bucket has more blocks than at its fullest.
         assert!(
-            blocks.blocks.len() <= 7 * (8000_usize.div_ceil(7 * ACROSS) + 1),
+            blocks.blocks.len() <= 7 * (8000_usize.div_ceil(7 * BLOCK_VECTORS) + 1),
             "{} blocks",
             blocks.blocks.len()
         );
@@ -219,10 +219,10 @@ mod tests {
     #[test]
     fn what_is_left_of_much_is_sparse() {
         let mut blocks = Blocks::new(1, &[]);
-        let many = 80 * ACROSS;
+        let many = 80 * BLOCK_VECTORS;
         (0..many).for_each(|slot| put(&mut blocks, slot, slot % 1000));
         assert!(!blocks.is_sparse());
-        (0..many - ACROSS).for_each(|_| blocks.remove(0));
+        (0..many - BLOCK_VECTORS).for_each(|_| blocks.remove(0));
         assert!(blocks.is_sparse());
     }
 }

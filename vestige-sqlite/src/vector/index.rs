@@ -1,14 +1,14 @@
-//! The vectors of one process: all of them, and those of some filters again.
+//! The vectors of one process: all of them, and the subsets of filters that are used often.
 
 use std::sync::{PoisonError, RwLock, RwLockWriteGuard};
 
 use rusqlite::{Connection, OptionalExtension, Transaction};
 use vestige_traits::MemoryStoreResult;
 
-use super::best::Candidate;
+use super::filtered::FilteredSubsets;
 use super::on_disk;
-use super::parts::Parts;
-use super::vectors::{SKETCHED, Vectors};
+use super::top_k::Candidate;
+use super::vectors::{SKETCH_FROM_VECTORS, Vectors};
 use crate::error::map;
 use crate::filter::Admission;
 use crate::journal::{self, State};
@@ -22,7 +22,7 @@ pub(crate) struct SharedIndex(RwLock<VectorIndex>);
 pub(crate) struct VectorIndex {
     state: State,
     all: Vectors,
-    parts: Parts,
+    filtered: FilteredSubsets,
     /// Nothing is loaded, and every search reads the codes from the file.
     on_disk: bool,
 }
@@ -77,16 +77,19 @@ impl VectorIndex {
         if self.on_disk {
             return on_disk::nearest(view, query, admission, count);
         }
-        let within = |part: &Vectors| part.nearest(query, &admission.within_filter(), count);
-        let found = self.parts.ask(view, self.state, &self.all, admission, within)?;
+        let within = |subset: &Vectors| subset.nearest(query, &admission.within_filter(), count);
+        let found = self.filtered.with_subset(view, self.state, &self.all, admission, within)?;
         Ok(found.unwrap_or_else(|| self.all.nearest(query, admission, count)))
     }
 
     /// How a search of these goes, for people.
     pub(crate) fn method(&self, admission: &Admission) -> String {
-        match self.parts.gathered(admission) {
+        match self.filtered.built_for(admission) {
             Some(count) => {
-                format!("{}, gathered for this filter", Vectors::method_for(count, count >= SKETCHED))
+                format!(
+                    "{}, gathered for this filter",
+                    Vectors::method_for(count, count >= SKETCH_FROM_VECTORS)
+                )
             }
             None => self.all.method(admission),
         }

@@ -3,9 +3,9 @@
 use rusqlite::Transaction;
 use vestige_traits::MemoryStoreResult;
 
-use super::best::{Best, Candidate};
 use super::code::{quantize, split};
 use super::scan::dot_rows;
+use super::top_k::{Candidate, TopK};
 use crate::error::map;
 use crate::filter::Admission;
 
@@ -18,7 +18,7 @@ pub(super) fn nearest(
 ) -> MemoryStoreResult<Vec<Candidate>> {
     let (_, query) = quantize(query);
     let enough = count + (count / 2).max(32);
-    let mut best = Best::new(enough);
+    let mut top = TopK::new(enough);
     let mut row_codes = Vec::with_capacity(query.len());
     let mut statement =
         view.prepare_cached("SELECT node, code FROM vector_codes ORDER BY node").map_err(map)?;
@@ -38,8 +38,8 @@ pub(super) fn nearest(
         row_codes.extend(codes.iter().map(|byte| byte.cast_signed()));
         let mut sum = [0];
         dot_rows(&query, &row_codes, &mut sum);
-        best.offer(sum[0] as f32 * scale, 0.0, slot);
+        top.offer(sum[0] as f32 * scale, 0.0, slot);
     }
-    let nodes = best.finish(enough).filter_map(|offer| i64::try_from(offer.slot).ok());
+    let nodes = top.finish(enough).filter_map(|offer| i64::try_from(offer.slot).ok());
     Ok(nodes.map(Candidate::unknown).collect())
 }

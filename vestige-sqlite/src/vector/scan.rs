@@ -5,12 +5,12 @@ mod slices;
 
 use std::sync::OnceLock;
 
-pub(super) use slices::{ACROSS, MOST, PART, Slice, Sum, Term, WEIGHTS};
+pub(super) use slices::{BLOCK_VECTORS, CHUNK, MAX_CHUNK_SUM, Slice, Sum, Term, WEIGHTS};
 
 type Dot = fn(&[i8], &[i8], &mut [i32]);
 type Turn = fn(&[Vec<f32>], &mut [f32], &mut [f32]);
-type Weigh = fn(&[Term; PART], &[[Slice; PART]], &mut [Sum], usize);
-type Peaks = fn(&[Sum], usize, &[Slice], &mut [[u16; ACROSS / 64]]);
+type Weigh = fn(&[Term; CHUNK], &[[Slice; CHUNK]], &mut [Sum], usize);
+type Peaks = fn(&[Sum], usize, &[Slice], &mut [[u16; BLOCK_VECTORS / 64]]);
 type Reach = fn(&[Sum], usize, &[u16], &[Slice], &mut [Slice]) -> usize;
 
 /// The kernels for one kind of processor.
@@ -45,7 +45,7 @@ pub(super) fn turn(signs: &[Vec<f32>], vector: &mut [f32], scratch: &mut [f32]) 
 
 /// Adds, for each vector of each block, the weights of the terms that hold for it to its sum. `bits` are
 /// enough for all sums.
-pub(super) fn weigh(terms: &[Term; PART], blocks: &[[Slice; PART]], sums: &mut [Sum], bits: usize) {
+pub(super) fn weigh(terms: &[Term; CHUNK], blocks: &[[Slice; CHUNK]], sums: &mut [Sum], bits: usize) {
     debug_assert_eq!(blocks.len(), sums.len());
     (kernels().weigh)(terms, blocks, sums, bits);
 }
@@ -65,7 +65,7 @@ pub(super) fn reach(
 
 /// Writes the largest sum, of so many bits, of the vectors that are `held`, for each 64 of them; 0 where
 /// there is none.
-pub(super) fn peaks(sums: &[Sum], bits: usize, held: &[Slice], peaks: &mut [[u16; ACROSS / 64]]) {
+pub(super) fn peaks(sums: &[Sum], bits: usize, held: &[Slice], peaks: &mut [[u16; BLOCK_VECTORS / 64]]) {
     debug_assert!([held.len(), peaks.len()].iter().all(|&len| len == sums.len()));
     (kernels().peaks)(sums, bits, held, peaks);
 }
@@ -124,7 +124,7 @@ fn butterflies(vector: &mut [f32], least: usize) {
     }
 }
 
-fn portable_weigh(terms: &[Term; PART], blocks: &[[Slice; PART]], sums: &mut [Sum], bits: usize) {
+fn portable_weigh(terms: &[Term; CHUNK], blocks: &[[Slice; CHUNK]], sums: &mut [Sum], bits: usize) {
     slices::weigh(terms, blocks, sums, bits, slices::portable_count_eight, slices::portable_add);
 }
 
@@ -227,7 +227,7 @@ macro_rules! compiled_for {
             }
 
             #[target_feature(enable = $features)]
-            fn peaks(sums: &[Sum], bits: usize, held: &[Slice], peaks: &mut [[u16; ACROSS / 64]]) {
+            fn peaks(sums: &[Sum], bits: usize, held: &[Slice], peaks: &mut [[u16; BLOCK_VECTORS / 64]]) {
                 slices::portable_peaks(sums, bits, held, peaks);
             }
         }
@@ -273,12 +273,12 @@ mod tests {
             state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
             state ^ state.rotate_left(29)
         };
-        let terms: [Term; PART] = std::array::from_fn(|at| Term {
-            at: (at * 37 % PART) as u8,
+        let terms: [Term; CHUNK] = std::array::from_fn(|at| Term {
+            at: (at * 37 % CHUNK) as u8,
             flip: if word() % 3 == 0 { u64::MAX } else { 0 },
         });
         let mut slice = || Slice(std::array::from_fn(|_| word()));
-        let blocks: Vec<[Slice; PART]> = (0..3).map(|_| std::array::from_fn(|_| slice())).collect();
+        let blocks: Vec<[Slice; CHUNK]> = (0..3).map(|_| std::array::from_fn(|_| slice())).collect();
         let held: Vec<Slice> = (0..3).map(|_| slice()).collect();
         let value = |sum: &Sum, place: usize| -> u16 {
             sum.iter().enumerate().map(|(bit, slice)| u16::from(slice.contains(place)) << bit).sum()
@@ -286,17 +286,17 @@ mod tests {
         for parts in [1, 2, 3, 16, 48] {
             let mut sums = vec![Sum::default(); 3];
             // Enough for one more than the largest.
-            let bits = (MOST * parts + 1).ilog2() as usize + 1;
+            let bits = (MAX_CHUNK_SUM * parts + 1).ilog2() as usize + 1;
             (0..parts).for_each(|_| weigh(&terms, &blocks, &mut sums, bits));
-            let thresholds = [0, 190 * parts, MOST * parts + 1];
+            let thresholds = [0, 190 * parts, MAX_CHUNK_SUM * parts + 1];
             let mut chosen = vec![Slice::default(); 3];
             let count = reach(&sums, bits, &thresholds, &held, &mut chosen);
-            let mut highest = vec![[0; ACROSS / 64]; 3];
+            let mut highest = vec![[0; BLOCK_VECTORS / 64]; 3];
             peaks(&sums, bits, &held, &mut highest);
             let mut counted = 0;
             for block in 0..3 {
-                let mut most = [0; ACROSS / 64];
-                for place in 0..ACROSS {
+                let mut most = [0; BLOCK_VECTORS / 64];
+                for place in 0..BLOCK_VECTORS {
                     let bit = |term: &Term| {
                         u64::from(blocks[block][usize::from(term.at)].contains(place)) ^ (term.flip & 1)
                     };
@@ -316,13 +316,14 @@ mod tests {
                 let mut others = vec![Sum::default(); 3];
                 (0..parts).for_each(|_| (kernels.weigh)(&terms, &blocks, &mut others, bits));
                 assert_eq!(others, sums);
-                let (mut others, mut other_highest) = (vec![Slice::default(); 3], vec![[0; ACROSS / 64]; 3]);
+                let (mut others, mut other_highest) =
+                    (vec![Slice::default(); 3], vec![[0; BLOCK_VECTORS / 64]; 3]);
                 assert_eq!((kernels.reach)(&sums, bits, &thresholds, &held, &mut others), count);
                 (kernels.peaks)(&sums, bits, &held, &mut other_highest);
                 assert_eq!((&others, &other_highest), (&chosen, &highest));
             }
         }
-        assert_eq!(WEIGHTS.iter().sum::<u16>(), MOST);
+        assert_eq!(WEIGHTS.iter().sum::<u16>(), MAX_CHUNK_SUM);
     }
 
     #[test]

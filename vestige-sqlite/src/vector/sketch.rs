@@ -4,11 +4,12 @@
 //! Approximate Nearest Neighbor Search", SIGMOD 2024): what a vector adds to the mean of all is turned by a
 //! random rotation, and the signs of its components are kept, with a second bit for their size. For unit
 //! vectors `o` and `q`, rotated alike, `Σ sign(o)·q / Σ|o|` estimates their cosine without bias. What is made
-//! of this, of the first signs alone and of the second bits is told in `compared`.
+//! of this, of the first signs alone and of the second bits is told in `estimate`.
 
 use super::blocks::Blocks;
-use super::compared::Compared;
-use super::scan::{PART, Slice, turn};
+use super::estimate::Estimates;
+use super::scan::{CHUNK, Slice, turn};
+use super::turned::{Turned, sum};
 
 /// A rotation that mixes all dimensions: signs are flipped and Walsh–Hadamard transforms applied, twice, and
 /// a third time where two transforms overlap, since what neither shares is mixed less. The same for every
@@ -49,41 +50,31 @@ pub(super) struct Sketches {
     scratch: [Vec<f32>; 2],
 }
 
-/// What a unit vector adds to the center, turned.
-#[derive(Clone, Copy)]
-pub(super) struct Turned<'a> {
-    /// Its direction, up to a factor.
-    pub(super) components: &'a [f32],
-    pub(super) length: f32,
-    /// The part of a cosine with it that comes from the center.
-    pub(super) offset: f32,
-}
-
 impl Sketches {
     /// None yet. The better `center` is the mean of the vectors to come, the better the estimates; `offsets`
     /// are about their products with it, in ascending order. Those that follow each other in this order are
     /// best put in so.
     pub(super) fn new(mut center: Vec<f32>, offsets: &[f32]) -> Self {
-        let parts = center.len().div_ceil(PART).max(1);
-        let width = parts * PART;
+        let chunks = center.len().div_ceil(CHUNK).max(1);
+        let width = chunks * CHUNK;
         center.resize(width, 0.0);
         Self {
             rotation: Rotation::new(width),
             center,
-            blocks: Blocks::new(parts, offsets),
+            blocks: Blocks::new(chunks, offsets),
             scratch: [(); 2].map(|()| vec![0.0; width]),
         }
     }
 
     /// Sketches a unit vector at a slot.
     pub(super) fn put(&mut self, slot: usize, vector: impl Iterator<Item = f32>) {
-        let [turned, room] = &mut self.scratch;
+        let [turned, scratch] = &mut self.scratch;
         turned.fill(0.0);
         turned.iter_mut().zip(vector).for_each(|(to, from)| *to = from);
         let offset = sum(turned, &self.center, |x, center| x * center);
         turned.iter_mut().zip(&self.center).for_each(|(x, center)| *x -= center);
         let length = sum(turned, turned, |x, _| x * x).sqrt();
-        self.rotation.turn(turned, room);
+        self.rotation.turn(turned, scratch);
         self.blocks.put(slot, &Turned { components: turned, length, offset });
     }
 
@@ -102,12 +93,12 @@ impl Sketches {
         self.blocks.places(slots)
     }
 
-    /// Compares a question with all.
-    pub(super) fn compare<'a>(&'a self, question: &Turned<'a>) -> Compared<'a> {
-        Compared::new(&self.blocks, question)
+    /// Estimates of the cosines of a question and all sketched vectors. Nothing is read yet.
+    pub(super) fn estimates<'a>(&'a self, question: &Turned<'a>) -> Estimates<'a> {
+        Estimates::new(&self.blocks, question)
     }
 
-    /// Prepares a vector to be compared; the components are written to `turned`.
+    /// Prepares a vector for the comparison; the components are written to `turned`.
     pub(super) fn turn<'a>(&self, vector: &[f32], turned: &'a mut Vec<f32>) -> Turned<'a> {
         let mut unit = vector.to_vec();
         normalize(&mut unit);
@@ -120,18 +111,6 @@ impl Sketches {
         self.rotation.turn(turned, &mut vec![0.0; self.center.len()]);
         Turned { components: turned, length, offset: along - center }
     }
-}
-
-/// The sum over pairs of numbers, of which there are a multiple of 16. Many sums side by side do not wait for
-/// each other.
-pub(super) fn sum(a: &[f32], b: &[f32], of: impl Fn(f32, f32) -> f32) -> f32 {
-    let mut sums = [0.0; 16];
-    for (a, b) in a.as_chunks::<16>().0.iter().zip(b.as_chunks::<16>().0) {
-        for (lane, sum) in sums.iter_mut().enumerate() {
-            *sum += of(a[lane], b[lane]);
-        }
-    }
-    sums.iter().sum()
 }
 
 /// Makes the length 1, if it is not 0, and answers what it was.

@@ -9,7 +9,7 @@ pub(super) enum Slots {
     Map(HashMap<i64, u32>),
 }
 
-const NONE: u32 = u32::MAX;
+const NO_SLOT: u32 = u32::MAX;
 
 impl Default for Slots {
     fn default() -> Self {
@@ -23,7 +23,7 @@ impl Slots {
             Self::Table(slots) => *slots.get(usize::try_from(node).ok()?)?,
             Self::Map(slots) => *slots.get(&node)?,
         };
-        (slot != NONE).then_some(slot as usize)
+        (slot != NO_SLOT).then_some(slot as usize)
     }
 
     pub(super) fn set(&mut self, node: i64, slot: usize) {
@@ -32,7 +32,7 @@ impl Slots {
             Self::Table(slots) => {
                 let Ok(node) = usize::try_from(node) else { return };
                 if node >= slots.len() {
-                    slots.resize(node + 1, NONE);
+                    slots.resize(node + 1, NO_SLOT);
                 }
                 slots[node] = slot;
             }
@@ -46,7 +46,7 @@ impl Slots {
     pub(super) fn take(&mut self, node: i64) -> Option<usize> {
         let slot = self.get(node)?;
         match self {
-            Self::Table(slots) => slots[usize::try_from(node).ok()?] = NONE,
+            Self::Table(slots) => slots[usize::try_from(node).ok()?] = NO_SLOT,
             Self::Map(slots) => drop(slots.remove(&node)),
         }
         Some(slot)

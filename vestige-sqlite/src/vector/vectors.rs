@@ -1,6 +1,7 @@
 //! Quantised vectors in memory, and sketches of them where they are many.
 
 mod nearest;
+mod pause;
 
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicU32, Ordering};
@@ -10,14 +11,13 @@ use super::scan::dot_rows;
 use super::sketch::Sketches;
 use super::slots::Slots;
 use crate::filter::NodeSet;
-pub(super) use nearest::FILTERED;
-use nearest::Pauses;
+pub(super) use nearest::SELECTIVE_FILTER_DIVISOR;
+use pause::Pauses;
 
-/// With fewer vectors than this, reading all codes is as fast as reading the sketches first.
-pub(super) const SKETCHED: usize = 4096;
-/// Who asks once, such as a command, would pay for the sketches and not use them: they are made when so many
-/// questions have been asked.
-const ASKED: u32 = 3;
+/// Fewer vectors than this have no sketches: reading all their codes is as fast.
+pub(super) const SKETCH_FROM_VECTORS: usize = 4096;
+/// Sketches are made at this many searches: a command that searches once would not profit from them.
+const SKETCH_AFTER_QUERIES: u32 = 3;
 
 /// The codes of some nodes' vectors, in no order.
 #[derive(Debug, Default)]
@@ -31,12 +31,12 @@ pub(super) struct Vectors {
     sketches: Option<Sketches>,
     /// How many there were when their mean was taken.
     centered: usize,
-    /// How many questions there were, up to [`ASKED`].
-    asked: AtomicU32,
-    /// Where the sketches, their signs, or the first part of these ruled out too little lately.
+    /// How many questions there were, up to [`SKETCH_AFTER_QUERIES`].
+    queries: AtomicU32,
+    /// Where the sketches, the first chunk of their signs, or all signs ruled out too little lately.
     without_sketches: Pauses,
     without_signs: Pauses,
-    without_first: Pauses,
+    without_first_chunk: Pauses,
 }
 
 impl Vectors {
@@ -56,7 +56,7 @@ impl Vectors {
         let slots = Slots::Map(HashMap::with_capacity(nodes.len()));
         let mut gathered = Self { slots, ..Self::new(self.dimension, nodes.len()) };
         nodes.iter().for_each(|node| gathered.take_from(self, node));
-        if gathered.len() >= SKETCHED {
+        if gathered.len() >= SKETCH_FROM_VECTORS {
             gathered.sketch();
         }
         gathered
@@ -119,7 +119,8 @@ impl Vectors {
     /// Whether it is time to sketch all: there are many and no sketches yet, or twice as many as when their
     /// mean was taken.
     pub(super) fn lacks_sketches(&self) -> bool {
-        self.len() >= SKETCHED.max(2 * self.centered) && self.asked.load(Ordering::Relaxed) >= ASKED
+        self.len() >= SKETCH_FROM_VECTORS.max(2 * self.centered)
+            && self.queries.load(Ordering::Relaxed) >= SKETCH_AFTER_QUERIES
     }
 
     /// Makes sketches, or makes them anew, where it is time for it.
@@ -173,7 +174,7 @@ fn decoded(code: &[i8], scale: f32) -> impl Iterator<Item = f32> {
 mod tests {
     use super::*;
     use crate::filter::Admission;
-    use crate::vector::best::Candidate;
+    use crate::vector::top_k::Candidate;
     use crate::vector::{encode, noise};
 
     fn vector(seed: i64) -> Vec<f32> {
@@ -238,7 +239,7 @@ mod tests {
 
     #[test]
     fn the_sketches_rule_out_no_neighbour() {
-        const COUNT: i64 = 5 * SKETCHED as i64;
+        const COUNT: i64 = 5 * SKETCH_FROM_VECTORS as i64;
         // One part, two of which the last is half empty, and three.
         for dimension in [128, 200, 384] {
             let mut noise = noise();
@@ -254,14 +255,14 @@ mod tests {
                 let without = Admission { never: never.clone(), ..Admission::default() };
                 let most = (1..=COUNT).filter(|node| node % 3 != 0).collect();
                 // Side by side, as those of a code base that was taken in at once.
-                let few = (5000..5000 + SKETCHED as i64 + 500).collect();
+                let few = (5000..5000 + SKETCH_FROM_VECTORS as i64 + 500).collect();
                 let only = |only| Admission { only: Some(only), never: never.clone(), filter: None };
                 [everything, without, only(most), only(few)]
             };
             let nearest = |index: &Vectors, count: usize| -> Vec<Vec<i64>> {
-                let asked =
+                let queries =
                     questions.iter().flat_map(|question| admissions.iter().map(move |one| (question, one)));
-                asked
+                queries
                     .map(|(question, admission)| {
                         let mut found = nodes(index.nearest(question, admission, count));
                         found.sort_unstable();
@@ -296,9 +297,9 @@ mod tests {
         let mut noise = noise();
         let mut vector = || -> Vec<f32> { (0..130).map(|_| noise()).collect() };
         let mut index = Vectors::new(130, 0);
-        (1..=SKETCHED as i64 * 4).for_each(|node| index.put(node, &encode(&vector())));
+        (1..=SKETCH_FROM_VECTORS as i64 * 4).for_each(|node| index.put(node, &encode(&vector())));
         index.sketch();
-        for node in 1..=SKETCHED as i64 * 4 {
+        for node in 1..=SKETCH_FROM_VECTORS as i64 * 4 {
             match node % 4 {
                 0 => index.put(node, &encode(&vector())),
                 1 => {}
@@ -315,7 +316,7 @@ mod tests {
 
     #[test]
     fn what_was_gathered_follows_what_comes_and_goes() {
-        const COUNT: i64 = 3 * SKETCHED as i64;
+        const COUNT: i64 = 3 * SKETCH_FROM_VECTORS as i64;
         let mut noise = noise();
         let mut vector = || -> Vec<f32> { (0..130).map(|_| noise()).collect() };
         let mut all = Vectors::new(130, 0);

@@ -8,25 +8,25 @@
 
 use vestige_traits::limits;
 
-/// How many vectors stand side by side.
-pub(in crate::vector) const ACROSS: usize = 512;
-/// How many bits of a vector are weighed at a time.
-pub(in crate::vector) const PART: usize = 128;
-/// How many terms there are of each weight, in eights, from the first term on.
-const EIGHTS: [usize; 4] = [1, 3, 5, 7];
+/// How many vectors stand side by side in a block.
+pub(in crate::vector) const BLOCK_VECTORS: usize = 512;
+/// How many components of a vector are weighed at a time: a chunk, with one bit of each.
+pub(in crate::vector) const CHUNK: usize = 128;
+/// The number of terms that have each of the four weights, in groups of eight, from the first term on.
+const EIGHTS_PER_WEIGHT: [usize; 4] = [1, 3, 5, 7];
 /// The weights of all terms.
-pub(in crate::vector) const WEIGHTS: [u16; PART] = weights();
-/// Their sum.
-pub(in crate::vector) const MOST: u16 = 8 * (7 + 3 * 5 + 5 * 3 + 7);
-/// Enough for one part, and for three times as much of all.
-const PART_BITS: usize = 9;
+pub(in crate::vector) const WEIGHTS: [u16; CHUNK] = weights();
+/// Their sum: the largest sum of a chunk.
+pub(in crate::vector) const MAX_CHUNK_SUM: u16 = 8 * (7 + 3 * 5 + 5 * 3 + 7);
+/// Bits that hold the sum of a chunk, and three times the sum of all chunks.
+const CHUNK_SUM_BITS: usize = 9;
 const SUM_BITS: usize = 15;
-const _: () = assert!(3 * MOST as usize * limits::MAX_DIMENSION.div_ceil(PART) < 1 << SUM_BITS);
+const _: () = assert!(3 * MAX_CHUNK_SUM as usize * limits::MAX_DIMENSION.div_ceil(CHUNK) < 1 << SUM_BITS);
 
-/// One bit of each of [`ACROSS`] vectors.
+/// One bit of each of [`BLOCK_VECTORS`] vectors.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[repr(align(64))]
-pub(in crate::vector) struct Slice(pub(in crate::vector) [u64; ACROSS / 64]);
+pub(in crate::vector) struct Slice(pub(in crate::vector) [u64; BLOCK_VECTORS / 64]);
 
 impl Slice {
     #[cfg(test)]
@@ -49,7 +49,7 @@ impl Slice {
     }
 }
 
-/// A sum for each of [`ACROSS`] vectors, from its lowest bit on.
+/// A sum for each of [`BLOCK_VECTORS`] vectors, from its lowest bit on.
 pub(in crate::vector) type Sum = [Slice; SUM_BITS];
 
 /// What is added: the bit at a place, or its opposite.
@@ -60,12 +60,12 @@ pub(in crate::vector) struct Term {
     pub(in crate::vector) flip: u64,
 }
 
-const fn weights() -> [u16; PART] {
-    let mut weights = [0; PART];
+const fn weights() -> [u16; CHUNK] {
+    let mut weights = [0; CHUNK];
     let (mut at, mut end, mut weight) = (0, 0, 7_i32);
     let mut group = 0;
-    while group < EIGHTS.len() {
-        end += 8 * EIGHTS[group];
+    while group < EIGHTS_PER_WEIGHT.len() {
+        end += 8 * EIGHTS_PER_WEIGHT[group];
         while at < end {
             weights[at] = weight as u16;
             at += 1;
@@ -87,26 +87,26 @@ pub(super) type Eight<'a> = [(&'a Slice, u64); 8];
 /// in.
 #[inline(always)]
 pub(super) fn weigh(
-    terms: &[Term; PART],
-    blocks: &[[Slice; PART]],
+    terms: &[Term; CHUNK],
+    blocks: &[[Slice; CHUNK]],
     sums: &mut [Sum],
     bits: usize,
     count_eight: impl Fn(&mut Count, Eight<'_>),
     add: impl Fn(&mut [Slice], &[Slice]),
 ) {
-    debug_assert!(bits >= PART_BITS);
+    debug_assert!(bits >= CHUNK_SUM_BITS);
     for (block, sums) in blocks.iter().zip(sums) {
         let mut count = Count::default();
-        let mut part = [Slice::default(); PART_BITS];
+        let mut part = [Slice::default(); CHUNK_SUM_BITS];
         let mut terms = terms.as_chunks::<8>().0.iter();
-        for (group, eights) in EIGHTS.into_iter().enumerate() {
+        for (group, eights) in EIGHTS_PER_WEIGHT.into_iter().enumerate() {
             for terms in terms.by_ref().take(eights) {
                 count_eight(
                     &mut count,
-                    terms.map(|Term { at, flip }| (&block[usize::from(at) % PART], flip)),
+                    terms.map(|Term { at, flip }| (&block[usize::from(at) % CHUNK], flip)),
                 );
             }
-            add(&mut part[usize::from(group + 1 < EIGHTS.len())..], &count);
+            add(&mut part[usize::from(group + 1 < EIGHTS_PER_WEIGHT.len())..], &count);
         }
         add(&mut sums[..bits], &part);
     }
@@ -115,7 +115,7 @@ pub(super) fn weigh(
 /// Adds the bits of eight terms to a count.
 #[inline(always)]
 pub(super) fn portable_count_eight(count: &mut Count, bits: Eight<'_>) {
-    for lane in 0..ACROSS / 64 {
+    for lane in 0..BLOCK_VECTORS / 64 {
         let bit = |term: usize| bits[term].0.0[lane] ^ bits[term].1;
         let (ones, two) = add(count[0].0[lane], bit(0), bit(1));
         let (ones, and_two) = add(ones, bit(2), bit(3));
@@ -141,7 +141,7 @@ pub(super) fn portable_add(sums: &mut [Slice], numbers: &[Slice]) {
     let mut numbers = numbers.iter();
     for sums in sums {
         let number = numbers.next().copied().unwrap_or_default();
-        for lane in 0..ACROSS / 64 {
+        for lane in 0..BLOCK_VECTORS / 64 {
             (sums.0[lane], carry.0[lane]) = add(sums.0[lane], number.0[lane], carry.0[lane]);
         }
     }
@@ -165,7 +165,7 @@ pub(super) fn portable_reach(
 ) -> usize {
     let mut count = 0;
     for (((sum, &threshold), held), chosen) in sums.iter().zip(thresholds).zip(held).zip(chosen) {
-        let mut reaches = [u64::MAX; ACROSS / 64];
+        let mut reaches = [u64::MAX; BLOCK_VECTORS / 64];
         for (bit, slice) in sum[..bits].iter().enumerate() {
             let wanted = 0_u64.wrapping_sub(u64::from(threshold >> bit & 1));
             for (reaches, slice) in reaches.iter_mut().zip(slice.0) {
@@ -183,9 +183,14 @@ pub(super) fn portable_reach(
 
 /// Writes the largest sum of those that are `held`, of 64 vectors each; 0 where none is.
 #[inline(always)]
-pub(super) fn portable_peaks(sums: &[Sum], bits: usize, held: &[Slice], peaks: &mut [[u16; ACROSS / 64]]) {
+pub(super) fn portable_peaks(
+    sums: &[Sum],
+    bits: usize,
+    held: &[Slice],
+    peaks: &mut [[u16; BLOCK_VECTORS / 64]],
+) {
     for ((sum, held), peaks) in sums.iter().zip(held).zip(peaks) {
-        let (mut largest, mut those) = ([0_u64; ACROSS / 64], held.0);
+        let (mut largest, mut those) = ([0_u64; BLOCK_VECTORS / 64], held.0);
         for (bit, slice) in sum[..bits].iter().enumerate().rev() {
             for ((largest, those), slice) in largest.iter_mut().zip(&mut those).zip(slice.0) {
                 let larger = *those & slice;
@@ -202,7 +207,7 @@ pub(super) mod avx2 {
     //! Functions of their own, which take their arrays from memory: in one function the compiler takes them
     //! apart.
 
-    use super::{Count, Eight, PART, Slice, Sum, Term};
+    use super::{CHUNK, Count, Eight, Slice, Sum, Term};
 
     #[inline(never)]
     #[target_feature(enable = "avx2")]
@@ -219,8 +224,8 @@ pub(super) mod avx2 {
     /// As [`weigh`](super::weigh).
     #[target_feature(enable = "avx2")]
     pub(in crate::vector::scan) fn weigh(
-        terms: &[Term; PART],
-        blocks: &[[Slice; PART]],
+        terms: &[Term; CHUNK],
+        blocks: &[[Slice; CHUNK]],
         sums: &mut [Sum],
         bits: usize,
     ) {
@@ -239,7 +244,7 @@ pub(super) mod avx512 {
         _mm512_setzero_si512, _mm512_store_si512, _mm512_ternarylogic_epi64, _mm512_xor_si512,
     };
 
-    use super::{EIGHTS, PART, PART_BITS, Slice, Sum, Term};
+    use super::{CHUNK, CHUNK_SUM_BITS, EIGHTS_PER_WEIGHT, Slice, Sum, Term};
 
     #[inline]
     #[target_feature(enable = "avx512f")]
@@ -284,8 +289,8 @@ pub(super) mod avx512 {
     /// As [`weigh`](super::weigh).
     #[target_feature(enable = "avx512f")]
     pub(in crate::vector::scan) fn weigh(
-        terms: &[Term; PART],
-        blocks: &[[Slice; PART]],
+        terms: &[Term; CHUNK],
+        blocks: &[[Slice; CHUNK]],
         sums: &mut [Sum],
         bits: usize,
     ) {
@@ -295,13 +300,13 @@ pub(super) mod avx512 {
         for ((block, next), to) in blocks.iter().zip(next).zip(sums) {
             let mut next = next.as_chunks::<8>().0.iter();
             let mut count = [zero; 8];
-            let mut part = [zero; PART_BITS];
+            let mut part = [zero; CHUNK_SUM_BITS];
             let mut terms = terms.as_chunks::<8>().0.iter();
-            for (group, eights) in EIGHTS.into_iter().enumerate() {
+            for (group, eights) in EIGHTS_PER_WEIGHT.into_iter().enumerate() {
                 for terms in terms.by_ref().take(eights) {
                     next.next().into_iter().flatten().for_each(|slice| ask_for(slice));
                     let bits = terms.map(|Term { at, flip }| {
-                        let slice = load(&block[usize::from(at) % PART]);
+                        let slice = load(&block[usize::from(at) % CHUNK]);
                         _mm512_xor_si512(slice, _mm512_set1_epi64(flip.cast_signed()))
                     });
                     let (ones, two) = add(count[0], bits[0], bits[1]);
@@ -318,7 +323,7 @@ pub(super) mod avx512 {
                 }
                 let mut carry = zero;
                 // Written out for both, so that all stays in registers.
-                if group + 1 < EIGHTS.len() {
+                if group + 1 < EIGHTS_PER_WEIGHT.len() {
                     for (to, from) in part[1..].iter_mut().zip(count) {
                         (*to, carry) = add(*to, from, carry);
                     }
@@ -326,11 +331,11 @@ pub(super) mod avx512 {
                     for (to, from) in part.iter_mut().zip(count) {
                         (*to, carry) = add(*to, from, carry);
                     }
-                    part[PART_BITS - 1] = _mm512_xor_si512(part[PART_BITS - 1], carry);
+                    part[CHUNK_SUM_BITS - 1] = _mm512_xor_si512(part[CHUNK_SUM_BITS - 1], carry);
                 }
             }
             let mut carry = zero;
-            let (low, high) = to[..bits].split_at_mut(PART_BITS);
+            let (low, high) = to[..bits].split_at_mut(CHUNK_SUM_BITS);
             for (to, from) in low.iter_mut().zip(part) {
                 let sum;
                 (sum, carry) = add(load(to), from, carry);

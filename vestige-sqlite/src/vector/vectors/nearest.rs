@@ -1,55 +1,36 @@
-//! A search of vectors: sketches, looked at as far as needed, say which codes are worth reading.
+//! A vector search: sketches are read chunk by chunk until few vectors are left, and the codes of those are
+//! scored.
 
-use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::atomic::Ordering;
 
-use super::{ASKED, SKETCHED, Vectors};
+use super::pause::{Pause, Pauses};
+use super::{SKETCH_AFTER_QUERIES, SKETCH_FROM_VECTORS, Vectors};
 use crate::filter::{Admission, NodeSet};
-use crate::vector::best::{Best, Candidate};
 use crate::vector::code::quantize;
-use crate::vector::compared::Compared;
+use crate::vector::estimate::Estimates;
 use crate::vector::scan::dot_rows;
 use crate::vector::sketch::Sketches;
+use crate::vector::top_k::{Candidate, TopK};
 
-/// How many codes are summed at a time: they and their sums stay in the processor's cache.
-const BLOCK: usize = 512;
-/// And how many that are spread over memory.
-const BATCH: usize = 64;
-/// More candidates than this are many.
-const FEW: usize = 32;
-/// Where fewer than one in so many are admitted, a filter lets few through.
-pub(in crate::vector) const FILTERED: usize = 4;
-/// And where fewer than one in so many, a look at all sketches takes longer than one at their codes.
-const SPARSE: usize = 256;
-/// Where more than one in so many is left by the first part of the sketches, it is not worth looking at by
-/// itself.
-const FIRST_LEAVES: usize = 16;
-/// Where so many are left, and one in [`SPARSE`] besides, reading their codes takes longer than another part
-/// of all sketches.
-const LEFT: usize = 256;
-/// Where more than one in so many is left by the sketches, all codes are read in order.
-const SKETCHES_LEAVE: usize = 8;
-/// How many searches do without what ruled out too little before it is tried again.
-const PAUSE: u32 = 30;
-
-/// How many searches to come do without something that ruled out too little.
-#[derive(Debug, Default)]
-pub(super) struct Pause(AtomicU32);
-
-/// By whether many are looked for, and whether a filter is: what rules out too little for one kind of
-/// question says little of another.
-pub(super) type Pauses = [[Pause; 2]; 2];
-
-impl Pause {
-    /// Whether this search does without.
-    pub(super) fn skip(&self) -> bool {
-        let left = |left: u32| left.checked_sub(1);
-        self.0.fetch_update(Ordering::Relaxed, Ordering::Relaxed, left).is_ok()
-    }
-
-    fn begin(&self) {
-        self.0.store(PAUSE, Ordering::Relaxed);
-    }
-}
+/// How many codes a scan sums at a time: they and their sums stay in the processor's cache.
+const CODES_PER_PASS: usize = 512;
+/// The same where the codes are spread over memory and gathered first.
+const GATHERED_CODES_PER_PASS: usize = 64;
+/// Searches for at most this many vectors count as searches for few.
+const SMALL_K: usize = 32;
+/// A filter is selective where it admits fewer vectors than the number of all divided by this.
+pub(in crate::vector) const SELECTIVE_FILTER_DIVISOR: usize = 4;
+/// Where a filter admits fewer vectors than the number of all divided by this, reading their codes one by one
+/// takes less time than reading all sketches.
+const SCATTERED_READ_DIVISOR: usize = 256;
+/// Where the first chunk of the sketches leaves more vectors than the number of all divided by this, reading
+/// it by itself is not worth its time.
+const FIRST_CHUNK_DIVISOR: usize = 16;
+/// Where at most this many vectors are left, and [`SCATTERED_READ_DIVISOR`]'s share besides, their codes are
+/// read. Another chunk of all sketches would take longer.
+const READ_CODES_BELOW: usize = 256;
+/// Where the sketches leave more vectors than the number of all divided by this, all codes are read in order.
+const SKETCHES_DIVISOR: usize = 8;
 
 impl Vectors {
     /// Nodes among which are the admitted `count` nearest to `vector`, and those that tie with them. In no
@@ -73,14 +54,17 @@ impl Vectors {
         if let Some(slots) = slots.as_ref().filter(|slots| slots.len() <= count) {
             return slots.iter().map(|&slot| Candidate::unknown(self.nodes[slot])).collect();
         }
-        self.asked.fetch_add(u32::from(self.asked.load(Ordering::Relaxed) < ASKED), Ordering::Relaxed);
+        self.queries.fetch_add(
+            u32::from(self.queries.load(Ordering::Relaxed) < SKETCH_AFTER_QUERIES),
+            Ordering::Relaxed,
+        );
         let (scale, code) = quantize(vector);
         let mut search = Search {
             index: self,
             code,
             scale,
             admission: Some(admission).filter(|admission| slots.is_none() && !admission.is_everything()),
-            best: Best::new(count),
+            top: TopK::new(count),
             read: Reads::default(),
         };
         match slots {
@@ -89,7 +73,7 @@ impl Vectors {
         }
         let Reads { sketches, codes } = search.read;
         tracing::trace!(target: "vestige_sqlite::reads", sketches, codes, "in memory, bytes of sketches and codes");
-        let found = search.best.finish(count + (count / 2).max(32));
+        let found = search.top.finish(count + (count / 2).max(32));
         found.map(|offer| Candidate::within(self.nodes[offer.slot], &offer)).collect()
     }
 
@@ -110,9 +94,9 @@ impl Vectors {
 
     /// What is admitted, where it is so little that its codes are looked at one by one.
     fn few<'a>(&self, admission: &'a Admission) -> Option<&'a NodeSet> {
-        let mut scattered = self.len() / FILTERED;
+        let mut scattered = self.len() / SELECTIVE_FILTER_DIVISOR;
         if self.sketches.is_some() {
-            scattered = scattered.min(SKETCHED.max(self.len() / SPARSE));
+            scattered = scattered.min(SKETCH_FROM_VECTORS.max(self.len() / SCATTERED_READ_DIVISOR));
         }
         admission.only.as_ref().filter(|only| only.len() < scattered)
     }
@@ -132,7 +116,7 @@ struct Search<'a> {
     scale: f32,
     /// What is admitted of all, where there is no list of it and not everything is.
     admission: Option<&'a Admission>,
-    best: Best,
+    top: TopK,
     read: Reads,
 }
 
@@ -145,11 +129,11 @@ struct Reads {
 }
 
 impl<'a> Search<'a> {
-    /// Scores what may be among the best.
+    /// Scores every vector that may be among the top-k.
     fn run(&mut self, vector: &[f32]) {
         let pause = self.pause(&self.index.without_sketches);
         // What is left of a few that are admitted says little of all others.
-        let few = self.among() < self.index.len() / FILTERED;
+        let few = self.among() < self.index.len() / SELECTIVE_FILTER_DIVISOR;
         if let Some(sketches) = &self.index.sketches
             && (few || !pause.skip())
         {
@@ -159,7 +143,7 @@ impl<'a> Search<'a> {
             if !few {
                 pause.begin();
             }
-            self.best.clear();
+            self.top.clear();
         }
         match self.admission {
             Some(admission @ Admission { only: Some(only), .. }) if few => {
@@ -172,7 +156,7 @@ impl<'a> Search<'a> {
     /// That of questions like this one.
     fn pause(&self, pauses: &'a Pauses) -> &'a Pause {
         let filtered = self.admission.is_some_and(|admission| admission.only.is_some());
-        &pauses[usize::from(self.best.count > FEW)][usize::from(filtered)]
+        &pauses[usize::from(self.top.count > SMALL_K)][usize::from(filtered)]
     }
 
     /// How many are admitted at most.
@@ -189,80 +173,82 @@ impl<'a> Search<'a> {
     fn by_sketches(&mut self, sketches: &Sketches, vector: &[f32]) -> bool {
         let mut turned = Vec::new();
         let question = sketches.turn(vector, &mut turned);
-        let mut compared = sketches.compare(&question);
-        let done = self.by_comparison(&mut compared, sketches);
-        self.read.sketches += compared.bytes();
+        let mut estimates = sketches.estimates(&question);
+        let done = self.by_estimates(&mut estimates, sketches);
+        self.read.sketches += estimates.bytes_read();
         done
     }
 
-    fn by_comparison(&mut self, compared: &mut Compared<'_>, sketches: &Sketches) -> bool {
+    fn by_estimates(&mut self, estimates: &mut Estimates<'_>, sketches: &Sketches) -> bool {
         let (all, mut among) = (self.index.len(), self.among());
-        let few = LEFT + all / SPARSE;
+        let few = READ_CODES_BELOW + all / SCATTERED_READ_DIVISOR;
         // So many of all that enough are admitted.
-        let mut enough = self.best.count + self.best.count / 2 + 32;
-        let filtered = among < all / FILTERED;
+        let mut enough = self.top.count + self.top.count / 2 + 32;
+        let filtered = among < all / SELECTIVE_FILTER_DIVISOR;
         if filtered {
-            self.restrict(compared, sketches);
+            self.restrict(estimates, sketches);
         } else {
             enough = enough * all / among;
             among = all;
         }
-        let many = few.max(among / SKETCHES_LEAVE);
+        let many = few.max(among / SKETCHES_DIVISOR);
 
-        compared.look_further();
+        estimates.refine();
         let [first, signs] =
-            [&self.index.without_first, &self.index.without_signs].map(|pauses| self.pause(pauses));
+            [&self.index.without_first_chunk, &self.index.without_signs].map(|pauses| self.pause(pauses));
         if signs.skip() {
-            while compared.look_further() {}
+            while estimates.refine() {}
         } else if first.skip() {
-            compared.look_at_signs();
+            estimates.refine_to_signs();
         }
-        if !self.score_likely(compared, enough, many) {
+        if !self.score_likely(estimates, enough, many) {
             return false;
         }
-        if self.best.floor == f32::NEG_INFINITY && self.admission.is_some() {
+        if self.top.floor == f32::NEG_INFINITY && self.admission.is_some() {
             // Most of what seems near is not.
-            self.restrict(compared, sketches);
-            if !self.score_likely(compared, enough, many) {
+            self.restrict(estimates, sketches);
+            if !self.score_likely(estimates, enough, many) {
                 return false;
             }
         }
-        let mut left = compared.count_left(self.best.floor);
-        if left > among / FIRST_LEAVES && !filtered && !compared.knows_signs() {
+        let mut left = estimates.count_possible(self.top.floor);
+        if left > among / FIRST_CHUNK_DIVISOR && !filtered && !estimates.has_all_signs() {
             first.begin();
         }
         while left > few {
-            let by_signs = compared.knows_signs() && !filtered;
-            if !compared.look_further() {
+            let by_signs = estimates.has_all_signs() && !filtered;
+            if !estimates.refine() {
                 break;
             }
             if by_signs {
                 signs.begin();
             }
-            left = compared.count_left(self.best.floor);
+            left = estimates.count_possible(self.top.floor);
         }
         if left > many {
             return false;
         }
-        self.score_all(compared.take());
+        self.score_all(estimates.take_chosen());
         true
     }
 
     /// Leaves only what is admitted.
-    fn restrict(&self, compared: &mut Compared<'_>, sketches: &Sketches) {
+    fn restrict(&self, estimates: &mut Estimates<'_>, sketches: &Sketches) {
         match self.admission {
             Some(admission @ Admission { only: Some(only), .. }) => {
-                compared.restrict(&sketches.places(self.index.slots_of(only, admission)));
+                estimates.restrict(&sketches.places(self.index.slots_of(only, admission)));
             }
-            _ => compared.restrict(&sketches.places((0..self.index.len()).filter(|&slot| self.admits(slot)))),
+            _ => {
+                estimates.restrict(&sketches.places((0..self.index.len()).filter(|&slot| self.admits(slot))))
+            }
         }
     }
 
     /// Scores those that seem nearest, so that there is a floor. False if they are too many.
-    fn score_likely(&mut self, compared: &mut Compared<'_>, count: usize, most: usize) -> bool {
-        let Some(likely) = compared.likely(count, most) else { return false };
+    fn score_likely(&mut self, estimates: &mut Estimates<'_>, count: usize, most: usize) -> bool {
+        let Some(likely) = estimates.likely(count, most) else { return false };
         self.score_all(likely);
-        self.best.shrink();
+        self.top.shrink();
         true
     }
 
@@ -274,30 +260,31 @@ impl<'a> Search<'a> {
     fn score_all(&mut self, mut slots: Vec<usize>) {
         slots.retain(|&slot| self.admits(slot));
         self.read.codes += slots.len();
-        let mut codes = Vec::with_capacity(BATCH * self.index.dimension);
-        for slots in slots.chunks(BATCH) {
+        let mut codes = Vec::with_capacity(GATHERED_CODES_PER_PASS * self.index.dimension);
+        for slots in slots.chunks(GATHERED_CODES_PER_PASS) {
             // Gathered before any is scored: so many are on their way at once.
             codes.clear();
             slots.iter().for_each(|&slot| codes.extend_from_slice(self.index.code(slot)));
-            let mut sums = [0; BATCH];
+            let mut sums = [0; GATHERED_CODES_PER_PASS];
             dot_rows(&self.code, &codes, &mut sums[..slots.len()]);
             slots.iter().zip(sums).for_each(|(&slot, sum)| self.offer(slot, sum));
         }
     }
 
     fn scan_all(&mut self) {
-        let mut sums = [0; BLOCK];
+        let mut sums = [0; CODES_PER_PASS];
         let index = self.index;
         self.read.codes += index.len();
-        let blocks = index.codes.chunks(BLOCK * index.dimension).zip(index.scales.chunks(BLOCK));
+        let blocks =
+            index.codes.chunks(CODES_PER_PASS * index.dimension).zip(index.scales.chunks(CODES_PER_PASS));
         for (block, (codes, scales)) in blocks.enumerate() {
             let sums = &mut sums[..scales.len()];
             dot_rows(&self.code, codes, sums);
             for (at, (&sum, &scale)) in sums.iter().zip(scales).enumerate() {
                 let (score, error) = self.similarity(sum, scale);
                 // Few scores reach the floor, so the admission is asked last.
-                if score + error >= self.best.floor && self.admits(block * BLOCK + at) {
-                    self.best.offer(score, error, block * BLOCK + at);
+                if score + error >= self.top.floor && self.admits(block * CODES_PER_PASS + at) {
+                    self.top.offer(score, error, block * CODES_PER_PASS + at);
                 }
             }
         }
@@ -305,7 +292,7 @@ impl<'a> Search<'a> {
 
     fn offer(&mut self, slot: usize, sum: i32) {
         let (score, error) = self.similarity(sum, self.index.scales[slot]);
-        self.best.offer(score, error, slot);
+        self.top.offer(score, error, slot);
     }
 
     /// The cosine that a sum of byte products stands for, and how far it is off at most, with near certainty.

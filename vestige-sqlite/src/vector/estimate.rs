@@ -1,4 +1,4 @@
-//! A question compared with all sketches.
+//! Estimates of the cosine similarity of a question and every sketched vector.
 //!
 //! Of `h` of the `d` components of the directions `r` and `q`, turned alike, `Σ sign(r)·q / ‖q‖`, with the
 //! length of these `h`, lies about `c·√h·ρ`, where `ρ` is the cosine of `r` and `q`, and `c²` is 2/π for
@@ -22,16 +22,16 @@
 //! "Practical and Asymptotically Optimal Quantization of High-Dimensional Vectors in Euclidean Space for
 //! Approximate Nearest Neighbor Search", SIGMOD 2025.)
 
-use super::blocks::{Block, Blocks, STEP};
-use super::scan::{ACROSS, MOST, PART, Slice, Sum, Term, WEIGHTS, peaks, reach, weigh};
-use super::sketch::{Turned, sum};
+use super::blocks::{Block, Blocks, QUANTIZER_STEP};
+use super::scan::{BLOCK_VECTORS, CHUNK, MAX_CHUNK_SUM, Slice, Sum, Term, WEIGHTS, peaks, reach, weigh};
+use super::turned::{Turned, sum};
 
-/// How many standard deviations an estimate may be off before a neighbour is missed.
-const DEVIATIONS: f32 = 4.0;
-/// Where there are so many times more peaks than vectors looked for, most of these are peaks.
-const SPREAD: usize = 4;
+/// An estimate that is off by more standard deviations than this loses a neighbour.
+const ALLOWED_DEVIATIONS: f32 = 4.0;
+/// With at least this many peaks for each vector that is searched for, most of these vectors are peaks.
+const PEAKS_PER_RESULT: usize = 4;
 
-/// What bits make of a normal variable `x`.
+/// How well the bits describe a normal variable `x`.
 #[derive(Clone, Copy)]
 struct Precision {
     /// Between two values.
@@ -48,28 +48,29 @@ struct Precision {
 const SIGNS: Precision =
     Precision { step: 2.0, square: 1.0, along: 0.797_885, spread: 1.0 - 3.0 / std::f32::consts::PI };
 /// With the best step both means are the same.
-const TWO_BITS: Precision = Precision { step: STEP, square: 0.881_15, along: 0.881_15, spread: 0.138 };
+const TWO_BITS: Precision =
+    Precision { step: QUANTIZER_STEP, square: 0.881_15, along: 0.881_15, spread: 0.138 };
 
-/// A question compared with all sketches, as far as it has been.
-pub(super) struct Compared<'a> {
+/// The estimates for one question. They become more exact with each chunk of the sketches that is read.
+pub(super) struct Estimates<'a> {
     blocks: &'a Blocks,
     question: Turned<'a>,
-    /// Of what was looked at.
+    /// Of the chunks that were read.
     sums: Vec<Sum>,
-    /// The terms of the parts that were looked at.
-    terms: Vec<[Term; PART]>,
-    estimate: Estimate,
-    /// Where to look, without what was found.
+    /// The terms of the chunks that were read.
+    terms: Vec<[Term; CHUNK]>,
+    calibration: Calibration,
+    /// The places to look at, without those that were taken.
     places: Vec<Slice>,
-    /// What was chosen of it.
+    /// The places that were chosen of these.
     chosen: Vec<Slice>,
 }
 
-/// What a sum of weights says of a cosine.
+/// Which cosine a sum of weights stands for, and how exactly.
 #[derive(Default)]
-struct Estimate {
-    /// How many parts were looked at, and of how many.
-    parts: [usize; 2],
+struct Calibration {
+    /// How many chunks were read, and how many there are.
+    chunks: [usize; 2],
     /// How many bits of each component.
     bits: u16,
     /// Of the question's components: the sum of squares, and that of products with their weights.
@@ -79,64 +80,68 @@ struct Estimate {
     rounding: f32,
 }
 
-impl<'a> Compared<'a> {
-    /// Nothing is looked at yet.
+impl<'a> Estimates<'a> {
+    /// Estimates of which nothing has been read yet.
     pub(super) fn new(blocks: &'a Blocks, question: &Turned<'a>) -> Self {
         let places = blocks.held.clone();
         Self {
             blocks,
             question: *question,
             sums: vec![Sum::default(); places.len()],
-            terms: Vec::with_capacity(blocks.parts.len()),
-            estimate: Estimate { parts: [0, blocks.parts.len()], bits: 1, ..Estimate::default() },
+            terms: Vec::with_capacity(blocks.first_bits.len()),
+            calibration: Calibration {
+                chunks: [0, blocks.first_bits.len()],
+                bits: 1,
+                ..Calibration::default()
+            },
             chosen: vec![Slice::default(); places.len()],
             places,
         }
     }
 
-    /// Whether the signs of all components were looked at.
-    pub(super) fn knows_signs(&self) -> bool {
-        self.estimate.parts[0] == self.estimate.parts[1]
+    /// Whether the signs of all components have been read.
+    pub(super) fn has_all_signs(&self) -> bool {
+        self.calibration.chunks[0] == self.calibration.chunks[1]
     }
 
-    /// Looks at the signs of another part of all components, or at the second bits of all at once, since what
-    /// they stand for depends on all. False if nothing was left to look at.
-    pub(super) fn look_further(&mut self) -> bool {
-        let part = self.estimate.parts[0];
-        if let Some(components) = self.question.components.as_chunks::<PART>().0.get(part) {
+    /// Reads the signs of another chunk of components, or after these the second bits of all chunks at once,
+    /// since their values depend on all. False if nothing was left to read.
+    pub(super) fn refine(&mut self) -> bool {
+        let chunk = self.calibration.chunks[0];
+        if let Some(components) = self.question.components.as_chunks::<CHUNK>().0.get(chunk) {
             let terms = by_rank(components);
-            self.estimate.look_further(components, &terms);
-            weigh(&terms, &self.blocks.parts[part], &mut self.sums, self.estimate.sum_bits());
+            self.calibration.refine(components, &terms);
+            weigh(&terms, &self.blocks.first_bits[chunk], &mut self.sums, self.calibration.sum_bits());
             self.terms.push(terms);
             return true;
         }
-        if self.estimate.bits == 2 {
+        if self.calibration.bits == 2 {
             return false;
         }
-        self.estimate.bits = 2;
+        self.calibration.bits = 2;
         // The first bits count twice.
         self.sums.iter_mut().for_each(|sums| sums.rotate_right(1));
-        for (terms, seconds) in self.terms.iter().zip(&self.blocks.seconds) {
-            weigh(terms, seconds, &mut self.sums, self.estimate.sum_bits());
+        for (terms, seconds) in self.terms.iter().zip(&self.blocks.second_bits) {
+            weigh(terms, seconds, &mut self.sums, self.calibration.sum_bits());
         }
         true
     }
 
-    /// How many bytes of bits were looked at.
-    pub(super) fn bytes(&self) -> usize {
-        let [parts, all] = self.estimate.parts;
-        let parts = parts + if self.estimate.bits == 2 { all } else { 0 };
-        parts * self.blocks.blocks.len() * size_of::<[Slice; PART]>()
+    /// How many bytes of the sketches were read.
+    pub(super) fn bytes_read(&self) -> usize {
+        let [chunks, all] = self.calibration.chunks;
+        let chunks = chunks + if self.calibration.bits == 2 { all } else { 0 };
+        chunks * self.blocks.blocks.len() * size_of::<[Slice; CHUNK]>()
     }
 
-    /// Looks at the signs of all that is left.
-    pub(super) fn look_at_signs(&mut self) {
-        while !self.knows_signs() {
-            self.look_further();
+    /// Reads the signs of all chunks that are left.
+    pub(super) fn refine_to_signs(&mut self) {
+        while !self.has_all_signs() {
+            self.refine();
         }
     }
 
-    /// Looks only at what is at some places.
+    /// Restricts the estimates to some places.
     pub(super) fn restrict(&mut self, to: &[Slice]) {
         for (places, to) in self.places.iter_mut().zip(to) {
             places.0.iter_mut().zip(to.0).for_each(|(places, to)| *places &= to);
@@ -146,23 +151,23 @@ impl<'a> Compared<'a> {
     /// The slots of those that seem nearest: at least `count`, and not many more. None if these would be more
     /// than `most`.
     pub(super) fn likely(&mut self, count: usize, most: usize) -> Option<Vec<usize>> {
-        let mut highest = vec![[0; ACROSS / 64]; self.sums.len()];
-        peaks(&self.sums, self.estimate.sum_bits(), &self.places, &mut highest);
-        let mut floors = Vec::with_capacity(highest.len() * (ACROSS / 64));
+        let mut highest = vec![[0; BLOCK_VECTORS / 64]; self.sums.len()];
+        peaks(&self.sums, self.calibration.sum_bits(), &self.places, &mut highest);
+        let mut floors = Vec::with_capacity(highest.len() * (BLOCK_VECTORS / 64));
         for ((sums, places), block) in highest.iter().zip(&self.places).zip(&self.blocks.blocks) {
-            let step = self.question.length * block.lengths[1] * self.estimate.step();
-            let least = self.question.offset + block.offset - self.estimate.middle() * step;
+            let step = self.question.length * block.lengths[1] * self.calibration.step();
+            let least = self.question.offset + block.offset - self.calibration.middle() * step;
             let taken = sums.iter().zip(places.0).filter(|(_, places)| *places != 0);
             floors.extend(taken.map(|(&sum, _)| least + f32::from(sum) * step));
         }
-        let floor = if count > 0 && floors.len() >= SPREAD * count {
+        let floor = if count > 0 && floors.len() >= PEAKS_PER_RESULT * count {
             // Each stands for a vector of its own, and few others are above so high a floor.
             *floors.select_nth_unstable_by(count - 1, |a, b| b.total_cmp(a)).1
         } else {
             self.floor_by_halving(count)
         };
         let found = self.count_near(floor);
-        (found <= most).then(|| self.take())
+        (found <= most).then(|| self.take_chosen())
     }
 
     /// A floor that at least `count` estimates reach, and not twice as many if that is easily told; below all
@@ -187,35 +192,35 @@ impl<'a> Compared<'a> {
 
     /// How many there are whose cosine is estimated to be `floor` or more.
     fn count_near(&mut self, floor: f32) -> usize {
-        self.choose(|question, estimate, block| {
+        self.choose(|question, calibration, block| {
             let wanted = (floor - question.offset - block.offset) / (question.length * block.lengths[1]);
             // So that the sum which became the floor reaches it.
-            estimate.sum(wanted) - 0.01
+            calibration.sum(wanted) - 0.01
         })
     }
 
     /// How many others there are whose cosine may be `floor` or more.
-    pub(super) fn count_left(&mut self, floor: f32) -> usize {
-        self.choose(|question, estimate, block| {
+    pub(super) fn count_possible(&mut self, floor: f32) -> usize {
+        self.choose(|question, calibration, block| {
             let wanted = floor - question.offset - block.offset;
             let length = block.lengths[usize::from(wanted > 0.0)];
-            estimate.sum(estimate.least(cosine(question, wanted, length)))
+            calibration.sum(calibration.least(cosine(question, wanted, length)))
         })
     }
 
     /// Chooses what reaches the sum that is asked for in its block.
-    fn choose(&mut self, sum: impl Fn(&Turned<'_>, &Estimate, &Block) -> f32) -> usize {
+    fn choose(&mut self, sum: impl Fn(&Turned<'_>, &Calibration, &Block) -> f32) -> usize {
         // What is below 0, or no number, becomes 0. No sum reaches the most and one.
-        let most = f32::from(self.estimate.most()) + 1.0;
-        let threshold = |block| sum(&self.question, &self.estimate, block).ceil().clamp(0.0, most) as u16;
+        let most = f32::from(self.calibration.most()) + 1.0;
+        let threshold = |block| sum(&self.question, &self.calibration, block).ceil().clamp(0.0, most) as u16;
         let thresholds: Vec<u16> = self.blocks.blocks.iter().map(threshold).collect();
-        reach(&self.sums, self.estimate.sum_bits(), &thresholds, &self.places, &mut self.chosen)
+        reach(&self.sums, self.calibration.sum_bits(), &thresholds, &self.places, &mut self.chosen)
     }
 
     /// The slots of those that were just counted, which are not found again.
-    pub(super) fn take(&mut self) -> Vec<usize> {
+    pub(super) fn take_chosen(&mut self) -> Vec<usize> {
         let mut slots = Vec::new();
-        let blocks = self.places.iter_mut().zip(&self.chosen).zip(self.blocks.slots.chunks(ACROSS));
+        let blocks = self.places.iter_mut().zip(&self.chosen).zip(self.blocks.slots.chunks(BLOCK_VECTORS));
         for ((places, chosen), occupants) in blocks {
             for (word, &chosen) in chosen.0.iter().enumerate() {
                 places.0[word] &= !chosen;
@@ -231,9 +236,9 @@ impl<'a> Compared<'a> {
 }
 
 /// The terms of components: those of the largest weigh most.
-fn by_rank(components: &[f32; PART]) -> [Term; PART] {
+fn by_rank(components: &[f32; CHUNK]) -> [Term; CHUNK] {
     // Of numbers that are not negative, the order is that of their bits.
-    let mut ranked: [u64; PART] =
+    let mut ranked: [u64; CHUNK] =
         std::array::from_fn(|at| u64::from(!components[at].abs().to_bits()) << 8 | at as u64);
     ranked.sort_unstable();
     ranked.map(|one| {
@@ -249,22 +254,22 @@ fn cosine(question: &Turned<'_>, wanted: f32, length: f32) -> f32 {
     if cosine.is_nan() { -1.0 } else { cosine.clamp(-1.0, 1.0) }
 }
 
-impl Estimate {
-    /// How many components were looked at.
-    fn looked_at(&self) -> f32 {
-        (self.parts[0] * PART) as f32
+impl Calibration {
+    /// How many components were read.
+    fn components(&self) -> f32 {
+        (self.chunks[0] * CHUNK) as f32
     }
 
-    /// Takes in the components of another part, whose terms these are.
-    fn look_further(&mut self, components: &[f32; PART], terms: &[Term; PART]) {
-        self.parts[0] += 1;
+    /// Takes in the components of another chunk and their terms.
+    fn refine(&mut self, components: &[f32; CHUNK], terms: &[Term; CHUNK]) {
+        self.chunks[0] += 1;
         self.squares += sum(components, components, |x, _| x * x);
         for (term, weight) in terms.iter().zip(WEIGHTS) {
             self.weighted += components[usize::from(term.at)].abs() * f32::from(weight);
         }
         if self.squares > 0.0 {
             let weights: f32 = WEIGHTS.iter().map(|&weight| f32::from(weight * weight)).sum();
-            let weights = weights * self.parts[0] as f32;
+            let weights = weights * self.chunks[0] as f32;
             self.rounding = (weights * self.squares / (self.weighted * self.weighted) - 1.0).max(0.0);
         }
     }
@@ -276,7 +281,7 @@ impl Estimate {
 
     /// The largest sum: the values are numbered from 0.
     fn most(&self) -> u16 {
-        MOST * self.parts[0] as u16 * ((1 << self.bits) - 1)
+        MAX_CHUNK_SUM * self.chunks[0] as u16 * ((1 << self.bits) - 1)
     }
 
     /// How many bits are enough for a sum, and for one more than the largest.
@@ -293,7 +298,7 @@ impl Estimate {
     /// may stand for any cosine.
     fn step(&self) -> f32 {
         let Precision { step, along, .. } = self.precision();
-        step * self.squares.sqrt() / (self.weighted * along * self.looked_at().sqrt())
+        step * self.squares.sqrt() / (self.weighted * along * self.components().sqrt())
     }
 
     /// The sum that stands for a cosine.
@@ -303,7 +308,7 @@ impl Estimate {
 
     /// The least estimate, with near certainty, of one whose cosine is `cosine` or more.
     fn least(&self, cosine: f32) -> f32 {
-        if cosine <= -1.0 { f32::NEG_INFINITY } else { cosine - DEVIATIONS * self.deviation(cosine) }
+        if cosine <= -1.0 { f32::NEG_INFINITY } else { cosine - ALLOWED_DEVIATIONS * self.deviation(cosine) }
     }
 
     /// The standard deviation of the estimate of a cosine; beside what the head of this file counts, the
@@ -312,10 +317,10 @@ impl Estimate {
     fn deviation(&self, cosine: f32) -> f32 {
         let Precision { square, along, spread, .. } = self.precision();
         let (shared, across) = (cosine * cosine, 1.0 - cosine * cosine);
-        let unseen = 1.0 - self.parts[0] as f32 / self.parts[1] as f32;
+        let unseen = 1.0 - self.chunks[0] as f32 / self.chunks[1] as f32;
         let along = along * along;
         let variance = (square - along) * across + spread * shared + along * unseen * across * across;
-        ((variance + square * self.rounding) / (along * self.looked_at())).sqrt()
+        ((variance + square * self.rounding) / (along * self.components())).sqrt()
     }
 }
 
@@ -371,17 +376,17 @@ mod tests {
                 let mut turned = Vec::new();
                 let question = sketches.turn(&question, &mut turned);
                 for looks in 1.. {
-                    let mut compared = sketches.compare(&question);
-                    if (0..looks).any(|_| !compared.look_further()) {
+                    let mut estimates = sketches.estimates(&question);
+                    if (0..looks).any(|_| !estimates.refine()) {
                         break;
                     }
-                    let counted = compared.count_left(best[9] as f32);
-                    let left = compared.take();
+                    let counted = estimates.count_possible(best[9] as f32);
+                    let left = estimates.take_chosen();
                     assert_eq!(left.len(), counted);
                     for (slot, &cosine) in cosines.iter().enumerate() {
                         assert!(cosine < best[9] || left.contains(&slot), "{dimension}: {slot} of {asked}");
                     }
-                    if compared.estimate.bits == 2 {
+                    if estimates.calibration.bits == 2 {
                         assert!(left.len() < 400, "{dimension}: {counted} left");
                     }
                 }
@@ -416,13 +421,13 @@ mod tests {
                 let sketches = sketches(&(0..VECTORS).map(near).collect::<Vec<_>>(), vec![0.0; 384]);
                 let mut turned = Vec::new();
                 let question = sketches.turn(&asked, &mut turned);
-                let mut compared = sketches.compare(&question);
-                while compared.look_further() {
-                    let looked = (compared.estimate.parts[0], compared.estimate.bits);
+                let mut estimates = sketches.estimates(&question);
+                while estimates.refine() {
+                    let looked = (estimates.calibration.chunks[0], estimates.calibration.bits);
                     let above = above.entry(looked).or_default();
                     for (above, (deviations, _)) in above.iter_mut().zip(SHARES) {
-                        let least = cosine + deviations * compared.estimate.deviation(cosine);
-                        *above += compared.choose(|_, estimate, _| estimate.sum(least));
+                        let least = cosine + deviations * estimates.calibration.deviation(cosine);
+                        *above += estimates.choose(|_, calibration, _| calibration.sum(least));
                     }
                 }
             }
@@ -447,19 +452,23 @@ mod tests {
         let sketches = sketches(&vectors, vec![0.0; 256]);
         let mut turned = Vec::new();
         let question = sketches.turn(&vectors[7], &mut turned);
-        let mut compared = sketches.compare(&question);
-        compared.look_further();
-        let likely = compared.likely(20, 2000).unwrap();
+        let mut estimates = sketches.estimates(&question);
+        estimates.refine();
+        let likely = estimates.likely(20, 2000).unwrap();
         assert!(likely.len() >= 20 && likely.len() < 60, "{} found", likely.len());
         assert!(likely.contains(&7));
-        while compared.look_further() {}
-        compared.count_left(-1.0);
-        let mut all = compared.take();
+        while estimates.refine() {}
+        estimates.count_possible(-1.0);
+        let mut all = estimates.take_chosen();
         assert!(likely.iter().all(|slot| !all.contains(slot)));
         all.extend(likely);
         all.sort_unstable();
         assert_eq!(all, (0..2000).collect::<Vec<_>>());
-        assert_eq!(sketches.compare(&question).likely(20, 10), None, "nothing was looked at: all are alike");
+        assert_eq!(
+            sketches.estimates(&question).likely(20, 10),
+            None,
+            "nothing was looked at: all are alike"
+        );
     }
 
     #[test]
@@ -468,11 +477,11 @@ mod tests {
         let sketches = sketches(&vectors, vec![0.0; 128]);
         let mut turned = Vec::new();
         let question = sketches.turn(&vectors[7], &mut turned);
-        let mut compared = sketches.compare(&question);
-        compared.restrict(&sketches.places((0..2000).step_by(5)));
-        while compared.look_further() {}
-        assert_eq!(compared.count_left(-1.0), 400);
-        assert!(compared.take().into_iter().all(|slot| slot % 5 == 0));
+        let mut estimates = sketches.estimates(&question);
+        estimates.restrict(&sketches.places((0..2000).step_by(5)));
+        while estimates.refine() {}
+        assert_eq!(estimates.count_possible(-1.0), 400);
+        assert!(estimates.take_chosen().into_iter().all(|slot| slot % 5 == 0));
     }
 
     #[test]
@@ -486,10 +495,10 @@ mod tests {
         for question in [&vectors[2], &center] {
             let cosine = cosine_similarity(question, &center) as f32;
             let question = sketches.turn(question, &mut turned);
-            let mut compared = sketches.compare(&question);
-            while compared.look_further() {}
-            compared.count_left(cosine - 0.01);
-            assert!(compared.take().contains(&1), "{cosine}");
+            let mut estimates = sketches.estimates(&question);
+            while estimates.refine() {}
+            estimates.count_possible(cosine - 0.01);
+            assert!(estimates.take_chosen().contains(&1), "{cosine}");
         }
     }
 }
