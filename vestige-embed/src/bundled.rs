@@ -8,11 +8,10 @@ use std::sync::OnceLock;
 
 use vestige_traits::{Embedder, EmbedderError, EmbedderResult, ModelSignature};
 
-use self::table::Table;
+use self::table::{DIMENSION, Table};
 use self::wordpiece::WordPiece;
 
 const NAME: &str = "vestige-static-256-v1";
-const DIMENSION: usize = 256;
 
 static TABLE: &[u8] = include_bytes!("../models/vestige-static-256-v1/table.bin");
 static VOCABULARY: &str = include_str!("../models/vestige-static-256-v1/vocab.txt");

@@ -1,6 +1,7 @@
 //! Models on ONNX Runtime, through fastembed.
 
 mod catalog;
+mod failure;
 mod files;
 mod model;
 mod options;
@@ -18,9 +19,6 @@ pub use self::preparation::{Pooling, Preparation};
 
 use self::model::{Model, Side};
 use self::worker::{Worker, guarded};
-
-const DYNAMIC: &str = "it is quantised anew for every batch, so that a text's vector would depend on the texts \
-                       beside it; take the model it was made from";
 
 /// A transformer model on ONNX Runtime: one of fastembed's list by name, or any from a folder of files.
 ///
@@ -124,15 +122,4 @@ impl fmt::Debug for FastembedEmbedder {
 /// fastembed lets `HF_HOME` go before the folder it is given; the files are looked for in the same place.
 fn hub_cache(cache: &Path) -> PathBuf {
     std::env::var("HF_HOME").map_or_else(|_| cache.to_path_buf(), PathBuf::from)
-}
-
-/// An error with its sources, in one line.
-fn in_one_line(error: &dyn std::error::Error) -> String {
-    let mut text = error.to_string();
-    let mut source = error.source();
-    while let Some(error) = source {
-        text = format!("{text}: {error}");
-        source = error.source();
-    }
-    text
 }

@@ -1,50 +1,24 @@
 //! `cargo xtask tidy`: the rules of this repository that no other tool checks.
 
-use std::fmt;
-use std::path::{Path, PathBuf};
-
 use anyhow::{Result, bail};
 
 use crate::{fuzz, project};
 
 mod arrows;
+mod cycles;
 mod manifests;
+mod source;
 mod sources;
 mod tree;
+mod violation;
+mod width;
 
 use tree::Tree;
-
-/// A place that breaks a rule, and what to do about it.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
-pub struct Violation {
-    path: PathBuf,
-    line: Option<usize>,
-    what: String,
-}
-
-impl Violation {
-    fn of_file(path: &Path, what: impl Into<String>) -> Self {
-        Self { path: path.to_owned(), line: None, what: what.into() }
-    }
-
-    fn at(path: &Path, line: usize, what: impl Into<String>) -> Self {
-        Self { path: path.to_owned(), line: Some(line), what: what.into() }
-    }
-}
-
-impl fmt::Display for Violation {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}", self.path.display())?;
-        if let Some(line) = self.line {
-            write!(f, ":{line}")?;
-        }
-        write!(f, ": {}", self.what)
-    }
-}
+use violation::Violation;
 
 type FileRule = fn(&Tree) -> Vec<Violation>;
 
-const FILE_RULES: [FileRule; 11] = [
+const FILE_RULES: [FileRule; 13] = [
     manifests::crates_have_a_readme,
     manifests::published_crates_carry_their_licences,
     manifests::lints_are_inherited,
@@ -56,6 +30,8 @@ const FILE_RULES: [FileRule; 11] = [
     sources::exceptions_carry_a_reason,
     sources::paths_are_of_no_machine,
     sources::licensed_data_stays_out,
+    width::lines_keep_the_width,
+    cycles::modules_have_no_cycles,
 ];
 
 /// Checks every rule and prints each place that breaks one.

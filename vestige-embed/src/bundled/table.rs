@@ -1,7 +1,7 @@
 //! The token vectors, read in place.
 
-use super::DIMENSION;
-
+/// The components of a vector.
+pub(super) const DIMENSION: usize = 256;
 /// A row: its scale as a little-endian f32, then one i8 for each dimension.
 pub(super) const ROW_BYTES: usize = size_of::<f32>() + DIMENSION;
 

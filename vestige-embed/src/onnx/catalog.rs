@@ -3,7 +3,8 @@
 use fastembed::{EmbeddingModel, Pooling, QuantizationMode, TextEmbedding};
 use vestige_traits::{EmbedderError, EmbedderResult};
 
-use super::Preparation;
+use super::failure::DYNAMIC;
+use super::preparation::{self, Preparation};
 
 /// The published name of a model, what goes before a document and what goes before a query.
 type Entry = (&'static str, &'static str, &'static str);
@@ -86,7 +87,7 @@ pub(super) fn find(name: &str) -> EmbedderResult<EmbeddingModel> {
     let model = known
         .ok_or_else(|| unavailable(format!("no model of that name; known are {}", names().join(", "))))?;
     if is_dynamic(&model) {
-        return Err(EmbedderError::Unsupported { model: name.to_owned(), reason: super::DYNAMIC.to_owned() });
+        return Err(EmbedderError::Unsupported { model: name.to_owned(), reason: DYNAMIC.to_owned() });
     }
     Ok(model)
 }
@@ -103,14 +104,28 @@ pub(super) fn names() -> Vec<&'static str> {
 pub(super) fn preparation(model: &EmbeddingModel) -> Preparation {
     let (name, document, query) = entry(model);
     let pooling = match TextEmbedding::get_default_pooling_method(model) {
-        Some(Pooling::Mean) => super::Pooling::Mean,
-        Some(Pooling::Cls) | None => super::Pooling::Cls,
+        Some(Pooling::Mean) => preparation::Pooling::Mean,
+        Some(Pooling::Cls) | None => preparation::Pooling::Cls,
     };
     Preparation::new(name, pooling).prefixes(document, query)
 }
 
 fn is_dynamic(model: &EmbeddingModel) -> bool {
     TextEmbedding::get_quantization_mode(model) == QuantizationMode::Dynamic
+}
+
+impl Preparation {
+    /// The preparation of a model that [`FastembedEmbedder::from_hub`](crate::FastembedEmbedder::from_hub)
+    /// knows, for a copy of it in a folder.
+    ///
+    /// # Errors
+    ///
+    /// [`EmbedderError::ModelUnavailable`](vestige_traits::EmbedderError::ModelUnavailable) if no model has
+    /// that name, [`EmbedderError::Unsupported`](vestige_traits::EmbedderError::Unsupported) if it must not
+    /// be used.
+    pub fn of(model: &str) -> EmbedderResult<Self> {
+        Ok(preparation(&find(model)?))
+    }
 }
 
 #[cfg(test)]

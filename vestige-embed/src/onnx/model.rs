@@ -8,8 +8,11 @@ use fastembed::{
 use ort::environment::Environment;
 use vestige_traits::{EmbedderError, EmbedderResult, ModelSignature};
 
+use super::catalog;
+use super::failure::{DYNAMIC, in_one_line};
 use super::files::{self, Files};
-use super::{FastembedOptions, Pooling, Preparation, catalog, in_one_line};
+use super::options::FastembedOptions;
+use super::preparation::{Pooling, Preparation};
 
 /// Bytes of a text that are looked at for each token of the window: more than any text of words needs,
 /// and an end to the tokenizer's work on a hostile one.
@@ -82,7 +85,7 @@ impl Model {
         let files = Files::in_folder(folder)?;
         let onnx = files.onnx()?;
         if files::is_dynamic(&onnx) {
-            let reason = super::DYNAMIC.to_owned();
+            let reason = DYNAMIC.to_owned();
             return Err(EmbedderError::Unsupported { model: preparation.name, reason });
         }
         let mut model = UserDefinedEmbeddingModel::new(onnx, files.tokenizer(options.max_tokens)?)

@@ -1,7 +1,3 @@
-use vestige_traits::EmbedderResult;
-
-use super::catalog;
-
 /// How the vectors of a text's tokens become one vector.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
@@ -27,18 +23,6 @@ impl Preparation {
     /// A model of this name, without prefixes. The name becomes the signature's.
     pub fn new(name: impl Into<String>, pooling: Pooling) -> Self {
         Self { name: name.into(), pooling, document_prefix: String::new(), query_prefix: String::new() }
-    }
-
-    /// The preparation of a model that [`FastembedEmbedder::from_hub`](crate::FastembedEmbedder::from_hub)
-    /// knows, for a copy of it in a folder.
-    ///
-    /// # Errors
-    ///
-    /// [`EmbedderError::ModelUnavailable`](vestige_traits::EmbedderError::ModelUnavailable) if no model has
-    /// that name, [`EmbedderError::Unsupported`](vestige_traits::EmbedderError::Unsupported) if it must not
-    /// be used.
-    pub fn of(model: &str) -> EmbedderResult<Self> {
-        Ok(catalog::preparation(&catalog::find(model)?))
     }
 
     /// With these prefixes, each with its own trailing blank.

@@ -8,7 +8,7 @@ use ort::LoadDynamicError;
 use ort::environment::Environment;
 use vestige_traits::{EmbedderError, EmbedderResult};
 
-use super::in_one_line;
+use super::failure::in_one_line;
 
 const LIBRARY: &str = "ONNX Runtime";
 

@@ -5,7 +5,7 @@ use std::process::Command;
 use anyhow::{Result, bail};
 use clap::ValueEnum;
 
-use super::{server::URL_VARIABLE, wheel};
+use super::wheel;
 use crate::process;
 
 /// The image of the provider `docker`.
@@ -15,6 +15,9 @@ pub const TAG: &str = "pg18";
 
 /// Where a container has a file system that is soon full.
 pub const SMALL_DISK: &str = "/small";
+
+/// The environment variable with the URL of a superuser on the server that tests use.
+pub(super) const URL_VARIABLE: &str = "VESTIGE_TEST_PG_URL";
 
 /// Where PostgreSQL comes from.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, ValueEnum)]

@@ -7,11 +7,10 @@ use std::time::Instant;
 
 use anyhow::{Context, Result, bail};
 
-use super::{Provider, SMALL_DISK, ServerArgs, guard};
+use super::provider::{Provider, SMALL_DISK, URL_VARIABLE};
+use super::{ServerArgs, guard};
 use crate::{process, project};
 
-/// The URL of a superuser on the server that tests use.
-pub(super) const URL_VARIABLE: &str = "VESTIGE_TEST_PG_URL";
 /// Set to 1, a test that finds no server fails.
 const REQUIRE_VARIABLE: &str = "VESTIGE_REQUIRE_PG";
 /// A shell command that kills, stops and starts the server.

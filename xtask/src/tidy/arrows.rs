@@ -6,7 +6,7 @@ use std::path::Path;
 use anyhow::{Context, Result};
 use serde_json::Value;
 
-use super::Violation;
+use super::violation::Violation;
 use crate::{process, project};
 
 /// The crates of the workspace, and for each the crates of the workspace that it may depend on.

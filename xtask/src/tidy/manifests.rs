@@ -1,8 +1,8 @@
 //! Rules on what a crate has.
 
-use super::Violation;
 use super::sources::has_word;
 use super::tree::{File, Tree};
+use super::violation::Violation;
 
 /// The fuzz targets are a workspace of their own: cargo-fuzz wants it so, and lints cannot be inherited
 /// there.

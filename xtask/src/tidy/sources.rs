@@ -1,7 +1,7 @@
 //! Rules on what stands in files.
 
-use super::Violation;
 use super::tree::{File, Tree};
+use super::violation::Violation;
 
 /// A file has one subject; past this it has two.
 const LONGEST_FILE: usize = 600;

@@ -1,11 +1,10 @@
 //! Fills a store of one size, and has it measured by a process of its own.
 
 use std::collections::HashSet;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::{Command, Stdio};
 
 use anyhow::{Context, Result, ensure};
-use serde::{Deserialize, Serialize};
 use tempfile::TempDir;
 use tokio::runtime::Runtime;
 use vestige_bench::fill::{Filling, fill};
@@ -13,31 +12,14 @@ use vestige_bench::sample::Sample;
 use vestige_sqlite::{Durability, SqliteMemoryStore};
 use vestige_traits::{Clock, SystemClock};
 
-use crate::Args;
+use crate::args::Args;
 use crate::data::{Measured, Row, Store};
+use crate::task::{Filled, Place, Task, note};
 
 /// So many questions have their true answers looked for.
 const JUDGED: usize = 200;
 /// Bytes that a memory of 384 dimensions takes while its store is filled, rounded up.
 const NEEDED: u64 = 8_000;
-
-/// What the measuring process is told.
-#[derive(Debug, Serialize, Deserialize)]
-pub(crate) struct Task {
-    pub(crate) place: Place,
-    pub(crate) questions: Vec<(String, Vec<f32>)>,
-    /// The numbers of the ten nearest for the first questions, without a filter and with the one of 1 %.
-    pub(crate) truth: Vec<Vec<usize>>,
-    pub(crate) filtered_truth: Vec<Vec<usize>>,
-}
-
-/// Where the filled store is.
-#[derive(Debug, Serialize, Deserialize)]
-pub(crate) enum Place {
-    File(PathBuf),
-    /// A database on the server that both processes are given.
-    Database(String),
-}
 
 pub(crate) fn measured(args: &Args, store: Store, memories: usize) -> Result<Row> {
     let home = TempDir::new()?;
@@ -83,13 +65,6 @@ pub(crate) fn measured(args: &Args, store: Store, memories: usize) -> Result<Row
     })
 }
 
-pub(crate) struct Filled {
-    pub(crate) filling: Filling,
-    pub(crate) place: Place,
-    pub(crate) disk: u64,
-    pub(crate) versions: String,
-}
-
 fn sqlite(runtime: &Runtime, sample: &Sample, home: &Path) -> Result<Filled> {
     let path = home.join("memory.db");
     let store = SqliteMemoryStore::builder(&path).durability(Durability::Process).open()?;
@@ -126,7 +101,7 @@ fn elsewhere(args: &Args, task: &Path) -> Result<Measured> {
     serde_json::from_slice(&output.stdout).context("the measuring process printed no JSON")
 }
 
-/// Says what room is needed, and fails where the disk has less.
+/// Says how much disk space is needed, and fails where the disk has less.
 fn check_disk(folder: &Path, memories: usize) -> Result<()> {
     let needed = memories as u64 * NEEDED;
     // POSIX: a heading, then the file system with its free 1,024-byte blocks in the fourth column.
@@ -160,9 +135,4 @@ fn machine() -> String {
         .and_then(|memory| memory.trim_end_matches(" kB").parse::<u64>().ok())
         .map_or(String::new(), |kilobytes| format!(", {} GiB", (kilobytes + (1 << 19)) >> 20));
     format!("{processors} × {model}{memory}")
-}
-
-#[expect(clippy::print_stderr, reason = "progress of a command that takes minutes")]
-pub(crate) fn note(text: &str) {
-    eprintln!("{text}");
 }

@@ -1,59 +1,21 @@
-//! Measures a filled store, in a process that has done nothing else.
+//! The searches that are measured.
 
 use std::collections::BTreeMap;
-use std::path::Path;
 use std::time::Instant;
 
 use anyhow::{Context, Result, ensure};
 use tokio::runtime::Runtime;
-use vestige_bench::memory;
 use vestige_bench::sample::{number, only};
 use vestige_bench::times::Times;
-use vestige_sqlite::SqliteMemoryStore;
 use vestige_traits::{MemoryStore, SearchQuery};
 
-use crate::data::{Kind, Latency, Measured};
-use crate::fill::{Place, Task};
+use crate::data::{Kind, Latency};
+use crate::task::Task;
 
 /// Questions of one kind before it is the next one's turn.
 const TURN: usize = 10;
 /// Questions of each kind that are not counted.
 const WARMING: usize = 50;
-
-pub(crate) fn run(task: &Path, postgres_url: Option<&str>) -> Result<String> {
-    let task: Task = serde_json::from_slice(&std::fs::read(task)?)?;
-    let runtime = Runtime::new()?;
-    let measured = match &task.place {
-        Place::File(path) => sqlite(&runtime, &task, path)?,
-        Place::Database(name) => postgres(&runtime, &task, postgres_url, name)?,
-    };
-    Ok(serde_json::to_string(&measured)?)
-}
-
-fn sqlite(runtime: &Runtime, task: &Task, path: &Path) -> Result<Measured> {
-    let (private, resident) = (memory::private(), memory::resident());
-    let started = Instant::now();
-    let store = SqliteMemoryStore::new(path)?;
-    first_answer(runtime, &store, task)?;
-    let open_ms = started.elapsed().as_secs_f64() * 1e3;
-    let search = searches(runtime, &store, task)?;
-    Ok(Measured {
-        open_ms,
-        search,
-        private_bytes: memory::private().saturating_sub(private),
-        resident_bytes: Some(memory::resident().saturating_sub(resident)),
-    })
-}
-
-#[cfg(feature = "postgres")]
-fn postgres(runtime: &Runtime, task: &Task, url: Option<&str>, name: &str) -> Result<Measured> {
-    crate::postgres::measure(runtime, task, url.context("there is no server")?, name)
-}
-
-#[cfg(not(feature = "postgres"))]
-fn postgres(_: &Runtime, _: &Task, _: Option<&str>, name: &str) -> Result<Measured> {
-    anyhow::bail!("{name} is on PostgreSQL, and this is built without it")
-}
 
 pub(crate) fn first_answer(runtime: &Runtime, store: &impl MemoryStore, task: &Task) -> Result<()> {
     let (text, vector) = task.questions.first().context("there are no questions")?;

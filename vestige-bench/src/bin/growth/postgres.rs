@@ -11,8 +11,8 @@ use vestige_postgres::PgMemoryStore;
 use vestige_traits::MemoryStore;
 
 use crate::data::Measured;
-use crate::fill::{Filled, Place, Task};
 use crate::measure::{first_answer, searches};
+use crate::task::{Filled, Place, Task};
 
 const DATABASE: &str = "vestige_growth";
 

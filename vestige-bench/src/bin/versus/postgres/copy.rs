@@ -14,8 +14,8 @@ use vestige_postgres::PgMemoryStore;
 use vestige_sqlite::{Durability, SqliteMemoryStore};
 use vestige_traits::MemoryStore;
 
+use super::database::{database, pool};
 use super::ingest::{CHUNK, COPY, END, begin, row};
-use super::{database, pool};
 use crate::contest::Times;
 use crate::table;
 

@@ -10,8 +10,8 @@ use vestige_bench::sample::{number, only};
 use vestige_postgres::PgMemoryStore;
 use vestige_traits::{MemoryStore, SearchQuery, WebQuery};
 
+use super::database::{Filled, pool};
 use super::statement::{self, Pgbench};
-use super::{Filled, pool};
 use crate::contest::{self, Contender, TURN};
 use crate::table;
 

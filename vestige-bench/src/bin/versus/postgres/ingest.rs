@@ -8,7 +8,7 @@ use sqlx::postgres::{PgPool, PgPoolCopyExt as _};
 use vestige_bench::sample::{Sample, codebase, id};
 use vestige_traits::MemoryStore;
 
-use super::{database, pool};
+use super::database::{database, pool};
 use crate::contest::Times;
 use crate::table;
 

@@ -6,7 +6,7 @@ use uuid::Uuid;
 use vestige_bench::sample::{number, only};
 use vestige_traits::{MemoryStore, SearchQuery};
 
-use super::{Filled, pool};
+use super::database::{Filled, pool};
 use crate::contest::{self, Contender};
 
 const BARE: &str = "SELECT id FROM knowledge_nodes ORDER BY embedding <=> $1::real[]::vector LIMIT 10";
