@@ -24,8 +24,8 @@ pub enum Verdict {
 }
 
 impl Ratios {
-    /// Lets both take turns, who is first changing from pair to pair, after a pair that does not count. Each
-    /// is told the number of the pair and answers with its milliseconds.
+    /// Lets both take turns, after one pair that does not count. Which one is first changes from pair to
+    /// pair. Each is given the number of the pair, and answers with its milliseconds.
     ///
     /// # Errors
     ///

@@ -1,4 +1,4 @@
-//! What was measured of one who answers many questions.
+//! The times of one contender that answers many questions.
 
 use std::time::Instant;
 

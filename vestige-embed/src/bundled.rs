@@ -18,8 +18,8 @@ static VOCABULARY: &str = include_str!("../models/vestige-static-256-v1/vocab.tx
 
 /// How the code in this module turns a text into a vector, in words.
 ///
-/// It is hashed into the signature beside the files: whoever changes what the
-/// code does to a text changes this line too, and old and new vectors do not mix.
+/// It is hashed into the signature beside the files. A change of what the code does to a text must change
+/// this line too, so that old and new vectors do not mix.
 #[cfg_attr(not(test), expect(dead_code, reason = "HASH covers it, and only the test computes HASH"))]
 const PREPARATION: &str = "first 65536 bytes; BERT uncased WordPiece without special tokens, unknown words \
                            skipped; sum of scaled rows; unit length (L2)";

@@ -8,14 +8,14 @@ pub type MigrateResult<T> = Result<T, MigrateError>;
 
 /// Why a memory was not moved, archived or re-embedded.
 ///
-/// Whatever is named here, the source is as it was, and what the target has
-/// taken in so far is whole: the same call goes on from there.
+/// After any of these errors the source is unchanged, and the target holds what was committed so far: the
+/// same call continues from there.
 ///
-/// # What is said once
+/// # Messages and sources
 ///
-/// Where another error lies behind, `Display` says what that error says, and `source()` goes on behind it. So
-/// a message is whole by itself, and a chain of causes repeats nothing of it but what a store's error repeats
-/// of its own. Who looks for the other error itself finds it in the variant.
+/// If a variant holds another error, `Display` prints the message of that error, and `source()` returns the
+/// source of that error. So a message is complete, and a chain of causes does not repeat it. The error itself
+/// is in the variant.
 #[derive(Debug)]
 #[non_exhaustive]
 pub enum MigrateError {
@@ -82,8 +82,8 @@ pub enum MigrateError {
     },
 
     /// Somebody else dropped this re-embedding while it was going on, or took the store to another model. No
-    /// vector of this model was mixed with those of another. Find out who does, and run the same again if it
-    /// is still wanted.
+    /// vector of this model was mixed with those of another. Find the other program, and run the same call
+    /// again if it is still wanted.
     ReembeddingEnded {
         /// The model that this re-embedding was to go to.
         wanted: Box<ModelSignature>,

@@ -81,8 +81,8 @@ impl LineDigest {
 ///
 /// The sum modulo 2²⁵⁶ of the lines' BLAKE3 hashes, each read as a
 /// little-endian number. A sum and not an exclusive or: under that a line
-/// that occurs twice would vanish. The digest finds every accident; it is no
-/// seal against somebody who makes rows up so that the sums agree.
+/// that occurs twice would vanish. The digest finds every accident. It
+/// does not protect against a person who makes up rows so that the sums agree.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub struct RowDigest([u64; 4]);
 

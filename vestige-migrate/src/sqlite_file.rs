@@ -13,10 +13,10 @@ const BESIDE: [(&str, &str); 3] = [
     ("-journal", "the journal of an SQLite database"),
 ];
 
-/// What of SQLite a file is, such as `an SQLite database`, and none for any other file.
+/// Which file of SQLite this is, such as `an SQLite database`; none for any other file.
 ///
-/// Whoever writes over one destroys the database. The files beside a database count by their
-/// names, whether they are there or not.
+/// Overwriting such a file destroys the database. The files beside a database are known by their names,
+/// whether they exist or not.
 pub fn sqlite_file(path: &Path) -> Option<&'static str> {
     let head = head(path);
     if head.starts_with(SQLITE_MAGIC) {

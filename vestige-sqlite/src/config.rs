@@ -55,8 +55,8 @@ impl SqliteMemoryStoreBuilder {
 
     /// Whether the file is only read. It is then neither created nor upgraded. Default: no.
     ///
-    /// A file in a folder that may not be written, such as a backup on a medium for reading, is read as it
-    /// lies: nobody may write it, by another way to it, while this store is open.
+    /// A file in a folder that may not be written, such as a backup on a read-only medium, is read without
+    /// locks. No other program may write it, by another path, while this store is open.
     #[must_use]
     pub fn read_only(mut self, read_only: bool) -> Self {
         self.read_only = read_only;
@@ -73,7 +73,7 @@ impl SqliteMemoryStoreBuilder {
 
     /// How long an operation waits for another process's write to end, a
     /// [`vacuum`](vestige_traits::MemoryStore::vacuum) too; then it fails with a retryable error. Default: 30
-    /// seconds, which is less than those wait who call a server that waits.
+    /// seconds. Clients of a server usually wait longer than that for an answer.
     #[must_use]
     pub fn busy_timeout(mut self, timeout: Duration) -> Self {
         self.busy_timeout = timeout;
@@ -90,18 +90,20 @@ impl SqliteMemoryStoreBuilder {
     /// How many bytes of the file each connection may map into memory; 0 for none. Default: 1 GiB.
     ///
     /// Mapped pages make searches faster and count as the process's memory, though the system takes
-    /// them back when it needs them. Who reads the whole file once, such as a copy, does without.
+    /// them back when it needs them. A program that reads the whole file once, such as a copy, needs no map.
     #[must_use]
     pub fn memory_map(mut self, bytes: u64) -> Self {
         self.memory_map = bytes;
         self
     }
 
-    /// Whether searches keep their indexes in memory: of each vector a byte and two bits for each dimension,
-    /// and up to half of that again for filters that are asked for again and again; of each memory its length
-    /// in words and its id, and the postings of terms that were searched lately, up to 32 MiB beside those of
-    /// the last search. Without it every search reads them from the file, with the same results; what filters
-    /// let through is kept for a while in either case. Default: yes.
+    /// Whether searches keep their indexes in memory. Default: yes.
+    ///
+    /// The indexes take a byte and two bits for each dimension of each vector, and up to half of that again
+    /// for filters that are used often. They also hold the length and the id of each memory, and the postings
+    /// of terms that were searched lately: up to 32 MiB beside those of the last search. Without them every
+    /// search reads the file, with the same results. The rows that a filter admits are kept for a while in
+    /// either case.
     #[must_use]
     pub fn indexes_in_memory(mut self, in_memory: bool) -> Self {
         self.indexes_in_memory = in_memory;

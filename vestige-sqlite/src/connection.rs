@@ -214,9 +214,8 @@ fn serve(mut connection: Connection, queue: &Receiver<Job>) {
     }
 }
 
-/// The next job. A thread that sleeps takes longer to wake than many a search takes, and who has just got an
-/// answer often asks again at once: so it stays awake for a moment, and leaves the processor to whoever wants
-/// it.
+/// The next job. Waking a thread can take longer than a search, and a caller that has just got an answer
+/// often asks again at once. So the thread stays awake for a moment, and yields the processor meanwhile.
 fn next(queue: &Receiver<Job>) -> Result<Job, RecvError> {
     let finished = Instant::now();
     while finished.elapsed() < AWAKE {
@@ -241,8 +240,8 @@ enum Access {
 /// Opens the file for reading, and says how.
 fn connect_for_reading(config: &SqliteMemoryStoreBuilder) -> rusqlite::Result<(Connection, Access)> {
     match connect(config, Access::Read) {
-        // Readers of the write-ahead log share a side file. Where it cannot be made, nobody can write here
-        // either (who could has made it), and a file with an empty log can be read without.
+        // Readers of the write-ahead log share a side file. If it cannot be created, nobody can write here (a
+        // writer would have created it), and a file with an empty log can be read without it.
         Err(error)
             if file::is_at_rest(&config.path)
                 && matches!(error.sqlite_error_code(), Some(ErrorCode::CannotOpen | ErrorCode::ReadOnly)) =>

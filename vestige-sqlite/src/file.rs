@@ -45,8 +45,8 @@ pub(crate) fn create_private(path: &Path) -> MemoryStoreResult<()> {
 
 /// Gives the side files the permissions that the file has now.
 ///
-/// Who reads a write-protected file leaves write-protected side files behind, which would keep
-/// everybody from writing after the protection of the file itself is lifted.
+/// Reading a write-protected file creates write-protected side files. After the protection of the file itself
+/// is removed, they would still prevent every write.
 pub(crate) fn align_side_files(path: &Path) {
     let Ok(permissions) = fs::metadata(path).map(|metadata| metadata.permissions()) else { return };
     for name in ["-wal", "-shm"] {
@@ -141,7 +141,7 @@ pub(crate) fn immutable_uri(_path: &Path) -> Option<String> {
     None
 }
 
-/// The path of a file that SQLite keeps beside the database, of which a link is followed.
+/// The path of a file that SQLite keeps beside the database. A link to the database is followed.
 fn side_file(path: &Path, suffix: &str) -> PathBuf {
     let mut name: OsString = fs::canonicalize(path).unwrap_or_else(|_| path.to_owned()).into();
     name.push(suffix);

@@ -1,7 +1,7 @@
-//! Which nodes changed, for what is kept of them in memory.
+//! A journal of changed nodes, for indexes that are kept in memory.
 //!
-//! Every write of a memory adds its node to `node_changes` in the same transaction. Whoever keeps
-//! something derived from the rows remembers the state it is from, and asks what came since.
+//! Every write of a memory adds its node to `node_changes` in the same transaction. An index that is derived
+//! from the rows remembers the state it was made from, and asks for the changes since then.
 
 use rusqlite::{OptionalExtension, Transaction};
 use vestige_traits::MemoryStoreResult;
@@ -30,9 +30,9 @@ pub(crate) fn state(view: &Transaction<'_>) -> MemoryStoreResult<State> {
     .map_err(map)
 }
 
-/// The nodes that came, went or changed between two states, of which `now` is the view's.
+/// The nodes that were added, removed or changed between two states. `now` is the state of the view.
 ///
-/// None if the journal does not tell any more: then everything derived has to be made anew.
+/// None if the journal no longer reaches back that far: everything derived has to be rebuilt then.
 pub(crate) fn changes(
     view: &Transaction<'_>,
     since: State,

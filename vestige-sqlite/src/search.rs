@@ -74,7 +74,7 @@ struct Found {
 }
 
 impl Searcher {
-    /// A valid `query`, of which only `legs` are looked at.
+    /// A searcher for a valid `query`, by some of its legs.
     pub(crate) fn new(
         query: &SearchQuery,
         legs: Legs,
@@ -254,15 +254,17 @@ struct KnownIds {
 }
 
 impl Ids {
-    /// After so many lookups, and one for so many memories, all ids are read at once.
-    const LOOKUPS: usize = 500;
-    const MEMORIES: usize = 200;
+    /// All ids are read at once after this many lookups, and one more for each group of memories.
+    const LOOKUPS_BEFORE_READING_ALL: usize = 500;
+    /// The size of such a group.
+    const MEMORIES_PER_LOOKUP: usize = 200;
 
     /// Puts an id to each node.
     fn name(&self, tx: &Transaction<'_>, scored: Vec<(i64, f64)>) -> MemoryStoreResult<Vec<Found>> {
         let mut known = self.0.as_ref().map(|known| known.lock().unwrap_or_else(PoisonError::into_inner));
         if let Some(known) = &mut known
-            && known.lookups >= Self::LOOKUPS.max(known.ids.len() / Self::MEMORIES)
+            && known.lookups
+                >= Self::LOOKUPS_BEFORE_READING_ALL.max(known.ids.len() / Self::MEMORIES_PER_LOOKUP)
         {
             known.read_all(tx)?;
         }

@@ -421,7 +421,8 @@ impl MemoryStore for SqliteMemoryStore {
     async fn begin_reembedding(&self, model: &ModelSignature) -> MemoryStoreResult<ReembeddingStatus> {
         model.validate()?;
         let to = model.clone();
-        // At once, so that a caller who goes before the answer leaves a handle that takes part in no other.
+        // At once: if the caller drops the call before the answer, the handle still takes part in no other
+        // re-embedding.
         let before = self.reembeds_to().replace(model.clone());
         let begun = self.write(move |tx| reembed::begin(tx, &to)).await;
         if begun.is_err() {

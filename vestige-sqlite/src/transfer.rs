@@ -126,7 +126,7 @@ fn one_by_one(
     Ok(Some(page))
 }
 
-/// A page of so many rows; none if its last row has no key to go on from.
+/// A page of at most `limit` rows; none if its last row has no key to continue from.
 fn page(
     tx: &Transaction<'_>,
     kind: TransferKind,
@@ -329,7 +329,7 @@ impl Importer<'_> {
                     Some(there) => Ok(same(&there, &edge)),
                 }
             }
-            // The log outlives the memories it speaks of, so an event needs none.
+            // The log outlives its memories, so an event needs none.
             TransferRow::ReviewEvent(event) => match scheduling::find_event(tx, event.id)? {
                 None => scheduling::append(tx, &event).map(|()| Outcome::Inserted),
                 Some(there) => Ok(same(&there, &event)),

@@ -33,7 +33,7 @@ pub struct ReembedPlan {
     pub sampled: u64,
     /// How many of the sample have no word that the new model knows.
     pub sampled_without_vector: u64,
-    /// About how much room the store needs on disk while it works, in bytes, besides what it takes now.
+    /// About how much more disk space the store needs during the work, in bytes.
     pub disk_bytes: u64,
 }
 

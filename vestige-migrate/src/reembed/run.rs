@@ -28,8 +28,8 @@ const MAX_EXTRA_BATCHES: u64 = 1000;
 /// - Memories that come in or change meanwhile are caught up before the switch.
 /// - A text in which the new model knows no word has no vector afterwards, and
 ///   is found by its words.
-/// - Afterwards the store's handle speaks for the new model, whoever made the
-///   switch. Another one that still speaks for the old model gets
+/// - Afterwards the store's handle is bound to the new model, whichever process made
+///   the switch. Another handle that is still bound to the old model gets
 ///   [`ModelMismatch`](MemoryStoreError::ModelMismatch).
 #[derive(Debug)]
 pub struct Reembedder<'a, S, E> {
@@ -142,8 +142,7 @@ impl<'a, S: MemoryStore + Sync, E: Embedder + Sync> Reembedder<'a, S, E> {
         if report.from.as_ref() != Some(&to) {
             report.outcome = self.switch(&mut report, &to).await?;
         }
-        // Where another process made the switch, this handle still speaks for the model that it spoke for
-        // before.
+        // If another process made the switch, this handle is still bound to the old model.
         self.store.register_model(&to).await.map_err(MigrateError::Store)?;
         report.elapsed = began.elapsed();
         Ok(report)

@@ -198,8 +198,8 @@ impl<R: Rows, T: MemoryStore + Sync> Engine<'_, '_, R, T> {
         Ok(Begin::New(State::begin(self.label, ours >= theirs)))
     }
 
-    /// Also where the target has the model: so this handle speaks for it, and a target that is
-    /// re-embedded meanwhile refuses what comes from the old one.
+    /// Also where the target has the model already: this binds the handle to it, and a target that is
+    /// re-embedded meanwhile refuses vectors of the old model.
     async fn register(&mut self, model: Option<&ModelSignature>) -> MigrateResult<()> {
         match model {
             Some(model) => self.target.register_model(model).await.map_err(MigrateError::Target),

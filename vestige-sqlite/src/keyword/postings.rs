@@ -405,8 +405,8 @@ fn is_plain(term: &str) -> bool {
     term.chars().all(|c| c.is_ascii_alphanumeric() || PLAIN_LETTERS.iter().any(|plain| plain.contains(&c)))
 }
 
-/// Letters beyond ASCII of which this is known, for the scripts that are written most. Terms are in lower
-/// case already, so upper case between them does not matter.
+/// Letters beyond ASCII that the tokenizer is known to leave alone, for the most used scripts. Terms are in
+/// lower case already, so upper case letters in these ranges do not matter.
 const PLAIN_LETTERS: [std::ops::RangeInclusive<char>; 12] = [
     'ß'..='ž',
     'ά'..='ρ',

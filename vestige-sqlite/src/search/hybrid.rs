@@ -1,9 +1,9 @@
 //! Fusion by relative scores, for which few vectors have to be read.
 //!
-//! A vector's row is the dearest thing that a search reads, and of the hundred that take part most cannot
-//! reach the best ten. The codes in memory say between which bounds a similarity lies; it is read where the
-//! answer depends on it: at both ends of the leg, for what may be among the results, and for what may rank
-//! before one of them.
+//! Reading the row of a vector is the most expensive step of a search, and most of the hundred candidates
+//! cannot reach the top ten. The codes in memory bound each similarity. A vector is read only where the
+//! answer depends on it: at both ends of the leg, for candidates that may be among the results, and for
+//! candidates that may rank before a result.
 
 use std::collections::{HashMap, HashSet};
 
@@ -73,7 +73,7 @@ pub(super) fn fuse(
         // The rank has no part in a relative score.
         fusion.score(&scale, words.get(&node).copied(), similarity.map(|score| (0, score)))
     };
-    // Whoever is not read reaches at least this, and so do those who need no reading.
+    // The least score of each: of candidates that are not read, and of those that were.
     let [best, last] = ends.unwrap_or_default();
     let mut floors: Vec<f64> = leg.exact.iter().map(|found| fused(found.node, Some(found.score))).collect();
     floors.extend(leg.bounded.iter().map(|one| fused(one.node, Some(one.lower.max(last)))));
@@ -109,7 +109,7 @@ impl Leg<'_> {
         self.exact.iter().map(|found| found.node).chain(self.bounded.iter().map(|one| one.node))
     }
 
-    /// Reads the vectors of those that are `wanted`. Who has none after all leaves the leg.
+    /// Reads the vectors of those that are `wanted`. A candidate without a vector leaves the leg.
     fn read(&mut self, mut wanted: impl FnMut(&Candidate) -> bool) -> MemoryStoreResult<()> {
         let (read, left) = std::mem::take(&mut self.bounded).into_iter().partition(|one| wanted(one));
         self.bounded = left;

@@ -1,8 +1,8 @@
 //! Filtered subsets: the vectors that a filter admits, stored side by side.
 //!
 //! Agents search within the same few filters again and again, and the vectors that such a filter admits are
-//! spread over all codes and sketches. A subset stores them side by side, so a scan reads memory in order, and
-//! its sketches are made around its own mean, so they separate its vectors better.
+//! spread over all codes and sketches. A subset stores them side by side, so a scan reads memory in order,
+//! and its sketches are made around its own mean, so they separate its vectors better.
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock, RwLockWriteGuard, TryLockError};
 

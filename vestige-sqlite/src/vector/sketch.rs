@@ -46,7 +46,7 @@ pub(super) struct Sketches {
     rotation: Rotation,
     center: Vec<f32>,
     blocks: Blocks,
-    /// A vector to be sketched, and room to turn it.
+    /// A vector to be sketched, and scratch memory to rotate it.
     scratch: [Vec<f32>; 2],
 }
 

@@ -10,7 +10,7 @@ pub(super) struct Turned<'a> {
     pub(super) offset: f32,
 }
 
-/// The sum over pairs of numbers, of which there are a multiple of 16. Many sums side by side do not wait for
+/// The sum over pairs of numbers; their number is a multiple of 16. Several sums side by side do not wait for
 /// each other.
 pub(super) fn sum(a: &[f32], b: &[f32], of: impl Fn(f32, f32) -> f32) -> f32 {
     let mut sums = [0.0; 16];

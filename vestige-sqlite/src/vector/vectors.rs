@@ -40,7 +40,7 @@ pub(super) struct Vectors {
 }
 
 impl Vectors {
-    /// None yet, with room for `count`.
+    /// No vectors yet, with capacity for `count`.
     pub(super) fn new(dimension: usize, count: usize) -> Self {
         Self {
             dimension,

@@ -23,7 +23,7 @@ const SHA256: [&str; 4] = [
     "1e1eed1eda17238e64a99031edc404b051caa2ea752361f4826633e3a5ecc702",
     "49d00adef73bf29d310faae6f39fc95e47ab4d490246f867a7eeffaff9342e9e",
 ];
-/// Who runs the server where this process is root, which `postgres` refuses to be: nobody.
+/// The user `nobody`, who runs the server if this process is root, since `postgres` refuses to run as root.
 const UNPRIVILEGED: u32 = 65_534;
 
 const START_PATIENCE: Duration = Duration::from_secs(60);

@@ -18,7 +18,7 @@ pub(super) fn crates_have_a_readme(tree: &Tree) -> Vec<Violation> {
         .collect()
 }
 
-/// Whoever gets a crate by itself gets what it may be used under.
+/// A crate that is downloaded by itself contains its licences.
 pub(super) fn published_crates_carry_their_licences(tree: &Tree) -> Vec<Violation> {
     let published = |manifest: &&File| {
         let text = manifest.text.as_deref().unwrap_or_default();

@@ -26,7 +26,7 @@ pub(crate) struct Bound {
     pub(crate) what: &'static str,
     /// Beyond this the gate fails.
     pub(crate) most: f64,
-    /// Why so much and not less.
+    /// Why the bound is not lower.
     pub(crate) why: &'static str,
     /// Where to look when it is beyond.
     pub(crate) look: &'static str,
@@ -42,13 +42,13 @@ impl Ratio {
                 what: "SQLite: vector search / one pass over the signs in all sketches",
                 most: 13.0,
                 why: "the pass is 960 kB and takes some 15 µs, no more than handing over to the store's thread does",
-                look: "vestige-sqlite/src/vector: compared, scan/slices, vectors/nearest; the rows that are scored exactly",
+                look: "vestige-sqlite/src/vector: estimate, scan/slices, vectors/nearest; the rows that are scored exactly",
             },
             Self::VectorToInt8 => Bound {
                 what: "SQLite: vector search / one pass over the codes, int8",
                 most: 2.0,
                 why: "sketches are there to read an eighth of the codes",
-                look: "vestige-sqlite/src/vector/compared.rs: whether the sketches still rule codes out",
+                look: "vestige-sqlite/src/vector/estimate.rs: whether the sketches still rule codes out",
             },
             Self::FilteredToUnfiltered => Bound {
                 what: "SQLite: vector search, 1 % pass the filter / without a filter",
@@ -60,7 +60,7 @@ impl Ratio {
                 what: "SQLite: hybrid search, 10 % pass the filter / without a filter",
                 most: 0.8,
                 why: "the vectors of a filter that is asked for again are gathered, and a tenth is there to be read",
-                look: "vestige-sqlite/src/vector/parts.rs",
+                look: "vestige-sqlite/src/vector/filtered.rs",
             },
             Self::KeywordToFts5 => Bound {
                 what: "SQLite: keyword search / the bare FTS5 statement",

@@ -23,7 +23,7 @@ pub(crate) enum Mode {
     Hybrid,
 }
 
-/// Who answers.
+/// What answers the questions.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub(crate) enum Arm {
     /// The store's search by words.

@@ -1,4 +1,4 @@
-//! Who is compared takes turns, so that a busy machine is busy for all.
+//! The contenders take turns, so that a busy machine is busy for all of them.
 
 use std::collections::HashSet;
 use std::time::Instant;
@@ -55,9 +55,9 @@ impl<'a> Contender<'a> {
 
 /// Lets all answer all questions, after one round that is not counted, and prints a line for each.
 ///
-/// Who follows one that reads much pays for the processor's caches. So each round of turns has an order of
-/// its own, drawn by lot, and whoever's turn comes is asked once more what it was asked last, which is not
-/// counted.
+/// A contender that follows one which reads much memory finds the processor's caches cold. So each round has
+/// its own random order, and at the beginning of its turn each contender is asked its last question once
+/// more, which does not count.
 pub(crate) fn run(name: &str, questions: usize, mut contenders: Vec<Contender<'_>>) -> Result<()> {
     let mut times = vec![Vec::with_capacity(questions); contenders.len()];
     let mut shares = vec![0.0; contenders.len()];
@@ -90,7 +90,7 @@ pub(crate) fn run(name: &str, questions: usize, mut contenders: Vec<Contender<'_
         // A question may have no answer, such as one that demands a phrase which no memory holds.
         let truth = contender.truth.unwrap_or_default().iter();
         let recall = shares / truth.filter(|truth| !truth.is_empty()).count() as f64;
-        // Who only reads bytes finds nothing.
+        // A contender that only reads bytes finds nothing.
         let recall = (recall > 0.0).then_some(recall);
         table::row(&contender.name, times, first, recall, &contender.note);
     }

@@ -15,7 +15,7 @@ mod postgres;
 mod reads;
 mod table;
 
-/// Prints a table of medians and ratios, all from this run, those who are compared taking turns.
+/// Prints a table of medians and ratios, all from this run. The contenders take turns.
 #[derive(Parser)]
 struct Args {
     /// Memories.

@@ -83,7 +83,7 @@ impl Vectors {
         Self::method_for(admitted, self.sketches.is_some() && self.few(admission).is_none())
     }
 
-    /// How a search of so many goes.
+    /// How a search of `count` vectors goes, for people.
     pub(in crate::vector) fn method_for(count: usize, sketched: bool) -> String {
         if sketched {
             format!("bit sketches of {count} vectors, the codes of those that may be near")
@@ -168,8 +168,8 @@ impl<'a> Search<'a> {
         }
     }
 
-    /// Scores by their codes what the sketches do not rule out. False if this is so much that scoring all in
-    /// order is faster.
+    /// Scores by their codes what the sketches do not rule out. False if these are so many that scoring all
+    /// in order is faster.
     fn by_sketches(&mut self, sketches: &Sketches, vector: &[f32]) -> bool {
         let mut turned = Vec::new();
         let question = sketches.turn(vector, &mut turned);
@@ -262,7 +262,7 @@ impl<'a> Search<'a> {
         self.read.codes += slots.len();
         let mut codes = Vec::with_capacity(GATHERED_CODES_PER_PASS * self.index.dimension);
         for slots in slots.chunks(GATHERED_CODES_PER_PASS) {
-            // Gathered before any is scored: so many are on their way at once.
+            // Gathered before any is scored, so that the processor fetches several at once.
             codes.clear();
             slots.iter().for_each(|&slot| codes.extend_from_slice(self.index.code(slot)));
             let mut sums = [0; GATHERED_CODES_PER_PASS];

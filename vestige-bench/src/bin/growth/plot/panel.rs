@@ -29,7 +29,7 @@ impl Series {
     }
 }
 
-/// The room of a panel beside its axes, for ticks, title and labels.
+/// The space of a panel beside its axes, for ticks, title and labels.
 const LEFT: f64 = 62.0;
 const RIGHT: f64 = 168.0;
 const TOP: f64 = 36.0;
@@ -134,8 +134,8 @@ impl Panel {
         svg.polyline(&[(left, top), (left, bottom), (right, bottom)], FRAME, 1.2, "");
     }
 
-    /// Right of the axes, at the height of the line's end where there is room, else near it, with a thin line
-    /// to it.
+    /// Right of the axes, at the height of the line's end where there is space, else near it, with a thin
+    /// line to it.
     fn labels(&self, svg: &mut Svg, scales: &Scales) {
         let mut labels: Vec<(f64, (f64, f64), &Series)> = self
             .series
