@@ -10,6 +10,7 @@ pub mod pg;
 pub mod process;
 pub mod project;
 pub mod report;
+pub mod runner;
 pub mod sqlx_prepare;
 pub mod test;
 pub mod tidy;

@@ -15,23 +15,14 @@ pub mod guard;
 pub mod probe;
 mod provider;
 mod server;
+mod settings;
 mod suite;
 pub mod wheel;
 
-pub use provider::{IMAGE, Provider, SMALL_DISK, TAG};
+pub use provider::{IMAGE, Provider, SMALL_DISK, ServerArgs, TAG};
 pub use server::{Server, VARIABLES};
+pub use settings::settings;
 pub use suite::{TestPgArgs, test_pg};
-
-/// Which server, and how it runs.
-#[derive(Debug, Clone, Args)]
-pub struct ServerArgs {
-    /// Where PostgreSQL comes from.
-    #[arg(long, value_enum, default_value_t)]
-    pub provider: Provider,
-    /// Let the server wait for the disk: slower, and only needed where the machine itself may lose power.
-    #[arg(long)]
-    pub fsync: bool,
-}
 
 /// The arguments of `cargo xtask with-pg`.
 #[derive(Debug, Args)]
@@ -42,20 +33,6 @@ pub struct WithPgArgs {
     /// The command, after `--`.
     #[arg(last = true, required = true)]
     pub command: Vec<OsString>,
-}
-
-/// The settings of every server that is started here, as arguments of `postgres`.
-#[must_use]
-pub fn settings(fsync: bool) -> Vec<&'static str> {
-    let mut settings = vec!["-c", "max_connections=300", "-c", "maintenance_work_mem=256MB"];
-    if !fsync {
-        // SIGKILL of the server loses nothing by this: the system still has the pages.
-        settings.extend(["-c", "fsync=off", "-c", "full_page_writes=off"]);
-    } else {
-        // A server to measure: 100,000 memories take 400 MB, and 128 would be the default.
-        settings.extend(["-c", "shared_buffers=1GB"]);
-    }
-    settings
 }
 
 /// `cargo xtask pg`: a server until Ctrl-C.

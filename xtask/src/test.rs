@@ -8,7 +8,7 @@ use clap::Args;
 
 use crate::pg::{self, Provider, ServerArgs};
 use crate::report::Report;
-use crate::{assets, process, project};
+use crate::{assets, process, project, runner};
 
 /// The arguments of `cargo xtask test`.
 #[derive(Debug, Default, Args)]
@@ -68,27 +68,11 @@ pub fn run_into(report: &mut Report, args: &TestArgs) -> Result<()> {
     Ok(())
 }
 
-/// The test runner: nextest where it is installed.
-#[must_use]
-pub fn runner() -> Command {
-    let mut command = project::cargo();
-    if process::succeeds(project::cargo().args(["nextest", "--version"])) {
-        command.args(["nextest", "run"]);
-        if std::env::var_os("CI").is_some() {
-            command.arg("--profile=ci");
-        }
-    } else {
-        // Doc tests are a step of their own.
-        command.args(["test", "--lib", "--bins", "--tests"]);
-    }
-    command
-}
-
 /// Without a server, the tests of vestige-postgres that need one say so and pass, and the others
 /// run here; with one, they all run in the step that has it. With `needs_python` the tests by the
 /// Python client fail where its packages cannot be installed, instead of passing over themselves.
 fn without_a_server(args: &[OsString], postgres_comes_later: bool, needs_python: bool) -> Result<()> {
-    let mut tests = runner();
+    let mut tests = runner::command();
     tests.args(["--workspace", WITH_CONFORMANCE]);
     if postgres_comes_later {
         tests.arg("--exclude=vestige-postgres");
@@ -120,7 +104,7 @@ fn with_a_real_model(report: &mut Report, args: &[OsString]) -> Result<()> {
             Ok(())
         }
         Ok(assets) => report.step(NAME, || {
-            let mut tests = runner();
+            let mut tests = runner::command();
             tests.args(["--package=vestige-embed", "--features=fastembed"]).args(args);
             tests.env("ORT_DYLIB_PATH", &assets.onnxruntime).env("VESTIGE_REQUIRE_ASSETS", "1");
             if let Some(folder) = assets.minilm.parent() {

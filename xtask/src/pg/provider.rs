@@ -3,7 +3,7 @@
 use std::process::Command;
 
 use anyhow::{Result, bail};
-use clap::ValueEnum;
+use clap::{Args, ValueEnum};
 
 use super::wheel;
 use crate::process;
@@ -31,6 +31,17 @@ pub enum Provider {
     /// The first of url, docker and wheel that this machine has.
     #[default]
     Auto,
+}
+
+/// Which server, and how it runs.
+#[derive(Debug, Clone, Args)]
+pub struct ServerArgs {
+    /// Where PostgreSQL comes from.
+    #[arg(long, value_enum, default_value_t)]
+    pub provider: Provider,
+    /// Let the server wait for the disk: slower, and only needed where the machine itself may lose power.
+    #[arg(long)]
+    pub fsync: bool,
 }
 
 impl std::fmt::Display for Provider {

@@ -7,8 +7,8 @@ use std::time::Instant;
 
 use anyhow::{Context, Result, bail};
 
-use super::provider::{Provider, SMALL_DISK, URL_VARIABLE};
-use super::{ServerArgs, guard};
+use super::guard;
+use super::provider::{Provider, SMALL_DISK, ServerArgs, URL_VARIABLE};
 use crate::{process, project};
 
 /// Set to 1, a test that finds no server fails.

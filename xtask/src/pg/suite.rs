@@ -7,7 +7,7 @@ use clap::Args;
 
 use super::bouncer::Bouncer;
 use super::{Server, ServerArgs};
-use crate::{process, project, test};
+use crate::{process, project, runner};
 
 /// The arguments of `cargo xtask test-pg`.
 #[derive(Debug, Args)]
@@ -39,7 +39,7 @@ pub fn test_pg(args: &TestPgArgs) -> Result<()> {
     }
     let packages = arguments()?;
     let server = Server::start(&args.server)?;
-    let mut tests = test::runner();
+    let mut tests = runner::command();
     tests.args(packages).args(&args.runner).envs(server.env());
     let ran = process::run_ok(&mut tests);
     server.stop()?;
@@ -51,7 +51,7 @@ pub fn test_pg(args: &TestPgArgs) -> Result<()> {
 fn through_pgbouncer(args: &TestPgArgs) -> Result<()> {
     let server = Server::start(&args.server)?;
     let bouncer = Bouncer::start(&server)?;
-    let mut tests = test::runner();
+    let mut tests = runner::command();
     // Once is enough: what `AnyMemoryStore` adds does not know what is behind it.
     tests.args(["--package=vestige-postgres", "--test=conformance", "direct::"]).args(&args.runner);
     tests.envs(server.env()).env("VESTIGE_TEST_PGBOUNCER", bouncer.address().to_string());

@@ -12,6 +12,7 @@ use anyhow::{Context, Result, bail};
 use clap::Args;
 use rustix::process::{Signal, geteuid};
 
+use super::settings::settings;
 use super::{guard, probe};
 use crate::{process, project};
 
@@ -112,7 +113,7 @@ impl WheelServer {
             .arg(format!("-D{}", self.cluster().display()))
             .arg(format!("-p{}", self.port))
             .args(["-c", "listen_addresses=127.0.0.1", "-c", "unix_socket_directories="])
-            .args(super::settings(self.fsync))
+            .args(settings(self.fsync))
             .process_group(0)
             .stdin(Stdio::null())
             .stdout(log.try_clone()?)

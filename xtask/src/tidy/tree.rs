@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result};
 
-/// Folders that hold no sources.
+/// What holds no sources.
 const SKIPPED: [&str; 6] = [".git", "target", "artifacts", "corpus", "coverage", "node_modules"];
 
 /// A file: its path from the root of the workspace, and its text where it is text.
@@ -42,10 +42,12 @@ impl Tree {
             for entry in entries {
                 let entry = entry?;
                 let kind = entry.file_type()?;
+                // In a worktree `.git` is a file.
+                if SKIPPED.iter().any(|name| entry.file_name() == *name) {
+                    continue;
+                }
                 if kind.is_dir() {
-                    if !SKIPPED.iter().any(|name| entry.file_name() == *name) {
-                        folders.push(entry.path());
-                    }
+                    folders.push(entry.path());
                 } else if kind.is_file() || (kind.is_symlink() && entry.path().is_file()) {
                     let bytes = fs::read(entry.path())
                         .with_context(|| format!("cannot read {}", entry.path().display()))?;
