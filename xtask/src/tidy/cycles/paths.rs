@@ -192,6 +192,10 @@ impl<'a> Reader<'a> {
             path.pop();
         }
         let path = self.seen_from_the_file(path);
+        // A module with braces that takes a name from its own file.
+        if path == ["self", name.as_str()] {
+            return;
+        }
         self.paths.imports.push(Import { path, name, public });
     }
 }
