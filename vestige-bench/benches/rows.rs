@@ -10,7 +10,8 @@ use criterion::{Criterion, criterion_group, criterion_main};
 use vestige_bench::sample::{Sample, id};
 use vestige_migrate::Copier;
 use vestige_migrate::archive::Exporter;
-use vestige_traits::{MemoryStore, SearchQuery, TransferKind};
+use vestige_traits::transfer::TransferKind;
+use vestige_traits::{MemoryStore, SearchQuery};
 
 fn get(criterion: &mut Criterion) {
     let (runtime, home) = (common::runtime(), Home::new());

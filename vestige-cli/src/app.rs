@@ -2,9 +2,8 @@
 
 use chrono::{DateTime, Utc};
 use tokio::sync::OnceCell;
-use vestige_traits::{
-    AnyEmbedder, AnyMemoryStore, Clock, Embedder, EmbedderError, MemoryStore, MemoryStoreError, SystemClock,
-};
+use vestige_traits::clock::{Clock, SystemClock};
+use vestige_traits::{AnyEmbedder, AnyMemoryStore, Embedder, EmbedderError, MemoryStore, MemoryStoreError};
 
 use crate::config::Settings;
 use crate::failure::CommandResult;

@@ -4,7 +4,7 @@ use chrono::{DateTime, Utc};
 use serde::Deserialize;
 use serde_json::{Map, Value};
 use uuid::{Builder, Uuid};
-use vestige_traits::{DEFAULT_NODE_TYPE, MemoryRecord, MemoryStoreError};
+use vestige_traits::{MemoryRecord, MemoryStoreError};
 
 use crate::lossless::{Loss, Members, losses};
 use crate::tags::add_tags;
@@ -31,7 +31,7 @@ impl ImportDefaults {
     /// The format as it is documented: nothing is added and unknown keys are errors.
     pub fn new(now: DateTime<Utc>) -> Self {
         Self {
-            node_type: DEFAULT_NODE_TYPE.to_owned(),
+            node_type: MemoryRecord::DEFAULT_NODE_TYPE.to_owned(),
             tags: Vec::new(),
             codebase: None,
             unknown_keys: UnknownKeys::Error,
@@ -155,7 +155,7 @@ impl Written {
         // Before the defaults, which may be others the next time.
         let mut record = record.prepared().map_err(|error| rule(&error))?.into_owned();
         record.id = given_id.unwrap_or_else(|| {
-            let node_type = node_type.as_deref().unwrap_or(DEFAULT_NODE_TYPE);
+            let node_type = node_type.as_deref().unwrap_or(MemoryRecord::DEFAULT_NODE_TYPE);
             content_id(&record, node_type, codebase.as_deref(), created_at.is_some())
         });
         record.node_type = node_type.unwrap_or_else(|| defaults.node_type.clone());

@@ -5,7 +5,8 @@ use std::collections::HashMap;
 use serde::Serialize;
 use uuid::Uuid;
 use vestige_cli::ImportLine;
-use vestige_traits::{AnyEmbedder, AnyMemoryStore, HealthStatus, MemoryStore, TransferRow};
+use vestige_traits::transfer::TransferRow;
+use vestige_traits::{AnyEmbedder, AnyMemoryStore, HealthStatus, MemoryStore};
 
 use crate::app::embed_documents;
 use crate::commands::import::MOST_COMPLAINTS;

@@ -4,7 +4,7 @@ mod common;
 
 use common::Vestige;
 use serde_json::Value;
-use vestige_traits::conformance::hostile::HOSTILE_QUERIES;
+use vestige_conformance::hostile::HOSTILE_QUERIES;
 
 fn filled() -> Vestige {
     let vestige = Vestige::new();

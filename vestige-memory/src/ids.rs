@@ -1,7 +1,8 @@
 //! Ids as people write them: whole, or their first digits.
 
 use uuid::Uuid;
-use vestige_traits::{MemoryStore, TransferKey, TransferKind};
+use vestige_traits::MemoryStore;
+use vestige_traits::transfer::{TransferKey, TransferKind};
 
 use crate::error::{IdError, MemoryResult};
 use crate::memory::Memory;

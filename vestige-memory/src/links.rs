@@ -1,5 +1,5 @@
 use uuid::Uuid;
-use vestige_traits::{DEFAULT_EDGE_TYPE, MemoryEdge, MemoryStore, Neighbor};
+use vestige_traits::{MemoryEdge, MemoryStore, Neighbor};
 
 use crate::error::MemoryResult;
 use crate::memory::Memory;
@@ -20,9 +20,9 @@ pub struct Link {
 }
 
 impl Link {
-    /// A link from `source` to `target`, of the type [`DEFAULT_EDGE_TYPE`] and full weight.
+    /// A link from `source` to `target`, of the type [`MemoryEdge::DEFAULT_EDGE_TYPE`] and full weight.
     pub fn new(source: Uuid, target: Uuid) -> Self {
-        Self { source, target, edge_type: DEFAULT_EDGE_TYPE.to_owned(), weight: 1.0 }
+        Self { source, target, edge_type: MemoryEdge::DEFAULT_EDGE_TYPE.to_owned(), weight: 1.0 }
     }
 
     /// What the link means, such as `supersedes`.

@@ -4,9 +4,8 @@ use std::sync::atomic::AtomicBool;
 
 use chrono::{DateTime, Utc};
 use uuid::Uuid;
-use vestige_traits::{
-    Clock, ListPage, ListQuery, MemoryRecord, MemoryStore, MemoryStoreError, StoreStats, SystemClock,
-};
+use vestige_traits::clock::{Clock, SystemClock};
+use vestige_traits::{ListPage, ListQuery, MemoryRecord, MemoryStore, MemoryStoreError, StoreStats};
 
 use crate::error::MemoryResult;
 
@@ -188,7 +187,7 @@ impl<S: fmt::Debug, E: fmt::Debug> fmt::Debug for Memory<S, E> {
 ///
 /// ```
 /// use vestige_memory::{Memory, NoEmbedder};
-/// use vestige_traits::ManualClock;
+/// use vestige_traits::clock::ManualClock;
 ///
 /// let clock = ManualClock::new("2026-01-31T12:00:00Z".parse().unwrap());
 /// # let store = ();

@@ -1,7 +1,8 @@
 use chrono::{DateTime, Utc};
 use serde_json::Value;
 use uuid::Uuid;
-use vestige_traits::{IngestContext, MemoryRecord, MemoryStoreResult, new_id};
+use vestige_traits::clock::new_id;
+use vestige_traits::{IngestContext, MemoryRecord, MemoryStoreResult};
 
 use crate::tags::add_tags;
 
@@ -32,7 +33,7 @@ impl NewMemory {
     /// A memory of `content`: one statement that can be understood by itself.
     ///
     /// It gets a new id, the time at which it is stored, the type
-    /// [`DEFAULT_NODE_TYPE`](vestige_traits::DEFAULT_NODE_TYPE), and nothing else.
+    /// [`DEFAULT_NODE_TYPE`](vestige_traits::MemoryRecord::DEFAULT_NODE_TYPE), and nothing else.
     pub fn new(content: impl Into<String>) -> Self {
         Self {
             record: MemoryRecord::new_at(content, DateTime::UNIX_EPOCH),
@@ -137,7 +138,7 @@ mod tests {
         let record = NewMemory::from("text").into_record(now()).unwrap();
         assert_eq!((record.created_at, record.updated_at), (now(), now()));
         assert_eq!(record.id.get_timestamp().map(|at| at.to_unix().0), u64::try_from(now().timestamp()).ok());
-        assert_eq!(record.node_type, vestige_traits::DEFAULT_NODE_TYPE);
+        assert_eq!(record.node_type, vestige_traits::MemoryRecord::DEFAULT_NODE_TYPE);
     }
 
     #[test]

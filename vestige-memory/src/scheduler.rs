@@ -3,9 +3,9 @@ use std::collections::BTreeSet;
 use chrono::{DateTime, TimeDelta, Utc};
 use fsrs::{FSRS, MemoryState};
 use uuid::Uuid;
+use vestige_traits::transfer::{TransferKind, TransferRow};
 use vestige_traits::{
-    MemoryStore, MemoryStoreError, MemoryStoreResult, Rating, ReviewEvent, SchedulingState, TransferKind,
-    TransferRow,
+    MemoryStore, MemoryStoreError, MemoryStoreResult, Rating, ReviewEvent, SchedulingState,
 };
 
 use crate::edit::MAX_ATTEMPTS;

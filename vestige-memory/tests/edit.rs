@@ -10,7 +10,8 @@ use support::{Fault, FaultRule, FaultStore, Recording, ReferenceStore, embedder,
 use tokio::task::JoinSet;
 use uuid::Uuid;
 use vestige_memory::{Memory, MemoryError, NoEmbedder, add_tags};
-use vestige_traits::{MemoryStore, MemoryStoreError, SystemClock};
+use vestige_traits::clock::SystemClock;
+use vestige_traits::{MemoryStore, MemoryStoreError};
 
 over_each_store! {
     new_content_gets_a_new_vector_and_nothing_else_does,

@@ -121,5 +121,5 @@ async fn a_memory_can_be_asked_from_another_task() {
     let found = tokio::spawn(async move { shared.recall("lamp").await.map(|found| found.len()) });
     assert_eq!(found.await.unwrap().unwrap(), 0);
     is_send(memory.remember("lamp")).await.unwrap();
-    is_send(memory.edit(vestige_traits::LOCAL_USER_ID, |_| ())).await.unwrap_err();
+    is_send(memory.edit(vestige_traits::identity::LOCAL_USER_ID, |_| ())).await.unwrap_err();
 }

@@ -1,7 +1,8 @@
 use std::error::Error;
 use std::{fmt, io};
 
-use vestige_traits::{EmbedderError, MemoryStoreError, ModelSignature, TransferKey, TransferKind};
+use vestige_traits::transfer::{TransferKey, TransferKind};
+use vestige_traits::{EmbedderError, MemoryStoreError, ModelSignature};
 
 /// The result of moving, proving, archiving or re-embedding.
 pub type MigrateResult<T> = Result<T, MigrateError>;

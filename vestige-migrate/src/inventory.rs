@@ -5,7 +5,8 @@ use std::str::FromStr;
 use serde::de::Error as _;
 use serde::ser::SerializeMap;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
-use vestige_traits::{ModelSignature, TransferKind};
+use vestige_traits::ModelSignature;
+use vestige_traits::transfer::TransferKind;
 
 /// Something for each kind of row, in JSON an object with the kinds as keys.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]

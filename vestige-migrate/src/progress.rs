@@ -1,7 +1,7 @@
 use std::fmt;
 use std::time::{Duration, Instant};
 
-use vestige_traits::TransferKind;
+use vestige_traits::transfer::TransferKind;
 
 /// How far a piece of work has come, for a progress bar.
 #[derive(Clone, Copy, Debug, PartialEq)]

@@ -2,7 +2,7 @@ use std::fmt;
 use std::io::{self, Write};
 
 use serde::{Deserialize, Serialize};
-use vestige_traits::{RowIssue, TransferRow};
+use vestige_traits::transfer::{RowIssue, TransferRow};
 
 use crate::canonical::{Object, write_row};
 

@@ -2,9 +2,8 @@
 
 use std::future::Future;
 
-use vestige_traits::{
-    MemoryStore, ModelSignature, RowIssue, TransferKey, TransferKind, TransferPage, TransferRow,
-};
+use vestige_traits::transfer::{RowIssue, TransferKey, TransferKind, TransferPage, TransferRow};
+use vestige_traits::{MemoryStore, ModelSignature};
 
 use crate::canonical::write_row;
 use crate::error::{MigrateError, MigrateResult};

@@ -3,7 +3,7 @@
 use std::cmp::Ordering;
 use std::collections::VecDeque;
 
-use vestige_traits::{RowIssue, TransferKind};
+use vestige_traits::transfer::{RowIssue, TransferKind};
 
 use crate::error::MigrateResult;
 use crate::rows::{Pages, Row, Rows};

@@ -9,7 +9,8 @@ use std::io::Cursor;
 use common::{archive_of, empty, filled, open};
 use vestige_migrate::archive::{Archive, Exporter, FORMAT_VERSION, Restorer};
 use vestige_migrate::{CopyOutcome, MigrateError, Phase};
-use vestige_traits::{MemoryRecord, MemoryStore, TransferKind};
+use vestige_traits::transfer::TransferKind;
+use vestige_traits::{MemoryRecord, MemoryStore};
 
 fn refusal(bytes: impl Into<Vec<u8>>) -> MigrateError {
     Archive::new(Cursor::new(bytes.into())).map(drop).unwrap_err()
@@ -297,9 +298,9 @@ async fn a_folder_that_is_not_there_is_named() {
 
 /// An exporter whose store gets another memory while the archive is written, `times` times.
 fn disturbed<'a>(
-    store: &'a vestige_traits::conformance::ReferenceStore,
+    store: &'a vestige_conformance::ReferenceStore,
     times: &'a mut u32,
-) -> Exporter<'a, vestige_traits::conformance::ReferenceStore> {
+) -> Exporter<'a, vestige_conformance::ReferenceStore> {
     let writer = store.another_handle();
     Exporter::new(store).page_rows(10).on_progress(move |progress| {
         if progress.phase == Phase::Exporting && progress.done > 10 && *times > 0 {

@@ -11,9 +11,9 @@ use common::{
 };
 use vestige_migrate::archive::Restorer;
 use vestige_migrate::{Copier, CopyOutcome, MigrateError, Phase, RejectOutcome, Verifier};
-use vestige_traits::{
-    MemoryRecord, MemoryStore, ModelSignature, ReembeddedMemory, TransferKind, TransferRow,
-};
+use vestige_traits::reembed::ReembeddedMemory;
+use vestige_traits::transfer::{TransferKind, TransferRow};
+use vestige_traits::{MemoryRecord, MemoryStore, ModelSignature};
 
 #[tokio::test]
 async fn a_copy_holds_every_row_of_every_kind() {
@@ -91,7 +91,7 @@ async fn merging_keeps_what_is_there_and_lists_conflicts() {
     let (source, target) = (filled(30).await, empty());
     let mut changed = source.get(id(9, 7)).await.unwrap().unwrap();
     changed.content = "changed since".to_owned();
-    changed.owner_user_id = vestige_traits::LOCAL_USER_ID;
+    changed.owner_user_id = vestige_traits::identity::LOCAL_USER_ID;
     target.register_model(&model(8)).await.unwrap();
     target.insert(&changed).await.unwrap();
     target.insert(&MemoryRecord::new("mine")).await.unwrap();
@@ -374,7 +374,7 @@ async fn sqlite_to_sqlite_by_copy_and_by_archive_is_the_same_bytes() {
     assert_eq!(archive_of(&filled_like(300, 32).await).await, before, "whichever the backend");
 }
 
-async fn filled_like(memories: usize, dimension: usize) -> vestige_traits::conformance::ReferenceStore {
+async fn filled_like(memories: usize, dimension: usize) -> vestige_conformance::ReferenceStore {
     let store = empty();
     fill(&store, memories, dimension).await;
     store
@@ -463,7 +463,7 @@ async fn a_sink_that_fails_stops_the_copy_and_loses_no_reject() {
     let (source, target) = (filled(30).await, empty());
     let mut rival = common::memory(7, 8);
     rival.content = "other content".to_owned();
-    rival.owner_user_id = vestige_traits::LOCAL_USER_ID;
+    rival.owner_user_id = vestige_traits::identity::LOCAL_USER_ID;
     target.register_model(&model(8)).await.unwrap();
     target.import_page(&[TransferRow::Memory(rival)], None).await.unwrap();
     let error =

@@ -7,10 +7,11 @@ mod common;
 use std::io::Cursor;
 
 use common::{Words, archive_of, empty, filled, model, open};
+use vestige_conformance::{Fault, FaultRule, FaultStore, ReferenceStore};
 use vestige_migrate::archive::{Archive, Exporter, Restorer};
 use vestige_migrate::{Copier, MigrateError, Reembedder};
-use vestige_traits::conformance::{Fault, FaultRule, FaultStore, ReferenceStore};
-use vestige_traits::{Embedder, MemoryStore, TransferKind, TransferRow};
+use vestige_traits::transfer::{TransferKind, TransferRow};
+use vestige_traits::{Embedder, MemoryStore};
 
 /// A copy makes some fifty calls, so that most runs fail somewhere.
 const OFTEN: f64 = 0.02;

@@ -21,9 +21,8 @@ use sqlx::{AssertSqlSafe, Connection, Executor, PgConnection};
 use vestige_migrate::archive::Restorer;
 use vestige_migrate::{Copier, CopyOutcome, MigrateError, Phase};
 use vestige_postgres::PgMemoryStore;
-use vestige_traits::{
-    Embedder, MemoryRecord, MemoryStore, MemoryStoreError, SearchQuery, TransferKind, TransferRow,
-};
+use vestige_traits::transfer::{TransferKind, TransferRow};
+use vestige_traits::{Embedder, MemoryRecord, MemoryStore, MemoryStoreError, SearchQuery};
 
 /// Not a test by itself: what the other tests start and kill.
 #[tokio::test]

@@ -9,9 +9,10 @@ use std::time::Duration;
 
 use common::{Words, archive_of, empty, fill, filled, id, interrupted, model, open_sqlite, sqlite};
 use vestige_migrate::{Copier, MigrateError, Phase, ReembedOutcome, Reembedder};
+use vestige_traits::transfer::{TransferKind, TransferRow};
 use vestige_traits::{
     Embedder, EmbedderError, EmbedderResult, MemoryRecord, MemoryStore, MemoryStoreError, ModelSignature,
-    SearchQuery, TransferKind, TransferRow,
+    SearchQuery,
 };
 
 /// Asserts that every memory has the vector of the model, and that the registry says so.
@@ -420,7 +421,7 @@ async fn one_that_somebody_else_aborts_or_replaces_stops_and_mixes_nothing() {
 }
 
 /// A model that is slower than the memories come in: with every batch there is another one.
-struct Outrun(Words, vestige_traits::conformance::ReferenceStore);
+struct Outrun(Words, vestige_conformance::ReferenceStore);
 
 impl Embedder for Outrun {
     fn signature(&self) -> &ModelSignature {

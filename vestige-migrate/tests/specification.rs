@@ -9,10 +9,8 @@ use std::path::Path;
 use common::{archive_of, empty, open};
 use serde_json::json;
 use uuid::Uuid;
-use vestige_traits::{
-    MemoryRecord, MemoryStore, ModelSignature, Rating, ReviewEvent, ScheduledMemory, SchedulingState,
-    TransferRow,
-};
+use vestige_traits::transfer::{ScheduledMemory, TransferRow};
+use vestige_traits::{MemoryRecord, MemoryStore, ModelSignature, Rating, ReviewEvent, SchedulingState};
 
 /// The store of the example: one memory, its scheduling, one review.
 fn rows() -> Vec<TransferRow> {

@@ -5,7 +5,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use sqlx::postgres::PgConnectOptions;
-use vestige_traits::{Clock, MemoryStore, MemoryStoreError, MemoryStoreResult, SystemClock};
+use vestige_traits::clock::{Clock, SystemClock};
+use vestige_traits::{MemoryStore, MemoryStoreError, MemoryStoreResult};
 
 use crate::migrations;
 use crate::pool;

@@ -4,7 +4,8 @@ use std::error::Error;
 use std::{fmt, io};
 
 use sqlx::postgres::PgDatabaseError;
-use vestige_traits::{ActualModel, BoxError, MemoryStoreError, ModelSignature};
+use vestige_traits::backend::BoxError;
+use vestige_traits::{ActualModel, MemoryStoreError, ModelSignature};
 
 /// Raised by `vestige_model_matches`: the vectors belong to another model, which the detail names.
 const OTHER_MODEL: &str = "VS001";

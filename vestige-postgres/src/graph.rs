@@ -3,9 +3,8 @@
 use std::collections::HashMap;
 
 use uuid::Uuid;
-use vestige_traits::{
-    MemoryEdge, MemoryRecord, MemoryStoreError, MemoryStoreResult, Neighbor, NeighborWalk, limits,
-};
+use vestige_traits::backend::NeighborWalk;
+use vestige_traits::{MemoryEdge, MemoryRecord, MemoryStoreError, MemoryStoreResult, Neighbor, limits};
 
 use crate::error;
 use crate::rows::{self, MemoryRow};

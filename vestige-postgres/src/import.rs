@@ -8,9 +8,10 @@ use std::sync::Arc;
 
 use sqlx::types::Json;
 use uuid::Uuid;
+use vestige_traits::transfer::{Checkpoint, ImportReport, RowIssue, TransferKind, TransferRow};
 use vestige_traits::{
-    Checkpoint, Domain, ImportReport, MemoryEdge, MemoryRecord, MemoryStoreError, MemoryStoreResult,
-    ModelSignature, ReviewEvent, RowIssue, SchedulingState, TransferKind, TransferRow, limits,
+    Domain, MemoryEdge, MemoryRecord, MemoryStoreError, MemoryStoreResult, ModelSignature, ReviewEvent,
+    SchedulingState, limits,
 };
 
 use crate::rows::{DomainRow, MemoryRow, ReviewRow, SchedulingRow};

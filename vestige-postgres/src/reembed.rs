@@ -14,10 +14,9 @@ use sqlx::{AssertSqlSafe, Executor};
 use tokio::time::sleep;
 use tracing::Instrument as _;
 use uuid::Uuid;
-use vestige_traits::{
-    MemoryStoreError, MemoryStoreResult, ModelSignature, PendingMemory, ReembeddedMemory, ReembeddingStatus,
-    check_begun, limits,
-};
+use vestige_traits::backend::check_begun;
+use vestige_traits::reembed::{PendingMemory, ReembeddedMemory, ReembeddingStatus};
+use vestige_traits::{MemoryStoreError, MemoryStoreResult, ModelSignature, limits};
 
 use crate::error;
 use crate::indexes::{self, INDEXES};

@@ -6,9 +6,10 @@ use chrono::{DateTime, Utc};
 use serde_json::Value;
 use sqlx::types::Json;
 use uuid::Uuid;
+use vestige_traits::backend::{FusionScale, round_score};
 use vestige_traits::{
-    Domain, DueMemory, Fusion, FusionScale, MemoryRecord, MemoryStoreError, MemoryStoreResult,
-    ModelSignature, ReviewEvent, SchedulingState, SearchResult, cosine_similarity, round_score,
+    Domain, DueMemory, Fusion, MemoryRecord, MemoryStoreError, MemoryStoreResult, ModelSignature,
+    ReviewEvent, SchedulingState, SearchResult, cosine_similarity,
 };
 
 use crate::error;

@@ -1,9 +1,10 @@
 //! Finding memories: by words, by meaning, by both.
 
 use chrono::{DateTime, Utc};
+use vestige_traits::backend::elapsed_stabilities;
 use vestige_traits::{
     FusionMethod, MemoryFilter, MemoryStoreResult, PlanStep, SearchPlan, SearchQuery, SearchResult, WebQuery,
-    elapsed_stabilities, limits,
+    limits,
 };
 
 use crate::error;

@@ -7,11 +7,15 @@ use chrono::{DateTime, Utc};
 use sqlx::PgPool;
 use tracing::instrument;
 use uuid::Uuid;
+use vestige_traits::clock::Clock;
+use vestige_traits::reembed::{PendingMemory, ReembeddedMemory, ReembeddingStatus};
+use vestige_traits::transfer::{
+    Checkpoint, ImportReport, TransferKey, TransferKind, TransferPage, TransferRow,
+};
 use vestige_traits::{
-    Checkpoint, Clock, Domain, DomainScore, DueMemory, Finding, HealthStatus, ImportReport, ListPage,
-    ListQuery, MemoryEdge, MemoryRecord, MemoryStore, MemoryStoreResult, ModelSignature, Neighbor,
-    PendingMemory, ReembeddedMemory, ReembeddingStatus, ReviewEvent, SchedulingState, SearchPlan,
-    SearchQuery, SearchResult, StoreStats, TransferKey, TransferKind, TransferPage, TransferRow,
+    Domain, DomainScore, DueMemory, Finding, HealthStatus, ListPage, ListQuery, MemoryEdge, MemoryRecord,
+    MemoryStore, MemoryStoreResult, ModelSignature, Neighbor, ReviewEvent, SchedulingState, SearchPlan,
+    SearchQuery, SearchResult, StoreStats,
 };
 
 use crate::config::{PgMemoryStoreBuilder, SearchSettings};

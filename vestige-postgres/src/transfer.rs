@@ -10,10 +10,11 @@ use sqlx::{Column, Decode, Executor, FromRow, Row, TypeInfo, ValueRef};
 use tokio::time::sleep;
 use uuid::Uuid;
 use vestige_traits::backend::PageStart;
-use vestige_traits::{
-    Checkpoint, Group, GroupMembership, GroupRole, MemoryEdge, MemoryStoreError, MemoryStoreResult, RowIssue,
-    ScheduledMemory, TransferKey, TransferKind, TransferPage, TransferRow, User, limits,
+use vestige_traits::identity::{Group, GroupMembership, GroupRole, User};
+use vestige_traits::transfer::{
+    Checkpoint, RowIssue, ScheduledMemory, TransferKey, TransferKind, TransferPage, TransferRow,
 };
+use vestige_traits::{MemoryEdge, MemoryStoreError, MemoryStoreResult, limits};
 
 use crate::error;
 use crate::rows::{self, DomainRow, MemoryRow, ReviewRow, SchedulingRow};

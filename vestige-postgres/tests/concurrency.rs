@@ -9,12 +9,10 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
 
 use common::TestDatabase;
-use vestige_traits::conformance::fixtures::{
-    embedded, id, memory, model, now, review, reviewed, smaller_model,
-};
-use vestige_traits::{
-    MemoryEdge, MemoryStore, MemoryStoreError, ReembeddedMemory, SearchQuery, Severity, TransferKind,
-};
+use vestige_conformance::fixtures::{embedded, id, memory, model, now, review, reviewed, smaller_model};
+use vestige_traits::reembed::ReembeddedMemory;
+use vestige_traits::transfer::TransferKind;
+use vestige_traits::{MemoryEdge, MemoryStore, MemoryStoreError, SearchQuery, Severity};
 
 const WRITERS: u128 = 16;
 const EACH: u128 = 200;
@@ -252,7 +250,7 @@ async fn a_store_is_re_embedded_while_it_is_written_and_searched() {
     loop {
         let page = store.export_page(TransferKind::Memory, after.as_ref(), 500).await.unwrap();
         for row in &page.rows {
-            let vestige_traits::TransferRow::Memory(record) = row else { panic!("{row:?}") };
+            let vestige_traits::transfer::TransferRow::Memory(record) = row else { panic!("{row:?}") };
             if let Some(embedding) = &record.embedding {
                 assert_eq!(*embedding, vector(&record.content), "the vector of this very text");
                 embedded_memories += 1;

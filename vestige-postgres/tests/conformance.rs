@@ -4,7 +4,7 @@ mod common;
 
 use common::Postgres;
 
-vestige_traits::conformance_tests!(
+vestige_conformance::conformance_tests!(
     #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
     Postgres
 );

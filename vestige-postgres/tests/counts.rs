@@ -5,7 +5,7 @@ mod common;
 use common::TestDatabase;
 use sqlx::Executor;
 use uuid::Uuid;
-use vestige_traits::conformance::fixtures::memory;
+use vestige_conformance::fixtures::memory;
 use vestige_traits::{MemoryRecord, MemoryStore, Severity};
 
 #[tokio::test]

@@ -8,7 +8,7 @@ use std::error::Error;
 
 use common::TestDatabase;
 use sqlx::{AssertSqlSafe, Executor};
-use vestige_traits::conformance::fixtures::memory;
+use vestige_conformance::fixtures::memory;
 use vestige_traits::{MemoryStore, MemoryStoreError};
 
 #[derive(Debug, PartialEq)]

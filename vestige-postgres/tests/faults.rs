@@ -9,11 +9,12 @@ use std::time::Duration;
 
 use common::{TestDatabase, eventually, with_user};
 use sqlx::{AssertSqlSafe, Executor};
-use vestige_postgres::PgMemoryStore;
-use vestige_traits::conformance::fixtures::{
+use vestige_conformance::fixtures::{
     embedded, id, memories, memory, model, model_of_same_dimension, now, review, reviewed, smaller_model,
 };
-use vestige_traits::{HealthStatus, MemoryStore, MemoryStoreError, SearchQuery, TransferKind, TransferRow};
+use vestige_postgres::PgMemoryStore;
+use vestige_traits::transfer::{TransferKind, TransferRow};
+use vestige_traits::{HealthStatus, MemoryStore, MemoryStoreError, SearchQuery};
 
 /// Ends every connection to the database but the superuser's own.
 async fn cut_connections(database: &TestDatabase) {

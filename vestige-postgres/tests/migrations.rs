@@ -7,8 +7,8 @@ mod common;
 use common::{TestDatabase, eventually, server, with_database, with_user};
 use sqlx::migrate::Migrator;
 use sqlx::{AssertSqlSafe, Executor, PgPool, Postgres, Transaction};
+use vestige_conformance::fixtures::{embedded, memory, model};
 use vestige_postgres::PgMemoryStore;
-use vestige_traits::conformance::fixtures::{embedded, memory, model};
 use vestige_traits::{MemoryStore, MemoryStoreError, SearchQuery};
 
 static MIGRATOR: Migrator = sqlx::migrate!("./migrations");

@@ -10,9 +10,8 @@ use common::{TestDatabase, eventually};
 use sqlx::{AssertSqlSafe, Executor, PgPool, Postgres, Transaction};
 use tokio::task::JoinHandle;
 use vestige_postgres::PgMemoryStore;
-use vestige_traits::{
-    MemoryRecord, MemoryStore, MemoryStoreError, MemoryStoreResult, ModelSignature, ReembeddedMemory,
-};
+use vestige_traits::reembed::ReembeddedMemory;
+use vestige_traits::{MemoryRecord, MemoryStore, MemoryStoreError, MemoryStoreResult, ModelSignature};
 
 fn model() -> ModelSignature {
     ModelSignature { name: "test/two".to_owned(), dimension: 2, hash: "2b".repeat(32) }

@@ -6,8 +6,8 @@ mod common;
 
 use common::TestDatabase;
 use sqlx::{Executor, PgPool};
+use vestige_conformance::fixtures::id;
 use vestige_postgres::{PgMemoryStore, SearchSettings};
-use vestige_traits::conformance::fixtures::id;
 use vestige_traits::{MemoryFilter, MemoryRecord, MemoryStore, ModelSignature, SearchQuery, limits};
 
 /// Long enough that reading every vector costs more than the index does.

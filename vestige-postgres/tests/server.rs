@@ -12,8 +12,8 @@ mod faults {
     use std::time::{Duration, Instant};
 
     use tokio::sync::Mutex;
+    use vestige_conformance::fixtures::{embedded, id, model};
     use vestige_postgres::PgMemoryStore;
-    use vestige_traits::conformance::fixtures::{embedded, id, model};
     use vestige_traits::{HealthStatus, MemoryRecord, MemoryStore, MemoryStoreError, SearchQuery};
 
     use super::common::{TestDatabase, control};

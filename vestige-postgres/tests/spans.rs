@@ -10,7 +10,7 @@ use std::sync::{Arc, Mutex};
 use common::TestDatabase;
 use tracing::field::{Field, Visit};
 use tracing::{Level, Metadata, span};
-use vestige_traits::conformance::fixtures::{id, memory};
+use vestige_conformance::fixtures::{id, memory};
 use vestige_traits::{MemoryStore, SearchQuery};
 
 /// The events of this crate, each as its level and its fields.

@@ -3,7 +3,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
-use vestige_traits::{Clock, SystemClock};
+use vestige_traits::clock::{Clock, SystemClock};
 
 /// Settings of a [`SqliteMemoryStore`](crate::SqliteMemoryStore), beside its path.
 #[derive(Clone, Debug)]

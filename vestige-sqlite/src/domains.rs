@@ -1,7 +1,7 @@
 use rusqlite::{Row, Transaction, params};
+use vestige_traits::backend::round_score;
 use vestige_traits::{
     Domain, DomainScore, MemoryStoreError, MemoryStoreResult, ModelSignature, cosine_similarity, limits,
-    round_score,
 };
 
 use crate::codec::{self, to_bytes, to_json};

@@ -5,7 +5,8 @@ use std::sync::{Arc, Mutex, PoisonError};
 use chrono::{DateTime, Utc};
 use rusqlite::types::Value;
 use rusqlite::{Transaction, params_from_iter};
-use vestige_traits::{MemoryFilter, MemoryStoreResult, elapsed_stabilities};
+use vestige_traits::backend::elapsed_stabilities;
+use vestige_traits::{MemoryFilter, MemoryStoreResult};
 
 use crate::codec::to_json;
 use crate::error::map;

@@ -1,6 +1,7 @@
 use rusqlite::{Row, Transaction, params};
 use uuid::Uuid;
-use vestige_traits::{MemoryEdge, MemoryStoreError, MemoryStoreResult, Neighbor, NeighborWalk, limits};
+use vestige_traits::backend::NeighborWalk;
+use vestige_traits::{MemoryEdge, MemoryStoreError, MemoryStoreResult, Neighbor, limits};
 
 use crate::codec;
 use crate::error::{bad_value, map};

@@ -1,10 +1,9 @@
 use chrono::{DateTime, Utc};
 use rusqlite::{Transaction, params};
 use uuid::Uuid;
-use vestige_traits::{
-    MemoryStoreError, MemoryStoreResult, ModelSignature, PendingMemory, ReembeddedMemory, ReembeddingStatus,
-    check_begun, limits,
-};
+use vestige_traits::backend::check_begun;
+use vestige_traits::reembed::{PendingMemory, ReembeddedMemory, ReembeddingStatus};
+use vestige_traits::{MemoryStoreError, MemoryStoreResult, ModelSignature, limits};
 
 use crate::codec::{self, to_bytes};
 use crate::error::map;

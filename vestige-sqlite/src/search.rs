@@ -7,9 +7,10 @@ use chrono::{DateTime, Utc};
 use rusqlite::{Connection, OptionalExtension, Transaction};
 use uuid::Uuid;
 use vestige_traits::analysis::{AnalyzedQuery, Analyzer};
+use vestige_traits::backend::{FusionScale, LegPlace};
 use vestige_traits::{
-    Fusion, FusionMethod, FusionScale, LegPlace, MemoryFilter, MemoryStoreError, MemoryStoreResult,
-    ModelSignature, PlanStep, SearchPlan, SearchQuery, SearchResult, limits,
+    Fusion, FusionMethod, MemoryFilter, MemoryStoreError, MemoryStoreResult, ModelSignature, PlanStep,
+    SearchPlan, SearchQuery, SearchResult, limits,
 };
 
 use crate::codec::{self, RECORD_COLUMNS};

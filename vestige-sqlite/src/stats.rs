@@ -2,7 +2,8 @@ use std::collections::BTreeMap;
 
 use chrono::{DateTime, Utc};
 use rusqlite::{Connection, Transaction};
-use vestige_traits::{MemoryStoreResult, StoreStats, TransferKind};
+use vestige_traits::transfer::TransferKind;
+use vestige_traits::{MemoryStoreResult, StoreStats};
 
 use crate::codec;
 use crate::error::map;

@@ -5,11 +5,15 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use chrono::{DateTime, Utc};
 use rusqlite::Transaction;
 use uuid::Uuid;
+use vestige_traits::clock::Clock;
+use vestige_traits::reembed::{PendingMemory, ReembeddedMemory, ReembeddingStatus};
+use vestige_traits::transfer::{
+    Checkpoint, ImportReport, TransferKey, TransferKind, TransferPage, TransferRow,
+};
 use vestige_traits::{
-    Checkpoint, Clock, Domain, DomainScore, DueMemory, Finding, HealthStatus, ImportReport, ListPage,
-    ListQuery, MemoryEdge, MemoryRecord, MemoryStore, MemoryStoreResult, ModelSignature, Neighbor,
-    PendingMemory, ReembeddedMemory, ReembeddingStatus, ReviewEvent, SchedulingState, SearchPlan,
-    SearchQuery, SearchResult, StoreStats, TransferKey, TransferKind, TransferPage, TransferRow, limits,
+    Domain, DomainScore, DueMemory, Finding, HealthStatus, ListPage, ListQuery, MemoryEdge, MemoryRecord,
+    MemoryStore, MemoryStoreResult, ModelSignature, Neighbor, ReviewEvent, SchedulingState, SearchPlan,
+    SearchQuery, SearchResult, StoreStats, limits,
 };
 
 use crate::config::SqliteMemoryStoreBuilder;

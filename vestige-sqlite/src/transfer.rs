@@ -2,10 +2,11 @@ use rusqlite::types::Value;
 use rusqlite::{Row, Transaction, params, params_from_iter};
 use uuid::Uuid;
 use vestige_traits::backend::PageStart;
-use vestige_traits::{
-    Checkpoint, Group, GroupMembership, ImportReport, MemoryStoreError, MemoryStoreResult, ModelSignature,
-    RowIssue, ScheduledMemory, TransferKey, TransferKind, TransferPage, TransferRow, User, limits,
+use vestige_traits::identity::{Group, GroupMembership, User};
+use vestige_traits::transfer::{
+    Checkpoint, ImportReport, RowIssue, ScheduledMemory, TransferKey, TransferKind, TransferPage, TransferRow,
 };
+use vestige_traits::{MemoryStoreError, MemoryStoreResult, ModelSignature, limits};
 
 use crate::codec::{self, RECORD_COLUMNS, to_json};
 use crate::domains::{self, DOMAIN_COLUMNS};

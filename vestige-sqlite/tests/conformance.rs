@@ -3,9 +3,9 @@
 use std::sync::Arc;
 
 use tempfile::TempDir;
+use vestige_conformance::StoreFactory;
 use vestige_sqlite::{Durability, SqliteMemoryStore};
-use vestige_traits::Clock;
-use vestige_traits::conformance::StoreFactory;
+use vestige_traits::clock::Clock;
 
 struct Sqlite;
 
@@ -23,7 +23,7 @@ impl StoreFactory for Sqlite {
     }
 }
 
-vestige_traits::conformance_tests!(
+vestige_conformance::conformance_tests!(
     #[tokio::test]
     Sqlite
 );

@@ -9,9 +9,10 @@ use rusqlite::Connection;
 use tempfile::TempDir;
 use uuid::Uuid;
 use vestige_sqlite::SqliteMemoryStore;
+use vestige_traits::transfer::{TransferKind, TransferRow};
 use vestige_traits::{
     Finding, ListQuery, MemoryRecord, MemoryStore, MemoryStoreError, Rating, ReviewEvent, SchedulingState,
-    SearchQuery, Severity, TransferKind, TransferRow,
+    SearchQuery, Severity,
 };
 
 async fn filled(path: &Path, memories: usize) {

@@ -8,9 +8,9 @@ use std::path::Path;
 use tempfile::TempDir;
 use uuid::Uuid;
 use vestige_sqlite::{Durability, SqliteMemoryStore};
+use vestige_traits::backend::FusionScale;
 use vestige_traits::{
-    FusionScale, MemoryFilter, MemoryRecord, MemoryStore, ModelSignature, SearchQuery, SearchResult,
-    cosine_similarity,
+    MemoryFilter, MemoryRecord, MemoryStore, ModelSignature, SearchQuery, SearchResult, cosine_similarity,
 };
 
 const DIMENSION: usize = 48;

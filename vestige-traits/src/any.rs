@@ -3,10 +3,10 @@ use std::future::Future;
 use std::pin::Pin;
 use std::sync::Arc;
 
+use crate::backend::for_each_operation;
 use crate::embedder::{Embedder, EmbedderResult};
 use crate::error::MemoryStoreResult;
 use crate::model::ModelSignature;
-use crate::operations::for_each_operation;
 use crate::store::MemoryStore;
 
 type BoxFuture<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;

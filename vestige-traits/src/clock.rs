@@ -1,3 +1,5 @@
+//! Where time and ids come from, so that tests can set them.
+
 use std::fmt;
 use std::sync::{Arc, Mutex, PoisonError};
 

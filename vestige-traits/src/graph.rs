@@ -8,9 +8,6 @@ use crate::error::{MemoryStoreError, MemoryStoreResult};
 use crate::limits;
 use crate::record::MemoryRecord;
 
-/// The type of an edge of which nothing else is said.
-pub const DEFAULT_EDGE_TYPE: &str = "related";
-
 /// A directed link between two memories. Its key is (source, target, type).
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct MemoryEdge {
@@ -27,12 +24,15 @@ pub struct MemoryEdge {
 }
 
 impl MemoryEdge {
+    /// The type of an edge whose author names none.
+    pub const DEFAULT_EDGE_TYPE: &str = "related";
+
     /// An edge of the default type and full weight.
     pub fn new(source_id: Uuid, target_id: Uuid, created_at: DateTime<Utc>) -> Self {
         Self {
             source_id,
             target_id,
-            edge_type: DEFAULT_EDGE_TYPE.to_owned(),
+            edge_type: Self::DEFAULT_EDGE_TYPE.to_owned(),
             weight: 1.0,
             created_at: limits::to_micros(created_at),
         }

@@ -1,3 +1,5 @@
+//! Users and groups, and the user that every store has from the start.
+
 use chrono::{DateTime, TimeZone, Utc};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
@@ -5,7 +7,13 @@ use uuid::Uuid;
 
 use crate::error::{MemoryStoreError, MemoryStoreResult};
 use crate::limits;
-use crate::record::{LOCAL_USER_DISPLAY_NAME, LOCAL_USER_HANDLE, LOCAL_USER_ID};
+
+/// The user that owns every memory until there are others.
+pub const LOCAL_USER_ID: Uuid = Uuid::from_u128(1);
+/// The handle of [`LOCAL_USER_ID`].
+pub const LOCAL_USER_HANDLE: &str = "local";
+/// The display name of [`LOCAL_USER_ID`].
+pub const LOCAL_USER_DISPLAY_NAME: &str = "Local User";
 
 /// Somebody who owns memories.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]

@@ -10,16 +10,8 @@ use uuid::Uuid;
 
 use crate::clock::{Clock, SystemClock, new_id};
 use crate::error::{MemoryStoreError, MemoryStoreResult};
+use crate::identity::LOCAL_USER_ID;
 use crate::limits;
-
-/// The user that owns every memory until there are others.
-pub const LOCAL_USER_ID: Uuid = Uuid::from_u128(1);
-/// The handle of [`LOCAL_USER_ID`].
-pub const LOCAL_USER_HANDLE: &str = "local";
-/// The display name of [`LOCAL_USER_ID`].
-pub const LOCAL_USER_DISPLAY_NAME: &str = "Local User";
-/// The type of a memory of which nothing else is said.
-pub const DEFAULT_NODE_TYPE: &str = "general";
 
 /// One memory.
 ///
@@ -37,7 +29,7 @@ pub struct MemoryRecord {
     pub id: Uuid,
     /// The text, not blank, at most [`limits::MAX_CONTENT_BYTES`].
     pub content: String,
-    /// What kind of memory it is. [`DEFAULT_NODE_TYPE`] where nothing is said.
+    /// What kind of memory it is. [`DEFAULT_NODE_TYPE`](Self::DEFAULT_NODE_TYPE) where nothing is said.
     pub node_type: String,
     /// Labels, in the order given.
     pub tags: Vec<String>,
@@ -64,6 +56,9 @@ pub struct MemoryRecord {
 }
 
 impl MemoryRecord {
+    /// The type of a memory whose author names none.
+    pub const DEFAULT_NODE_TYPE: &str = "general";
+
     /// A memory of `content` with a new id, taken in now, and the default of every other field.
     pub fn new(content: impl Into<String>) -> Self {
         Self::new_at(content, SystemClock.now())
@@ -75,7 +70,7 @@ impl MemoryRecord {
         Self {
             id: new_id(now),
             content: content.into(),
-            node_type: DEFAULT_NODE_TYPE.to_owned(),
+            node_type: Self::DEFAULT_NODE_TYPE.to_owned(),
             tags: Vec::new(),
             metadata: Value::Object(Map::new()),
             domains: Vec::new(),

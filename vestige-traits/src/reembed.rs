@@ -1,8 +1,9 @@
+//! The types of a re-embedding: the switch of a store from one model to another.
+
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
-use crate::error::{MemoryStoreError, MemoryStoreResult};
 use crate::model::ModelSignature;
 
 /// How far a re-embedding has come.
@@ -37,19 +38,4 @@ pub struct ReembeddedMemory {
     /// The vector under the new model; none if the model knows no word of the text, and then the
     /// memory has no vector after the switch.
     pub embedding: Option<Vec<f32>>,
-}
-
-/// Whether a handle that has `begun` a re-embedding to this model takes part in the one `under_way`.
-///
-/// # Errors
-///
-/// [`Conflict`](MemoryStoreError::Conflict) if it has begun another one.
-pub fn check_begun(under_way: &ModelSignature, begun: Option<&ModelSignature>) -> MemoryStoreResult<()> {
-    match begun {
-        Some(begun) if begun != under_way => Err(MemoryStoreError::conflict(
-            "re-embedding",
-            format!("one to {under_way} is under way, and not the one to {begun} that was begun"),
-        )),
-        _ => Ok(()),
-    }
 }

@@ -1,3 +1,5 @@
+//! Rows of every kind, for copies and archives: what a store exports page by page and imports as it is.
+
 mod key;
 
 use std::fmt;

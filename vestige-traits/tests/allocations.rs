@@ -8,9 +8,10 @@ use std::pin::pin;
 use std::task::{Context, Poll, Waker};
 
 use uuid::Uuid;
+use vestige_traits::transfer::TransferKind;
 use vestige_traits::{
     AnyMemoryStore, ListQuery, MemoryRecord, MemoryStore, MemoryStoreError, MemoryStoreResult, SearchQuery,
-    TransferKind, for_each_operation,
+    backend::for_each_operation,
 };
 
 thread_local! {

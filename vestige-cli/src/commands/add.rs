@@ -3,7 +3,7 @@
 use clap::Args;
 use serde_json::Value;
 use vestige_cli::add_tags;
-use vestige_traits::{DEFAULT_NODE_TYPE, IngestContext, MemoryRecord, MemoryStore};
+use vestige_traits::{IngestContext, MemoryRecord, MemoryStore};
 
 use crate::app::App;
 use crate::args;
@@ -24,7 +24,7 @@ pub(crate) struct AddArgs {
     text: Option<String>,
 
     /// What kind of memory it is, such as fact, decision, bug
-    #[arg(short = 'T', long = "type", value_name = "TYPE", default_value = DEFAULT_NODE_TYPE)]
+    #[arg(short = 'T', long = "type", value_name = "TYPE", default_value = MemoryRecord::DEFAULT_NODE_TYPE)]
     node_type: String,
 
     /// A tag; may be given several times

@@ -7,7 +7,7 @@ use clap::Args;
 use serde_json::json;
 use vestige_migrate::archive::{ExportReport, Exporter};
 use vestige_migrate::{MigrateError, Reject, RejectSink};
-use vestige_traits::TransferKind;
+use vestige_traits::transfer::TransferKind;
 
 use crate::app::App;
 use crate::failure::{CommandResult, Failure};

@@ -9,7 +9,7 @@ use serde::Serialize;
 use tokio::sync::mpsc;
 use vestige_cli::{ImportDefaults, ImportLine, Line, LineReader, MAX_LINE_BYTES, UnknownKeys};
 use vestige_migrate::archive::is_header;
-use vestige_traits::{DEFAULT_NODE_TYPE, MemoryRecord};
+use vestige_traits::MemoryRecord;
 
 use crate::app::App;
 use crate::failure::{CommandResult, Failure};
@@ -39,7 +39,7 @@ pub(crate) struct ImportArgs {
     file: PathBuf,
 
     /// The type of memories whose line names none
-    #[arg(short = 'T', long = "type", value_name = "TYPE", default_value = DEFAULT_NODE_TYPE)]
+    #[arg(short = 'T', long = "type", value_name = "TYPE", default_value = MemoryRecord::DEFAULT_NODE_TYPE)]
     node_type: String,
 
     /// A tag for all of them, beside their own; may be given several times

@@ -2,7 +2,7 @@
 
 use clap::Args;
 use serde_json::json;
-use vestige_traits::{DEFAULT_EDGE_TYPE, MemoryEdge, MemoryStore};
+use vestige_traits::{MemoryEdge, MemoryStore};
 
 use crate::app::App;
 use crate::failure::{CommandResult, Failure};
@@ -25,7 +25,7 @@ pub(crate) struct LinkArgs {
     to: String,
 
     /// What it means, such as supersedes, causes, related
-    #[arg(short = 'T', long = "type", value_name = "TYPE", default_value = DEFAULT_EDGE_TYPE)]
+    #[arg(short = 'T', long = "type", value_name = "TYPE", default_value = MemoryEdge::DEFAULT_EDGE_TYPE)]
     edge_type: String,
 
     /// How strong it is, 0 to 1

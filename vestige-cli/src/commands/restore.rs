@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use clap::Args;
 use vestige_migrate::archive::{Archive, Restorer};
 use vestige_migrate::{CopyOutcome, CopyReport, MigrateError};
-use vestige_traits::TransferKind;
+use vestige_traits::transfer::TransferKind;
 
 use super::migrate::RejectFile;
 use crate::app::App;

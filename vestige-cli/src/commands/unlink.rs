@@ -2,7 +2,7 @@
 
 use clap::Args;
 use serde_json::json;
-use vestige_traits::{DEFAULT_EDGE_TYPE, MemoryStore, MemoryStoreError};
+use vestige_traits::{MemoryEdge, MemoryStore, MemoryStoreError};
 
 use crate::app::App;
 use crate::failure::{CommandResult, Failure};
@@ -23,7 +23,7 @@ pub(crate) struct UnlinkArgs {
     to: String,
 
     /// Its type
-    #[arg(short = 'T', long = "type", value_name = "TYPE", default_value = DEFAULT_EDGE_TYPE)]
+    #[arg(short = 'T', long = "type", value_name = "TYPE", default_value = MemoryEdge::DEFAULT_EDGE_TYPE)]
     edge_type: String,
 }
 

@@ -4,7 +4,7 @@ use std::fmt::Write as _;
 
 use rmcp::schemars::{self, JsonSchema};
 use serde::{Deserialize, Serialize};
-use vestige_traits::{DEFAULT_EDGE_TYPE, Embedder, MemoryEdge, MemoryStore, Neighbor, limits};
+use vestige_traits::{Embedder, MemoryEdge, MemoryStore, Neighbor, limits};
 
 use super::answer::{Answer, ToolResult};
 use super::server::Server;
@@ -81,7 +81,7 @@ where
         let source = self.resolve(&args.source_id).await?;
         let target = self.resolve(&args.target_id).await?;
         let mut edge = MemoryEdge::new(source, target, self.now());
-        edge.edge_type = args.r#type.unwrap_or_else(|| DEFAULT_EDGE_TYPE.to_owned());
+        edge.edge_type = args.r#type.unwrap_or_else(|| MemoryEdge::DEFAULT_EDGE_TYPE.to_owned());
         edge.weight = args.weight.unwrap_or(1.0);
         self.store.add_edge(&edge).await?;
         let text = format!("Linked: {source} → {} → {target}", one_line(&edge.edge_type));

@@ -6,7 +6,8 @@ use std::time::Duration;
 use chrono::{DateTime, Utc};
 use rmcp::service::{RequestContext, RoleServer};
 use tokio::sync::Mutex;
-use vestige_traits::{IngestContext, limits, new_id};
+use vestige_traits::clock::new_id;
+use vestige_traits::{IngestContext, limits};
 
 /// How long a client may take to name its roots.
 const ROOTS_TIMEOUT: Duration = Duration::from_secs(2);

@@ -8,7 +8,7 @@ use rmcp::service::{Peer, RequestContext, RoleServer};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 use vestige_cli::add_tags;
-use vestige_traits::{DEFAULT_NODE_TYPE, Embedder, IngestContext, MemoryRecord, MemoryStore};
+use vestige_traits::{Embedder, IngestContext, MemoryRecord, MemoryStore};
 
 use super::answer::{Answer, ToolError, ToolResult};
 use super::duplicates::{self, Near};
@@ -138,7 +138,7 @@ where
         };
         refuse_overwritten(&memory.metadata, &context)?;
         let mut record = MemoryRecord::new_at(memory.content, self.now());
-        record.node_type = memory.r#type.unwrap_or_else(|| DEFAULT_NODE_TYPE.to_owned());
+        record.node_type = memory.r#type.unwrap_or_else(|| MemoryRecord::DEFAULT_NODE_TYPE.to_owned());
         add_tags(&mut record.tags, &memory.tags);
         record.metadata = Value::Object(memory.metadata);
         context.apply(&mut record)?;

@@ -11,7 +11,8 @@ use rmcp::model::{
 use rmcp::service::{NotificationContext, RequestContext, RoleServer};
 use rmcp::{ErrorData, ServerHandler};
 use vestige_cli::Loss;
-use vestige_traits::{Clock, Embedder, MemoryStore, SystemClock};
+use vestige_traits::clock::{Clock, SystemClock};
+use vestige_traits::{Embedder, MemoryStore};
 
 use super::answer::{self, ToolError, ToolResult, arguments};
 use super::origin::Origin;

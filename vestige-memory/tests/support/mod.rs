@@ -5,10 +5,11 @@
 use std::sync::{Arc, Mutex};
 
 use chrono::{DateTime, Utc};
+pub(crate) use vestige_conformance::{Fault, FaultRule, FaultStore, HashEmbedder, ReferenceStore};
 use vestige_memory::{Memory, MemoryBuilder};
 use vestige_sqlite::SqliteMemoryStore;
-pub(crate) use vestige_traits::conformance::{Fault, FaultRule, FaultStore, HashEmbedder, ReferenceStore};
-use vestige_traits::{Embedder, EmbedderError, EmbedderResult, ManualClock, ModelSignature, SystemClock};
+use vestige_traits::clock::{ManualClock, SystemClock};
+use vestige_traits::{Embedder, EmbedderError, EmbedderResult, ModelSignature};
 
 /// Makes two tests of each function: one over the reference store, one over SQLite.
 #[macro_export]

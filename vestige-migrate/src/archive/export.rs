@@ -4,7 +4,8 @@ use std::io::{self, Write};
 use std::path::Path;
 
 use serde::Serialize;
-use vestige_traits::{MemoryStore, TransferKind};
+use vestige_traits::MemoryStore;
+use vestige_traits::transfer::TransferKind;
 
 use super::header::{write_closing, write_header};
 use crate::error::{MigrateError, MigrateResult};

@@ -1,7 +1,8 @@
 //! The first and the last line of an archive.
 
 use serde::Deserialize;
-use vestige_traits::{ModelSignature, TransferKind};
+use vestige_traits::ModelSignature;
+use vestige_traits::transfer::TransferKind;
 
 use crate::canonical::Object;
 use crate::error::{MigrateError, MigrateResult};

@@ -3,7 +3,8 @@ use std::fs::File;
 use std::io::{self, BufReader, Read, Seek};
 use std::path::Path;
 
-use vestige_traits::{ModelSignature, TransferKey, TransferKind, TransferPage, TransferRow};
+use vestige_traits::ModelSignature;
+use vestige_traits::transfer::{TransferKey, TransferKind, TransferPage, TransferRow};
 
 use super::header::{self, read_closing, read_header};
 use super::lines::Lines;

@@ -7,7 +7,8 @@ use serde::de::{DeserializeOwned, Error as _};
 use serde::{Deserialize, Deserializer};
 use serde_json::Value;
 use uuid::Uuid;
-use vestige_traits::{Domain, MemoryRecord, TransferKind, TransferRow, Visibility};
+use vestige_traits::transfer::{TransferKind, TransferRow};
+use vestige_traits::{Domain, MemoryRecord, Visibility};
 
 use super::write::write_row;
 
@@ -142,9 +143,9 @@ mod tests {
     use super::*;
     use proptest::prelude::*;
     use serde_json::json;
-    use vestige_traits::{
-        GroupMembership, GroupRole, MemoryEdge, Rating, ReviewEvent, ScheduledMemory, SchedulingState, User,
-    };
+    use vestige_traits::identity::{GroupMembership, GroupRole, User};
+    use vestige_traits::transfer::ScheduledMemory;
+    use vestige_traits::{MemoryEdge, Rating, ReviewEvent, SchedulingState};
 
     fn at(text: &str) -> DateTime<Utc> {
         text.parse().unwrap()

@@ -3,7 +3,8 @@ use base64::engine::general_purpose::STANDARD;
 use chrono::{DateTime, Utc};
 use serde_json::Value;
 use uuid::Uuid;
-use vestige_traits::{SchedulingState, TransferRow};
+use vestige_traits::SchedulingState;
+use vestige_traits::transfer::TransferRow;
 
 use super::json;
 

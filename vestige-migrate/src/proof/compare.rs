@@ -3,7 +3,8 @@ use std::collections::BTreeMap;
 use std::fmt;
 
 use serde::{Deserialize, Serialize};
-use vestige_traits::{MemoryRecord, TransferKey, TransferKind, TransferRow};
+use vestige_traits::MemoryRecord;
+use vestige_traits::transfer::{TransferKey, TransferKind, TransferRow};
 
 use super::searches::SearchAgreement;
 use crate::error::MigrateResult;

@@ -1,5 +1,6 @@
 use serde::{Deserialize, Serialize};
-use vestige_traits::{Embedder, MemoryStore, ModelSignature, TransferKind, TransferRow};
+use vestige_traits::transfer::{TransferKind, TransferRow};
+use vestige_traits::{Embedder, MemoryStore, ModelSignature};
 
 use super::run::{embed_texts, timed};
 use crate::error::{MigrateError, MigrateResult};

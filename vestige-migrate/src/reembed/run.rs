@@ -4,9 +4,8 @@ use std::time::{Duration, Instant};
 use futures_util::future;
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
-use vestige_traits::{
-    Embedder, EmbedderError, MemoryStore, MemoryStoreError, ModelSignature, PendingMemory, ReembeddedMemory,
-};
+use vestige_traits::reembed::{PendingMemory, ReembeddedMemory};
+use vestige_traits::{Embedder, EmbedderError, MemoryStore, MemoryStoreError, ModelSignature};
 
 use super::plan::ReembedPlan;
 use crate::elapsed::as_seconds;

@@ -2,9 +2,8 @@ use std::fmt;
 use std::time::Instant;
 
 use futures_util::future;
-use vestige_traits::{
-    ImportReport, MemoryRecord, MemoryStore, ModelSignature, RowIssue, TransferKey, TransferKind, TransferRow,
-};
+use vestige_traits::transfer::{ImportReport, RowIssue, TransferKey, TransferKind, TransferRow};
+use vestige_traits::{MemoryRecord, MemoryStore, ModelSignature};
 
 use super::report::{CopyOutcome, CopyReport, Tally};
 use super::state::{Position, Stage, State};

@@ -4,7 +4,8 @@ use std::time::Instant;
 
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
-use vestige_traits::{MemoryStore, MemoryStoreError, RowIssue, TransferRow};
+use vestige_traits::transfer::{RowIssue, TransferRow};
+use vestige_traits::{MemoryStore, MemoryStoreError};
 
 use super::engine::{Begin, Engine};
 use super::report::Tally;

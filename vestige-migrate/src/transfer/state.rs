@@ -1,5 +1,6 @@
 use serde::{Deserialize, Serialize};
-use vestige_traits::{Checkpoint, Clock, SystemClock, TransferKey, TransferKind};
+use vestige_traits::clock::{Clock, SystemClock};
+use vestige_traits::transfer::{Checkpoint, TransferKey, TransferKind};
 
 use crate::inventory::{Inventory, PerKind};
 use crate::transfer::Tally;

@@ -11,13 +11,15 @@ use std::task::Poll;
 use chrono::{DateTime, TimeDelta, Utc};
 use serde_json::json;
 use uuid::Uuid;
+use vestige_conformance::{ReferenceStore, fixtures};
 use vestige_migrate::archive::{Archive, Exporter};
 use vestige_migrate::{Reject, RejectOutcome, RejectSink};
-use vestige_traits::conformance::{ReferenceStore, fixtures};
+use vestige_traits::clock::ManualClock;
+use vestige_traits::identity::{Group, GroupMembership, GroupRole, User};
+use vestige_traits::transfer::{ScheduledMemory, TransferRow};
 use vestige_traits::{
-    Domain, Embedder, EmbedderError, EmbedderResult, Group, GroupMembership, GroupRole, ManualClock,
-    MemoryEdge, MemoryRecord, MemoryStore, ModelSignature, Rating, ReviewEvent, ScheduledMemory,
-    SchedulingState, TransferRow, User, Visibility,
+    Domain, Embedder, EmbedderError, EmbedderResult, MemoryEdge, MemoryRecord, MemoryStore, ModelSignature,
+    Rating, ReviewEvent, SchedulingState, Visibility,
 };
 
 pub fn at(seconds: i64, micros: i64) -> DateTime<Utc> {
@@ -181,7 +183,7 @@ pub fn memory(n: usize, dimension: usize) -> MemoryRecord {
 /// takes, and leaves without.
 pub fn with_vector(n: usize, dimension: usize) -> MemoryRecord {
     MemoryRecord {
-        owner_user_id: vestige_traits::LOCAL_USER_ID,
+        owner_user_id: vestige_traits::identity::LOCAL_USER_ID,
         embedding: Some(vector(n, dimension)),
         ..memory(n, dimension)
     }

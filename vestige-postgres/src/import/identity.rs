@@ -3,7 +3,9 @@
 use std::collections::HashMap;
 
 use uuid::Uuid;
-use vestige_traits::{Group, GroupMembership, MemoryStoreError, MemoryStoreResult, TransferRow, User};
+use vestige_traits::identity::{Group, GroupMembership, User};
+use vestige_traits::transfer::TransferRow;
+use vestige_traits::{MemoryStoreError, MemoryStoreResult};
 
 use super::{Import, Step, some};
 

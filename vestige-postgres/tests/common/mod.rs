@@ -9,9 +9,9 @@ use std::time::Duration;
 use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
 use sqlx::{AssertSqlSafe, Connection, Executor, PgConnection, PgPool};
 use tokio::sync::OnceCell;
+use vestige_conformance::StoreFactory;
 use vestige_postgres::{PgMemoryStore, PgMemoryStoreBuilder};
-use vestige_traits::Clock;
-use vestige_traits::conformance::StoreFactory;
+use vestige_traits::clock::Clock;
 
 /// Held by the one process that makes the template.
 const TEMPLATE_LOCK: i64 = 33_322_211_104_450_499;

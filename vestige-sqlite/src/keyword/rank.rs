@@ -46,7 +46,7 @@ mod tests {
     use std::sync::Arc;
 
     use vestige_traits::analysis::Bm25;
-    use vestige_traits::round_score;
+    use vestige_traits::backend::round_score;
 
     use super::*;
     use crate::filter::NodeSet;

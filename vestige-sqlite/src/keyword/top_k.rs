@@ -1,6 +1,6 @@
 //! The top-k of a scan.
 
-use vestige_traits::round_score;
+use vestige_traits::backend::round_score;
 
 /// The top `depth` of the nodes that are offered, with all that share the last one's score.
 pub(super) struct TopK {

@@ -9,7 +9,8 @@ use std::collections::{HashMap, HashSet};
 
 use rusqlite::Transaction;
 use uuid::Uuid;
-use vestige_traits::{Fusion, FusionScale, LegPlace, MemoryStoreResult, cosine_similarity, round_score};
+use vestige_traits::backend::{FusionScale, LegPlace, round_score};
+use vestige_traits::{Fusion, MemoryStoreResult, cosine_similarity};
 
 use super::{Found, Ranked, in_order};
 use crate::codec;

@@ -13,7 +13,7 @@ use super::TransferKind;
 ///
 /// ```
 /// use uuid::Uuid;
-/// use vestige_traits::{TransferKey, TransferKind};
+/// use vestige_traits::transfer::{TransferKey, TransferKind};
 ///
 /// let key = TransferKey::Memory(Uuid::from_u128(7));
 /// assert_eq!(key.to_string(), "00000000-0000-0000-0000-000000000007");

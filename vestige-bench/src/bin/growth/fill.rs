@@ -10,7 +10,7 @@ use tokio::runtime::Runtime;
 use vestige_bench::fill::{Filling, fill};
 use vestige_bench::sample::Sample;
 use vestige_sqlite::{Durability, SqliteMemoryStore};
-use vestige_traits::{Clock, SystemClock};
+use vestige_traits::clock::{Clock, SystemClock};
 
 use crate::args::Args;
 use crate::data::{Measured, Row, Store};

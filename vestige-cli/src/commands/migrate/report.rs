@@ -1,7 +1,7 @@
 //! What a copy did, for people.
 
 use vestige_migrate::{CopyOutcome, CopyPlan, CopyReport, DifferenceKind, PerKind, Proof, Tally};
-use vestige_traits::TransferKind;
+use vestige_traits::transfer::TransferKind;
 
 use super::places::Place;
 use super::progress::duration;

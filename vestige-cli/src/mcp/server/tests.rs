@@ -6,7 +6,7 @@ use rmcp::ServiceExt;
 use rmcp::service::RunningService;
 use serde_json::{Value, json};
 use tokio::io::{AsyncBufReadExt, AsyncWriteExt, BufReader, DuplexStream, Lines, ReadHalf, WriteHalf};
-use vestige_traits::conformance::{Fault, FaultRule, FaultStore, HashEmbedder, ReferenceStore};
+use vestige_conformance::{Fault, FaultRule, FaultStore, HashEmbedder, ReferenceStore};
 use vestige_traits::{EmbedderError, EmbedderResult, MemoryStoreResult, ModelSignature};
 
 use super::*;

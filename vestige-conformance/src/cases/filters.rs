@@ -1,0 +1,267 @@
+use chrono::{DateTime, TimeDelta, Utc};
+use vestige_traits::{ListQuery, MemoryFilter, MemoryRecord, MemoryStore, SearchQuery};
+
+use crate::fixtures::*;
+use crate::{StoreFactory, TestBed};
+
+const EAST: [f32; 4] = [1.0, 0.0, 0.0, 0.0];
+
+/// Asserts what a filter lets through in the list and in each search.
+async fn assert_passes(bed: &TestBed<impl StoreFactory>, filter: MemoryFilter, expected: &[u128]) {
+    let list = ListQuery { filter: filter.clone(), limit: 1000, after: None };
+    let mut listed: Vec<_> =
+        bed.store.list(&list).await.unwrap().records.into_iter().map(|record| record.id).collect();
+    listed.sort();
+    assert_eq!(listed, ids(expected.iter().copied()), "list by {filter:?}");
+    let query = SearchQuery::hybrid("lamp", EAST.to_vec()).with_filter(filter.clone()).with_limit(1000);
+    for results in [
+        bed.store.search(&query).await.unwrap(),
+        bed.store.fts_search(&query).await.unwrap(),
+        bed.store.vector_search(&query).await.unwrap(),
+    ] {
+        let mut found = found(&results);
+        found.sort();
+        assert_eq!(found, ids(expected.iter().copied()), "search by {filter:?}");
+    }
+}
+
+fn lamp(n: u128) -> MemoryRecord {
+    embedded(n, "lamp", &[1.0, n as f32 / 8.0, 0.0, 0.0])
+}
+
+fn strings(names: &[&str]) -> Vec<String> {
+    names.iter().map(|name| (*name).to_owned()).collect()
+}
+
+async fn insert(bed: &TestBed<impl StoreFactory>, records: &[MemoryRecord]) {
+    bed.store.register_model(&model()).await.unwrap();
+    bed.store.insert_batch(records).await.unwrap();
+}
+
+pub async fn an_empty_filter_lets_everything_through(bed: &TestBed<impl StoreFactory>) {
+    insert(bed, &[lamp(1), lamp(2)]).await;
+    assert_passes(bed, MemoryFilter::default(), &[1, 2]).await;
+}
+
+pub async fn tags_are_met_by_any_of_them_exactly(bed: &TestBed<impl StoreFactory>) {
+    let with = |n, tags: &[&str]| MemoryRecord { tags: strings(tags), ..lamp(n) };
+    insert(
+        bed,
+        &[
+            with(1, &["red", "big"]),
+            with(2, &["blue"]),
+            with(3, &["Red", "reddish", "a red one"]),
+            with(4, &["big"]),
+            lamp(5),
+            with(6, &["odd \"quote\", [x] %_*"]),
+        ],
+    )
+    .await;
+    let tags = |tags: &[&str]| MemoryFilter { tags: strings(tags), ..MemoryFilter::default() };
+    assert_passes(bed, tags(&["red"]), &[1]).await;
+    assert_passes(bed, tags(&["red", "blue"]), &[1, 2]).await;
+    assert_passes(bed, tags(&["big", "red"]), &[1, 4]).await;
+    assert_passes(bed, tags(&["green"]), &[]).await;
+    assert_passes(bed, tags(&["odd \"quote\", [x] %_*"]), &[6]).await;
+    assert_passes(bed, tags(&["%", "_", "*", "re%"]), &[]).await;
+}
+
+pub async fn domains_are_met_by_any_of_them_exactly(bed: &TestBed<impl StoreFactory>) {
+    let with = |n, domains: &[&str]| MemoryRecord { domains: strings(domains), ..lamp(n) };
+    let mut scored = lamp(4);
+    scored.domain_scores = [("infra".to_owned(), 0.1)].into();
+    insert(bed, &[with(1, &["infra", "builds"]), with(2, &["builds"]), with(3, &["Infra"]), scored]).await;
+    let domains = |names: &[&str]| MemoryFilter { domains: strings(names), ..MemoryFilter::default() };
+    assert_passes(bed, domains(&["infra"]), &[1]).await;
+    assert_passes(bed, domains(&["builds", "x"]), &[1, 2]).await;
+    assert_passes(bed, domains(&["x"]), &[]).await;
+}
+
+pub async fn types_are_compared_exactly(bed: &TestBed<impl StoreFactory>) {
+    let with = |n, node_type: &str| MemoryRecord { node_type: node_type.to_owned(), ..lamp(n) };
+    insert(bed, &[with(1, "fact"), with(2, "Fact"), with(3, "decision"), lamp(4)]).await;
+    let types = |names: &[&str]| MemoryFilter { node_types: strings(names), ..MemoryFilter::default() };
+    assert_passes(bed, types(&["fact"]), &[1]).await;
+    assert_passes(bed, types(&["fact", "general"]), &[1, 4]).await;
+    assert_passes(bed, types(&["facts"]), &[]).await;
+}
+
+pub async fn a_memory_without_a_codebase_matches_no_codebase(bed: &TestBed<impl StoreFactory>) {
+    let with = |n, codebase: &str| MemoryRecord { codebase: Some(codebase.to_owned()), ..lamp(n) };
+    insert(bed, &[with(1, "atlas"), with(2, "ATLAS"), lamp(3), with(4, "null")]).await;
+    let codebases = |names: &[&str]| MemoryFilter { codebases: strings(names), ..MemoryFilter::default() };
+    assert_passes(bed, codebases(&["atlas"]), &[1]).await;
+    assert_passes(bed, codebases(&["atlas", "null"]), &[1, 4]).await;
+    assert_passes(bed, codebases(&["other"]), &[]).await;
+}
+
+pub async fn the_created_range_includes_its_start_and_not_its_end(bed: &TestBed<impl StoreFactory>) {
+    let at = |n, micros| MemoryRecord { created_at: now() + TimeDelta::microseconds(micros), ..lamp(n) };
+    insert(bed, &[at(1, 0), at(2, 1), at(3, 2), at(4, 3), at(5, -1)]).await;
+    let range = |from: Option<i64>, before: Option<i64>| MemoryFilter {
+        created_from: from.map(|micros| now() + TimeDelta::microseconds(micros)),
+        created_before: before.map(|micros| now() + TimeDelta::microseconds(micros)),
+        ..MemoryFilter::default()
+    };
+    assert_passes(bed, range(Some(1), Some(3)), &[2, 3]).await;
+    assert_passes(bed, range(Some(2), None), &[3, 4]).await;
+    assert_passes(bed, range(None, Some(0)), &[5]).await;
+    assert_passes(bed, range(Some(2), Some(2)), &[]).await;
+    assert_passes(bed, range(Some(3), Some(1)), &[]).await;
+}
+
+pub async fn times_of_a_filter_are_cut_to_microseconds(bed: &TestBed<impl StoreFactory>) {
+    insert(bed, &[MemoryRecord { created_at: now(), ..lamp(1) }]).await;
+    let finer = now() + TimeDelta::nanoseconds(999);
+    let from = MemoryFilter { created_from: Some(finer), ..MemoryFilter::default() };
+    assert_passes(bed, from, &[1]).await;
+    let before = MemoryFilter { created_before: Some(finer), ..MemoryFilter::default() };
+    assert_passes(bed, before, &[]).await;
+}
+
+pub async fn a_created_range_reaches_the_ends_of_time(bed: &TestBed<impl StoreFactory>) {
+    let first: DateTime<Utc> = "0001-01-01T00:00:00Z".parse().unwrap();
+    let last: DateTime<Utc> = "9999-12-31T23:59:59.999999Z".parse().unwrap();
+    let at = |n, created_at| MemoryRecord { created_at, ..lamp(n) };
+    insert(bed, &[at(1, first), at(2, now()), at(3, last)]).await;
+    let range = |from, before| MemoryFilter {
+        created_from: Some(from),
+        created_before: Some(before),
+        ..MemoryFilter::default()
+    };
+    assert_passes(bed, range(first, last), &[1, 2]).await;
+    assert_passes(bed, range(now(), last), &[2]).await;
+    assert_passes(bed, MemoryFilter { created_from: Some(last), ..MemoryFilter::default() }, &[3]).await;
+}
+
+pub async fn retrievability_is_that_of_the_present(bed: &TestBed<impl StoreFactory>) {
+    insert(bed, &[lamp(1), lamp(2), lamp(3), lamp(4)]).await;
+    let ago = |days: i64, stability| reviewed(now() - TimeDelta::days(days), stability);
+    bed.store.update_scheduling(id(1), &ago(1, 10.0)).await.unwrap();
+    bed.store.update_scheduling(id(2), &ago(10, 1.0)).await.unwrap();
+    let mut unseen = ago(0, 0.001);
+    unseen.last_review = None;
+    bed.store.update_scheduling(id(3), &unseen).await.unwrap();
+    let at_least = |minimum| MemoryFilter { min_retrievability: Some(minimum), ..MemoryFilter::default() };
+    assert_passes(bed, at_least(0.0), &[1, 2, 3, 4]).await;
+    assert_passes(bed, at_least(0.9), &[1, 3, 4]).await;
+    assert_passes(bed, at_least(1.0), &[3, 4]).await;
+    bed.clock.set(now() + TimeDelta::days(100));
+    assert_passes(bed, at_least(0.9), &[3, 4]).await;
+}
+
+pub async fn retrievability_falls_to_nine_tenths_after_one_stability(bed: &TestBed<impl StoreFactory>) {
+    insert(bed, &[lamp(1)]).await;
+    bed.store.update_scheduling(id(1), &reviewed(now(), 2.0)).await.unwrap();
+    let filter = MemoryFilter { min_retrievability: Some(0.9), ..MemoryFilter::default() };
+    bed.clock.set(now() + TimeDelta::days(2) - TimeDelta::seconds(1));
+    assert_passes(bed, filter.clone(), &[1]).await;
+    bed.clock.set(now() + TimeDelta::days(2) + TimeDelta::seconds(1));
+    assert_passes(bed, filter, &[]).await;
+}
+
+pub async fn a_review_in_the_future_counts_as_just_now(bed: &TestBed<impl StoreFactory>) {
+    insert(bed, &[lamp(1)]).await;
+    bed.store.update_scheduling(id(1), &reviewed(now() + TimeDelta::days(3), 2.0)).await.unwrap();
+    let filter = MemoryFilter { min_retrievability: Some(1.0), ..MemoryFilter::default() };
+    assert_passes(bed, filter, &[1]).await;
+}
+
+pub async fn extreme_stabilities_and_minima_are_no_errors(bed: &TestBed<impl StoreFactory>) {
+    insert(bed, &[lamp(1), lamp(2)]).await;
+    bed.store.update_scheduling(id(1), &reviewed(now() - TimeDelta::days(300_000), 1e-6)).await.unwrap();
+    bed.store.update_scheduling(id(2), &reviewed(now() - TimeDelta::days(1), 1e6)).await.unwrap();
+    let at_least = |minimum| MemoryFilter { min_retrievability: Some(minimum), ..MemoryFilter::default() };
+    assert_passes(bed, at_least(f64::MIN_POSITIVE), &[1, 2]).await;
+    assert_passes(bed, at_least(1e-60), &[1, 2]).await;
+    assert_passes(bed, at_least(0.5), &[2]).await;
+    assert_passes(bed, at_least(1.0 - f64::EPSILON), &[]).await;
+}
+
+pub async fn every_part_of_a_filter_must_be_met(bed: &TestBed<impl StoreFactory>) {
+    let make = |n: u128, tag: &str, node_type: &str, codebase: &str, domain: &str| MemoryRecord {
+        tags: strings(&[tag]),
+        node_type: node_type.to_owned(),
+        codebase: Some(codebase.to_owned()),
+        domains: strings(&[domain]),
+        ..lamp(n)
+    };
+    insert(
+        bed,
+        &[
+            make(1, "t", "fact", "c", "d"),
+            make(2, "x", "fact", "c", "d"),
+            make(3, "t", "x", "c", "d"),
+            make(4, "t", "fact", "x", "d"),
+            make(5, "t", "fact", "c", "x"),
+            make(6, "t", "fact", "c", "d"),
+            make(7, "t", "fact", "c", "d"),
+        ],
+    )
+    .await;
+    bed.store.update_scheduling(id(7), &reviewed(now() - TimeDelta::days(9), 0.1)).await.unwrap();
+    let filter = MemoryFilter {
+        tags: strings(&["t"]),
+        node_types: strings(&["fact"]),
+        codebases: strings(&["c"]),
+        domains: strings(&["d"]),
+        created_from: Some(now() + TimeDelta::seconds(1)),
+        created_before: Some(now() + TimeDelta::seconds(100)),
+        min_retrievability: Some(0.8),
+    };
+    assert_passes(bed, filter.clone(), &[1, 6]).await;
+    assert_passes(bed, MemoryFilter { created_from: Some(now() + TimeDelta::seconds(2)), ..filter }, &[6])
+        .await;
+}
+
+pub async fn where_limit_memories_match_limit_come_back(bed: &TestBed<impl StoreFactory>) {
+    // What matches is farthest from the question in both legs, so an index that looks at too little misses it.
+    let mut records = Vec::new();
+    for n in 1..=1500 {
+        let mut record = embedded(n, "lamp lamp lamp", &EAST);
+        if n % 100 == 0 {
+            record = embedded(n, format!("lamp {}", "dust ".repeat(30)), &[-1.0, n as f32, 0.0, 0.0]);
+            record.tags = strings(&["rare"]);
+        }
+        records.push(record);
+    }
+    insert(bed, &records).await;
+    let rare = MemoryFilter { tags: strings(&["rare"]), ..MemoryFilter::default() };
+    for limit in [1, 5, 15, 16] {
+        let query = SearchQuery::hybrid("lamp", EAST.to_vec()).with_filter(rare.clone()).with_limit(limit);
+        let expected = limit.min(15);
+        assert_eq!(bed.store.search(&query).await.unwrap().len(), expected);
+        assert_eq!(bed.store.fts_search(&query).await.unwrap().len(), expected);
+        assert_eq!(bed.store.vector_search(&query).await.unwrap().len(), expected);
+        let list = ListQuery { filter: rare.clone(), limit, after: None };
+        assert_eq!(bed.store.list(&list).await.unwrap().records.len(), expected);
+    }
+}
+
+pub async fn an_invalid_filter_is_refused(bed: &TestBed<impl StoreFactory>) {
+    let refused = async |filter: MemoryFilter, field: &str| {
+        let query = SearchQuery::text("lamp").with_filter(filter.clone());
+        assert_invalid(bed.store.search(&query).await, field);
+        assert_invalid(bed.store.fts_search(&query).await, field);
+        assert_invalid(bed.store.list(&ListQuery { filter, ..ListQuery::default() }).await, field);
+    };
+    let none = MemoryFilter::default;
+    refused(MemoryFilter { tags: strings(&["nul\0"]), ..none() }, "filter.tags").await;
+    refused(MemoryFilter { domains: strings(&[""]), ..none() }, "filter.domains").await;
+    refused(MemoryFilter { node_types: vec!["x".repeat(1025)], ..none() }, "filter.node_types").await;
+    refused(MemoryFilter { codebases: vec!["x".to_owned(); 1001], ..none() }, "filter.codebases").await;
+    for minimum in [-0.1, 1.1, f64::NAN, f64::INFINITY] {
+        let filter = MemoryFilter { min_retrievability: Some(minimum), ..none() };
+        refused(filter, "filter.min_retrievability").await;
+    }
+    let filter = MemoryFilter { created_from: Some(DateTime::<Utc>::MAX_UTC), ..none() };
+    refused(filter, "filter.created_from").await;
+    let filter = MemoryFilter { created_before: Some(DateTime::<Utc>::MIN_UTC), ..none() };
+    refused(filter, "filter.created_before").await;
+}
+
+pub async fn a_filter_of_many_values_is_answered(bed: &TestBed<impl StoreFactory>) {
+    insert(bed, &[MemoryRecord { tags: strings(&["tag 999"]), ..lamp(1) }, lamp(2)]).await;
+    let tags = (0..1000).map(|n| format!("tag {n}")).collect();
+    assert_passes(bed, MemoryFilter { tags, ..MemoryFilter::default() }, &[1]).await;
+}

@@ -1,0 +1,122 @@
+use vestige_traits::backend::round_score;
+use vestige_traits::{MemoryRecord, MemoryStore, SearchQuery, cosine_similarity};
+
+use crate::fixtures::*;
+use crate::{StoreFactory, TestBed};
+
+async fn fill(bed: &TestBed<impl StoreFactory>, vectors: &[[f32; 4]]) -> Vec<MemoryRecord> {
+    bed.store.register_model(&model()).await.unwrap();
+    let records: Vec<_> =
+        (1..).zip(vectors).map(|(n, vector)| embedded(n, format!("vector {n}"), vector)).collect();
+    bed.store.insert_batch(&records).await.unwrap();
+    records
+}
+
+pub async fn the_nearest_by_cosine_come_first(bed: &TestBed<impl StoreFactory>) {
+    let records =
+        fill(bed, &[[0.0, 1.0, 0.0, 0.0], [9.0, 1.0, 0.0, 0.0], [1.0, 1.0, 0.0, 0.0], [-1.0, 0.0, 0.0, 0.0]])
+            .await;
+    let question = [1.0, 0.0, 0.0, 0.0];
+    let results = bed.store.search(&SearchQuery::embedding(question.to_vec())).await.unwrap();
+    assert_eq!(found(&results), ids([2, 3, 1, 4]), "a negative similarity is found too, last");
+    for (rank, result) in (1..).zip(&results) {
+        let record = records.iter().find(|record| record.id == result.record.id).unwrap();
+        let similarity = cosine_similarity(&question, record.embedding.as_ref().unwrap());
+        assert_close(result.score, round_score(similarity));
+        assert_eq!(result.vector_score, Some(result.score));
+        assert_eq!((result.vector_rank, result.fts_score, result.fts_rank), (Some(rank), None, None));
+    }
+    assert_close(results[3].score, -1.0);
+}
+
+pub async fn the_length_of_a_vector_does_not_matter(bed: &TestBed<impl StoreFactory>) {
+    fill(bed, &[[1000.0, 1000.0, 0.0, 0.0], [0.001, 0.001, 0.0, 0.0], [1.0, 0.9, 0.0, 0.0]]).await;
+    let results = bed.store.search(&SearchQuery::embedding(vec![0.5, 0.5, 0.0, 0.0])).await.unwrap();
+    assert_eq!(found(&results), ids([1, 2, 3]));
+    assert_close(results[1].score, 1.0);
+}
+
+pub async fn equal_similarities_fall_by_ascending_id(bed: &TestBed<impl StoreFactory>) {
+    let vectors: Vec<[f32; 4]> = (1..=60).map(|n| [n as f32, n as f32 * 2.0, 0.0, 0.0]).collect();
+    fill(bed, &vectors).await;
+    let query = SearchQuery::embedding(vec![1.0, 2.0, 0.0, 0.0]).with_limit(30);
+    assert_eq!(found(&bed.store.search(&query).await.unwrap()), ids(1..=30));
+}
+
+pub async fn memories_without_a_vector_are_not_found_by_one(bed: &TestBed<impl StoreFactory>) {
+    fill(bed, &[[1.0, 0.0, 0.0, 0.0]]).await;
+    bed.store.insert_batch(&memories(2, 20)).await.unwrap();
+    let results = bed.store.search(&SearchQuery::embedding(vec![1.0, 1.0, 0.0, 0.0])).await.unwrap();
+    assert_eq!(found(&results), ids([1]));
+}
+
+pub async fn vector_search_is_search_without_the_text(bed: &TestBed<impl StoreFactory>) {
+    fill(bed, &[[1.0, 0.0, 0.0, 0.0], [0.0, 1.0, 0.0, 0.0]]).await;
+    let vector = vec![1.0, 2.0, 0.0, 0.0];
+    let expected = bed.store.search(&SearchQuery::embedding(vector.clone())).await.unwrap();
+    assert_eq!(found(&expected), ids([2, 1]));
+    let both = SearchQuery::hybrid("\"vector 1\" -2", vector);
+    assert_eq!(bed.store.vector_search(&both).await.unwrap(), expected, "phrases belong to the text");
+    assert!(bed.store.vector_search(&SearchQuery::text("vector")).await.unwrap().is_empty());
+}
+
+pub async fn a_query_without_text_and_vector_finds_nothing(bed: &TestBed<impl StoreFactory>) {
+    fill(bed, &[[1.0, 0.0, 0.0, 0.0]]).await;
+    let query = SearchQuery::default();
+    assert!(bed.store.search(&query).await.unwrap().is_empty());
+    assert!(bed.store.fts_search(&query).await.unwrap().is_empty());
+    assert!(bed.store.vector_search(&query).await.unwrap().is_empty());
+}
+
+pub async fn an_impossible_vector_is_invalid(bed: &TestBed<impl StoreFactory>) {
+    fill(bed, &[[1.0, 0.0, 0.0, 0.0]]).await;
+    let impossible = [
+        vec![0.0; 4],
+        vec![f32::NAN, 0.0, 0.0, 1.0],
+        vec![f32::INFINITY, 0.0, 0.0, 1.0],
+        vec![f32::MAX; 4],
+        vec![1e-30; 4],
+        vec![],
+    ];
+    for vector in impossible {
+        let query = SearchQuery::embedding(vector.clone());
+        assert_invalid(bed.store.search(&query).await, "embedding");
+        assert_invalid(bed.store.vector_search(&query).await, "embedding");
+        assert_invalid(bed.store.classify(&vector).await, "embedding");
+        assert_invalid(bed.store.insert(&embedded(2, "impossible", &vector)).await, "embedding");
+        assert_invalid(bed.store.update(&embedded(1, "impossible", &vector)).await, "embedding");
+    }
+    assert_eq!(bed.store.count().await.unwrap(), 1);
+}
+
+pub async fn vectors_come_back_bit_by_bit(bed: &TestBed<impl StoreFactory>) {
+    let vectors = [
+        [0.1, -0.2, 1e-7, 3.5],
+        [1e-38, 1.0, -1.000_000_1, 0.333_333_34],
+        [9e5, -4e-6, 0.0, 16_777_217.0 / 64.0],
+    ];
+    let records = fill(bed, &vectors).await;
+    for record in records {
+        let back = bed.store.get(record.id).await.unwrap().unwrap().embedding.unwrap();
+        let bits = |vector: &[f32]| vector.iter().map(|x| x.to_bits()).collect::<Vec<_>>();
+        assert_eq!(bits(&back), bits(record.embedding.as_ref().unwrap()));
+    }
+}
+
+pub async fn the_exact_nearest_are_found_among_many(bed: &TestBed<impl StoreFactory>) {
+    let vectors: Vec<[f32; 4]> = (0..2000_i32)
+        .map(|n| [n % 7 - 3, n % 11 - 5, n % 13 - 6, n % 17 - 8].map(|x| x as f32 + 0.5))
+        .collect();
+    let records = fill(bed, &vectors).await;
+    for question in [[1.0, 2.0, 3.0, 4.0], [-3.0, 0.5, 0.0, 1.0], [0.0, 0.0, 0.0, -1.0]] {
+        let mut expected: Vec<_> = records
+            .iter()
+            .map(|r| (round_score(cosine_similarity(&question, r.embedding.as_ref().unwrap())), r.id))
+            .collect();
+        expected.sort_by(|a, b| b.0.total_cmp(&a.0).then(a.1.cmp(&b.1)));
+        let query = SearchQuery::embedding(question.to_vec()).with_limit(20);
+        let results = found(&bed.store.search(&query).await.unwrap());
+        let same = expected[..20].iter().filter(|(_, id)| results.contains(id)).count();
+        assert!(same >= 19, "{same} of the 20 nearest were found");
+    }
+}

@@ -1,0 +1,112 @@
+use chrono::{DateTime, Utc};
+use vestige_traits::reembed::{PendingMemory, ReembeddingStatus};
+use vestige_traits::transfer::{ImportReport, TransferKey, TransferKind, TransferPage};
+use vestige_traits::{
+    DomainScore, DueMemory, ListPage, MemoryStoreError, Neighbor, SearchResult, StoreStats,
+};
+
+/// What a store said.
+#[derive(Debug)]
+pub(super) enum Answer {
+    Done,
+    Time(DateTime<Utc>),
+    Count(u64),
+    Found(Vec<SearchResult>),
+    Listed(ListPage),
+    Due(Vec<DueMemory>),
+    Neighbors(Vec<Neighbor>),
+    Scores(Vec<DomainScore>),
+    Imported(ImportReport),
+    Status(Option<ReembeddingStatus>),
+    Pending(Vec<PendingMemory>),
+    Rows(TransferPage),
+    Stats(Box<StoreStats>),
+    /// Anything else that is compared by its text.
+    Text(String),
+    Failed(MemoryStoreError),
+    /// An error where several reasons may apply and the contract does not say which comes first.
+    Refused,
+}
+
+impl Answer {
+    /// Whether two stores said the same. Errors agree by kind and field, scores within their rounding.
+    pub(super) fn agrees_with(&self, other: &Self) -> bool {
+        match (self, other) {
+            (Self::Done, Self::Done) | (Self::Refused, Self::Refused) => true,
+            (Self::Time(a), Self::Time(b)) => a == b,
+            (Self::Count(a), Self::Count(b)) => a == b,
+            (Self::Found(a), Self::Found(b)) => all(a, b, same_result),
+            (Self::Listed(a), Self::Listed(b)) => a == b,
+            (Self::Due(a), Self::Due(b)) => a == b,
+            (Self::Neighbors(a), Self::Neighbors(b)) => {
+                all(a, b, |a, b| a.record == b.record && a.hops == b.hops && close(a.score, b.score))
+            }
+            (Self::Scores(a), Self::Scores(b)) => {
+                all(a, b, |a, b| a.domain == b.domain && close(a.score, b.score))
+            }
+            (Self::Imported(a), Self::Imported(b)) => same_report(a, b),
+            (Self::Status(a), Self::Status(b)) => a == b,
+            (Self::Pending(a), Self::Pending(b)) => a == b,
+            (Self::Rows(a), Self::Rows(b)) => a == b,
+            (Self::Stats(a), Self::Stats(b)) => same_stats(a, b),
+            (Self::Text(a), Self::Text(b)) => a == b,
+            (Self::Failed(a), Self::Failed(b)) => same_error(a, b),
+            _ => false,
+        }
+    }
+}
+
+fn all<T>(a: &[T], b: &[T], same: impl Fn(&T, &T) -> bool) -> bool {
+    a.len() == b.len() && a.iter().zip(b).all(|(a, b)| same(a, b))
+}
+
+fn close(a: f64, b: f64) -> bool {
+    (a - b).abs() <= 2e-9
+}
+
+fn same_result(a: &SearchResult, b: &SearchResult) -> bool {
+    let same_score = |a: Option<f64>, b: Option<f64>| match (a, b) {
+        (Some(a), Some(b)) => close(a, b),
+        (a, b) => a == b,
+    };
+    a.record == b.record
+        && close(a.score, b.score)
+        && same_score(a.fts_score, b.fts_score)
+        && same_score(a.vector_score, b.vector_score)
+        && (a.fts_rank, a.vector_rank) == (b.fts_rank, b.vector_rank)
+}
+
+/// A row that breaks a rule where another row stands may be called a conflict or rejected.
+fn same_report(a: &ImportReport, b: &ImportReport) -> bool {
+    let refused = |report: &ImportReport| -> Vec<(TransferKind, TransferKey)> {
+        let issues = report.conflicts.iter().chain(&report.rejected);
+        let mut keys: Vec<_> = issues.map(|issue| (issue.kind(), issue.key.clone())).collect();
+        keys.sort();
+        keys
+    };
+    (a.inserted, a.unchanged, refused(a)) == (b.inserted, b.unchanged, refused(b))
+}
+
+fn same_stats(a: &StoreStats, b: &StoreStats) -> bool {
+    let comparable = |stats: &StoreStats| StoreStats {
+        backend: String::new(),
+        size_bytes: 0,
+        schema_version: 0,
+        ..stats.clone()
+    };
+    comparable(a) == comparable(b)
+}
+
+fn same_error(a: &MemoryStoreError, b: &MemoryStoreError) -> bool {
+    match (a, b) {
+        (
+            MemoryStoreError::InvalidInput { field: a, .. },
+            MemoryStoreError::InvalidInput { field: b, .. },
+        ) => a == b,
+        (
+            MemoryStoreError::ModelMismatch { registered: a, .. },
+            MemoryStoreError::ModelMismatch { registered: b, .. },
+        ) => a == b,
+        (a, b) => std::mem::discriminant(a) == std::mem::discriminant(b),
+    }
+}
