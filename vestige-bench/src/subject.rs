@@ -4,7 +4,7 @@ use anyhow::{Result, bail};
 use tempfile::TempDir;
 use vestige_embed::StaticEmbedder;
 use vestige_sqlite::{Durability, SqliteMemoryStore};
-use vestige_traits::{AnyEmbedder, AnyMemoryStore, Embedder, EmbedderError, MemoryRecord, MemoryStore};
+use vestige_traits::{AnyEmbedder, AnyMemoryStore, Embedder, MemoryRecord, MemoryStore};
 
 /// Memories in one transaction while a store is filled.
 const BATCH: usize = 1000;
@@ -68,24 +68,11 @@ impl Subject {
     }
 }
 
-/// Gives each record the vector of its content.
+/// Gives each record the vector of its content, where the model knows a word of it.
 async fn embed(records: &mut [MemoryRecord], model: &AnyEmbedder) -> Result<()> {
     let texts: Vec<&str> = records.iter().map(|record| record.content.as_str()).collect();
-    match model.embed_documents(&texts).await {
-        Ok(vectors) => {
-            records.iter_mut().zip(vectors).for_each(|(record, vector)| record.embedding = Some(vector));
-        }
-        Err(EmbedderError::NothingToEmbed { .. }) => {
-            for record in records {
-                record.embedding = match model.embed_documents(&[&record.content]).await {
-                    Ok(mut vectors) => vectors.pop(),
-                    Err(EmbedderError::NothingToEmbed { .. }) => None,
-                    Err(error) => return Err(error.into()),
-                };
-            }
-        }
-        Err(error) => return Err(error.into()),
-    }
+    let vectors = model.embed_documents(&texts).await?;
+    records.iter_mut().zip(vectors).for_each(|(record, vector)| record.embedding = vector);
     Ok(())
 }
 

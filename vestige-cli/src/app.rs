@@ -3,7 +3,7 @@
 use chrono::{DateTime, Utc};
 use tokio::sync::OnceCell;
 use vestige_traits::clock::{Clock, SystemClock};
-use vestige_traits::{AnyEmbedder, AnyMemoryStore, Embedder, EmbedderError, MemoryStore, MemoryStoreError};
+use vestige_traits::{AnyEmbedder, AnyMemoryStore, Embedder, MemoryStore, MemoryStoreError};
 
 use crate::config::Settings;
 use crate::failure::CommandResult;
@@ -44,7 +44,7 @@ impl App {
 
     /// The vector of one text to be stored; none if the model knows none of its words.
     pub(crate) async fn embed_document(&self, text: &str) -> CommandResult<Option<Vec<f32>>> {
-        Ok(embed_documents(self.embedder().await?, &[text]).await?.pop().flatten())
+        Ok(self.embedder().await?.embed_documents(&[text]).await?.pop().flatten())
     }
 
     /// The vector of a question; none if the store has no vectors yet, or the model knows none of the words.
@@ -61,50 +61,6 @@ impl App {
             return Err(MemoryStoreError::model_mismatch(&registered, embedder.signature()).into());
         }
         store.register_model(&registered).await?;
-        match embedder.embed_query(text).await {
-            Ok(vector) => Ok(Some(vector)),
-            Err(EmbedderError::NothingToEmbed { .. }) => Ok(None),
-            Err(error) => Err(error.into()),
-        }
-    }
-}
-
-/// One vector for each text; none for a text in which the model knows no word.
-pub(crate) async fn embed_documents<E: Embedder>(
-    embedder: &E,
-    texts: &[&str],
-) -> Result<Vec<Option<Vec<f32>>>, EmbedderError> {
-    let mut vectors = Vec::with_capacity(texts.len());
-    while let Some(rest) = texts.get(vectors.len()..).filter(|rest| !rest.is_empty()) {
-        let known = match embedder.embed_documents(rest).await {
-            Ok(embedded) => {
-                vectors.extend(embedded.into_iter().map(Some));
-                break;
-            }
-            Err(EmbedderError::NothingToEmbed { index, .. }) if index < rest.len() => &rest[..index],
-            Err(error) => return Err(error),
-        };
-        // All or nothing: what stands before the text without a vector has to be embedded again.
-        vectors.extend(embedder.embed_documents(known).await?.into_iter().map(Some));
-        vectors.push(None);
-    }
-    Ok(vectors)
-}
-
-#[cfg(test)]
-mod tests {
-    use vestige_embed::StaticEmbedder;
-
-    use super::*;
-
-    #[tokio::test]
-    async fn a_text_without_a_known_word_leaves_the_others_their_vectors() {
-        let embedder = AnyEmbedder::new(StaticEmbedder::bundled());
-        let texts = ["\u{1}", "the harbour", "\u{2}", "\u{3}", "the mast", "\u{4}"];
-        let vectors = embed_documents(&embedder, &texts).await.unwrap();
-        let known: Vec<bool> = vectors.iter().map(Option::is_some).collect();
-        assert_eq!(known, [false, true, false, false, true, false]);
-        assert_eq!(vectors[4], Some(embedder.embed_documents(&["the mast"]).await.unwrap().remove(0)));
-        assert!(embed_documents(&embedder, &[]).await.unwrap().is_empty());
+        Ok(embedder.embed_query(text).await?)
     }
 }

@@ -6,9 +6,8 @@ use serde::Serialize;
 use uuid::Uuid;
 use vestige_cli::ImportLine;
 use vestige_traits::transfer::TransferRow;
-use vestige_traits::{AnyEmbedder, AnyMemoryStore, HealthStatus, MemoryStore};
+use vestige_traits::{AnyEmbedder, AnyMemoryStore, Embedder, HealthStatus, MemoryStore};
 
-use crate::app::embed_documents;
 use crate::commands::import::MOST_COMPLAINTS;
 use crate::failure::CommandResult;
 use crate::output;
@@ -85,7 +84,7 @@ impl<'a> Importer<'a> {
         }
         self.take_indexes_down().await?;
         let texts: Vec<&str> = batch.iter().map(|(_, line)| line.record.content.as_str()).collect();
-        let vectors = embed_documents(self.embedder, &texts).await?;
+        let vectors = self.embedder.embed_documents(&texts).await?;
         let rows: Vec<TransferRow> = batch
             .iter()
             .zip(vectors)

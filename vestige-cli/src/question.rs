@@ -1,19 +1,6 @@
-//! What of a question is looked for by meaning.
-
-use std::borrow::Cow;
+//! Search by meaning alone.
 
 use vestige_traits::{Fusion, FusionMethod, SearchQuery, SearchResult, WebQuery};
-
-/// The text to embed. What a question excludes is left out of it: a vector knows no "not", and would look for just that.
-/// None if the question does nothing but exclude.
-pub(crate) fn meant(text: &str) -> Option<Cow<'_, str>> {
-    let read = WebQuery::parse(text);
-    if read.excluded.is_empty() {
-        return Some(Cow::Borrowed(text));
-    }
-    let left: Vec<String> = read.words.into_iter().chain(read.phrases).collect();
-    (!left.is_empty()).then(|| Cow::Owned(left.join(" ")))
-}
 
 /// Leaves of the words only what must or must not occur, which holds for the vectors too, and lets them count nothing.
 pub(crate) fn by_meaning_alone(query: &mut SearchQuery) {
@@ -46,19 +33,6 @@ pub(crate) fn found_by_meaning(hits: &mut Vec<SearchResult>) {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn what_is_excluded_is_not_meant() {
-        for (text, expected) in [
-            ("sick \"house cat\"!", Some("sick \"house cat\"!")),
-            ("sick -dog cat", Some("sick cat")),
-            ("\"house cat\" -\"guide dog\" sick", Some("sick house cat")),
-            ("well-known - fact", Some("well-known - fact")),
-            ("-dog -\"guide dog\"", None),
-        ] {
-            assert_eq!(meant(text).as_deref(), expected, "{text}");
-        }
-    }
 
     #[test]
     fn only_constraints_are_left_of_the_words() {

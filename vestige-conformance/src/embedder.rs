@@ -1,4 +1,4 @@
-use vestige_traits::{Embedder, EmbedderError, EmbedderResult, ModelSignature};
+use vestige_traits::{Embedder, EmbedderResult, ModelSignature};
 
 use super::random::SplitMix64;
 
@@ -72,16 +72,12 @@ impl Embedder for HashEmbedder {
         &self.signature
     }
 
-    async fn embed_documents(&self, texts: &[&str]) -> EmbedderResult<Vec<Vec<f32>>> {
-        let embed = |(index, text): (usize, &&str)| {
-            let nothing = || EmbedderError::NothingToEmbed { index, model: self.signature.name.clone() };
-            self.embed(text).ok_or_else(nothing)
-        };
-        texts.iter().enumerate().map(embed).collect()
+    async fn embed_documents(&self, texts: &[&str]) -> EmbedderResult<Vec<Option<Vec<f32>>>> {
+        Ok(texts.iter().map(|text| self.embed(text)).collect())
     }
 
-    async fn embed_query(&self, text: &str) -> EmbedderResult<Vec<f32>> {
-        Ok(self.embed_documents(&[text]).await?.remove(0))
+    async fn embed_query(&self, text: &str) -> EmbedderResult<Option<Vec<f32>>> {
+        Ok(self.embed(text))
     }
 }
 

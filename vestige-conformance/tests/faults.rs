@@ -8,7 +8,7 @@ use vestige_conformance::{
     Fault, FaultRule, FaultStore, HashEmbedder, InjectedFault, ReferenceStore, StoreFactory, fixtures,
 };
 use vestige_traits::clock::{Clock, SystemClock};
-use vestige_traits::{AnyEmbedder, AnyMemoryStore, Embedder, EmbedderError, MemoryStore, MemoryStoreError};
+use vestige_traits::{AnyEmbedder, AnyMemoryStore, Embedder, MemoryStore, MemoryStoreError};
 
 fn store(rule: FaultRule) -> FaultStore<ReferenceStore> {
     FaultStore::new(ReferenceStore::new(Arc::new(SystemClock)), 7).with(rule)
@@ -138,12 +138,11 @@ async fn random_sequences_tell_a_faulty_store_apart() {
 }
 
 #[tokio::test]
-async fn the_hash_embedder_refuses_texts_without_a_word() {
+async fn the_hash_embedder_has_no_vector_for_a_text_without_a_word() {
     let embedder = AnyEmbedder::new(HashEmbedder::new(32, 1));
     assert!(embedder.embed_documents(&[]).await.unwrap().is_empty());
-    let error = embedder.embed_documents(&["fine", "?!"]).await.unwrap_err();
-    assert!(matches!(error, EmbedderError::NothingToEmbed { index: 1, .. }));
-    let document = embedder.embed_documents(&["a red lamp"]).await.unwrap().remove(0);
-    assert_eq!(document, embedder.embed_query("a red lamp").await.unwrap());
-    assert_eq!(embedder.signature().dimension, document.len());
+    let documents = embedder.embed_documents(&["a red lamp", "?!"]).await.unwrap();
+    assert_eq!(documents, [embedder.embed_query("a red lamp").await.unwrap(), None]);
+    assert_eq!(documents[0].as_ref().map(Vec::len), Some(embedder.signature().dimension));
+    assert_eq!(embedder.embed_query("?!").await.unwrap(), None);
 }

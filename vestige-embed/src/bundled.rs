@@ -6,7 +6,7 @@ mod wordpiece;
 use std::fmt;
 use std::sync::OnceLock;
 
-use vestige_traits::{Embedder, EmbedderError, EmbedderResult, ModelSignature};
+use vestige_traits::{Embedder, EmbedderResult, ModelSignature};
 
 use self::table::{DIMENSION, Table};
 use self::wordpiece::WordPiece;
@@ -44,9 +44,8 @@ const WINDOW: usize = 1 << 16;
 ///
 /// A text is read up to its first 65,536 bytes. Case, accents and punctuation
 /// make no difference. A text without any known word (empty, punctuation,
-/// emoji, most other scripts) is refused with
-/// [`EmbedderError::NothingToEmbed`]; a text of common words alone, such as "what is
-/// it", has a vector, since there is nothing better to compare it by.
+/// emoji, most other scripts) has no vector; a text of common words alone, such as
+/// "what is it", has one, since there is nothing better to compare it by.
 ///
 /// Opening costs about a millisecond the first time in a process and nothing
 /// after that; the value is a reference and can be copied freely.
@@ -55,13 +54,13 @@ const WINDOW: usize = 1 << 16;
 /// use vestige_embed::StaticEmbedder;
 ///
 /// let model = StaticEmbedder::bundled();
-/// let stored = model.embed("The deploy failed because the disk was full")?;
-/// let near = model.embed("no storage space left for the release")?;
-/// let far = model.embed("Mara is allergic to peanuts")?;
+/// let stored = model.embed("The deploy failed because the disk was full").unwrap();
+/// let near = model.embed("no storage space left for the release").unwrap();
+/// let far = model.embed("Mara is allergic to peanuts").unwrap();
 ///
 /// let dot = |a: &[f32], b: &[f32]| a.iter().zip(b).map(|(x, y)| x * y).sum::<f32>();
 /// assert!(dot(&stored, &near) > dot(&stored, &far));
-/// # Ok::<(), vestige_traits::EmbedderError>(())
+/// assert_eq!(model.embed("🎉"), None);
 /// ```
 #[derive(Clone, Copy)]
 pub struct StaticEmbedder(&'static Model);
@@ -84,22 +83,15 @@ impl StaticEmbedder {
         }))
     }
 
-    /// The vector of a text, for callers outside of async code. Documents and queries are embedded alike.
+    /// The vector of a text, for callers outside of async code; `None` if the model knows no word of it.
     ///
-    /// # Errors
-    ///
-    /// [`EmbedderError::NothingToEmbed`] with index 0.
-    pub fn embed(&self, text: &str) -> EmbedderResult<Vec<f32>> {
-        self.embed_at(0, text)
-    }
-
-    fn embed_at(&self, index: usize, text: &str) -> EmbedderResult<Vec<f32>> {
+    /// Documents and queries are embedded alike.
+    #[must_use]
+    pub fn embed(&self, text: &str) -> Option<Vec<f32>> {
         let Model { tokenizer, table, .. } = self.0;
         let mut sum = [0.0; DIMENSION];
         tokenizer.for_each_token(&text[..text.floor_char_boundary(WINDOW)], |id| table.add(id, &mut sum));
-        table::to_unit_length(&mut sum)
-            .then(|| sum.to_vec())
-            .ok_or_else(|| EmbedderError::NothingToEmbed { index, model: NAME.to_owned() })
+        table::to_unit_length(&mut sum).then(|| sum.to_vec())
     }
 }
 
@@ -109,12 +101,12 @@ impl Embedder for StaticEmbedder {
     }
 
     /// Computes on the calling task without a point to yield at: 10,000 sentences take about 20 ms.
-    async fn embed_documents(&self, texts: &[&str]) -> EmbedderResult<Vec<Vec<f32>>> {
-        texts.iter().enumerate().map(|(index, text)| self.embed_at(index, text)).collect()
+    async fn embed_documents(&self, texts: &[&str]) -> EmbedderResult<Vec<Option<Vec<f32>>>> {
+        Ok(texts.iter().map(|text| self.embed(text)).collect())
     }
 
-    async fn embed_query(&self, text: &str) -> EmbedderResult<Vec<f32>> {
-        self.embed_at(0, text)
+    async fn embed_query(&self, text: &str) -> EmbedderResult<Option<Vec<f32>>> {
+        Ok(self.embed(text))
     }
 }
 

@@ -103,11 +103,11 @@ impl Embedder for FastembedEmbedder {
         &self.signature
     }
 
-    async fn embed_documents(&self, texts: &[&str]) -> EmbedderResult<Vec<Vec<f32>>> {
+    async fn embed_documents(&self, texts: &[&str]) -> EmbedderResult<Vec<Option<Vec<f32>>>> {
         self.worker.embed(texts.iter().map(|&text| text.to_owned()).collect(), Side::Document).await
     }
 
-    async fn embed_query(&self, text: &str) -> EmbedderResult<Vec<f32>> {
+    async fn embed_query(&self, text: &str) -> EmbedderResult<Option<Vec<f32>>> {
         let mut vectors = self.worker.embed(vec![text.to_owned()], Side::Query).await?;
         vectors.pop().ok_or_else(|| EmbedderError::Inference("the model gave no answer".into()))
     }

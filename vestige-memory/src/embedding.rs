@@ -1,8 +1,6 @@
 use std::sync::atomic::Ordering;
 
-use vestige_traits::{
-    Embedder, EmbedderError, EmbedderResult, MemoryStore, MemoryStoreError, ModelSignature,
-};
+use vestige_traits::{Embedder, EmbedderResult, MemoryStore, MemoryStoreError, ModelSignature};
 
 use crate::error::MemoryResult;
 use crate::memory::Memory;
@@ -30,7 +28,7 @@ where
 
     /// One vector for each text; none for a text in which the model knows no word.
     pub(crate) async fn embed_documents(&self, texts: &[&str]) -> MemoryResult<Vec<Option<Vec<f32>>>> {
-        Ok(embed_documents(self.embedder(), texts).await?)
+        Ok(self.embedder().embed_documents(texts).await?)
     }
 
     /// The vector of a question; none if the store has no vectors yet, or the model knows none of the words.
@@ -47,36 +45,13 @@ where
             }
             self.register_model().await?;
         }
-        match self.embedder().embed_query(text).await {
-            Ok(vector) => Ok(Some(vector)),
-            Err(EmbedderError::NothingToEmbed { .. }) => Ok(None),
-            Err(error) => Err(error.into()),
-        }
+        Ok(self.embedder().embed_query(text).await?)
     }
 
     /// Whether there is a model behind the embedder, and so something to register.
     fn has_model(&self) -> bool {
         self.embedder().signature().dimension > 0
     }
-}
-
-/// One vector for each text; none for a text in which the model knows no word.
-async fn embed_documents<E: Embedder>(embedder: &E, texts: &[&str]) -> EmbedderResult<Vec<Option<Vec<f32>>>> {
-    let mut vectors = Vec::with_capacity(texts.len());
-    while let Some(rest) = texts.get(vectors.len()..).filter(|rest| !rest.is_empty()) {
-        let known = match embedder.embed_documents(rest).await {
-            Ok(embedded) => {
-                vectors.extend(embedded.into_iter().map(Some));
-                break;
-            }
-            Err(EmbedderError::NothingToEmbed { index, .. }) if index < rest.len() => &rest[..index],
-            Err(error) => return Err(error),
-        };
-        // All or nothing: what stands before the text without a vector has to be embedded again.
-        vectors.extend(embedder.embed_documents(known).await?.into_iter().map(Some));
-        vectors.push(None);
-    }
-    Ok(vectors)
 }
 
 /// An embedder without a model: no text has a vector.
@@ -94,14 +69,11 @@ impl Embedder for NoEmbedder {
         &NO_MODEL
     }
 
-    async fn embed_documents(&self, texts: &[&str]) -> EmbedderResult<Vec<Vec<f32>>> {
-        match texts {
-            [] => Ok(Vec::new()),
-            [..] => Err(EmbedderError::NothingToEmbed { index: 0, model: String::new() }),
-        }
+    async fn embed_documents(&self, texts: &[&str]) -> EmbedderResult<Vec<Option<Vec<f32>>>> {
+        Ok(vec![None; texts.len()])
     }
 
-    async fn embed_query(&self, _: &str) -> EmbedderResult<Vec<f32>> {
-        Err(EmbedderError::NothingToEmbed { index: 0, model: String::new() })
+    async fn embed_query(&self, _: &str) -> EmbedderResult<Option<Vec<f32>>> {
+        Ok(None)
     }
 }

@@ -100,7 +100,7 @@ async fn a_text_without_a_known_word_is_stored_without_a_vector<S: MemoryStore +
     let alone = memory.remember("the mast is high").await.unwrap();
     let of_another = HashEmbedder::new(64, 1);
     let expected = vestige_traits::Embedder::embed_documents(&of_another, &["the mast is high"]).await;
-    assert_eq!(alone.record.embedding, expected.unwrap().pop());
+    assert_eq!(alone.record.embedding, expected.unwrap().remove(0));
 }
 
 async fn one_bad_memory_stores_none_and_is_named<S: MemoryStore + Sync>(store: S) {

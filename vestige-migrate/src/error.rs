@@ -214,8 +214,11 @@ mod tests {
             (MigrateError::Target(damaged()), "target: memory 7 cannot be used: it is cut off: a torn page"),
             (MigrateError::Store(damaged()), "memory 7 cannot be used: it is cut off: a torn page"),
             (
-                MigrateError::from(EmbedderError::NothingToEmbed { index: 3, model: "m".to_owned() }),
-                "the new embedding model: text 3 has no word that the model m knows",
+                MigrateError::from(EmbedderError::ModelUnavailable {
+                    model: "m".to_owned(),
+                    reason: "no folder has that name".to_owned(),
+                }),
+                "the new embedding model: embedding model \"m\" is not available: no folder has that name",
             ),
             (MigrateError::io("cannot write a.jsonl")(denied), "cannot write a.jsonl: read-only disk"),
         ] {

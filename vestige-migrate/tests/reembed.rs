@@ -88,7 +88,7 @@ impl Embedder for InStep {
         self.model.signature()
     }
 
-    async fn embed_documents(&self, texts: &[&str]) -> EmbedderResult<Vec<Vec<f32>>> {
+    async fn embed_documents(&self, texts: &[&str]) -> EmbedderResult<Vec<Option<Vec<f32>>>> {
         let batch = self.batches.fetch_add(1, Relaxed) + 1;
         while self.written.load(Relaxed) < batch.min(self.writes) {
             tokio::time::sleep(Duration::from_millis(1)).await;
@@ -96,7 +96,7 @@ impl Embedder for InStep {
         self.model.embed_documents(texts).await
     }
 
-    async fn embed_query(&self, text: &str) -> EmbedderResult<Vec<f32>> {
+    async fn embed_query(&self, text: &str) -> EmbedderResult<Option<Vec<f32>>> {
         self.model.embed_query(text).await
     }
 }
@@ -198,14 +198,14 @@ impl Embedder for Outpaced<'_> {
         self.model.signature()
     }
 
-    async fn embed_documents(&self, texts: &[&str]) -> EmbedderResult<Vec<Vec<f32>>> {
+    async fn embed_documents(&self, texts: &[&str]) -> EmbedderResult<Vec<Option<Vec<f32>>>> {
         if self.batches.fetch_add(1, Relaxed) == 0 {
             Reembedder::new(self.faster, &self.model).run().await.unwrap();
         }
         self.model.embed_documents(texts).await
     }
 
-    async fn embed_query(&self, text: &str) -> EmbedderResult<Vec<f32>> {
+    async fn embed_query(&self, text: &str) -> EmbedderResult<Option<Vec<f32>>> {
         self.model.embed_query(text).await
     }
 }
@@ -334,21 +334,21 @@ async fn progress_ends_where_the_memories_end() {
 }
 
 /// A model that fails from its second batch on, or breaks its contract.
-struct Broken(Words, AtomicUsize, fn() -> EmbedderResult<Vec<Vec<f32>>>);
+struct Broken(Words, AtomicUsize, fn() -> EmbedderResult<Vec<Option<Vec<f32>>>>);
 
 impl Embedder for Broken {
     fn signature(&self) -> &ModelSignature {
         self.0.signature()
     }
 
-    async fn embed_documents(&self, texts: &[&str]) -> EmbedderResult<Vec<Vec<f32>>> {
+    async fn embed_documents(&self, texts: &[&str]) -> EmbedderResult<Vec<Option<Vec<f32>>>> {
         if self.1.fetch_add(1, Relaxed) > 0 {
             return (self.2)();
         }
         self.0.embed_documents(texts).await
     }
 
-    async fn embed_query(&self, text: &str) -> EmbedderResult<Vec<f32>> {
+    async fn embed_query(&self, text: &str) -> EmbedderResult<Option<Vec<f32>>> {
         self.0.embed_query(text).await
     }
 }
@@ -360,7 +360,7 @@ async fn a_model_that_fails_leaves_the_old_one_in_use_and_what_was_done_is_kept(
     for model in [
         broken(|| Err(EmbedderError::Inference("out of memory".into()))),
         broken(|| Ok(Vec::new())),
-        broken(|| Err(EmbedderError::NothingToEmbed { index: 99, model: "m".into() })),
+        broken(|| Ok(vec![None; 99])),
     ] {
         let error = Reembedder::new(&store, &model).batch(10).run().await.unwrap_err();
         assert!(matches!(error, MigrateError::Embedder(_)), "{error}");
@@ -385,7 +385,7 @@ impl Embedder for Rival<'_> {
         self.model.signature()
     }
 
-    async fn embed_documents(&self, texts: &[&str]) -> EmbedderResult<Vec<Vec<f32>>> {
+    async fn embed_documents(&self, texts: &[&str]) -> EmbedderResult<Vec<Option<Vec<f32>>>> {
         if self.batches.fetch_add(1, Relaxed) == 0 {
             self.store.abort_reembedding().await.unwrap();
             if let Some(to) = &self.to {
@@ -395,7 +395,7 @@ impl Embedder for Rival<'_> {
         self.model.embed_documents(texts).await
     }
 
-    async fn embed_query(&self, text: &str) -> EmbedderResult<Vec<f32>> {
+    async fn embed_query(&self, text: &str) -> EmbedderResult<Option<Vec<f32>>> {
         self.model.embed_query(text).await
     }
 }
@@ -428,12 +428,12 @@ impl Embedder for Outrun {
         self.0.signature()
     }
 
-    async fn embed_documents(&self, texts: &[&str]) -> EmbedderResult<Vec<Vec<f32>>> {
+    async fn embed_documents(&self, texts: &[&str]) -> EmbedderResult<Vec<Option<Vec<f32>>>> {
         common::at_once(self.1.insert(&MemoryRecord::new("another one")));
         self.0.embed_documents(texts).await
     }
 
-    async fn embed_query(&self, text: &str) -> EmbedderResult<Vec<f32>> {
+    async fn embed_query(&self, text: &str) -> EmbedderResult<Option<Vec<f32>>> {
         self.0.embed_query(text).await
     }
 }

@@ -57,18 +57,24 @@ impl fmt::Debug for AnyMemoryStore {
 /// [`Embedder`] with boxed futures, and so dyn-compatible. Sealed: it is not exported.
 trait ErasedEmbedder: Send + Sync {
     fn signature(&self) -> &ModelSignature;
-    fn embed_documents<'a>(&'a self, texts: &'a [&'a str]) -> BoxFuture<'a, EmbedderResult<Vec<Vec<f32>>>>;
-    fn embed_query<'a>(&'a self, text: &'a str) -> BoxFuture<'a, EmbedderResult<Vec<f32>>>;
+    fn embed_documents<'a>(
+        &'a self,
+        texts: &'a [&'a str],
+    ) -> BoxFuture<'a, EmbedderResult<Vec<Option<Vec<f32>>>>>;
+    fn embed_query<'a>(&'a self, text: &'a str) -> BoxFuture<'a, EmbedderResult<Option<Vec<f32>>>>;
 }
 
 impl<E: Embedder + Sync> ErasedEmbedder for E {
     fn signature(&self) -> &ModelSignature {
         Embedder::signature(self)
     }
-    fn embed_documents<'a>(&'a self, texts: &'a [&'a str]) -> BoxFuture<'a, EmbedderResult<Vec<Vec<f32>>>> {
+    fn embed_documents<'a>(
+        &'a self,
+        texts: &'a [&'a str],
+    ) -> BoxFuture<'a, EmbedderResult<Vec<Option<Vec<f32>>>>> {
         Box::pin(Embedder::embed_documents(self, texts))
     }
-    fn embed_query<'a>(&'a self, text: &'a str) -> BoxFuture<'a, EmbedderResult<Vec<f32>>> {
+    fn embed_query<'a>(&'a self, text: &'a str) -> BoxFuture<'a, EmbedderResult<Option<Vec<f32>>>> {
         Box::pin(Embedder::embed_query(self, text))
     }
 }
@@ -96,10 +102,10 @@ impl Embedder for AnyEmbedder {
     fn signature(&self) -> &ModelSignature {
         self.0.signature()
     }
-    async fn embed_documents(&self, texts: &[&str]) -> EmbedderResult<Vec<Vec<f32>>> {
+    async fn embed_documents(&self, texts: &[&str]) -> EmbedderResult<Vec<Option<Vec<f32>>>> {
         self.0.embed_documents(texts).await
     }
-    async fn embed_query(&self, text: &str) -> EmbedderResult<Vec<f32>> {
+    async fn embed_query(&self, text: &str) -> EmbedderResult<Option<Vec<f32>>> {
         self.0.embed_query(text).await
     }
 }

@@ -8,7 +8,10 @@ use crate::model::ModelSignature;
 ///
 /// - Every vector has [`ModelSignature::dimension`] finite components and unit
 ///   length (L2), so that a dot product is a cosine similarity.
-/// - A vector depends on its text and on the signature alone: not on the other
+/// - A text in which the model knows no word (an empty one, or for many models
+///   emoji alone) has no vector: the answer for it is `None`, and no error.
+///   Such a memory is stored without a vector and found by its words alone.
+/// - The answer for a text depends on the text and on the signature alone: not on the other
 ///   texts of the call, not on the machine, not on what was embedded before.
 /// - Documents and queries may be prepared differently (prefixes); callers
 ///   embed what they store with [`embed_documents`](Self::embed_documents) and
@@ -24,43 +27,36 @@ pub trait LocalEmbedder {
     /// The model these vectors belong to. Constant for the life of the value.
     fn signature(&self) -> &ModelSignature;
 
-    /// Embeds texts that are to be stored: one vector for each, in their order.
+    /// Embeds texts that are to be stored: one answer for each text, in their
+    /// order; `None` for a text in which the model knows no word.
     ///
     /// An empty slice gives an empty answer. Text beyond the model's window is
-    /// not looked at. A text in which the model knows no word is refused with
-    /// [`EmbedderError::NothingToEmbed`], because its vector would be all zero.
+    /// ignored.
     ///
     /// # Errors
     ///
-    /// [`EmbedderError::NothingToEmbed`] with the index of the first such text,
     /// [`EmbedderError::Inference`] if the model fails. All or nothing: on an
     /// error no vector is returned.
-    async fn embed_documents(&self, texts: &[&str]) -> EmbedderResult<Vec<Vec<f32>>>;
+    async fn embed_documents(&self, texts: &[&str]) -> EmbedderResult<Vec<Option<Vec<f32>>>>;
 
-    /// Embeds a question.
+    /// Embeds a question; `None` if the model knows no word of it.
+    ///
+    /// [`WebQuery::meaning`](crate::WebQuery::meaning) says what of a question
+    /// should be embedded.
     ///
     /// # Errors
     ///
     /// As for [`embed_documents`](Self::embed_documents).
-    async fn embed_query(&self, text: &str) -> EmbedderResult<Vec<f32>>;
+    async fn embed_query(&self, text: &str) -> EmbedderResult<Option<Vec<f32>>>;
 }
 
 /// The result of an embedder's operation.
 pub type EmbedderResult<T> = Result<T, EmbedderError>;
 
-/// Why a text has no vector, or a model could not be opened.
+/// Why a model could not be opened, or failed while it embedded.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum EmbedderError {
-    /// The text has no word that the model knows. Store or search it without a vector.
-    #[error("text {index} has no word that the model {model} knows")]
-    NothingToEmbed {
-        /// Position of the text in the call, from 0.
-        index: usize,
-        /// The model's name.
-        model: String,
-    },
-
     /// There is no such model, here or in the list of known ones. The message says what was tried.
     #[error("embedding model {model:?} is not available: {reason}")]
     ModelUnavailable {

@@ -1,3 +1,5 @@
+use std::borrow::Cow;
+
 use crate::limits::{MAX_PHRASE_BYTES, MAX_QUERY_TERMS};
 
 /// A question's text, read as a web search box reads it. Every text has a reading.
@@ -38,6 +40,28 @@ impl WebQuery {
     pub fn parse(text: &str) -> Self {
         let Self { words, phrases, excluded } = Self::read(text);
         Self { words, phrases: within_budget(phrases, true), excluded: within_budget(excluded, false) }
+    }
+
+    /// What of a question an embedder should be given: all of it, or what is left without the words and phrases that it
+    /// excludes. None if it does nothing but exclude.
+    ///
+    /// A vector knows no "not": the vector of `sick -dog` would be near to texts about dogs.
+    ///
+    /// ```
+    /// use vestige_traits::WebQuery;
+    ///
+    /// assert_eq!(WebQuery::meaning("why is the \"house cat\" sick?").as_deref(), Some("why is the \"house cat\" sick?"));
+    /// assert_eq!(WebQuery::meaning("sick -dog cat").as_deref(), Some("sick cat"));
+    /// assert_eq!(WebQuery::meaning("-dog"), None);
+    /// ```
+    #[must_use]
+    pub fn meaning(question: &str) -> Option<Cow<'_, str>> {
+        let Self { words, phrases, excluded } = Self::parse(question);
+        if excluded.is_empty() {
+            return Some(Cow::Borrowed(question));
+        }
+        let left: Vec<String> = words.into_iter().chain(phrases).collect();
+        (!left.is_empty()).then(|| Cow::Owned(left.join(" ")))
     }
 
     fn read(text: &str) -> Self {
@@ -157,6 +181,19 @@ mod tests {
         assert_eq!(within_budget(vec!["kept".into(), long, "lost".into()], true).len(), 2);
         assert!(within_budget(vec!["ä".repeat(MAX_PHRASE_BYTES)], true).is_empty());
         assert_eq!(parts(&format!("-\"{} end\" -kept", "x ".repeat(MAX_PHRASE_BYTES))).2, owned(&["kept"]));
+    }
+
+    #[test]
+    fn what_is_excluded_is_no_part_of_the_meaning() {
+        for (text, expected) in [
+            ("sick \"house cat\"!", Some("sick \"house cat\"!")),
+            ("sick -dog cat", Some("sick cat")),
+            ("\"house cat\" -\"guide dog\" sick", Some("sick house cat")),
+            ("well-known - fact", Some("well-known - fact")),
+            ("-dog -\"guide dog\"", None),
+        ] {
+            assert_eq!(WebQuery::meaning(text).as_deref(), expected, "{text}");
+        }
     }
 
     #[test]

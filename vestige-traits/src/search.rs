@@ -41,9 +41,9 @@ impl SearchQuery {
         Self { embedding: Some(embedding), ..Self::default() }
     }
 
-    /// The same question in words and by meaning.
-    pub fn hybrid(text: impl Into<String>, embedding: Vec<f32>) -> Self {
-        Self { text: Some(text.into()), embedding: Some(embedding), ..Self::default() }
+    /// The same question in words and by meaning. An embedder's answer fits: without a vector, words alone find.
+    pub fn hybrid(text: impl Into<String>, embedding: impl Into<Option<Vec<f32>>>) -> Self {
+        Self { text: Some(text.into()), embedding: embedding.into(), ..Self::default() }
     }
 
     /// Sets [`limit`](Self::limit).

@@ -85,7 +85,7 @@ async fn fill(path: &Path, memories: usize) -> Result<()> {
         }
         let texts: Vec<&str> = records.iter().map(|record| &*record.content).collect();
         let vectors = embedder.embed_documents(&texts).await?;
-        records.iter_mut().zip(vectors).for_each(|(record, vector)| record.embedding = Some(vector));
+        records.iter_mut().zip(vectors).for_each(|(record, vector)| record.embedding = vector);
         store.insert_batch(&records).await?;
     }
     Ok(())

@@ -8,8 +8,7 @@ use uuid::Uuid;
 use vestige_cli::{ImportDefaults, ImportLine};
 use vestige_sqlite::{Durability, SqliteMemoryStore};
 use vestige_traits::{
-    AnyEmbedder, AnyMemoryStore, Embedder, EmbedderError, MemoryEdge, MemoryFilter, MemoryStore, SearchQuery,
-    SearchResult,
+    AnyEmbedder, AnyMemoryStore, Embedder, MemoryEdge, MemoryFilter, MemoryStore, SearchQuery, SearchResult,
 };
 
 use crate::app::App;
@@ -146,11 +145,7 @@ async fn ask(
     let mut query = SearchQuery::text(&question.query).with_limit(SHOWN);
     query.filter =
         MemoryFilter { codebases: question.codebase.iter().cloned().collect(), ..MemoryFilter::default() };
-    query.embedding = match embedder.embed_query(&question.query).await {
-        Ok(vector) => Some(vector),
-        Err(EmbedderError::NothingToEmbed { .. }) => None,
-        Err(error) => return Err(error.into()),
-    };
+    query.embedding = embedder.embed_query(&question.query).await?;
     Ok(store.search(&query).await?)
 }
 

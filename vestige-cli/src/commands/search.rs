@@ -121,14 +121,14 @@ async fn add_vector(
     store: &AnyMemoryStore,
 ) -> CommandResult<Option<&'static str>> {
     let Some(text) = query.text.clone().filter(|_| mode != Mode::Keyword) else { return Ok(None) };
-    let meant = question::meant(&text);
-    if let Some(meant) = &meant {
-        query.embedding = app.embed_query(store, meant).await?;
+    let meaning = WebQuery::meaning(&text);
+    if let Some(meaning) = &meaning {
+        query.embedding = app.embed_query(store, meaning).await?;
     }
     if mode == Mode::Vector {
         question::by_meaning_alone(query);
     }
-    Ok(match (meant, &query.embedding) {
+    Ok(match (meaning, &query.embedding) {
         (_, Some(_)) => None,
         (Some(_), None) => Some("the model knows no word of the question"),
         (None, None) => Some(ONLY_EXCLUDES),

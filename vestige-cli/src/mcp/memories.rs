@@ -13,7 +13,6 @@ use super::answer::{Answer, ToolError, ToolResult};
 use super::remember::refuse_overwritten;
 use super::server::Server;
 use super::view::{LinkView, MemoryView, ScheduleView, block};
-use crate::app::embed_documents;
 use crate::change::change;
 use crate::failure::Failure;
 use crate::ids;
@@ -125,7 +124,7 @@ where
     pub(super) async fn update(&self, args: UpdateArgs) -> ToolResult {
         let id = self.resolve(&args.id).await?;
         let embed = |content: String| async move {
-            Ok(embed_documents(&self.embedder, &[&content]).await?.pop().flatten())
+            Ok(self.embedder.embed_documents(&[&content]).await?.pop().flatten())
         };
         let edit = |record: &mut MemoryRecord| args.clone().apply(record);
         let (record, changed) = change(&self.store, id, edit, embed).await?;

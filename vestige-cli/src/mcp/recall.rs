@@ -4,7 +4,7 @@ use std::fmt::Write as _;
 
 use rmcp::schemars::{self, JsonSchema};
 use serde::{Deserialize, Serialize};
-use vestige_traits::{Embedder, EmbedderError, MemoryFilter, MemoryStore, SearchQuery, SearchResult, limits};
+use vestige_traits::{Embedder, MemoryFilter, MemoryStore, SearchQuery, SearchResult, WebQuery, limits};
 
 use super::answer::{Answer, ToolError, ToolResult};
 use super::server::Server;
@@ -107,8 +107,8 @@ where
             .with_filter(filter);
         query.validate()?;
         let text = query.text.as_deref().filter(|_| args.mode != Mode::Keyword);
-        if let Some(meant) = text.and_then(question::meant) {
-            query.embedding = self.embed_query(&meant).await?;
+        if let Some(meaning) = text.and_then(WebQuery::meaning) {
+            query.embedding = self.embedder.embed_query(&meaning).await?;
         }
         if args.mode == Mode::Vector {
             question::by_meaning_alone(&mut query);
@@ -126,15 +126,6 @@ where
             let _ = write!(text, "\n\n{}. {}", at + 1, block(&hit.record, false));
         }
         Answer::new(text, &Recalled { results: hits.iter().map(HitView::from).collect() })
-    }
-
-    /// None for a question in which the model knows no word.
-    async fn embed_query(&self, text: &str) -> ToolResult<Option<Vec<f32>>> {
-        match self.embedder.embed_query(text).await {
-            Ok(vector) => Ok(Some(vector)),
-            Err(EmbedderError::NothingToEmbed { .. }) => Ok(None),
-            Err(error) => Err(error.into()),
-        }
     }
 
     fn bound(

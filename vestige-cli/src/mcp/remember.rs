@@ -13,7 +13,6 @@ use vestige_traits::{Embedder, IngestContext, MemoryRecord, MemoryStore};
 use super::answer::{Answer, ToolError, ToolResult};
 use super::duplicates::{self, Near};
 use super::server::Server;
-use crate::app::embed_documents;
 use crate::args::overwritten;
 use crate::printable::{counted, shortened};
 
@@ -107,7 +106,7 @@ where
         let mut progress = Progress::new(request, records.len());
         for stretch in records.chunks_mut(STRETCH) {
             let texts: Vec<&str> = stretch.iter().map(|record| &*record.content).collect();
-            let vectors = embed_documents(&self.embedder, &texts).await?;
+            let vectors = self.embedder.embed_documents(&texts).await?;
             let done = vectors.len();
             stretch.iter_mut().zip(vectors).for_each(|(record, vector)| record.embedding = vector);
             progress.advance(done, "reading").await;

@@ -132,17 +132,17 @@ impl Model {
         Ok((model, signature))
     }
 
-    /// The vector of a text. `index` is its place in the call, for the error.
-    pub(super) fn embed(&mut self, index: usize, text: &str, side: Side) -> EmbedderResult<Vec<f32>> {
+    /// The vector of a text; none if the tokenizer knows no word of it.
+    pub(super) fn embed(&mut self, text: &str, side: Side) -> EmbedderResult<Option<Vec<f32>>> {
         let text = &text[..text.floor_char_boundary(self.window)];
         if !self.knows_a_word_of(text)? {
-            return Err(EmbedderError::NothingToEmbed { index, model: self.preparation.name.clone() });
+            return Ok(None);
         }
         let prefix = match side {
             Side::Document => &self.preparation.document_prefix,
             Side::Query => &self.preparation.query_prefix,
         };
-        self.infer(format!("{prefix}{text}"))
+        self.infer(format!("{prefix}{text}")).map(Some)
     }
 
     /// The tokenizer sees each text twice; against the network, that is nothing.

@@ -20,7 +20,7 @@ pub(super) struct Worker {
 struct Job {
     texts: Vec<String>,
     side: Side,
-    answer: oneshot::Sender<EmbedderResult<Vec<Vec<f32>>>>,
+    answer: oneshot::Sender<EmbedderResult<Vec<Option<Vec<f32>>>>>,
 }
 
 impl Worker {
@@ -33,7 +33,11 @@ impl Worker {
         Ok(Self { jobs: Some(jobs), thread: Some(thread) })
     }
 
-    pub(super) async fn embed(&self, texts: Vec<String>, side: Side) -> EmbedderResult<Vec<Vec<f32>>> {
+    pub(super) async fn embed(
+        &self,
+        texts: Vec<String>,
+        side: Side,
+    ) -> EmbedderResult<Vec<Option<Vec<f32>>>> {
         let gone = || inference(io::Error::other("the thread that runs the model has ended"));
         let (answer, answered) = oneshot::channel();
         let job = Job { texts, side, answer };
@@ -56,11 +60,11 @@ impl Drop for Worker {
 impl Job {
     fn run(self, model: &mut Model) {
         let mut vectors = Vec::with_capacity(self.texts.len());
-        for (index, text) in self.texts.iter().enumerate() {
+        for text in &self.texts {
             if self.answer.is_closed() {
                 return; // The caller has gone.
             }
-            match guarded(|| model.embed(index, text, self.side)) {
+            match guarded(|| model.embed(text, self.side)) {
                 Ok(vector) => vectors.push(vector),
                 Err(error) => {
                     let _ = self.answer.send(Err(error));

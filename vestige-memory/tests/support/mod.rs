@@ -74,12 +74,12 @@ impl Embedder for Recording {
         self.inner.signature()
     }
 
-    async fn embed_documents(&self, texts: &[&str]) -> EmbedderResult<Vec<Vec<f32>>> {
+    async fn embed_documents(&self, texts: &[&str]) -> EmbedderResult<Vec<Option<Vec<f32>>>> {
         self.documents.lock().unwrap().extend(texts.iter().map(|text| (*text).to_owned()));
         self.inner.embed_documents(texts).await
     }
 
-    async fn embed_query(&self, text: &str) -> EmbedderResult<Vec<f32>> {
+    async fn embed_query(&self, text: &str) -> EmbedderResult<Option<Vec<f32>>> {
         self.queries.lock().unwrap().push(text.to_owned());
         self.inner.embed_query(text).await
     }
@@ -100,11 +100,11 @@ impl Embedder for Broken {
         &self.0
     }
 
-    async fn embed_documents(&self, _: &[&str]) -> EmbedderResult<Vec<Vec<f32>>> {
+    async fn embed_documents(&self, _: &[&str]) -> EmbedderResult<Vec<Option<Vec<f32>>>> {
         Err(EmbedderError::Inference("out of memory".into()))
     }
 
-    async fn embed_query(&self, _: &str) -> EmbedderResult<Vec<f32>> {
+    async fn embed_query(&self, _: &str) -> EmbedderResult<Option<Vec<f32>>> {
         Err(EmbedderError::Inference("out of memory".into()))
     }
 }

@@ -274,33 +274,15 @@ async fn embed(
     Ok(page.iter().zip(vectors).map(with_vector).collect())
 }
 
-/// The vector of each text; none for one in which the model knows no word.
+/// The vector of each text. Vectors must not be given to the wrong memories, so an answer of another length is an error.
 pub(super) async fn embed_texts(
     embedder: &(impl Embedder + Sync),
     texts: &[&str],
 ) -> Result<Vec<Option<Vec<f32>>>, EmbedderError> {
-    let mut vectors = Vec::with_capacity(texts.len());
-    let mut take = texts.len();
-    while vectors.len() < texts.len() {
-        let rest = &texts[vectors.len()..];
-        let some = &rest[..take.min(rest.len())];
-        match embedder.embed_documents(some).await {
-            Ok(found) if found.len() == some.len() => {
-                vectors.extend(found.into_iter().map(Some));
-                take = texts.len();
-            }
-            Ok(found) => {
-                let reason = format!("{} vectors came back for {} texts", found.len(), some.len());
-                return Err(EmbedderError::Inference(reason.into()));
-            }
-            Err(EmbedderError::NothingToEmbed { index: 0, .. }) => {
-                vectors.push(None);
-                take = texts.len();
-            }
-            // Those before it have words: they are embedded by themselves, and then it is the first.
-            Err(EmbedderError::NothingToEmbed { index, .. }) if index < some.len() => take = index,
-            Err(error) => return Err(error),
-        }
+    let vectors = embedder.embed_documents(texts).await?;
+    if vectors.len() != texts.len() {
+        let reason = format!("{} vectors came back for {} texts", vectors.len(), texts.len());
+        return Err(EmbedderError::Inference(reason.into()));
     }
     Ok(vectors)
 }

@@ -18,7 +18,7 @@ use vestige_traits::clock::ManualClock;
 use vestige_traits::identity::{Group, GroupMembership, GroupRole, User};
 use vestige_traits::transfer::{ScheduledMemory, TransferRow};
 use vestige_traits::{
-    Domain, Embedder, EmbedderError, EmbedderResult, MemoryEdge, MemoryRecord, MemoryStore, ModelSignature,
+    Domain, Embedder, EmbedderResult, MemoryEdge, MemoryRecord, MemoryStore, ModelSignature,
     Rating, ReviewEvent, SchedulingState, Visibility,
 };
 
@@ -326,15 +326,11 @@ impl Embedder for Words {
         &self.signature
     }
 
-    async fn embed_documents(&self, texts: &[&str]) -> EmbedderResult<Vec<Vec<f32>>> {
-        let embed = |(index, text): (usize, &&str)| {
-            let nothing = || EmbedderError::NothingToEmbed { index, model: self.signature.name.clone() };
-            self.vector(text).ok_or_else(nothing)
-        };
-        texts.iter().enumerate().map(embed).collect()
+    async fn embed_documents(&self, texts: &[&str]) -> EmbedderResult<Vec<Option<Vec<f32>>>> {
+        Ok(texts.iter().map(|text| self.vector(text)).collect())
     }
 
-    async fn embed_query(&self, text: &str) -> EmbedderResult<Vec<f32>> {
-        self.embed_documents(&[text]).await.map(|mut vectors| vectors.remove(0))
+    async fn embed_query(&self, text: &str) -> EmbedderResult<Option<Vec<f32>>> {
+        Ok(self.vector(text))
     }
 }

@@ -13,7 +13,7 @@ use uuid::Uuid;
 use vestige_bench::agreement::Ranking;
 use vestige_bench::data::{Question, SetMemory, record_id};
 use vestige_bench::subject::{Backend, Subject};
-use vestige_traits::{AnyEmbedder, Embedder, EmbedderError, Fusion, MemoryFilter, MemoryStore, SearchQuery};
+use vestige_traits::{AnyEmbedder, Embedder, Fusion, MemoryFilter, MemoryStore, SearchQuery};
 
 /// Legs of the store's search.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
@@ -144,11 +144,7 @@ impl<'a> Ground<'a> {
     async fn query(&self, question: &Question, mode: Mode) -> Result<SearchQuery> {
         let embedding = match mode {
             Mode::Keyword => None,
-            Mode::Vector | Mode::Hybrid => match self.model.embed_query(&question.query).await {
-                Ok(vector) => Some(vector),
-                Err(EmbedderError::NothingToEmbed { .. }) => None,
-                Err(error) => return Err(error.into()),
-            },
+            Mode::Vector | Mode::Hybrid => self.model.embed_query(&question.query).await?,
         };
         Ok(SearchQuery {
             text: (mode != Mode::Vector).then(|| question.query.clone()),

@@ -119,11 +119,11 @@ impl Embedder for Broken {
         &self.0
     }
 
-    async fn embed_documents(&self, _: &[&str]) -> EmbedderResult<Vec<Vec<f32>>> {
+    async fn embed_documents(&self, _: &[&str]) -> EmbedderResult<Vec<Option<Vec<f32>>>> {
         Err(EmbedderError::Inference("out of memory".into()))
     }
 
-    async fn embed_query(&self, _: &str) -> EmbedderResult<Vec<f32>> {
+    async fn embed_query(&self, _: &str) -> EmbedderResult<Option<Vec<f32>>> {
         Err(EmbedderError::Inference("out of memory".into()))
     }
 }
