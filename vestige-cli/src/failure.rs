@@ -188,7 +188,7 @@ mod tests {
     #[test]
     fn each_cause_is_said_once() {
         let source = io::Error::other("disk on fire");
-        let error = MemoryStoreError::Sqlite { source: Box::new(source), retryable: false };
+        let error = MemoryStoreError::backend("sqlite", source, false);
         let line = Failure::Store(error).line("/m.db").unwrap();
         assert_eq!(line, "/m.db: sqlite error: disk on fire");
     }

@@ -225,7 +225,7 @@ mod tests {
             assert_eq!(chain(error), said);
         }
         // The store's and the model's own texts hold their cause; nothing is added to that.
-        let sqlite = MemoryStoreError::Sqlite { source: "locked".into(), retryable: true };
+        let sqlite = MemoryStoreError::backend("sqlite", "locked", true);
         assert_eq!(chain(MigrateError::Source(sqlite)), "source: sqlite error: locked: locked");
         assert_eq!(chain(file.into()), "the new embedding model: model file m: no header: no header");
     }

@@ -224,7 +224,7 @@ impl PgMemoryStoreBuilder {
     /// - [`Unavailable`](MemoryStoreError::Unavailable) if no server answers there, it refuses the login, or
     ///   cannot hold the store: older than PostgreSQL 18, without pgvector, not in UTF-8.
     /// - [`SchemaTooNew`](MemoryStoreError::SchemaTooNew) if a newer Vestige wrote the store, which stays as it was.
-    /// - [`Migrate`](MemoryStoreError::Migrate) if a migration failed; the schema is as it was.
+    /// - [`Backend`](MemoryStoreError::Backend) if a migration failed; the schema is as it was.
     /// - [`Damaged`](MemoryStoreError::Damaged) for a read-only store on a database without the present schema.
     pub async fn connect(self) -> MemoryStoreResult<PgMemoryStore> {
         self.validate()?;

@@ -7,6 +7,8 @@ use sqlx::postgres::PgDatabaseError;
 use vestige_traits::backend::BoxError;
 use vestige_traits::{ActualModel, MemoryStoreError, ModelSignature};
 
+/// The backend's name in [`MemoryStoreError::Backend`].
+const BACKEND: &str = "postgres";
 /// Raised by `vestige_model_matches`: the vectors belong to another model, which the detail names.
 const OTHER_MODEL: &str = "VS001";
 /// Raised by `vestige_model_takes`: there is no model.
@@ -29,9 +31,11 @@ impl Said {
         Self { words, error }
     }
 
-    pub(crate) fn in_migration(version: i64, error: sqlx::Error) -> Self {
+    /// [`by`](Self::by), with the migration that failed, where it is known.
+    pub(crate) fn in_migration(version: Option<i64>, error: sqlx::Error) -> Self {
+        let place = version.map_or("while migrating".to_owned(), |version| format!("in migration {version}"));
         let said = Self::by(error);
-        Self { words: format!("in migration {version}: {}", said.words), ..said }
+        Self { words: format!("{place}: {}", said.words), ..said }
     }
 }
 
@@ -122,7 +126,7 @@ pub(crate) fn of_vector(
 
 /// An error of a migration.
 pub(crate) fn of_migration(error: impl Into<BoxError>) -> MemoryStoreError {
-    MemoryStoreError::Migrate { source: error.into() }
+    MemoryStoreError::backend(BACKEND, error, false)
 }
 
 /// Whether somebody else added the same row, or removed what the row refers to.
@@ -158,7 +162,7 @@ pub(crate) fn damaged(what: impl Into<String>, reason: impl Into<String>) -> Mem
 }
 
 fn postgres(error: sqlx::Error, retryable: bool) -> MemoryStoreError {
-    MemoryStoreError::Postgres { source: behind(error), retryable }
+    MemoryStoreError::backend(BACKEND, behind(error), retryable)
 }
 
 fn unavailable(reason: &str, retryable: bool, error: sqlx::Error) -> MemoryStoreError {
@@ -316,6 +320,6 @@ mod tests {
         }
         assert!(of_connecting(broken(io::ErrorKind::NotFound)).to_string().contains("is not there"));
         let lost = of(broken(io::ErrorKind::ConnectionReset));
-        assert!(matches!(lost, MemoryStoreError::Postgres { retryable: true, .. }), "{lost:?}");
+        assert!(matches!(lost, MemoryStoreError::Backend { retryable: true, .. }), "{lost:?}");
     }
 }

@@ -277,9 +277,9 @@ fn of_migrate(error: MigrateError) -> MemoryStoreError {
         {
             error::of(error)
         }
-        MigrateError::Execute(error) => error::of_migration(Said::by(error)),
+        MigrateError::Execute(error) => error::of_migration(Said::in_migration(None, error)),
         MigrateError::ExecuteMigration(error, version) => {
-            error::of_migration(Said::in_migration(version, error))
+            error::of_migration(Said::in_migration(Some(version), error))
         }
         error => error::of_migration(error),
     }

@@ -27,7 +27,7 @@ enum Kind {
 
 fn kind(error: &MemoryStoreError) -> Kind {
     match error {
-        MemoryStoreError::Postgres { retryable, .. } => Kind::Postgres(*retryable),
+        MemoryStoreError::Backend { name: "postgres", retryable, .. } => Kind::Postgres(*retryable),
         MemoryStoreError::Unavailable { retryable, .. } => Kind::Unavailable(*retryable),
         MemoryStoreError::AlreadyExists { .. } => Kind::AlreadyExists,
         MemoryStoreError::Damaged { .. } => Kind::Damaged,

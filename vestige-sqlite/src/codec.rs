@@ -7,7 +7,7 @@ use rusqlite::Row;
 use uuid::Uuid;
 use vestige_traits::{MemoryRecord, MemoryStoreError, MemoryStoreResult};
 
-use crate::error::{bad_value, map};
+use crate::error::{BACKEND, bad_value, map};
 
 /// The columns that [`record`] reads, in its order. The table is called `n`.
 pub(crate) const RECORD_COLUMNS: &str = "n.id, n.content, n.node_type, n.tags, n.metadata, n.domains, \
@@ -25,7 +25,9 @@ pub(crate) fn record(row: &Row<'_>) -> MemoryStoreResult<MemoryRecord> {
             MemoryStoreError::Damaged { what, reason, source } => {
                 (format!("{what} is damaged ({reason})"), source)
             }
-            MemoryStoreError::Sqlite { source, .. } => (format!("sqlite error: {source}"), Some(source)),
+            MemoryStoreError::Backend { name, source, .. } => {
+                (format!("{name} error: {source}"), Some(source))
+            }
             other => return other,
         };
         let reason = format!("{wrong}; restore it from a backup or an archive");
@@ -89,8 +91,7 @@ pub(crate) fn json<T: serde::de::DeserializeOwned>(
 
 /// JSON text for a column. Rows hold nothing whose serialization can fail.
 pub(crate) fn to_json<T: serde::Serialize + ?Sized>(value: &T) -> MemoryStoreResult<String> {
-    serde_json::to_string(value)
-        .map_err(|error| MemoryStoreError::Sqlite { source: Box::new(error), retryable: false })
+    serde_json::to_string(value).map_err(|error| MemoryStoreError::backend(BACKEND, error, false))
 }
 
 pub(crate) fn word<T: FromStr<Err = MemoryStoreError>>(

@@ -3,6 +3,9 @@ use std::path::Path;
 use rusqlite::{Error, ErrorCode};
 use vestige_traits::MemoryStoreError;
 
+/// The backend's name in [`MemoryStoreError::Backend`].
+pub(crate) const BACKEND: &str = "sqlite";
+
 /// What SQLite said, in the words of the trait. Constraints that mean something
 /// to a caller are checked where they arise; those that reach this module are the store's own fault.
 pub(crate) fn map(error: Error) -> MemoryStoreError {
@@ -25,7 +28,7 @@ pub(crate) fn map(error: Error) -> MemoryStoreError {
         }
         _ => false,
     };
-    MemoryStoreError::Sqlite { source: Box::new(error), retryable }
+    MemoryStoreError::backend(BACKEND, error, retryable)
 }
 
 /// As [`map`], for what happens while `path` is being opened.
@@ -110,7 +113,7 @@ mod tests {
         assert!(matches!(mapped(ffi::SQLITE_IOERR), MemoryStoreError::Unavailable { .. }));
         assert!(matches!(mapped(ffi::SQLITE_CORRUPT), MemoryStoreError::Damaged { .. }));
         assert!(matches!(mapped(ffi::SQLITE_NOTADB), MemoryStoreError::Damaged { .. }));
-        assert!(matches!(mapped(ffi::SQLITE_MISUSE), MemoryStoreError::Sqlite { .. }));
+        assert!(matches!(mapped(ffi::SQLITE_MISUSE), MemoryStoreError::Backend { name: "sqlite", .. }));
     }
 
     #[test]
@@ -126,7 +129,7 @@ mod tests {
 
     #[test]
     fn the_driver_error_can_be_downcast() {
-        let MemoryStoreError::Sqlite { source, .. } = mapped(ffi::SQLITE_BUSY) else {
+        let MemoryStoreError::Backend { source, .. } = mapped(ffi::SQLITE_BUSY) else {
             panic!("not SQLite's")
         };
         let error = source.downcast::<Error>().expect("rusqlite's error");

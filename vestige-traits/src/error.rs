@@ -93,29 +93,16 @@ pub enum MemoryStoreError {
         source: Option<BoxError>,
     },
 
-    /// SQLite refused.
-    #[error("sqlite error: {source}")]
-    Sqlite {
+    /// The backend failed for a reason that no other variant names. If `retryable` is true, make the same call again
+    /// after a pause; otherwise log the error with its source and give up.
+    #[error("{name} error: {source}")]
+    Backend {
+        /// The backend's name, such as `sqlite` or `postgres`.
+        name: &'static str,
         /// The driver's error.
         source: BoxError,
-        /// Whether trying again can help (`SQLITE_BUSY` and its kin).
+        /// Whether trying again can help: a lock that somebody holds, a deadlock, a lost connection.
         retryable: bool,
-    },
-
-    /// PostgreSQL, or the way to it, refused.
-    #[error("postgres error: {source}")]
-    Postgres {
-        /// The driver's error.
-        source: BoxError,
-        /// Whether trying again can help (40001, 40P01, a lost connection).
-        retryable: bool,
-    },
-
-    /// A migration of the PostgreSQL schema failed. The schema is as it was.
-    #[error("postgres migration error: {source}")]
-    Migrate {
-        /// The driver's error.
-        source: BoxError,
     },
 
     /// The store cannot be reached now: it is shutting down, its pool is exhausted, its disk is full.
@@ -157,6 +144,20 @@ impl MemoryStoreError {
         Self::conflict(format!("memory {id}"), "it was changed meanwhile; read it again")
     }
 
+    /// A [`Backend`](Self::Backend) error: what the driver of the backend `name` reported.
+    ///
+    /// ```
+    /// use vestige_traits::MemoryStoreError;
+    ///
+    /// let driver = std::io::Error::other("connection reset by peer");
+    /// let error = MemoryStoreError::backend("redis", driver, true);
+    /// assert_eq!(error.to_string(), "redis error: connection reset by peer");
+    /// assert!(error.is_retryable());
+    /// ```
+    pub fn backend(name: &'static str, source: impl Into<BoxError>, retryable: bool) -> Self {
+        Self::Backend { name, source: source.into(), retryable }
+    }
+
     /// A [`ModelMismatch`](Self::ModelMismatch) between the registry and what the caller came with.
     pub fn model_mismatch(registered: &ModelSignature, actual: impl Into<ActualModel>) -> Self {
         Self::ModelMismatch { registered: Box::new(registered.clone()), actual: Box::new(actual.into()) }
@@ -170,9 +171,7 @@ impl MemoryStoreError {
     /// committed: repeat it only where the operation is idempotent, or look first.
     pub fn is_retryable(&self) -> bool {
         match self {
-            Self::Sqlite { retryable, .. }
-            | Self::Postgres { retryable, .. }
-            | Self::Unavailable { retryable, .. } => *retryable,
+            Self::Backend { retryable, .. } | Self::Unavailable { retryable, .. } => *retryable,
             _ => false,
         }
     }
@@ -206,5 +205,23 @@ impl From<&ModelSignature> for ActualModel {
 impl From<usize> for ActualModel {
     fn from(dimension: usize) -> Self {
         Self::Dimension(dimension)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io;
+
+    use super::*;
+
+    #[test]
+    fn a_third_backend_reports_as_itself_and_keeps_its_source() {
+        for retryable in [true, false] {
+            let error = MemoryStoreError::backend("redis", io::Error::other("MOVED 3999"), retryable);
+            assert_eq!(error.to_string(), "redis error: MOVED 3999");
+            assert_eq!(error.is_retryable(), retryable);
+            let MemoryStoreError::Backend { name: "redis", source, .. } = error else { panic!("{error:?}") };
+            assert!(source.downcast::<io::Error>().is_ok());
+        }
     }
 }

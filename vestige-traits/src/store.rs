@@ -35,8 +35,7 @@ use crate::transfer::{Checkpoint, ImportReport, TransferKey, TransferKind, Trans
 ///   done with the statements that it was sent.
 /// - **Errors.** A method that fails has changed nothing. Besides the errors
 ///   named for it, each may return the backend's own
-///   ([`Sqlite`](crate::MemoryStoreError::Sqlite),
-///   [`Postgres`](crate::MemoryStoreError::Postgres)) and
+///   ([`Backend`](crate::MemoryStoreError::Backend)) and
 ///   [`Unavailable`](crate::MemoryStoreError::Unavailable);
 ///   [`is_retryable`](crate::MemoryStoreError::is_retryable) says whether
 ///   calling again can help. A store opened read-only answers writes with
