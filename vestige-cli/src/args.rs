@@ -5,9 +5,10 @@ use std::io::{IsTerminal, Read};
 
 use chrono::{DateTime, Utc};
 use clap::Args;
+use clap::builder::{PossibleValuesParser, TypedValueParser};
 use serde_json::{Map, Value};
 use vestige_cli::losses;
-use vestige_traits::{IngestContext, MemoryFilter};
+use vestige_traits::{IngestContext, MemoryFilter, SearchMode};
 
 use crate::failure::{CommandResult, Failure};
 use crate::times::When;
@@ -64,6 +65,11 @@ impl FilterArgs {
             min_retrievability: self.min_retrievability,
         })
     }
+}
+
+/// Reads a search mode, and shows the modes in help and completions.
+pub(crate) fn search_mode() -> impl TypedValueParser<Value = SearchMode> {
+    PossibleValuesParser::new(SearchMode::ALL.map(SearchMode::name)).try_map(|name| name.parse())
 }
 
 /// `KEY=VALUE`, the value being JSON if it reads as JSON and loses nothing by it, else text: `12e4567`, `3.10` and forty

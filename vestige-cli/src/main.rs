@@ -20,7 +20,6 @@ mod open_fastembed;
 mod output;
 mod printable;
 mod progress;
-mod question;
 mod render;
 mod scheduler;
 mod secret;

@@ -7,7 +7,7 @@ use uuid::Uuid;
 use vestige_traits::reembed::ReembeddedMemory;
 use vestige_traits::{
     Domain, MemoryEdge, MemoryRecord, MemoryStore, MemoryStoreError, MemoryStoreResult, ModelSignature,
-    Rating, ReviewEvent, SchedulingState, SearchResult, limits,
+    Rating, ReviewEvent, SchedulingState, SearchMode, SearchQuery, SearchResult, limits,
 };
 
 /// Where the clock of every case begins: 2026-01-01 00:00 UTC.
@@ -49,6 +49,16 @@ pub fn model_of_same_dimension() -> ModelSignature {
 /// A model of three dimensions.
 pub fn smaller_model() -> ModelSignature {
     ModelSignature { name: "test/small".to_owned(), dimension: 3, hash: "c3".repeat(32) }
+}
+
+/// The same question by its words alone.
+pub fn in_keyword_mode(query: &SearchQuery) -> SearchQuery {
+    query.clone().mode(SearchMode::Keyword)
+}
+
+/// The same question by its vector alone.
+pub fn in_vector_mode(query: &SearchQuery) -> SearchQuery {
+    query.clone().mode(SearchMode::Vector)
 }
 
 /// An edge of the default type.

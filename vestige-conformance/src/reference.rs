@@ -171,14 +171,6 @@ impl MemoryStore for ReferenceStore {
         self.read(|state| state.search(query, now, model.as_ref()))
     }
 
-    async fn fts_search(&self, query: &SearchQuery) -> MemoryStoreResult<Vec<SearchResult>> {
-        self.search(&SearchQuery { embedding: None, ..query.clone() }).await
-    }
-
-    async fn vector_search(&self, query: &SearchQuery) -> MemoryStoreResult<Vec<SearchResult>> {
-        self.search(&SearchQuery { text: None, ..query.clone() }).await
-    }
-
     async fn explain_search(&self, query: &SearchQuery) -> MemoryStoreResult<SearchPlan> {
         let model = self.model();
         self.read(|state| state.explain(query, model.as_ref()))

@@ -24,9 +24,10 @@ pub use error::{IdError, MemoryError, MemoryResult};
 pub use links::Link;
 pub use memory::{Memory, MemoryBuilder};
 pub use new_memory::NewMemory;
-pub use recall::{Recall, SearchMode};
+pub use recall::Recall;
 pub use remember::{NearDuplicates, RememberOptions, RememberPhase, RememberProgress, Remembered};
 pub use schedule::as_of;
 #[cfg(feature = "fsrs")]
 pub use scheduler::{RebuiltSchedule, Scheduler};
 pub use tags::add_tags;
+pub use vestige_traits::SearchMode;

@@ -22,7 +22,7 @@ pub use copy::Copier;
 pub use error::{MigrateError, MigrateResult};
 pub use inventory::{Inventory, PerKind, RowDigest};
 pub use progress::{Phase, Progress};
-pub use proof::{Difference, DifferenceKind, Differences, Proof, SearchAgreement, SearchMode, Verifier};
+pub use proof::{Difference, DifferenceKind, Differences, Proof, SearchAgreement, Verifier};
 pub use reembed::{ReembedOutcome, ReembedPlan, ReembedReport, Reembedder};
 pub use rejects::{JsonLinesRejects, Reject, RejectOutcome, RejectSink};
 pub use sqlite_file::sqlite_file;

@@ -86,6 +86,8 @@ impl<'q> Filter<'q> {
 
 /// A question, prepared.
 struct Question<'q> {
+    /// Whether words rank results; otherwise phrases and exclusions are all that the text asks for.
+    by_words: bool,
     words: Vec<String>,
     phrases: Vec<String>,
     excluded: Vec<String>,
@@ -101,21 +103,20 @@ struct Question<'q> {
 }
 
 impl<'q> Question<'q> {
-    fn new(
-        query: &'q SearchQuery,
-        text: Option<&str>,
-        embedding: Option<&'q [f32]>,
-        now: DateTime<Utc>,
-    ) -> MemoryStoreResult<Self> {
+    fn new(query: &'q SearchQuery, now: DateTime<Utc>) -> MemoryStoreResult<Self> {
         query.validate()?;
         let limit = limits::effective_limit(query.limit)?;
         // U+0000 is no part of a word, and PostgreSQL takes no text that holds it.
+        let text = query.text.as_deref();
         let parsed = text.map(|text| WebQuery::parse(&text.replace('\0', " "))).unwrap_or_default();
-        let depth = if text.is_some() && embedding.is_some() { query.fusion.leg_depth(limit) } else { limit };
+        let by_words = text.is_some() && query.mode.ranks_by_words();
+        let embedding = query.ranking_vector();
+        let depth = if by_words && embedding.is_some() { query.fusion.leg_depth(limit) } else { limit };
         let constrained = !parsed.phrases.is_empty() || !parsed.excluded.is_empty();
         let filter = Filter::new(&query.filter, now);
         Ok(Self {
-            words: parsed.words,
+            by_words,
+            words: if by_words { parsed.words } else { Vec::new() },
             phrases: parsed.phrases,
             excluded: parsed.excluded,
             embedding,
@@ -130,18 +131,13 @@ impl<'q> Question<'q> {
 
     /// Whether there is nothing to look for.
     fn is_empty(&self) -> bool {
-        self.embedding.is_none() && self.words.is_empty() && self.phrases.is_empty()
+        self.embedding.is_none() && (!self.by_words || self.words.is_empty() && self.phrases.is_empty())
     }
 }
 
 impl PgMemoryStore {
-    pub(crate) async fn find(
-        &self,
-        query: &SearchQuery,
-        text: Option<&str>,
-        embedding: Option<&[f32]>,
-    ) -> MemoryStoreResult<Vec<SearchResult>> {
-        let question = Question::new(query, text, embedding, self.now())?;
+    pub(crate) async fn find(&self, query: &SearchQuery) -> MemoryStoreResult<Vec<SearchResult>> {
+        let question = Question::new(query, self.now())?;
         if question.is_empty() {
             return Ok(Vec::new());
         }
@@ -186,14 +182,15 @@ impl PgMemoryStore {
             question.constrained,
             by_index,
             question.by_codebase,
+            question.by_words,
         )
         .fetch_all(&mut transaction)
         .await
-        .map_err(|error| spoken.error(error, embedding.map_or(0, <[f32]>::len)))?;
+        .map_err(|error| spoken.error(error, question.embedding.map_or(0, <[f32]>::len)))?;
         // Left to be rolled back when the connection is given back, it would stay open, with its locks, for as long as a runtime that
         // runs only while it is called is not called again.
         transaction.commit().await.map_err(error::of)?;
-        let results = rows.into_iter().map(|row| row.result(embedding, &query.fusion));
+        let results = rows.into_iter().map(|row| row.result(question.embedding, &query.fusion));
         let mut results = results.collect::<MemoryStoreResult<Vec<_>>>()?;
         results.sort_by(|a, b| b.score.total_cmp(&a.score).then(a.record.id.cmp(&b.record.id)));
         Ok(results)
@@ -271,7 +268,7 @@ impl PgMemoryStore {
     }
 
     pub(crate) async fn explain(&self, query: &SearchQuery) -> MemoryStoreResult<SearchPlan> {
-        let question = Question::new(query, query.text.as_deref(), query.embedding.as_deref(), self.now())?;
+        let question = Question::new(query, self.now())?;
         let mut transaction = self.filtering().await?;
         let mut steps = Vec::new();
         let mut step = |stage: &str, method: String| steps.push(PlanStep { stage: stage.to_owned(), method });
@@ -292,8 +289,12 @@ impl PgMemoryStore {
             memories = expectations::memories(&mut transaction).await?;
             step("filter", format!("none: all {memories:.0} memories"));
         }
-        if query.text.is_some() {
+        if question.by_words {
             step("keyword", self.explain_words(&mut transaction, &question, memories).await?);
+        }
+        if !question.by_words && question.constrained {
+            let (phrases, excluded) = (question.phrases.len(), question.excluded.len());
+            step("filter", format!("{phrases} phrases demanded, {excluded} exclusions"));
         }
         if let Some(embedding) = question.embedding {
             if let Some(registered) = registry::read(&mut transaction).await? {
@@ -303,7 +304,7 @@ impl PgMemoryStore {
                 step("vector", "nothing: the store has no model".to_owned());
             }
         }
-        if query.text.is_some() && question.embedding.is_some() {
+        if question.by_words && question.embedding.is_some() {
             step("fusion", format!("{} of the best {} of each leg", query.fusion, question.depth));
         }
         transaction.commit().await.map_err(error::of)?;

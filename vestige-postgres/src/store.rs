@@ -256,19 +256,7 @@ impl MemoryStore for PgMemoryStore {
     #[instrument(level = "debug", name = "postgres.search", skip_all,
         fields(limit = query.limit), err(level = "debug"))]
     async fn search(&self, query: &SearchQuery) -> MemoryStoreResult<Vec<SearchResult>> {
-        self.find(query, query.text.as_deref(), query.embedding.as_deref()).await
-    }
-
-    #[instrument(level = "debug", name = "postgres.fts_search", skip_all,
-        fields(limit = query.limit), err(level = "debug"))]
-    async fn fts_search(&self, query: &SearchQuery) -> MemoryStoreResult<Vec<SearchResult>> {
-        self.find(query, query.text.as_deref(), None).await
-    }
-
-    #[instrument(level = "debug", name = "postgres.vector_search", skip_all,
-        fields(limit = query.limit), err(level = "debug"))]
-    async fn vector_search(&self, query: &SearchQuery) -> MemoryStoreResult<Vec<SearchResult>> {
-        self.find(query, None, query.embedding.as_deref()).await
+        self.find(query).await
     }
 
     #[instrument(level = "debug", name = "postgres.explain_search", skip_all, err(level = "debug"))]

@@ -192,7 +192,7 @@ async fn a_store_is_re_embedded_while_it_is_written_and_searched() {
     let old_searcher = tokio::spawn({
         async move {
             loop {
-                match old.vector_search(&SearchQuery::embedding(vec![1.0, 1.0, 0.0, 0.0])).await {
+                match old.search(&SearchQuery::embedding(vec![1.0, 1.0, 0.0, 0.0])).await {
                     Ok(results) => {
                         assert_eq!(results.len(), 10);
                         assert!(
@@ -275,7 +275,7 @@ async fn a_store_is_re_embedded_while_it_is_written_and_searched() {
     // The tables refer to each other as before.
     store.delete(id(2)).await.unwrap();
     assert!(store.get_edges(id(1)).await.unwrap().is_empty());
-    let results = store.vector_search(&SearchQuery::embedding(vec![1.0, 8.0, 2.0])).await.unwrap();
+    let results = store.search(&SearchQuery::embedding(vec![1.0, 8.0, 2.0])).await.unwrap();
     assert_eq!(results.len(), 10);
     store.close().await;
     database.drop().await;

@@ -323,10 +323,7 @@ async fn an_interrupted_index_build_is_found_and_mended() {
     assert_eq!(store.health_check().await.unwrap(), HealthStatus::Healthy);
     store.begin_bulk_load().await.unwrap();
     assert!(matches!(store.health_check().await.unwrap(), HealthStatus::Degraded { .. }));
-    assert_eq!(
-        store.vector_search(&SearchQuery::embedding(vec![1.0, 0.0, 0.0, 0.0])).await.unwrap().len(),
-        1
-    );
+    assert_eq!(store.search(&SearchQuery::embedding(vec![1.0, 0.0, 0.0, 0.0])).await.unwrap().len(), 1);
     store.rebuild_indexes().await.unwrap();
     assert_eq!(store.health_check().await.unwrap(), HealthStatus::Healthy);
     store.close().await;

@@ -46,14 +46,6 @@ impl Caches {
     }
 }
 
-/// Which legs a search may run.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Legs {
-    Both,
-    Keyword,
-    Vector,
-}
-
 /// One question, ready to be run on a connection.
 pub(crate) struct Searcher {
     analyzer: Analyzer,
@@ -75,20 +67,18 @@ struct Found {
 }
 
 impl Searcher {
-    /// A searcher for a valid `query`, by some of its legs.
+    /// The searcher of a valid `query`.
     pub(crate) fn new(
         query: &SearchQuery,
-        legs: Legs,
         caches: Arc<Caches>,
         model: Option<ModelSignature>,
         now: DateTime<Utc>,
     ) -> Self {
         let analyzer = Analyzer::default();
-        let text = query.text.as_deref().filter(|_| legs != Legs::Vector);
         Self {
-            words: text.map(|text| analyzer.query(text)).unwrap_or_default(),
+            words: analyzer.search(query),
             analyzer,
-            embedding: query.embedding.clone().filter(|_| legs != Legs::Keyword),
+            embedding: query.ranking_vector().map(<[f32]>::to_vec),
             filter: Arc::new(query.filter.clone()),
             fusion: query.fusion,
             limit: limits::effective_limit(query.limit).unwrap_or(limits::MAX_LIMIT),

@@ -18,7 +18,7 @@ use vestige_traits::{
 
 use crate::config::SqliteMemoryStoreBuilder;
 use crate::connection::Connections;
-use crate::search::{Caches, Legs, Searcher};
+use crate::search::{Caches, Searcher};
 use crate::{
     diagnose, domains, error, graph, keyword, records, reembed, registry, scheduling, schema, stats, transfer,
 };
@@ -126,14 +126,9 @@ impl SqliteMemoryStore {
         self.write(move |tx| records::update(tx, &record, version, model.as_ref(), now)).await
     }
 
-    async fn run_search(&self, query: &SearchQuery, legs: Legs) -> MemoryStoreResult<Vec<SearchResult>> {
+    fn searcher(&self, query: &SearchQuery) -> MemoryStoreResult<Searcher> {
         query.validate()?;
-        let searcher = self.searcher(query, legs);
-        self.0.connections.with_reader(move |connection| searcher.run(connection)).await
-    }
-
-    fn searcher(&self, query: &SearchQuery, legs: Legs) -> Searcher {
-        Searcher::new(query, legs, Arc::clone(&self.0.caches), self.model(), self.0.clock.now())
+        Ok(Searcher::new(query, Arc::clone(&self.0.caches), self.model(), self.0.clock.now()))
     }
 }
 
@@ -265,23 +260,13 @@ impl MemoryStore for SqliteMemoryStore {
 
     #[tracing::instrument(level = "debug", skip_all, err(level = "debug"))]
     async fn search(&self, query: &SearchQuery) -> MemoryStoreResult<Vec<SearchResult>> {
-        self.run_search(query, Legs::Both).await
-    }
-
-    #[tracing::instrument(level = "debug", skip_all, err(level = "debug"))]
-    async fn fts_search(&self, query: &SearchQuery) -> MemoryStoreResult<Vec<SearchResult>> {
-        self.run_search(query, Legs::Keyword).await
-    }
-
-    #[tracing::instrument(level = "debug", skip_all, err(level = "debug"))]
-    async fn vector_search(&self, query: &SearchQuery) -> MemoryStoreResult<Vec<SearchResult>> {
-        self.run_search(query, Legs::Vector).await
+        let searcher = self.searcher(query)?;
+        self.0.connections.with_reader(move |connection| searcher.run(connection)).await
     }
 
     #[tracing::instrument(level = "debug", skip_all, err(level = "debug"))]
     async fn explain_search(&self, query: &SearchQuery) -> MemoryStoreResult<SearchPlan> {
-        query.validate()?;
-        let searcher = self.searcher(query, Legs::Both);
+        let searcher = self.searcher(query)?;
         self.0.connections.with_reader(move |connection| searcher.explain(connection)).await
     }
 

@@ -359,7 +359,7 @@ async fn words_of_another_analysis_are_made_anew() {
     let open = SqliteMemoryStore::new(&path).unwrap();
     let record = MemoryRecord::new("otters");
     open.insert(&record).await.unwrap();
-    assert_eq!(open.fts_search(&SearchQuery::text("otter")).await.unwrap().len(), 1);
+    assert_eq!(open.search(&SearchQuery::text("otter")).await.unwrap().len(), 1);
     of_another_analysis(&path, "another");
 
     // What this handle puts in or takes out would not go with what is there.
@@ -375,12 +375,12 @@ async fn words_of_another_analysis_are_made_anew() {
 
     let store = SqliteMemoryStore::new(&path).unwrap();
     for store in [&open, &store] {
-        assert_eq!(store.fts_search(&SearchQuery::text("otter")).await.unwrap()[0].record.id, record.id);
-        assert!(store.fts_search(&SearchQuery::text("heron")).await.unwrap().is_empty());
+        assert_eq!(store.search(&SearchQuery::text("otter")).await.unwrap()[0].record.id, record.id);
+        assert!(store.search(&SearchQuery::text("heron")).await.unwrap().is_empty());
         assert_eq!(findings(&store.diagnose().await.unwrap(), "keyword index"), [Severity::Ok]);
     }
     open.delete(record.id).await.unwrap();
-    assert!(store.fts_search(&SearchQuery::text("otter")).await.unwrap().is_empty());
+    assert!(store.search(&SearchQuery::text("otter")).await.unwrap().is_empty());
 }
 
 #[tokio::test]
@@ -425,7 +425,7 @@ async fn a_damaged_row_stops_no_repair_and_can_be_deleted() {
     let left: i64 =
         behind.query_row("SELECT count(*) FROM memory_terms_docsize", [], |row| row.get(0)).unwrap();
     assert_eq!(left, 0);
-    assert!(store.fts_search(&SearchQuery::text("otter heron beaver")).await.unwrap().is_empty());
+    assert!(store.search(&SearchQuery::text("otter heron beaver")).await.unwrap().is_empty());
 }
 
 /// Overwrites a page in the middle of those that hold the rows of a table.

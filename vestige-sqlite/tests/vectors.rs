@@ -10,7 +10,8 @@ use uuid::Uuid;
 use vestige_sqlite::{Durability, SqliteMemoryStore};
 use vestige_traits::backend::FusionScale;
 use vestige_traits::{
-    MemoryFilter, MemoryRecord, MemoryStore, ModelSignature, SearchQuery, SearchResult, cosine_similarity,
+    MemoryFilter, MemoryRecord, MemoryStore, ModelSignature, SearchMode, SearchQuery, SearchResult,
+    cosine_similarity,
 };
 
 const DIMENSION: usize = 48;
@@ -41,7 +42,7 @@ fn record(n: usize) -> MemoryRecord {
 }
 
 async fn found(store: &SqliteMemoryStore, n: usize) -> Vec<String> {
-    let hits = store.vector_search(&SearchQuery::embedding(vector(n)).with_limit(10)).await.unwrap();
+    let hits = store.search(&SearchQuery::embedding(vector(n)).with_limit(10)).await.unwrap();
     hits.into_iter().map(|hit| hit.record.content).collect()
 }
 
@@ -97,7 +98,7 @@ async fn the_scan_finds_what_an_exact_scan_finds_under_any_filter() {
         let (mut hits, mut wanted) = (0, 0);
         for question in (0..400).map(|n| vector(10_000 + n)) {
             let query = SearchQuery::embedding(question.clone()).with_filter(filter.clone());
-            let found = store.vector_search(&query).await.unwrap();
+            let found = store.search(&query).await.unwrap();
             assert_eq!(found.len(), 10);
             let mut exact: Vec<_> = records
                 .iter()
@@ -226,7 +227,8 @@ async fn vectors_left_on_disk_give_the_same_answers() {
 async fn fused(store: &SqliteMemoryStore, query: &SearchQuery) -> Vec<(Uuid, f64, Option<u32>, Option<u32>)> {
     let depth = query.fusion.leg_depth(query.limit);
     let leg = SearchQuery { limit: depth, ..query.clone() };
-    let (words, vectors) = (store.fts_search(&leg).await.unwrap(), store.vector_search(&leg).await.unwrap());
+    let words = store.search(&leg.clone().mode(SearchMode::Keyword)).await.unwrap();
+    let vectors = store.search(&leg.mode(SearchMode::Vector)).await.unwrap();
     let scores = |leg: &[SearchResult]| leg.iter().map(|hit| hit.score).collect::<Vec<_>>();
     let scale = FusionScale::of(scores(&words), scores(&vectors));
     let mut places: BTreeMap<Uuid, [Option<(u32, f64)>; 2]> = BTreeMap::new();

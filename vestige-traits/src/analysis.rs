@@ -14,6 +14,7 @@ use unicode_normalization::UnicodeNormalization;
 
 use crate::limits::{MAX_INDEXED_CHARS, MAX_QUERY_TERMS};
 use crate::query::WebQuery;
+use crate::search::SearchQuery;
 
 pub use replaced::replaced_stems;
 
@@ -72,6 +73,16 @@ impl Analyzer {
             if !analyzed.terms.contains(&term.text) {
                 analyzed.terms.push(term.text);
             }
+        }
+        analyzed
+    }
+
+    /// What a search asks of the words of memories: its text analysed by [`query`](Self::query). In a mode that does not
+    /// rank by words no term counts, and the phrases and exclusions are left.
+    pub fn search(&self, query: &SearchQuery) -> AnalyzedQuery {
+        let mut analyzed = query.text.as_deref().map(|text| self.query(text)).unwrap_or_default();
+        if !query.mode.ranks_by_words() {
+            analyzed.terms.clear();
         }
         analyzed
     }

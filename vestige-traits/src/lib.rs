@@ -40,7 +40,8 @@ pub use query::WebQuery;
 pub use record::{MemoryRecord, Visibility};
 pub use scheduling::{DueMemory, Rating, ReviewEvent, SchedulingState, retrievability};
 pub use search::{
-    Fusion, FusionMethod, MemoryFilter, PlanStep, SearchPlan, SearchQuery, SearchResult, cosine_similarity,
+    Fusion, FusionMethod, MemoryFilter, PlanStep, SearchMode, SearchPlan, SearchQuery, SearchResult,
+    cosine_similarity,
 };
 pub use stats::{Finding, HealthStatus, Severity, StoreStats};
 pub use store::MemoryStore;

@@ -32,8 +32,6 @@ macro_rules! __for_each_operation {
                 -> $crate::operations::Time;
             delete(id: $crate::operations::Uuid) -> ();
             search<'a>(query: &'a $crate::SearchQuery) -> Vec<$crate::SearchResult>;
-            fts_search<'a>(query: &'a $crate::SearchQuery) -> Vec<$crate::SearchResult>;
-            vector_search<'a>(query: &'a $crate::SearchQuery) -> Vec<$crate::SearchResult>;
             explain_search<'a>(query: &'a $crate::SearchQuery) -> $crate::SearchPlan;
             get_scheduling(memory_id: $crate::operations::Uuid) -> Option<$crate::SchedulingState>;
             update_scheduling<'a>(memory_id: $crate::operations::Uuid, state: &'a $crate::SchedulingState) -> ();

@@ -1,4 +1,5 @@
 use std::fmt;
+use std::str::FromStr;
 
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
@@ -26,8 +27,75 @@ pub struct SearchQuery {
     pub filter: MemoryFilter,
     /// How many results at most, up to [`limits::MAX_LIMIT`]; 0 means [`limits::DEFAULT_LIMIT`].
     pub limit: usize,
-    /// How the two legs become one ranking.
+    /// How the two legs become one ranking. Only [`SearchMode::Hybrid`] uses it.
     pub fusion: Fusion,
+    /// What results are ranked by.
+    pub mode: SearchMode,
+}
+
+/// What results are ranked by. The filter, and the phrases and exclusions of the text, hold in every mode.
+///
+/// The names, in lower case, are what [`Display`](fmt::Display), [`FromStr`] and serde write and read.
+///
+/// ```
+/// use vestige_traits::SearchMode;
+///
+/// assert_eq!("vector".parse::<SearchMode>()?, SearchMode::Vector);
+/// assert_eq!(SearchMode::default().to_string(), "hybrid");
+/// # Ok::<(), vestige_traits::MemoryStoreError>(())
+/// ```
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+#[non_exhaustive]
+pub enum SearchMode {
+    /// By the words of the text and by the vector, fused into one ranking.
+    #[default]
+    Hybrid,
+    /// By the words alone. The vector is validated and otherwise ignored.
+    Keyword,
+    /// By the vector alone. The words of the text count nothing, and memories without a vector are not found.
+    Vector,
+}
+
+impl SearchMode {
+    /// Every mode.
+    pub const ALL: [Self; 3] = [Self::Hybrid, Self::Keyword, Self::Vector];
+
+    /// The name, in lower case.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Hybrid => "hybrid",
+            Self::Keyword => "keyword",
+            Self::Vector => "vector",
+        }
+    }
+
+    /// Whether the words of the text rank results.
+    pub const fn ranks_by_words(self) -> bool {
+        matches!(self, Self::Hybrid | Self::Keyword)
+    }
+
+    /// Whether the vector ranks results.
+    pub const fn ranks_by_vector(self) -> bool {
+        matches!(self, Self::Hybrid | Self::Vector)
+    }
+}
+
+impl fmt::Display for SearchMode {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(self.name())
+    }
+}
+
+impl FromStr for SearchMode {
+    type Err = MemoryStoreError;
+
+    fn from_str(name: &str) -> Result<Self, Self::Err> {
+        Self::ALL.into_iter().find(|mode| mode.name() == name).ok_or_else(|| {
+            let names = Self::ALL.map(Self::name).join(", ");
+            MemoryStoreError::invalid("mode", format!("{name:?} is not one of {names}"))
+        })
+    }
 }
 
 impl SearchQuery {
@@ -65,6 +133,18 @@ impl SearchQuery {
     pub fn with_fusion(mut self, fusion: Fusion) -> Self {
         self.fusion = fusion;
         self
+    }
+
+    /// Sets [`mode`](Self::mode).
+    #[must_use]
+    pub fn mode(mut self, mode: SearchMode) -> Self {
+        self.mode = mode;
+        self
+    }
+
+    /// The vector that results are ranked by: [`embedding`](Self::embedding), unless the mode ignores it.
+    pub fn ranking_vector(&self) -> Option<&[f32]> {
+        self.embedding.as_deref().filter(|_| self.mode.ranks_by_vector())
     }
 
     /// Checks everything that does not depend on what the store holds.
@@ -287,7 +367,8 @@ impl fmt::Display for Fusion {
 pub struct SearchResult {
     /// The memory.
     pub record: MemoryRecord,
-    /// What the results are ordered by: the fused score, or the score of the one leg that ran.
+    /// What the results are ordered by: the fused score, or the score of the one leg that ran (the cosine in
+    /// [`SearchMode::Vector`]).
     pub score: f64,
     /// BM25 over content, type and tags, above 0; none if the words did not find it within the leg's depth.
     pub fts_score: Option<f64>,
@@ -352,6 +433,16 @@ pub fn round_score(score: f64) -> f64 {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_mode_is_written_and_read_by_its_name() {
+        for mode in SearchMode::ALL {
+            assert_eq!(mode.to_string().parse::<SearchMode>().ok(), Some(mode));
+            assert_eq!(serde_json::to_value(mode).ok(), Some(mode.name().into()));
+        }
+        let error = "Vector".parse::<SearchMode>().unwrap_err().to_string();
+        assert_eq!(error, "mode: \"Vector\" is not one of hybrid, keyword, vector");
+    }
 
     #[test]
     fn ranks_are_fused_by_their_reciprocals() {

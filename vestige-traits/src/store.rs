@@ -207,46 +207,31 @@ pub trait LocalMemoryStore {
 
     // ---- search ----
 
-    /// Finds memories by words and by meaning.
+    /// Finds memories by words, by meaning, or by both, as [`SearchQuery::mode`] says.
     ///
+    /// - **[`Hybrid`](crate::SearchMode::Hybrid)**, the default, has two legs, whose results `query.fusion` makes one
+    ///   ranking: the keyword leg ranks by the words of `text`, the vector leg by `embedding`. Where one leg has
+    ///   nothing to look for (no `text` with a searchable word, or no `embedding`), the other one alone answers.
+    /// - **[`Keyword`](crate::SearchMode::Keyword)** is the keyword leg alone: BM25 over content, type and tags. Any
+    ///   word may match, rare words count for more, and English stop words have no weight. `embedding` is validated
+    ///   and otherwise ignored, so one of another model is no error.
+    /// - **[`Vector`](crate::SearchMode::Vector)** is the vector leg alone: cosine similarity, whatever its sign. The
+    ///   words of `text` count nothing; without an `embedding` nothing is found.
+    ///
+    /// The filter, and the phrases and exclusions of the text, hold in every mode and inside both legs: where `limit`
+    /// memories match, `limit` come back. A text that only excludes finds nothing by words. Memories without a vector
+    /// are found by words alone. In a store without a model the vector finds nothing.
+    ///
+    /// Best score first, equal scores by ascending id; the same data in one store gives the same order every time.
     /// What a large store may leave out stands under [where backends may differ](#where-backends-may-differ).
-    ///
-    /// With `text` and `embedding` the two legs are fused by `query.fusion`;
-    /// with one of them that leg alone answers; with neither, or with a text
-    /// that asks for nothing and no vector, nothing is found. A text without
-    /// a searchable word beside a vector leaves the vector leg alone.
-    ///
-    /// The filter, and the phrases and exclusions of the text, hold inside
-    /// both legs: where `limit` memories match, `limit` come back. Memories
-    /// without a vector are found by words. Best score first, equal scores by
-    /// ascending id; the same data in one store gives the same order every time.
     ///
     /// # Errors
     ///
     /// [`InvalidInput`](crate::MemoryStoreError::InvalidInput) by
     /// [`SearchQuery::validate`];
     /// [`ModelMismatch`](crate::MemoryStoreError::ModelMismatch) for a vector
-    /// of another model. In a store without a model the vector finds nothing.
+    /// of another model, where the mode ranks by vector.
     async fn search(&self, query: &SearchQuery) -> MemoryStoreResult<Vec<SearchResult>>;
-
-    /// The keyword leg alone: [`search`](Self::search) as if `query` had no `embedding`.
-    ///
-    /// Any term may match and rare terms count for more
-    /// (BM25 over content, type and tags; English stop words have no weight).
-    ///
-    /// # Errors
-    ///
-    /// Those of [`search`](Self::search).
-    async fn fts_search(&self, query: &SearchQuery) -> MemoryStoreResult<Vec<SearchResult>>;
-
-    /// The vector leg alone: [`search`](Self::search) as if `query` had no `text`.
-    ///
-    /// Ordered by cosine similarity, whatever its sign.
-    ///
-    /// # Errors
-    ///
-    /// Those of [`search`](Self::search).
-    async fn vector_search(&self, query: &SearchQuery) -> MemoryStoreResult<Vec<SearchResult>>;
 
     /// How [`search`](Self::search) would answer this question now, for people. The text is not stable.
     ///

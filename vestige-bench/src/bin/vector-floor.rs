@@ -48,7 +48,7 @@ async fn main() -> Result<()> {
     let questions: Vec<Vec<f32>> = (0..queries).map(|_| source.next_vector()).collect();
     let started = Instant::now();
     let store = SqliteMemoryStore::new(&path)?;
-    store.vector_search(&SearchQuery::embedding(questions[0].clone())).await?;
+    store.search(&SearchQuery::embedding(questions[0].clone())).await?;
     println!("n {memories}, dimension {dimension}, {queries} questions");
     println!("open and first answer   {:>9.1} ms", started.elapsed().as_secs_f64() * 1e3);
 
@@ -60,7 +60,7 @@ async fn main() -> Result<()> {
         for question in &questions {
             let query = SearchQuery::embedding(question.clone()).with_filter(filter.clone());
             let started = Instant::now();
-            let found = store.vector_search(&query).await?;
+            let found = store.search(&query).await?;
             times.push(started.elapsed().as_secs_f64() * 1e3);
             let exact = exact(&vectors, question, &filter);
             let hits = found.iter().filter(|hit| exact.contains(&hit.record.content)).count();

@@ -1,8 +1,10 @@
 //! `vestige search`.
 
-use clap::{Args, ValueEnum};
+use clap::Args;
 use serde::Serialize;
-use vestige_traits::{AnyMemoryStore, MemoryStore, SearchPlan, SearchQuery, SearchResult, WebQuery, limits};
+use vestige_traits::{
+    AnyMemoryStore, MemoryStore, SearchMode, SearchPlan, SearchQuery, SearchResult, WebQuery, limits,
+};
 
 use crate::app::App;
 use crate::args::{self, FilterArgs};
@@ -10,7 +12,6 @@ use crate::failure::CommandResult;
 use crate::open::Access;
 use crate::output::{BOLD, CYAN, DIM, Output, Styled, note};
 use crate::printable::{one_line, shortened};
-use crate::question;
 use crate::render::{HitJson, indented, labels};
 
 /// Find memories by words and by meaning
@@ -37,8 +38,8 @@ pub(crate) struct SearchArgs {
     limit: usize,
 
     /// By words and meaning together, by words alone, or by meaning alone
-    #[arg(short = 'M', long, value_enum, default_value_t = Mode::Hybrid)]
-    mode: Mode,
+    #[arg(short = 'M', long, value_parser = args::search_mode(), default_value_t = SearchMode::Hybrid)]
+    mode: SearchMode,
 
     #[command(flatten)]
     filter: FilterArgs,
@@ -50,13 +51,6 @@ pub(crate) struct SearchArgs {
     /// Show texts whole
     #[arg(long)]
     full: bool,
-}
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-enum Mode {
-    Hybrid,
-    Keyword,
-    Vector,
 }
 
 #[derive(Serialize)]
@@ -75,19 +69,18 @@ struct ExplainedHit<'a> {
 
 pub(crate) async fn run(args: SearchArgs, app: &App, mut out: Output) -> CommandResult {
     let text = args::text_or_stdin(Some(args.query.join(" ")), "question").await?;
-    let mut query =
-        SearchQuery::text(text).with_limit(args.limit).with_filter(args.filter.filter(app.now())?);
+    let mut query = SearchQuery::text(text)
+        .mode(args.mode)
+        .with_limit(args.limit)
+        .with_filter(args.filter.filter(app.now())?);
     // Before a store is made for it.
     query.validate()?;
     if args.limit == 0 {
         query.limit = limits::DEFAULT_LIMIT;
     }
     let store = app.open(Access::Read).await?;
-    let why_no_vector = add_vector(&mut query, args.mode, app, &store).await?;
-    let mut hits = store.search(&query).await?;
-    if args.mode == Mode::Vector {
-        question::found_by_meaning(&mut hits);
-    }
+    let why_no_vector = add_vector(&mut query, app, &store).await?;
+    let hits = store.search(&query).await?;
     let plan = if args.explain { Some(store.explain_search(&query).await?) } else { None };
     match &plan {
         Some(plan) if out.json => {
@@ -113,26 +106,17 @@ pub(crate) async fn run(args: SearchArgs, app: &App, mut out: Output) -> Command
 /// Said of `-word` without anything else: in no mode does it find anything.
 const ONLY_EXCLUDES: &str = "the question only excludes; say what to look for too";
 
-/// Makes of the text what the mode asks for. Returns why there is no vector, where one was wanted.
+/// Embeds the question where the mode ranks by vector. Returns why there is no vector, where one was wanted.
 async fn add_vector(
     query: &mut SearchQuery,
-    mode: Mode,
     app: &App,
     store: &AnyMemoryStore,
 ) -> CommandResult<Option<&'static str>> {
-    let Some(text) = query.text.clone().filter(|_| mode != Mode::Keyword) else { return Ok(None) };
-    let meaning = WebQuery::meaning(&text);
-    if let Some(meaning) = &meaning {
-        query.embedding = app.embed_query(store, meaning).await?;
-    }
-    if mode == Mode::Vector {
-        question::by_meaning_alone(query);
-    }
-    Ok(match (meaning, &query.embedding) {
-        (_, Some(_)) => None,
-        (Some(_), None) => Some("the model knows no word of the question"),
-        (None, None) => Some(ONLY_EXCLUDES),
-    })
+    let Some(text) = query.text.as_deref().filter(|_| query.mode.ranks_by_vector()) else { return Ok(None) };
+    let Some(meaning) = WebQuery::meaning(text) else { return Ok(Some(ONLY_EXCLUDES)) };
+    let embedding = app.embed_query(store, &meaning).await?;
+    query.embedding = embedding;
+    Ok(query.embedding.is_none().then_some("the model knows no word of the question"))
 }
 
 async fn say_why_nothing(
@@ -141,12 +125,13 @@ async fn say_why_nothing(
     why_no_vector: Option<&str>,
 ) -> CommandResult {
     let read = query.text.as_deref().map(WebQuery::parse).unwrap_or_default();
-    let (asks_nothing, excludes) = (read.is_empty(), !read.excluded.is_empty());
+    let asks_nothing = read.is_empty() || !query.mode.ranks_by_words();
+    let excludes = read.is_empty() && !read.excluded.is_empty();
     let reason = match why_no_vector {
         _ if store.count().await? == 0 => "the memory is empty; `vestige add` or `vestige import` fills it",
         _ if query.text.as_deref().is_some_and(|text| text.trim().is_empty()) => "the question is empty",
         Some(reason) if asks_nothing => reason,
-        None if asks_nothing && excludes => ONLY_EXCLUDES,
+        None if excludes => ONLY_EXCLUDES,
         _ if !query.filter.is_empty() => "nothing found; the filters may be too narrow",
         _ => "nothing found",
     };

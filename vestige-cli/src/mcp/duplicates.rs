@@ -48,7 +48,7 @@ async fn nearest_stored<S: MemoryStore>(
     let mut limit = LOOKED_AT;
     loop {
         let query = SearchQuery::embedding(vector.to_vec()).with_limit(limit);
-        let hits = store.vector_search(&query).await?;
+        let hits = store.search(&query).await?;
         let elsewhere = |hit: &SearchResult| similarity(hit) >= NEAR && !same_place(record, &hit.record);
         if hits.len() < limit || limit == limits::MAX_LIMIT || !hits.iter().all(elsewhere) {
             return Ok(hits);

@@ -2,15 +2,16 @@
 
 use std::fmt::Write as _;
 
-use rmcp::schemars::{self, JsonSchema};
+use rmcp::schemars::{self, JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::{Deserialize, Serialize};
-use vestige_traits::{Embedder, MemoryFilter, MemoryStore, SearchQuery, SearchResult, WebQuery, limits};
+use vestige_traits::{
+    Embedder, MemoryFilter, MemoryStore, SearchMode, SearchQuery, SearchResult, WebQuery, limits,
+};
 
 use super::answer::{Answer, ToolError, ToolResult};
 use super::server::Server;
 use super::view::{MemoryView, block};
 use crate::printable::counted;
-use crate::question;
 use crate::times::When;
 
 #[derive(Deserialize, JsonSchema)]
@@ -24,7 +25,8 @@ pub(crate) struct RecallArgs {
     limit: Option<usize>,
     /// hybrid: by words and meaning together (default); keyword: by words alone; vector: by meaning alone.
     #[serde(default)]
-    mode: Mode,
+    #[schemars(schema_with = "mode_schema")]
+    mode: SearchMode,
     /// Only memories with one of these tags.
     #[serde(default)]
     tags: Vec<String>,
@@ -43,14 +45,8 @@ pub(crate) struct RecallArgs {
     min_retrievability: Option<f64>,
 }
 
-#[derive(Clone, Copy, Default, PartialEq, Eq, Deserialize, JsonSchema)]
-#[serde(rename_all = "lowercase")]
-#[schemars(crate = "schemars", inline)]
-enum Mode {
-    #[default]
-    Hybrid,
-    Keyword,
-    Vector,
+fn mode_schema(_: &mut SchemaGenerator) -> Schema {
+    json_schema!({"type": "string", "enum": SearchMode::ALL.map(SearchMode::name)})
 }
 
 #[derive(Serialize, JsonSchema)]
@@ -103,20 +99,15 @@ where
             ..MemoryFilter::default()
         };
         let mut query = SearchQuery::text(args.query)
+            .mode(args.mode)
             .with_limit(args.limit.unwrap_or(limits::DEFAULT_LIMIT))
             .with_filter(filter);
         query.validate()?;
-        let text = query.text.as_deref().filter(|_| args.mode != Mode::Keyword);
+        let text = query.text.as_deref().filter(|_| query.mode.ranks_by_vector());
         if let Some(meaning) = text.and_then(WebQuery::meaning) {
             query.embedding = self.embedder.embed_query(&meaning).await?;
         }
-        if args.mode == Mode::Vector {
-            question::by_meaning_alone(&mut query);
-        }
-        let mut hits = self.store.search(&query).await?;
-        if args.mode == Mode::Vector {
-            question::found_by_meaning(&mut hits);
-        }
+        let hits = self.store.search(&query).await?;
         let mut text = match hits.len() as u64 {
             0 if query.filter.is_empty() => "Nothing is known about this.".to_owned(),
             0 => "Nothing found with these filters; call again with fewer of them.".to_owned(),

@@ -96,7 +96,7 @@ pub async fn inserts_at_once_are_all_there(bed: &TestBed<impl StoreFactory>) {
     assert_eq!(store.count().await.unwrap(), 60);
     let query = SearchQuery::hybrid("lamp", vec![1.0, 0.0, 0.0, 0.0]).with_limit(100);
     assert_eq!(store.search(&query).await.unwrap().len(), 60);
-    assert_eq!(other.vector_search(&query).await.unwrap().len(), 60);
+    assert_eq!(other.search(&in_vector_mode(&query)).await.unwrap().len(), 60);
 }
 
 pub async fn of_inserts_of_one_id_at_once_one_wins(bed: &TestBed<impl StoreFactory>) {

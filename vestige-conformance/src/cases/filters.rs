@@ -16,8 +16,8 @@ async fn assert_passes(bed: &TestBed<impl StoreFactory>, filter: MemoryFilter, e
     let query = SearchQuery::hybrid("lamp", EAST.to_vec()).with_filter(filter.clone()).with_limit(1000);
     for results in [
         bed.store.search(&query).await.unwrap(),
-        bed.store.fts_search(&query).await.unwrap(),
-        bed.store.vector_search(&query).await.unwrap(),
+        bed.store.search(&in_keyword_mode(&query)).await.unwrap(),
+        bed.store.search(&in_vector_mode(&query)).await.unwrap(),
     ] {
         let mut found = found(&results);
         found.sort();
@@ -231,8 +231,8 @@ pub async fn where_limit_memories_match_limit_come_back(bed: &TestBed<impl Store
         let query = SearchQuery::hybrid("lamp", EAST.to_vec()).with_filter(rare.clone()).with_limit(limit);
         let expected = limit.min(15);
         assert_eq!(bed.store.search(&query).await.unwrap().len(), expected);
-        assert_eq!(bed.store.fts_search(&query).await.unwrap().len(), expected);
-        assert_eq!(bed.store.vector_search(&query).await.unwrap().len(), expected);
+        assert_eq!(bed.store.search(&in_keyword_mode(&query)).await.unwrap().len(), expected);
+        assert_eq!(bed.store.search(&in_vector_mode(&query)).await.unwrap().len(), expected);
         let list = ListQuery { filter: rare.clone(), limit, after: None };
         assert_eq!(bed.store.list(&list).await.unwrap().records.len(), expected);
     }
@@ -242,7 +242,7 @@ pub async fn an_invalid_filter_is_refused(bed: &TestBed<impl StoreFactory>) {
     let refused = async |filter: MemoryFilter, field: &str| {
         let query = SearchQuery::text("lamp").with_filter(filter.clone());
         assert_invalid(bed.store.search(&query).await, field);
-        assert_invalid(bed.store.fts_search(&query).await, field);
+        assert_invalid(bed.store.search(&in_keyword_mode(&query)).await, field);
         assert_invalid(bed.store.list(&ListQuery { filter, ..ListQuery::default() }).await, field);
     };
     let none = MemoryFilter::default;

@@ -23,10 +23,10 @@ pub async fn what_one_handle_wrote_another_reads_and_finds(bed: &TestBed<impl St
         assert_eq!(other.get(id(n)).await.unwrap(), Some(record.clone()));
         let query = SearchQuery::hybrid(format!("{n}"), record.embedding.clone().unwrap());
         assert_eq!(other.search(&query).await.unwrap()[0].record, record);
-        assert_eq!(other.vector_search(&query).await.unwrap()[0].record, record);
+        assert_eq!(other.search(&in_vector_mode(&query)).await.unwrap()[0].record, record);
     }
     other.delete(id(3)).await.unwrap();
-    let all = bed.store.vector_search(&SearchQuery::embedding(EAST.to_vec())).await.unwrap();
+    let all = bed.store.search(&SearchQuery::embedding(EAST.to_vec())).await.unwrap();
     assert_eq!(found(&all), ids([1, 2, 4, 5]));
 }
 
@@ -67,7 +67,7 @@ pub async fn a_handle_of_the_old_model_is_refused_after_the_switch(bed: &TestBed
     assert_mismatch(store.update(&embedded(1, "late", &EAST)).await, &new);
     assert_mismatch(store.search(&SearchQuery::embedding(EAST.to_vec())).await, &new);
     assert_mismatch(store.search(&SearchQuery::hybrid("lamp", EAST.to_vec())).await, &new);
-    assert_mismatch(store.vector_search(&SearchQuery::embedding(EAST.to_vec())).await, &new);
+    assert_mismatch(store.search(&SearchQuery::embedding(EAST.to_vec())).await, &new);
     assert_mismatch(store.classify(&EAST).await, &new);
     assert_mismatch(store.import_page(&[TransferRow::Memory(record)], None).await, &new);
     let centred = Domain { centroid: Some(EAST.to_vec()), ..domain("d") };
@@ -82,7 +82,7 @@ pub async fn a_handle_of_the_old_model_may_still_use_words(bed: &TestBed<impl St
     switch(bed).await;
     assert_eq!(found(&store.search(&SearchQuery::text("lamp")).await.unwrap()), ids([1]));
     let hybrid = SearchQuery::hybrid("lamp", EAST.to_vec());
-    assert_eq!(found(&store.fts_search(&hybrid).await.unwrap()), ids([1]));
+    assert_eq!(found(&store.search(&in_keyword_mode(&hybrid)).await.unwrap()), ids([1]));
     store.insert(&memory(2, "a chair")).await.unwrap();
     store.update(&memory(2, "a table")).await.unwrap();
     assert_eq!(store.get(id(1)).await.unwrap().unwrap().embedding, Some(vec![0.0, 1.0, 0.0, 0.0]));

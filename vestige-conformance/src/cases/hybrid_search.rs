@@ -40,8 +40,8 @@ pub async fn both_legs_are_united(bed: &TestBed<impl StoreFactory>) {
     let mut all = found(&results);
     all.sort();
     assert_eq!(all, ids([1, 2, 3, 4]));
-    let by_words = bed.store.fts_search(&SearchQuery::text("lamp")).await.unwrap();
-    let by_meaning = bed.store.vector_search(&SearchQuery::embedding(EAST.to_vec())).await.unwrap();
+    let by_words = bed.store.search(&SearchQuery::text("lamp")).await.unwrap();
+    let by_meaning = bed.store.search(&SearchQuery::embedding(EAST.to_vec())).await.unwrap();
     for result in &results {
         let word = by_words.iter().find(|other| other.record.id == result.record.id);
         let meaning = by_meaning.iter().find(|other| other.record.id == result.record.id);
@@ -62,7 +62,10 @@ pub async fn the_weights_of_the_legs_decide(bed: &TestBed<impl StoreFactory>) {
             SearchQuery::hybrid("lamp", EAST.to_vec()).with_fusion(fusion)
         };
         let words = bed.store.search(&with(1.0, 0.0)).await.unwrap();
-        assert_eq!(found(&words)[..3], found(&bed.store.fts_search(&with(1.0, 1.0)).await.unwrap()));
+        assert_eq!(
+            found(&words)[..3],
+            found(&bed.store.search(&in_keyword_mode(&with(1.0, 1.0))).await.unwrap())
+        );
         assert_eq!((words[3].record.id, words[3].score), (id(4), 0.0), "found without counting");
         let meaning = bed.store.search(&with(0.0, 1.0)).await.unwrap();
         // On the scale of its leg, the last that the vector finds has 0 like those that it does not find.
@@ -87,8 +90,8 @@ pub async fn scores_are_relative_to_the_depth_of_their_leg(bed: &TestBed<impl St
     for (depth, limit) in [(1, 1), (5, 3), (10, 10), (0, 40)] {
         let query = query(depth, limit);
         let leg = query.fusion.leg_depth(limit);
-        let by_words = bed.store.fts_search(&query.clone().with_limit(leg)).await.unwrap();
-        let by_meaning = bed.store.vector_search(&query.clone().with_limit(leg)).await.unwrap();
+        let by_words = bed.store.search(&in_keyword_mode(&query.clone().with_limit(leg))).await.unwrap();
+        let by_meaning = bed.store.search(&in_vector_mode(&query.clone().with_limit(leg))).await.unwrap();
         let results = bed.store.search(&query).await.unwrap();
         assert_eq!(results.len(), limit);
         for result in &results {
@@ -219,8 +222,8 @@ pub async fn filters_hold_in_both_legs(bed: &TestBed<impl StoreFactory>) {
     let query = SearchQuery::hybrid("lamp", EAST.to_vec()).with_filter(rare).with_limit(5);
     for results in [
         bed.store.search(&query).await.unwrap(),
-        bed.store.fts_search(&query).await.unwrap(),
-        bed.store.vector_search(&query).await.unwrap(),
+        bed.store.search(&in_keyword_mode(&query)).await.unwrap(),
+        bed.store.search(&in_vector_mode(&query)).await.unwrap(),
     ] {
         assert_eq!(found(&results), ids([40, 80, 120, 160, 200]));
     }

@@ -252,23 +252,9 @@ pub async fn a_limit_of_zero_means_ten(bed: &TestBed<impl StoreFactory>) {
 pub async fn a_limit_above_a_thousand_is_invalid(bed: &TestBed<impl StoreFactory>) {
     let query = SearchQuery::text("sparrow").with_limit(1001);
     assert_invalid(bed.store.search(&query).await, "limit");
-    assert_invalid(bed.store.fts_search(&query).await, "limit");
-    assert_invalid(bed.store.vector_search(&query).await, "limit");
+    assert_invalid(bed.store.search(&in_keyword_mode(&query)).await, "limit");
+    assert_invalid(bed.store.search(&in_vector_mode(&query)).await, "limit");
     assert!(bed.store.search(&query.with_limit(1000)).await.unwrap().is_empty());
-}
-
-pub async fn fts_search_is_search_without_the_vector(bed: &TestBed<impl StoreFactory>) {
-    bed.store.register_model(&model()).await.unwrap();
-    fill(bed, &["red lamp", "green lamp"]).await;
-    bed.store.insert(&embedded(9, "a chair", &[1.0, 0.0, 0.0, 0.0])).await.unwrap();
-    let both = SearchQuery::hybrid("green lamp", vec![1.0, 0.0, 0.0, 0.0]);
-    let words = SearchQuery::text("green lamp");
-    let expected = bed.store.search(&words).await.unwrap();
-    assert_eq!(found(&expected), ids([2, 1]));
-    assert_eq!(bed.store.fts_search(&both).await.unwrap(), expected);
-    assert_eq!(bed.store.fts_search(&words).await.unwrap(), expected);
-    let no_text = SearchQuery::embedding(vec![1.0, 0.0, 0.0, 0.0]);
-    assert!(bed.store.fts_search(&no_text).await.unwrap().is_empty());
 }
 
 pub async fn hostile_queries_are_answered(bed: &TestBed<impl StoreFactory>) {

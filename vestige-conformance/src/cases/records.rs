@@ -51,8 +51,8 @@ pub async fn every_search_returns_whole_records(bed: &TestBed<impl StoreFactory>
     bed.store.insert(&record).await.unwrap();
     let query = SearchQuery::hybrid("rollout", vec![0.1, -0.2, 0.0, 3.5]);
     assert_eq!(bed.store.search(&query).await.unwrap()[0].record, record);
-    assert_eq!(bed.store.fts_search(&query).await.unwrap()[0].record, record);
-    assert_eq!(bed.store.vector_search(&query).await.unwrap()[0].record, record);
+    assert_eq!(bed.store.search(&in_keyword_mode(&query)).await.unwrap()[0].record, record);
+    assert_eq!(bed.store.search(&in_vector_mode(&query)).await.unwrap()[0].record, record);
 }
 
 pub async fn get_of_a_missing_id_is_none(bed: &TestBed<impl StoreFactory>) {
@@ -263,8 +263,8 @@ pub async fn a_deleted_memory_is_not_found_by_any_search(bed: &TestBed<impl Stor
     let query = SearchQuery::hybrid("heron", vec![1.0, 0.0, 0.0, 0.0]);
     for results in [
         store.search(&query).await.unwrap(),
-        store.fts_search(&query).await.unwrap(),
-        store.vector_search(&query).await.unwrap(),
+        store.search(&in_keyword_mode(&query)).await.unwrap(),
+        store.search(&in_vector_mode(&query)).await.unwrap(),
     ] {
         assert_eq!(found(&results), ids([2]));
     }

@@ -67,8 +67,7 @@ pub async fn a_store_moves_to_another_model(bed: &TestBed<impl StoreFactory>) {
         vestige_traits::MemoryRecord { embedding: None, ..after },
         vestige_traits::MemoryRecord { embedding: None, ..before }
     );
-    let results =
-        store.vector_search(&SearchQuery::embedding(vec![f32::from(b'3'), 1.0, 0.0])).await.unwrap();
+    let results = store.search(&SearchQuery::embedding(vec![f32::from(b'3'), 1.0, 0.0])).await.unwrap();
     assert_eq!(results.len(), 5, "the one that had no vector has one now");
     assert_eq!(results[0].record.id, id(3));
     assert_eq!(store.get_stats().await.unwrap().embedded, 5);

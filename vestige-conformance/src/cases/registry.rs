@@ -95,7 +95,7 @@ pub async fn a_vector_of_another_length_is_a_model_mismatch(bed: &TestBed<impl S
         assert_mismatch(store.insert_batch(&[embedded(2, "wrong", wrong)]).await, &model());
         assert_mismatch(store.update(&embedded(1, "wrong", wrong)).await, &model());
         assert_mismatch(store.search(&SearchQuery::embedding(wrong.to_vec())).await, &model());
-        assert_mismatch(store.vector_search(&SearchQuery::embedding(wrong.to_vec())).await, &model());
+        assert_mismatch(store.search(&SearchQuery::embedding(wrong.to_vec())).await, &model());
         assert_mismatch(store.search(&SearchQuery::hybrid("words", wrong.to_vec())).await, &model());
         assert_mismatch(store.classify(wrong).await, &model());
         let mut centred = domain("centred");
@@ -110,7 +110,7 @@ pub async fn a_vector_finds_nothing_in_a_store_without_a_model(bed: &TestBed<imp
     let store = &bed.store;
     store.insert(&memory(1, "a lamp")).await.unwrap();
     assert!(store.search(&SearchQuery::embedding(vec![1.0; 7])).await.unwrap().is_empty());
-    assert!(store.vector_search(&SearchQuery::embedding(vec![1.0; 7])).await.unwrap().is_empty());
+    assert!(store.search(&SearchQuery::embedding(vec![1.0; 7])).await.unwrap().is_empty());
     let results = store.search(&SearchQuery::hybrid("lamp", vec![1.0; 7])).await.unwrap();
     assert_eq!(found(&results), ids([1]), "the words find it all the same");
     assert_eq!(results[0].vector_score, None);

@@ -130,8 +130,8 @@ pub async fn imported_memories_are_found_by_searches(bed: &TestBed<impl StoreFac
     store.register_model(&model()).await.unwrap();
     store.import_page(&everything(), None).await.unwrap();
     let query = vestige_traits::SearchQuery::hybrid("second", vec![1.0, 0.0, 0.0, 0.0]);
-    assert_eq!(found(&store.fts_search(&query).await.unwrap()), ids([102]));
-    assert_eq!(found(&store.vector_search(&query).await.unwrap()), ids([102, 103]));
+    assert_eq!(found(&store.search(&in_keyword_mode(&query)).await.unwrap()), ids([102]));
+    assert_eq!(found(&store.search(&in_vector_mode(&query)).await.unwrap()), ids([102, 103]));
     assert_eq!(store.list(&ListQuery::default()).await.unwrap().records.len(), 3);
     assert_eq!(store.get_neighbors(id(101), 1).await.unwrap().len(), 1);
     assert_eq!(store.get_scheduling(id(103)).await.unwrap(), Some(reviewed(now(), 0.7)));

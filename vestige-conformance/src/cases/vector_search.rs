@@ -50,22 +50,12 @@ pub async fn memories_without_a_vector_are_not_found_by_one(bed: &TestBed<impl S
     assert_eq!(found(&results), ids([1]));
 }
 
-pub async fn vector_search_is_search_without_the_text(bed: &TestBed<impl StoreFactory>) {
-    fill(bed, &[[1.0, 0.0, 0.0, 0.0], [0.0, 1.0, 0.0, 0.0]]).await;
-    let vector = vec![1.0, 2.0, 0.0, 0.0];
-    let expected = bed.store.search(&SearchQuery::embedding(vector.clone())).await.unwrap();
-    assert_eq!(found(&expected), ids([2, 1]));
-    let both = SearchQuery::hybrid("\"vector 1\" -2", vector);
-    assert_eq!(bed.store.vector_search(&both).await.unwrap(), expected, "phrases belong to the text");
-    assert!(bed.store.vector_search(&SearchQuery::text("vector")).await.unwrap().is_empty());
-}
-
 pub async fn a_query_without_text_and_vector_finds_nothing(bed: &TestBed<impl StoreFactory>) {
     fill(bed, &[[1.0, 0.0, 0.0, 0.0]]).await;
     let query = SearchQuery::default();
     assert!(bed.store.search(&query).await.unwrap().is_empty());
-    assert!(bed.store.fts_search(&query).await.unwrap().is_empty());
-    assert!(bed.store.vector_search(&query).await.unwrap().is_empty());
+    assert!(bed.store.search(&in_keyword_mode(&query)).await.unwrap().is_empty());
+    assert!(bed.store.search(&in_vector_mode(&query)).await.unwrap().is_empty());
 }
 
 pub async fn an_impossible_vector_is_invalid(bed: &TestBed<impl StoreFactory>) {
@@ -81,7 +71,7 @@ pub async fn an_impossible_vector_is_invalid(bed: &TestBed<impl StoreFactory>) {
     for vector in impossible {
         let query = SearchQuery::embedding(vector.clone());
         assert_invalid(bed.store.search(&query).await, "embedding");
-        assert_invalid(bed.store.vector_search(&query).await, "embedding");
+        assert_invalid(bed.store.search(&in_vector_mode(&query)).await, "embedding");
         assert_invalid(bed.store.classify(&vector).await, "embedding");
         assert_invalid(bed.store.insert(&embedded(2, "impossible", &vector)).await, "embedding");
         assert_invalid(bed.store.update(&embedded(1, "impossible", &vector)).await, "embedding");

@@ -116,7 +116,6 @@ macro_rules! __conformance_cases {
                 equal_scores_fall_by_ascending_id
                 a_limit_of_zero_means_ten
                 a_limit_above_a_thousand_is_invalid
-                fts_search_is_search_without_the_vector
                 hostile_queries_are_answered
                 operators_of_other_languages_are_plain_words
                 control_characters_separate_words
@@ -228,6 +227,17 @@ macro_rules! __conformance_cases {
                 due_memories_come_longest_overdue_first
                 due_memories_are_limited
             }
+            search_modes {
+                keyword_mode_is_search_without_the_vector
+                vector_mode_is_search_without_the_words
+                phrases_and_exclusions_hold_in_every_mode
+                phrases_and_exclusions_hold_in_every_mode_behind_a_filter
+                an_exclusion_alone_narrows_what_the_vector_finds
+                a_phrase_finds_nothing_by_a_vector_that_no_memory_has
+                keyword_mode_takes_a_vector_of_another_model
+                a_query_is_validated_whole_in_every_mode
+                explain_describes_the_legs_of_the_mode
+            }
             transfer {
                 a_new_store_holds_the_local_user_and_nothing_else
                 what_was_imported_is_exported_unchanged
@@ -290,7 +300,6 @@ macro_rules! __conformance_cases {
                 the_length_of_a_vector_does_not_matter
                 equal_similarities_fall_by_ascending_id
                 memories_without_a_vector_are_not_found_by_one
-                vector_search_is_search_without_the_text
                 a_query_without_text_and_vector_finds_nothing
                 an_impossible_vector_is_invalid
                 vectors_come_back_bit_by_bit

@@ -23,16 +23,16 @@ impl State {
     ) -> MemoryStoreResult<Vec<SearchResult>> {
         query.validate()?;
         let limit = limits::effective_limit(query.limit)?;
-        if let Some(embedding) = &query.embedding {
+        if let Some(embedding) = query.ranking_vector() {
             self.may_compare(embedding, spoken)?;
         }
         let analyzer = Analyzer::default();
-        let words = query.text.as_deref().map(|text| analyzer.query(text)).unwrap_or_default();
+        let words = analyzer.search(query);
         let documents = self.documents(&analyzer);
         let candidates = self.candidates(&documents, &words, &query.filter, now);
 
         let keyword = (!words.is_empty()).then(|| keyword_leg(&documents, &candidates, &words));
-        let vector = query.embedding.as_deref().map(|embedding| self.vector_leg(&candidates, embedding));
+        let vector = query.ranking_vector().map(|embedding| self.vector_leg(&candidates, embedding));
         Ok(match (keyword, vector) {
             (Some(mut keyword), Some(mut vector)) => {
                 let depth = query.fusion.leg_depth(limit);
@@ -56,7 +56,7 @@ impl State {
         spoken: Option<&ModelSignature>,
     ) -> MemoryStoreResult<SearchPlan> {
         query.validate()?;
-        if let Some(embedding) = &query.embedding {
+        if let Some(embedding) = query.ranking_vector() {
             self.may_compare(embedding, spoken)?;
         }
         let memories = self.memories.len();
@@ -65,8 +65,8 @@ impl State {
             method: format!("scan of all {memories} memories"),
         };
         let mut steps = vec![step("filter")];
-        steps.extend(query.text.as_ref().map(|_| step("keyword")));
-        steps.extend(query.embedding.as_ref().map(|_| step("vector")));
+        steps.extend(query.text.as_ref().filter(|_| query.mode.ranks_by_words()).map(|_| step("keyword")));
+        steps.extend(query.ranking_vector().map(|_| step("vector")));
         if steps.len() == 3 {
             steps.push(PlanStep { stage: "fusion".to_owned(), method: query.fusion.to_string() });
         }

@@ -8,7 +8,7 @@ use proptest::test_runner::{Reason, TestRunner};
 use vestige_traits::transfer::{ScheduledMemory, TransferRow};
 use vestige_traits::{
     Domain, Fusion, FusionMethod, ListQuery, MemoryEdge, MemoryFilter, MemoryRecord, ModelSignature,
-    SchedulingState, SearchQuery,
+    SchedulingState, SearchMode, SearchQuery,
 };
 
 use crate::fixtures::{edge, id, model, model_of_same_dimension, now, smaller_model};
@@ -335,7 +335,15 @@ fn fusions() -> impl Strategy<Value = Fusion> {
 
 fn queries() -> impl Strategy<Value = SearchQuery> {
     let parts = (option::weighted(0.9, question()), option::weighted(0.6, vectors()));
-    (parts, filters(), 0_usize..6, fusions()).prop_map(|((text, embedding), filter, limit, fusion)| {
-        SearchQuery { text, embedding, filter, limit, fusion }
-    })
+    let mode = prop_oneof![3 => Just(SearchMode::Hybrid), 1 => Just(SearchMode::Keyword), 2 => Just(SearchMode::Vector)];
+    (parts, filters(), 0_usize..6, fusions(), mode).prop_map(
+        |((text, embedding), filter, limit, fusion, mode)| SearchQuery {
+            text,
+            embedding,
+            filter,
+            limit,
+            fusion,
+            mode,
+        },
+    )
 }

@@ -1,7 +1,7 @@
 use chrono::TimeDelta;
 use vestige_traits::transfer::TransferKind;
 use vestige_traits::{
-    Fusion, FusionMethod, ListQuery, MemoryFilter, MemoryStore, MemoryStoreResult, SearchQuery,
+    Fusion, FusionMethod, ListQuery, MemoryFilter, MemoryStore, MemoryStoreResult, SearchMode, SearchQuery,
 };
 
 use super::answer::Answer;
@@ -45,20 +45,20 @@ pub(super) async fn snapshot<S: MemoryStore + Sync>(store: &S) -> Vec<(String, A
         for text in QUESTIONS {
             for embedding in [None, Some(vec![1.0, 2.0, -1.0, 0.0])] {
                 for (limit, fusion) in [(20, Fusion::default()), (3, EVEN_AND_SHALLOW)] {
-                    let query = SearchQuery {
-                        text: Some(text.to_owned()),
-                        embedding: embedding.clone(),
-                        filter: filter.clone(),
-                        limit,
-                        fusion,
-                    };
+                    let query = SearchQuery::hybrid(text, embedding.clone())
+                        .with_filter(filter.clone())
+                        .with_limit(limit)
+                        .with_fusion(fusion);
                     push(format!("search for {query:?}"), wrap(store.search(&query).await, Answer::Found));
                 }
+                let query = SearchQuery::hybrid(text, embedding).with_filter(filter.clone());
+                let query = query.mode(SearchMode::Vector);
+                push(format!("search for {query:?}"), wrap(store.search(&query).await, Answer::Found));
             }
         }
     }
     let vector = SearchQuery::embedding(vec![-1.0, 0.0, 2.0]);
-    push("vector_search".into(), wrap(store.vector_search(&vector).await, Answer::Found));
+    push("search by a shorter vector".into(), wrap(store.search(&vector).await, Answer::Found));
     all
 }
 

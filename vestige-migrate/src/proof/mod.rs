@@ -6,7 +6,7 @@ mod verify;
 
 pub(crate) use compare::Comparison;
 pub use compare::{Difference, DifferenceKind, Differences, Proof};
+pub use searches::SearchAgreement;
 pub(crate) use searches::compare_searches;
-pub use searches::{SearchAgreement, SearchMode};
 pub(crate) use verify::DEFAULT_SAMPLE;
 pub use verify::Verifier;

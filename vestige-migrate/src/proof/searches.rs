@@ -1,10 +1,11 @@
 use std::collections::BTreeSet;
-use std::fmt;
 use std::time::{Duration, Instant};
 
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
-use vestige_traits::{MemoryRecord, MemoryStore, MemoryStoreError, MemoryStoreResult, SearchQuery};
+use vestige_traits::{
+    MemoryRecord, MemoryStore, MemoryStoreError, MemoryStoreResult, SearchMode, SearchQuery,
+};
 
 use crate::error::{MigrateError, MigrateResult};
 use crate::progress::{Phase, Reporter};
@@ -34,43 +35,17 @@ pub struct SearchAgreement {
     pub least_overlap: f64,
 }
 
-/// How was searched.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
-#[non_exhaustive]
-pub enum SearchMode {
-    /// By words of a memory.
-    Keyword,
-    /// By a memory's vector.
-    Vector,
-    /// By both.
-    Hybrid,
-}
+/// The modes, in the order in which reports list them.
+const MODES: [SearchMode; 3] = [SearchMode::Keyword, SearchMode::Vector, SearchMode::Hybrid];
 
-impl fmt::Display for SearchMode {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Self::Keyword => "keyword",
-            Self::Vector => "vector",
-            Self::Hybrid => "hybrid",
-        })
+/// The search that a memory suggests; none if it has no words, or no vector, and the mode needs it.
+fn query(mode: SearchMode, record: &MemoryRecord) -> Option<SearchQuery> {
+    let text = mode.ranks_by_words().then(|| words(&record.content));
+    let embedding = if mode.ranks_by_vector() { Some(record.embedding.clone()?) } else { None };
+    if text.as_deref() == Some("") {
+        return None;
     }
-}
-
-impl SearchMode {
-    const ALL: [Self; 3] = [Self::Keyword, Self::Vector, Self::Hybrid];
-
-    /// The search that a memory suggests; none if it has no words, or no vector.
-    fn query(self, record: &MemoryRecord) -> Option<SearchQuery> {
-        let words = || Some(words(&record.content)).filter(|words| !words.is_empty());
-        let vector = || record.embedding.clone();
-        Some(match self {
-            Self::Keyword => SearchQuery::text(words()?),
-            Self::Vector => SearchQuery::embedding(vector()?),
-            Self::Hybrid => SearchQuery::hybrid(words()?, vector()?),
-        })
-        .map(|query| query.with_limit(TOP))
-    }
+    Some(SearchQuery { text, embedding, limit: TOP, mode, ..SearchQuery::default() })
 }
 
 /// Some of the words of a text, longer ones first, as a person would pick them to find it again.
@@ -103,7 +78,7 @@ pub(crate) async fn compare_searches(
     reporter: &mut Reporter<'_>,
 ) -> MigrateResult<Vec<SearchAgreement>> {
     let began = Instant::now();
-    let mut tallies = SearchMode::ALL.map(|mode| (mode, Tally::default()));
+    let mut tallies = MODES.map(|mode| (mode, Tally::default()));
     for (done, record) in sample.iter().enumerate() {
         reporter.report(Phase::Searching, done as u64, sample.len() as u64);
         if began.elapsed() > PATIENCE {
@@ -111,7 +86,7 @@ pub(crate) async fn compare_searches(
             break;
         }
         for (mode, tally) in &mut tallies {
-            let Some(query) = mode.query(record) else { continue };
+            let Some(query) = query(*mode, record) else { continue };
             let ours = top(source, &query).await.map_err(MigrateError::Source)?;
             let theirs = top(target, &query).await.map_err(MigrateError::Target)?;
             match (ours, theirs) {

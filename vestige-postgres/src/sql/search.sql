@@ -13,6 +13,7 @@
 -- $24                                  whether there are phrases or exclusions
 -- $25                                  whether the index is expected to find enough that the filter lets through
 -- $26                                  whether the code bases are all that is asked of a memory
+-- $27                                  whether words rank; false: phrases and exclusions only narrow the vector leg
 WITH
 -- ---- what the text asks for ----
 corpus AS MATERIALIZED (
@@ -70,7 +71,7 @@ terms AS MATERIALIZED (
       FROM unnest($1::text[]) WITH ORDINALITY AS words (body, place)
       CROSS JOIN LATERAL unnest(vestige_terms(body)) AS found
       UNION ALL
-      SELECT 1, place, term, position FROM phrase WHERE wanted
+      SELECT 1, place, term, position FROM phrase WHERE wanted AND $27::boolean
     ) AS mentioned
     GROUP BY term
     ORDER BY min((source, place, position))

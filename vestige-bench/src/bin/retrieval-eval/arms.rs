@@ -13,15 +13,7 @@ use uuid::Uuid;
 use vestige_bench::agreement::Ranking;
 use vestige_bench::data::{Question, SetMemory, record_id};
 use vestige_bench::subject::{Backend, Subject};
-use vestige_traits::{AnyEmbedder, Embedder, Fusion, MemoryFilter, MemoryStore, SearchQuery};
-
-/// Legs of the store's search.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-pub(crate) enum Mode {
-    Keyword,
-    Vector,
-    Hybrid,
-}
+use vestige_traits::{AnyEmbedder, Embedder, Fusion, MemoryFilter, MemoryStore, SearchMode, SearchQuery};
 
 /// What answers the questions.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
@@ -41,12 +33,12 @@ pub(crate) enum Arm {
     TsRankCd,
 }
 
-impl From<Mode> for Arm {
-    fn from(mode: Mode) -> Self {
+impl From<SearchMode> for Arm {
+    fn from(mode: SearchMode) -> Self {
         match mode {
-            Mode::Keyword => Self::Keyword,
-            Mode::Vector => Self::Vector,
-            Mode::Hybrid => Self::Hybrid,
+            SearchMode::Keyword => Self::Keyword,
+            SearchMode::Vector => Self::Vector,
+            _ => Self::Hybrid,
         }
     }
 }
@@ -110,9 +102,9 @@ impl<'a> Ground<'a> {
     /// Asks an arm every question.
     pub(crate) async fn ask(&self, arm: Arm) -> Result<Outcome> {
         match arm {
-            Arm::Keyword => self.ask_store(Mode::Keyword).await,
-            Arm::Vector => self.ask_store(Mode::Vector).await,
-            Arm::Hybrid => self.ask_store(Mode::Hybrid).await,
+            Arm::Keyword => self.ask_store(SearchMode::Keyword).await,
+            Arm::Vector => self.ask_store(SearchMode::Vector).await,
+            Arm::Hybrid => self.ask_store(SearchMode::Hybrid).await,
             Arm::Bm25 => self.ask_fts5(),
             Arm::Random => Ok(self.draw()),
             #[cfg(feature = "postgres")]
@@ -124,16 +116,12 @@ impl<'a> Ground<'a> {
         }
     }
 
-    async fn ask_store(&self, mode: Mode) -> Result<Outcome> {
+    async fn ask_store(&self, mode: SearchMode) -> Result<Outcome> {
         let mut outcome = Outcome::new();
         for question in self.questions {
             let started = Instant::now();
             let query = self.query(question, mode).await?;
-            let found = match mode {
-                Mode::Keyword => self.subject.store.fts_search(&query).await,
-                Mode::Vector => self.subject.store.vector_search(&query).await,
-                Mode::Hybrid => self.subject.store.search(&query).await,
-            };
+            let found = self.subject.store.search(&query).await;
             let found = found.with_context(|| format!("question {}", question.id))?;
             let ranking: Vec<&str> = found.iter().map(|hit| self.names[&hit.record.id]).collect();
             outcome.push(question, &ranking, started);
@@ -141,18 +129,17 @@ impl<'a> Ground<'a> {
         Ok(outcome)
     }
 
-    async fn query(&self, question: &Question, mode: Mode) -> Result<SearchQuery> {
-        let embedding = match mode {
-            Mode::Keyword => None,
-            Mode::Vector | Mode::Hybrid => self.model.embed_query(&question.query).await?,
+    async fn query(&self, question: &Question, mode: SearchMode) -> Result<SearchQuery> {
+        let embedding = match mode.ranks_by_vector() {
+            true => self.model.embed_query(&question.query).await?,
+            false => None,
         };
-        Ok(SearchQuery {
-            text: (mode != Mode::Vector).then(|| question.query.clone()),
-            embedding,
-            filter: MemoryFilter { codebases: vec![question.scope.clone()], ..MemoryFilter::default() },
-            limit: 10,
-            fusion: self.fusion,
-        })
+        let filter = MemoryFilter { codebases: vec![question.scope.clone()], ..MemoryFilter::default() };
+        Ok(SearchQuery::hybrid(&question.query, embedding)
+            .mode(mode)
+            .with_filter(filter)
+            .with_limit(10)
+            .with_fusion(self.fusion))
     }
 
     fn ask_fts5(&self) -> Result<Outcome> {

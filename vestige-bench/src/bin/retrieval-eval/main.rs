@@ -13,9 +13,9 @@ use vestige_bench::agreement::{Agreement, Ranking};
 use vestige_bench::data::{Half, Question, SetMemory, read_lines};
 use vestige_bench::metrics::Difference;
 use vestige_bench::subject::{Backend, model};
-use vestige_traits::{Fusion, FusionMethod};
+use vestige_traits::{Fusion, FusionMethod, SearchMode};
 
-use crate::arms::{Arm, Ground, Mode};
+use crate::arms::{Arm, Ground};
 use crate::report::Report;
 
 /// Searches each question within its own scope and compares what is found with the true answers.
@@ -33,9 +33,9 @@ struct Args {
     /// An empty database, for `--store postgres`.
     #[arg(long, env = "VESTIGE_POSTGRES_URL", hide_env_values = true)]
     postgres_url: Option<String>,
-    /// Which legs of the search to run.
+    /// Which legs of the search to run: hybrid, keyword or vector.
     #[arg(long, default_value = "hybrid")]
-    mode: Mode,
+    mode: SearchMode,
     /// What else to ask the same questions, separated by commas.
     #[arg(long, value_delimiter = ',')]
     beside: Vec<Arm>,
@@ -107,7 +107,7 @@ async fn main() -> Result<()> {
     }
     let mut report = Report::new(&questions, &outcome);
     #[cfg(feature = "postgres")]
-    if args.store == Backend::Postgres && args.mode == Mode::Keyword {
+    if args.store == Backend::Postgres && args.mode == SearchMode::Keyword {
         report.beside("ts_rank_cd", &ground.ask(Arm::TsRankCd).await?);
     }
     for arm in args.beside {
