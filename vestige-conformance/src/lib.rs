@@ -7,6 +7,7 @@ pub mod hostile;
 pub mod sequences;
 
 mod embedder;
+mod example;
 mod factory;
 mod faults;
 mod macros;
@@ -14,6 +15,8 @@ mod random;
 mod reference;
 
 pub use embedder::HashEmbedder;
+#[doc(hidden)]
+pub use example::example;
 pub use factory::{Erased, StoreFactory, TestBed};
 pub use faults::{Fault, FaultRule, FaultStore, InjectedFault};
 pub use reference::ReferenceStore;

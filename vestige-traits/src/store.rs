@@ -95,17 +95,21 @@ pub trait LocalMemoryStore {
     ///
     /// [`SchemaTooNew`](crate::MemoryStoreError::SchemaTooNew) if a newer
     /// Vestige wrote the store, which stays as it was.
+    #[doc = include_str!("../doc/store/init.md")]
     async fn init(&self) -> MemoryStoreResult<()>;
 
     /// Whether the store answers now. A cheap question, for probes.
     ///
     /// A store that cannot be reached is [`HealthStatus::Unavailable`], not an error.
+    #[doc = include_str!("../doc/store/health_check.md")]
     async fn health_check(&self) -> MemoryStoreResult<HealthStatus>;
 
     /// How many memories there are.
+    #[doc = include_str!("../doc/store/count.md")]
     async fn count(&self) -> MemoryStoreResult<u64>;
 
     /// What the store holds, in one consistent view.
+    #[doc = include_str!("../doc/store/get_stats.md")]
     async fn get_stats(&self) -> MemoryStoreResult<StoreStats>;
 
     /// Gives space of deleted memories back and refreshes the statistics behind searches.
@@ -114,12 +118,14 @@ pub trait LocalMemoryStore {
     /// as long as they wait for anything, and then fails with a
     /// [retryable](crate::MemoryStoreError::is_retryable) error: on SQLite a writer by another handle or in another
     /// process waits for its busy timeout, 30 seconds by default.
+    #[doc = include_str!("../doc/store/vacuum.md")]
     async fn vacuum(&self) -> MemoryStoreResult<()>;
 
     /// Examines the store thoroughly: its schema, its indexes against its rows, its settings.
     ///
     /// Reads everything, so it is slow on a large store; changes nothing. What
     /// is in order is reported too, as [`Severity::Ok`](crate::Severity::Ok).
+    #[doc = include_str!("../doc/store/diagnose.md")]
     async fn diagnose(&self) -> MemoryStoreResult<Vec<Finding>>;
 
     /// Makes everything that is derived from the rows anew: keyword index, vector index, statistics.
@@ -127,11 +133,13 @@ pub trait LocalMemoryStore {
     /// Slow on a large store. Other work goes on, or waits, and may fail at its time limits, as for
     /// [`vacuum`](Self::vacuum); on PostgreSQL all of it waits, and calls that find every connection of their pool
     /// waiting fail after its `acquire_timeout`, 10 seconds by default. The rows stay as they are.
+    #[doc = include_str!("../doc/store/rebuild_indexes.md")]
     async fn rebuild_indexes(&self) -> MemoryStoreResult<()>;
 
     // ---- model registry ----
 
     /// The model that the store's vectors belong to; none in a new store.
+    #[doc = include_str!("../doc/store/registered_model.md")]
     async fn registered_model(&self) -> MemoryStoreResult<Option<ModelSignature>>;
 
     /// Says which model the vectors of this handle belong to, and registers it in a store that has none.
@@ -142,6 +150,7 @@ pub trait LocalMemoryStore {
     ///
     /// [`ModelMismatch`](crate::MemoryStoreError::ModelMismatch) if the store
     /// holds another model; the handle then speaks for the model it spoke for before.
+    #[doc = include_str!("../doc/store/register_model.md")]
     async fn register_model(&self, signature: &ModelSignature) -> MemoryStoreResult<()>;
 
     // ---- records ----
@@ -155,6 +164,7 @@ pub trait LocalMemoryStore {
     ///   store has no model; [`ModelMismatch`](crate::MemoryStoreError::ModelMismatch) if its vector is
     ///   of another length.
     /// - [`InvalidInput`](crate::MemoryStoreError::InvalidInput) naming `owner_user_id` if there is no such user.
+    #[doc = include_str!("../doc/store/insert.md")]
     async fn insert(&self, record: &MemoryRecord) -> MemoryStoreResult<()>;
 
     /// Adds up to [`MAX_BATCH`](crate::limits::MAX_BATCH) memories, all or none. An empty batch does nothing.
@@ -163,15 +173,18 @@ pub trait LocalMemoryStore {
     ///
     /// As [`insert`](Self::insert), for a memory that is refused; also
     /// [`AlreadyExists`](crate::MemoryStoreError::AlreadyExists) for an id that occurs twice in the batch.
+    #[doc = include_str!("../doc/store/insert_batch.md")]
     async fn insert_batch(&self, records: &[MemoryRecord]) -> MemoryStoreResult<()>;
 
     /// The memory with this id; none if there is none.
+    #[doc = include_str!("../doc/store/get.md")]
     async fn get(&self, id: Uuid) -> MemoryStoreResult<Option<MemoryRecord>>;
 
     /// A page of memories, newest `created_at` first, equal times by ascending id.
     ///
     /// A keyset cursor: memories that come or go meanwhile neither repeat nor
     /// hide others. Never fewer than `limit` records where as many match.
+    #[doc = include_str!("../doc/store/list.md")]
     async fn list(&self, query: &ListQuery) -> MemoryStoreResult<ListPage>;
 
     /// Replaces every field of the memory with the same id, and sets its `updated_at`.
@@ -184,6 +197,7 @@ pub trait LocalMemoryStore {
     ///
     /// [`NotFound`](crate::MemoryStoreError::NotFound) if there is no such
     /// memory; vectors and owners as for [`insert`](Self::insert).
+    #[doc = include_str!("../doc/store/update.md")]
     async fn update(&self, record: &MemoryRecord) -> MemoryStoreResult<DateTime<Utc>>;
 
     /// The same, of a memory that is still the version with this `updated_at`: for who has read it, and changes a part.
@@ -192,6 +206,7 @@ pub trait LocalMemoryStore {
     ///
     /// [`Conflict`](crate::MemoryStoreError::Conflict) if it was updated meanwhile, and then nothing is changed: read it
     /// again; otherwise as for [`update`](Self::update).
+    #[doc = include_str!("../doc/store/update_unless_changed.md")]
     async fn update_unless_changed(
         &self,
         record: &MemoryRecord,
@@ -203,6 +218,7 @@ pub trait LocalMemoryStore {
     /// # Errors
     ///
     /// [`NotFound`](crate::MemoryStoreError::NotFound) if there is no such memory.
+    #[doc = include_str!("../doc/store/delete.md")]
     async fn delete(&self, id: Uuid) -> MemoryStoreResult<()>;
 
     // ---- search ----
@@ -231,6 +247,7 @@ pub trait LocalMemoryStore {
     /// [`SearchQuery::validate`];
     /// [`ModelMismatch`](crate::MemoryStoreError::ModelMismatch) for a vector
     /// of another model, where the mode ranks by vector.
+    #[doc = include_str!("../doc/store/search.md")]
     async fn search(&self, query: &SearchQuery) -> MemoryStoreResult<Vec<SearchResult>>;
 
     /// How [`search`](Self::search) would answer this question now, for people. The text is not stable.
@@ -238,11 +255,13 @@ pub trait LocalMemoryStore {
     /// # Errors
     ///
     /// Those of [`search`](Self::search).
+    #[doc = include_str!("../doc/store/explain_search.md")]
     async fn explain_search(&self, query: &SearchQuery) -> MemoryStoreResult<SearchPlan>;
 
     // ---- scheduling ----
 
     /// The scheduling state of a memory; none if it has none, or if there is no such memory.
+    #[doc = include_str!("../doc/store/get_scheduling.md")]
     async fn get_scheduling(&self, memory_id: Uuid) -> MemoryStoreResult<Option<SchedulingState>>;
 
     /// Sets the scheduling state of a memory, without an event in the log. Idempotent.
@@ -250,10 +269,12 @@ pub trait LocalMemoryStore {
     /// # Errors
     ///
     /// [`NotFound`](crate::MemoryStoreError::NotFound) if there is no such memory.
+    #[doc = include_str!("../doc/store/update_scheduling.md")]
     async fn update_scheduling(&self, memory_id: Uuid, state: &SchedulingState) -> MemoryStoreResult<()>;
 
     /// Memories whose `next_review` is `now` or earlier: longest overdue first, equal times by
     /// ascending id, at most `limit` (as for [`SearchQuery::limit`]). Those without a `next_review` are left out.
+    #[doc = include_str!("../doc/store/get_due_memories.md")]
     async fn get_due_memories(&self, now: DateTime<Utc>, limit: usize) -> MemoryStoreResult<Vec<DueMemory>>;
 
     /// Appends a review to the log and replaces the scheduling state by its `new_state`, in one transaction.
@@ -266,9 +287,11 @@ pub trait LocalMemoryStore {
     /// - [`Conflict`](crate::MemoryStoreError::Conflict) if the present state is not `prior_state`:
     ///   somebody else reviewed first. Read the state and compute again.
     /// - [`AlreadyExists`](crate::MemoryStoreError::AlreadyExists) if another event has this id.
+    #[doc = include_str!("../doc/store/record_review.md")]
     async fn record_review(&self, event: &ReviewEvent) -> MemoryStoreResult<()>;
 
     /// The reviews of a memory, oldest first, equal times by ascending id. Also those of a deleted memory.
+    #[doc = include_str!("../doc/store/get_reviews.md")]
     async fn get_reviews(&self, memory_id: Uuid) -> MemoryStoreResult<Vec<ReviewEvent>>;
 
     // ---- graph ----
@@ -278,10 +301,12 @@ pub trait LocalMemoryStore {
     /// # Errors
     ///
     /// [`NotFound`](crate::MemoryStoreError::NotFound) naming the end that does not exist.
+    #[doc = include_str!("../doc/store/add_edge.md")]
     async fn add_edge(&self, edge: &MemoryEdge) -> MemoryStoreResult<()>;
 
     /// The edges that start or end at a memory, ascending by source, target and type (byte order).
     /// None where there is no such memory.
+    #[doc = include_str!("../doc/store/get_edges.md")]
     async fn get_edges(&self, memory_id: Uuid) -> MemoryStoreResult<Vec<MemoryEdge>>;
 
     /// Removes an edge.
@@ -289,6 +314,7 @@ pub trait LocalMemoryStore {
     /// # Errors
     ///
     /// [`NotFound`](crate::MemoryStoreError::NotFound) if there is no such edge.
+    #[doc = include_str!("../doc/store/remove_edge.md")]
     async fn remove_edge(&self, source_id: Uuid, target_id: Uuid, edge_type: &str) -> MemoryStoreResult<()>;
 
     /// The memories within `depth` edges, breadth first, edges followed both ways.
@@ -303,14 +329,17 @@ pub trait LocalMemoryStore {
     /// [`NotFound`](crate::MemoryStoreError::NotFound) if there is no such memory;
     /// [`InvalidInput`](crate::MemoryStoreError::InvalidInput) for a `depth` above
     /// [`MAX_NEIGHBOR_DEPTH`](crate::limits::MAX_NEIGHBOR_DEPTH).
+    #[doc = include_str!("../doc/store/get_neighbors.md")]
     async fn get_neighbors(&self, memory_id: Uuid, depth: usize) -> MemoryStoreResult<Vec<Neighbor>>;
 
     // ---- domains ----
 
     /// All domains, by id in byte order.
+    #[doc = include_str!("../doc/store/list_domains.md")]
     async fn list_domains(&self) -> MemoryStoreResult<Vec<Domain>>;
 
     /// The domain with this id; none if there is none.
+    #[doc = include_str!("../doc/store/get_domain.md")]
     async fn get_domain(&self, id: &str) -> MemoryStoreResult<Option<Domain>>;
 
     /// Adds a domain, or replaces every field of the one with the same id. Idempotent.
@@ -318,6 +347,7 @@ pub trait LocalMemoryStore {
     /// # Errors
     ///
     /// For a centroid, the same as for a vector in [`insert`](Self::insert).
+    #[doc = include_str!("../doc/store/upsert_domain.md")]
     async fn upsert_domain(&self, domain: &Domain) -> MemoryStoreResult<()>;
 
     /// Removes a domain. Memories keep their scores for it.
@@ -325,6 +355,7 @@ pub trait LocalMemoryStore {
     /// # Errors
     ///
     /// [`NotFound`](crate::MemoryStoreError::NotFound) if there is no such domain.
+    #[doc = include_str!("../doc/store/delete_domain.md")]
     async fn delete_domain(&self, id: &str) -> MemoryStoreResult<()>;
 
     /// How near a vector is to every domain that has a centroid, as cosine similarity: best first, equal scores by
@@ -333,11 +364,13 @@ pub trait LocalMemoryStore {
     /// # Errors
     ///
     /// As for the vector of a [`search`](Self::search).
+    #[doc = include_str!("../doc/store/classify.md")]
     async fn classify(&self, embedding: &[f32]) -> MemoryStoreResult<Vec<DomainScore>>;
 
     // ---- transfer ----
 
     /// How many rows of a kind there are.
+    #[doc = include_str!("../doc/store/count_rows.md")]
     async fn count_rows(&self, kind: TransferKind) -> MemoryStoreResult<u64>;
 
     /// A page of everything of a kind, ascending by key, beginning after `after`.
@@ -345,6 +378,7 @@ pub trait LocalMemoryStore {
     /// `limit` is 1 to [`MAX_BATCH`](crate::limits::MAX_BATCH). Rows that
     /// cannot be read are listed beside the rows and stop nothing. A row that
     /// can be read and breaks a rule is a row: who takes it in refuses it.
+    #[doc = include_str!("../doc/store/export_page.md")]
     async fn export_page(
         &self,
         kind: TransferKind,
@@ -367,6 +401,7 @@ pub trait LocalMemoryStore {
     /// for another model than the store's; [`InvalidInput`](crate::MemoryStoreError::InvalidInput) for too many
     /// rows or an invalid checkpoint; a retryable [`Unavailable`](crate::MemoryStoreError::Unavailable) where others
     /// keep changing the same rows. A vector that does not fit the store is a rejected row.
+    #[doc = include_str!("../doc/store/import_page.md")]
     async fn import_page(
         &self,
         rows: &[TransferRow],
@@ -376,15 +411,19 @@ pub trait LocalMemoryStore {
     /// Prepares for many [`import_page`](Self::import_page)s: indexes that are slow to fill row by row may be dropped.
     ///
     /// Searches stay right and may be slow until [`finish_bulk_load`](Self::finish_bulk_load). Idempotent.
+    #[doc = include_str!("../doc/store/begin_bulk_load.md")]
     async fn begin_bulk_load(&self) -> MemoryStoreResult<()>;
 
     /// Builds again what [`begin_bulk_load`](Self::begin_bulk_load) dropped, and refreshes statistics. Idempotent.
+    #[doc = include_str!("../doc/store/finish_bulk_load.md")]
     async fn finish_bulk_load(&self) -> MemoryStoreResult<()>;
 
     /// The checkpoint of this name; none if there is none.
+    #[doc = include_str!("../doc/store/get_checkpoint.md")]
     async fn get_checkpoint(&self, name: &str) -> MemoryStoreResult<Option<Checkpoint>>;
 
     /// Removes the checkpoint of this name, if there is one.
+    #[doc = include_str!("../doc/store/clear_checkpoint.md")]
     async fn clear_checkpoint(&self, name: &str) -> MemoryStoreResult<()>;
 
     // ---- re-embedding ----
@@ -399,9 +438,11 @@ pub trait LocalMemoryStore {
     /// third model is under way, or if the switch would lose what others have
     /// put into the store's database, such as a column of their own;
     /// [`InvalidInput`](crate::MemoryStoreError::InvalidInput) if the store is on this model already.
+    #[doc = include_str!("../doc/store/begin_reembedding.md")]
     async fn begin_reembedding(&self, model: &ModelSignature) -> MemoryStoreResult<ReembeddingStatus>;
 
     /// How far the re-embedding has come; none if none is under way.
+    #[doc = include_str!("../doc/store/reembedding_status.md")]
     async fn reembedding_status(&self) -> MemoryStoreResult<Option<ReembeddingStatus>>;
 
     /// Up to `limit` memories (1 to [`MAX_BATCH`](crate::limits::MAX_BATCH)) that are still to do, ascending by
@@ -413,6 +454,7 @@ pub trait LocalMemoryStore {
     /// # Errors
     ///
     /// [`Conflict`](crate::MemoryStoreError::Conflict) if no re-embedding is under way.
+    #[doc = include_str!("../doc/store/reembedding_pending.md")]
     async fn reembedding_pending(
         &self,
         after: Option<Uuid>,
@@ -432,6 +474,7 @@ pub trait LocalMemoryStore {
     /// [`Conflict`](crate::MemoryStoreError::Conflict) if no re-embedding is under way, or another one than this handle
     /// has begun last;
     /// [`ModelMismatch`](crate::MemoryStoreError::ModelMismatch) for a vector of another length than the new model's.
+    #[doc = include_str!("../doc/store/write_reembedded.md")]
     async fn write_reembedded(&self, vectors: &[ReembeddedMemory]) -> MemoryStoreResult<u64>;
 
     /// Switches vectors, dimension and registry to the new model in one short transaction.
@@ -444,8 +487,10 @@ pub trait LocalMemoryStore {
     /// [`Conflict`](crate::MemoryStoreError::Conflict) if no re-embedding is under way, or another one than this handle
     /// has begun last, while memories are still to do, or if the switch would lose what others have put into the
     /// store's database.
+    #[doc = include_str!("../doc/store/finish_reembedding.md")]
     async fn finish_reembedding(&self) -> MemoryStoreResult<()>;
 
     /// Drops what was built for the new model; the present vectors stay. Does nothing if no re-embedding is under way.
+    #[doc = include_str!("../doc/store/abort_reembedding.md")]
     async fn abort_reembedding(&self) -> MemoryStoreResult<()>;
 }
