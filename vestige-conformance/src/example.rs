@@ -8,7 +8,8 @@ use vestige_traits::clock::ManualClock;
 
 use crate::{ReferenceStore, fixtures};
 
-/// Runs an example of the documentation of [`MemoryStore`](vestige_traits::MemoryStore) on a new, empty store.
+/// Runs an example of the documentation of [`MemoryStore`](vestige_traits::MemoryStore) on a new, empty
+/// store.
 ///
 /// # Panics
 ///

@@ -26,7 +26,7 @@ pub trait StoreFactory: Send + Sync {
     /// A place for a new, empty store. The clock is the one that [`open`](Self::open) will get.
     fn new_home(&self, clock: Arc<dyn Clock>) -> impl Future<Output = Self::Home> + Send;
 
-    /// A handle on the store that lives there, as another process would open it. It speaks for no model yet.
+    /// A handle on the store that lives there, as another process would open it. It is bound to no model yet.
     ///
     /// The store must take every time from `clock`.
     fn open(&self, home: &Self::Home, clock: Arc<dyn Clock>) -> impl Future<Output = Self::Store> + Send;

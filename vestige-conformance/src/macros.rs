@@ -1,6 +1,7 @@
 mod cases_table;
 
-/// Makes a test of every case of the suite, directly and through [`AnyMemoryStore`](vestige_traits::AnyMemoryStore).
+/// Makes a test of every case of the suite, directly and through
+/// [`AnyMemoryStore`](vestige_traits::AnyMemoryStore).
 ///
 /// `conformance_tests!(#[attribute] factory)`: the attribute makes a test of an
 /// `async fn`, such as `#[tokio::test]`; the expression makes a new

@@ -34,7 +34,7 @@ use self::state::State;
 #[derive(Debug)]
 pub struct ReferenceStore {
     shared: Arc<Shared>,
-    speaks_for: Mutex<Option<ModelSignature>>,
+    bound_to: Mutex<Option<ModelSignature>>,
     /// The model that this handle has begun a re-embedding to.
     reembeds_to: Mutex<Option<ModelSignature>>,
 }
@@ -50,24 +50,24 @@ impl ReferenceStore {
     pub fn new(clock: Arc<dyn Clock>) -> Self {
         Self {
             shared: Arc::new(Shared { clock, state: Mutex::new(State::new()) }),
-            speaks_for: Mutex::new(None),
+            bound_to: Mutex::new(None),
             reembeds_to: Mutex::new(None),
         }
     }
 
-    /// Another handle on the same store, which speaks for no model yet: what another process would have.
+    /// Another handle on the same store, which is bound to no model yet: what another process would have.
     #[must_use]
     pub fn another_handle(&self) -> Self {
-        Self { shared: Arc::clone(&self.shared), speaks_for: Mutex::new(None), reembeds_to: Mutex::new(None) }
+        Self { shared: Arc::clone(&self.shared), bound_to: Mutex::new(None), reembeds_to: Mutex::new(None) }
     }
 
     fn now(&self) -> DateTime<Utc> {
         self.shared.clock.now()
     }
 
-    /// The model this handle speaks for.
+    /// The model this handle is bound to.
     fn model(&self) -> Option<ModelSignature> {
-        lock(&self.speaks_for).clone()
+        lock(&self.bound_to).clone()
     }
 
     fn read<T>(&self, read: impl FnOnce(&State) -> T) -> T {
@@ -125,7 +125,7 @@ impl MemoryStore for ReferenceStore {
 
     async fn register_model(&self, signature: &ModelSignature) -> MemoryStoreResult<()> {
         self.write(|state| state.register_model(signature))?;
-        *lock(&self.speaks_for) = Some(signature.clone());
+        *lock(&self.bound_to) = Some(signature.clone());
         Ok(())
     }
 
@@ -298,7 +298,7 @@ impl MemoryStore for ReferenceStore {
     async fn finish_reembedding(&self) -> MemoryStoreResult<()> {
         let begun = lock(&self.reembeds_to).clone();
         let model = self.write(|state| state.finish_reembedding(begun.as_ref()))?;
-        *lock(&self.speaks_for) = Some(model);
+        *lock(&self.bound_to) = Some(model);
         Ok(())
     }
 

@@ -1,5 +1,5 @@
-//! A backend as somebody outside this project would write and test it, against what is public: a store that hands
-//! every call to another store and counts the calls. It passes the suite.
+//! A backend as somebody outside this project would write and test it, against what is public: a store that
+//! hands every call to another store and counts the calls. It passes the suite.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};

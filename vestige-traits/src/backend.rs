@@ -1,7 +1,7 @@
 //! What only authors of a [`MemoryStore`](crate::MemoryStore) or an [`Embedder`](crate::Embedder) need.
 //!
-//! Code that uses a store or an embedder does not need it. What every backend must compute alike is here, so that no
-//! backend computes it in its own way.
+//! Code that uses a store or an embedder does not need it. What every backend must compute alike is here, so
+//! that no backend computes it in its own way.
 
 mod page_start;
 mod reembed;

@@ -17,22 +17,21 @@ use crate::transfer::{Checkpoint, ImportReport, TransferKey, TransferKind, Trans
 ///
 /// # Contract
 ///
-/// The API is the least that a backend must provide; every backend gives the
-/// same results but for [what large stores give up](#where-backends-may-differ),
-/// and the conformance suite (feature `conformance`) says what that means. What
-/// holds for every method:
+/// Every backend implements these methods and gives the same results, except
+/// for [what large stores may give up](#where-backends-may-differ). The
+/// conformance suite, the crate [`vestige-conformance`](https://docs.rs/vestige-conformance),
+/// tests it. The following holds for every method:
 ///
-/// - **Atomic.** A write happens as a whole or not at all, also when the
-///   process or the server dies. What was acknowledged is durable.
+/// - **Atomic.** A write happens as a whole or not at all, even if the process
+///   or the server dies. A write that has returned without an error is durable.
 /// - **Visible.** Once a write has returned, every read that begins later sees
 ///   it, through this handle, another handle, or another process.
 /// - **Cancellation.** Dropping the future of a read loses its result and
-///   nothing else. Dropping the future of a write leaves it done or not done,
-///   never half done, and leaves nothing locked. What the database is busy with
-///   at that moment it may bring to its end first: PostgreSQL is sent no request
-///   to cancel, so a dropped [`rebuild_indexes`](Self::rebuild_indexes),
-///   [`vacuum`](Self::vacuum) or index build keeps its locks until the server is
-///   done with the statements that it was sent.
+///   nothing else. Dropping the future of a write leaves the write done or not
+///   done, never half done, and leaves nothing locked. The backend may first
+///   finish the statement that is running at that moment: a dropped
+///   [`rebuild_indexes`](Self::rebuild_indexes), [`vacuum`](Self::vacuum) or
+///   index build may keep its locks until then.
 /// - **Errors.** A method that fails has changed nothing. Besides the errors
 ///   named for it, each may return the backend's own
 ///   ([`Backend`](crate::MemoryStoreError::Backend)) and
@@ -43,53 +42,50 @@ use crate::transfer::{Checkpoint, ImportReport, TransferKey, TransferKind, Trans
 /// - **Input.** Every input is checked by the rules of [`limits`](crate::limits)
 ///   and the `validate` methods of the types; what breaks them is
 ///   [`InvalidInput`](crate::MemoryStoreError::InvalidInput) with field and rule.
-///   Where a call could be refused for several reasons, any of them may be named.
-/// - **Times** are UTC in whole microseconds; finer parts are cut off.
-///   Only [`update`](Self::update) and [`update_unless_changed`](Self::update_unless_changed) touch `updated_at`.
+///   If an input breaks several rules, the error may name any of them.
+/// - **Times** are UTC in whole microseconds; finer parts are cut off. Only [`update`](Self::update) and
+///   [`update_unless_changed`](Self::update_unless_changed) touch `updated_at`.
 /// - **Models.** A handle that has called [`register_model`](Self::register_model)
-///   speaks for that model: once the store has been switched to another one
-///   its writes of vectors and its vector searches are
+///   is bound to that model. After the store has been switched to another model,
+///   writes of vectors and vector searches by this handle return
 ///   [`ModelMismatch`](crate::MemoryStoreError::ModelMismatch), never a wrong result.
 ///
 /// # Where backends may differ
 ///
-/// Small stores give the same results in the same order, but for the last of
-/// these cases. Large ones trade some of that for time, each at its threshold:
+/// Small stores give the same results in the same order on every backend.
+/// A large store may give up some of that for speed, in the first two of these
+/// ways; the third one is allowed in a store of any size:
 ///
-/// - **Common words, PostgreSQL, from 20,000 memories on.** Words that half a
-///   percent of the memories or more hold are not counted one by one: their
-///   number comes from statistics, and they bring candidates only until there
-///   are 2,000. So scores and the order of results may differ.
-///   `SearchSettings::exact_words` is the threshold; `u32::MAX` counts always.
-/// - **Nearest vectors, PostgreSQL, from 5,000 memories on.** Without a demanded
-///   phrase, and unless the filter lets few through, the HNSW index finds most
-///   of the nearest: recall@10 was 0.999 with 100,000 memories and 0.981 with
-///   300,000 (`cargo xtask growth`). `SearchSettings::ef_search` finds more;
-///   `SearchSettings::exact_memories` is the threshold, and `u32::MAX` compares
-///   every vector.
-/// - **Nearest vectors, SQLite, from 4,096 on.** Sketches of the vectors rule
-///   out most by bounds that hold within four standard deviations: recall@10 was
-///   1.000 up to a million memories (`cargo xtask growth`).
-///   `SqliteMemoryStoreBuilder::indexes_in_memory(false)` does without sketches.
-/// - **Very long memories, PostgreSQL, in a store of any size.** An index entry
-///   keeps 255 places of a word, and none beyond 16,383. A word that stands more
-///   often in a memory counts as if it did not, and the memory as shorter;
-///   a phrase of several words in a place that is not kept is not seen, neither
-///   where it is demanded nor where it is excluded. Single words are seen, in
-///   a text that is not ASCII those of its first half megabyte. No setting
-///   changes this.
+/// - **Common words.** The backend may estimate how many memories contain a
+///   common word, and may stop collecting candidates for such words once it has
+///   enough. Scores and the order of results may then differ.
+/// - **Nearest vectors.** The vector leg may be approximate: some of the nearest
+///   memories may be missing from it.
+/// - **Very long memories.** The backend may index only part of the positions of
+///   a word in a memory. A word that occurs more often then counts as if it
+///   occurred less often, and a phrase at a position that is not indexed is not
+///   found, neither as a required nor as an excluded one. A word may be missed
+///   beyond the first half megabyte of a memory.
 ///
-/// Implement `MemoryStore`, the variant whose futures are `Send`; a blanket
-/// implementation gives `LocalMemoryStore`. Neither is dyn-compatible:
-/// [`AnyMemoryStore`](crate::AnyMemoryStore) is for callers that choose a
-/// backend at run time.
+/// The documentation of each backend names its thresholds, the settings that
+/// change them, and the recall that was measured: see "What large stores give up"
+/// in [`vestige-sqlite`](https://docs.rs/vestige-sqlite) and
+/// [`vestige-postgres`](https://docs.rs/vestige-postgres).
+///
+/// # Implementing it
+///
+/// Implement `MemoryStore`, the variant whose futures are `Send`. A blanket
+/// implementation then provides `LocalMemoryStore`. Neither trait is
+/// dyn-compatible: callers that choose a backend at run time use
+/// [`AnyMemoryStore`](crate::AnyMemoryStore). The module
+/// [`backend`](crate::backend) has helpers for implementors.
 #[trait_variant::make(MemoryStore: Send)]
 pub trait LocalMemoryStore {
     // ---- life ----
 
-    /// Creates what is missing of the schema and brings an older one up to date.
+    /// Creates the schema where it is missing and upgrades an older one.
     ///
-    /// Constructors do this already; calling it again changes nothing.
+    /// Constructors already do this; another call changes nothing.
     ///
     /// # Errors
     ///
@@ -98,64 +94,63 @@ pub trait LocalMemoryStore {
     #[doc = include_str!("../doc/store/init.md")]
     async fn init(&self) -> MemoryStoreResult<()>;
 
-    /// Whether the store answers now. A cheap question, for probes.
+    /// Whether the store answers now. Cheap enough for periodic health checks.
     ///
-    /// A store that cannot be reached is [`HealthStatus::Unavailable`], not an error.
+    /// For a store that cannot be reached the answer is [`HealthStatus::Unavailable`], not an error.
     #[doc = include_str!("../doc/store/health_check.md")]
     async fn health_check(&self) -> MemoryStoreResult<HealthStatus>;
 
-    /// How many memories there are.
+    /// The number of memories.
     #[doc = include_str!("../doc/store/count.md")]
     async fn count(&self) -> MemoryStoreResult<u64>;
 
-    /// What the store holds, in one consistent view.
+    /// Counts of what the store contains, all from one consistent view.
     #[doc = include_str!("../doc/store/get_stats.md")]
     async fn get_stats(&self) -> MemoryStoreResult<StoreStats>;
 
-    /// Gives space of deleted memories back and refreshes the statistics behind searches.
+    /// Reclaims the space of deleted memories and refreshes the statistics that searches use.
     ///
-    /// Slow on a large store. Other work of this handle goes on, or waits, but does not fail. That of others waits for
-    /// as long as they wait for anything, and then fails with a
-    /// [retryable](crate::MemoryStoreError::is_retryable) error: on SQLite a writer by another handle or in another
-    /// process waits for its busy timeout, 30 seconds by default.
+    /// Slow on a large store. Other calls through this handle may wait, but do not fail because of it. Calls
+    /// through other handles and other processes wait at most for their own timeout, and then fail with a
+    /// [retryable](crate::MemoryStoreError::is_retryable) error. The documentation of each backend names its
+    /// timeouts.
     #[doc = include_str!("../doc/store/vacuum.md")]
     async fn vacuum(&self) -> MemoryStoreResult<()>;
 
-    /// Examines the store thoroughly: its schema, its indexes against its rows, its settings.
+    /// Checks the whole store: its schema, its settings, and its indexes against its rows.
     ///
-    /// Reads everything, so it is slow on a large store; changes nothing. What
-    /// is in order is reported too, as [`Severity::Ok`](crate::Severity::Ok).
+    /// Reads everything, so it is slow on a large store. Changes nothing. A check
+    /// that passes is reported too, as [`Severity::Ok`](crate::Severity::Ok).
     #[doc = include_str!("../doc/store/diagnose.md")]
     async fn diagnose(&self) -> MemoryStoreResult<Vec<Finding>>;
 
-    /// Makes everything that is derived from the rows anew: keyword index, vector index, statistics.
+    /// Builds everything anew that is derived from the rows: keyword index, vector index, statistics.
     ///
-    /// Slow on a large store. Other work goes on, or waits, and may fail at its time limits, as for
-    /// [`vacuum`](Self::vacuum); on PostgreSQL all of it waits, and calls that find every connection of their pool
-    /// waiting fail after its `acquire_timeout`, 10 seconds by default. The rows stay as they are.
+    /// Slow on a large store. The rows do not change. Other calls may wait, and fail with a
+    /// [retryable](crate::MemoryStoreError::is_retryable) error when their timeout ends.
     #[doc = include_str!("../doc/store/rebuild_indexes.md")]
     async fn rebuild_indexes(&self) -> MemoryStoreResult<()>;
 
     // ---- model registry ----
 
-    /// The model that the store's vectors belong to; none in a new store.
+    /// The model that the store's vectors belong to; `None` in a new store.
     #[doc = include_str!("../doc/store/registered_model.md")]
     async fn registered_model(&self) -> MemoryStoreResult<Option<ModelSignature>>;
 
-    /// Says which model the vectors of this handle belong to, and registers it in a store that has none.
+    /// Binds this handle to a model, and registers the model in a store that has none.
     ///
-    /// Idempotent. From then on vectors of the model's dimension are welcome.
+    /// Idempotent. From then on the handle accepts vectors of the model's dimension.
     ///
     /// # Errors
     ///
     /// [`ModelMismatch`](crate::MemoryStoreError::ModelMismatch) if the store
-    /// holds another model; the handle then speaks for the model it spoke for before.
+    /// has another model; the handle then stays bound as it was before.
     #[doc = include_str!("../doc/store/register_model.md")]
     async fn register_model(&self, signature: &ModelSignature) -> MemoryStoreResult<()>;
 
     // ---- records ----
 
-    /// Adds a memory as it is, times included.
+    /// Adds a memory exactly as given, including its times.
     ///
     /// # Errors
     ///
@@ -163,7 +158,8 @@ pub trait LocalMemoryStore {
     /// - [`ModelNotRegistered`](crate::MemoryStoreError::ModelNotRegistered) if it has a vector and the
     ///   store has no model; [`ModelMismatch`](crate::MemoryStoreError::ModelMismatch) if its vector is
     ///   of another length.
-    /// - [`InvalidInput`](crate::MemoryStoreError::InvalidInput) naming `owner_user_id` if there is no such user.
+    /// - [`InvalidInput`](crate::MemoryStoreError::InvalidInput) naming `owner_user_id` if there is no such
+    ///   user.
     #[doc = include_str!("../doc/store/insert.md")]
     async fn insert(&self, record: &MemoryRecord) -> MemoryStoreResult<()>;
 
@@ -171,41 +167,45 @@ pub trait LocalMemoryStore {
     ///
     /// # Errors
     ///
-    /// As [`insert`](Self::insert), for a memory that is refused; also
+    /// As for [`insert`](Self::insert), if any memory is refused; also
     /// [`AlreadyExists`](crate::MemoryStoreError::AlreadyExists) for an id that occurs twice in the batch.
     #[doc = include_str!("../doc/store/insert_batch.md")]
     async fn insert_batch(&self, records: &[MemoryRecord]) -> MemoryStoreResult<()>;
 
-    /// The memory with this id; none if there is none.
+    /// The memory with this id; `None` if there is no such memory.
     #[doc = include_str!("../doc/store/get.md")]
     async fn get(&self, id: Uuid) -> MemoryStoreResult<Option<MemoryRecord>>;
 
     /// A page of memories, newest `created_at` first, equal times by ascending id.
     ///
-    /// A keyset cursor: memories that come or go meanwhile neither repeat nor
-    /// hide others. Never fewer than `limit` records where as many match.
+    /// Pages are joined by a keyset cursor, so memories that are added or deleted
+    /// between two pages make no other memory appear twice or be left out. A page
+    /// has `limit` records if as many match.
     #[doc = include_str!("../doc/store/list.md")]
     async fn list(&self, query: &ListQuery) -> MemoryStoreResult<ListPage>;
 
     /// Replaces every field of the memory with the same id, and sets its `updated_at`.
     ///
     /// Returns the `updated_at` that was set: the store's time, or one
-    /// microsecond after the previous `updated_at` if that is later, so that
-    /// versions of a memory never share a time. Scheduling, edges and reviews stay.
+    /// microsecond after the previous `updated_at` if that is later, so that two
+    /// versions of a memory never have the same time. Scheduling, edges and
+    /// reviews stay as they are.
     ///
     /// # Errors
     ///
     /// [`NotFound`](crate::MemoryStoreError::NotFound) if there is no such
-    /// memory; vectors and owners as for [`insert`](Self::insert).
+    /// memory; for its vector and its owner, as for [`insert`](Self::insert).
     #[doc = include_str!("../doc/store/update.md")]
     async fn update(&self, record: &MemoryRecord) -> MemoryStoreResult<DateTime<Utc>>;
 
-    /// The same, of a memory that is still the version with this `updated_at`: for who has read it, and changes a part.
+    /// Does what [`update`](Self::update) does, but only if the memory's `updated_at` is still `version`.
+    ///
+    /// For callers that read a memory, change a part of it and write it back (optimistic locking).
     ///
     /// # Errors
     ///
-    /// [`Conflict`](crate::MemoryStoreError::Conflict) if it was updated meanwhile, and then nothing is changed: read it
-    /// again; otherwise as for [`update`](Self::update).
+    /// [`Conflict`](crate::MemoryStoreError::Conflict) if the memory was updated meanwhile; nothing is
+    /// changed then, so read it again and repeat the change. Otherwise as for [`update`](Self::update).
     #[doc = include_str!("../doc/store/update_unless_changed.md")]
     async fn update_unless_changed(
         &self,
@@ -260,11 +260,11 @@ pub trait LocalMemoryStore {
 
     // ---- scheduling ----
 
-    /// The scheduling state of a memory; none if it has none, or if there is no such memory.
+    /// The scheduling state of a memory; `None` if it has no state, or if there is no such memory.
     #[doc = include_str!("../doc/store/get_scheduling.md")]
     async fn get_scheduling(&self, memory_id: Uuid) -> MemoryStoreResult<Option<SchedulingState>>;
 
-    /// Sets the scheduling state of a memory, without an event in the log. Idempotent.
+    /// Sets the scheduling state of a memory, without adding a review to the log. Idempotent.
     ///
     /// # Errors
     ///
@@ -272,40 +272,41 @@ pub trait LocalMemoryStore {
     #[doc = include_str!("../doc/store/update_scheduling.md")]
     async fn update_scheduling(&self, memory_id: Uuid, state: &SchedulingState) -> MemoryStoreResult<()>;
 
-    /// Memories whose `next_review` is `now` or earlier: longest overdue first, equal times by
-    /// ascending id, at most `limit` (as for [`SearchQuery::limit`]). Those without a `next_review` are left out.
+    /// Memories whose `next_review` is `now` or earlier: longest overdue first, equal times by ascending id,
+    /// at most `limit` (as for [`SearchQuery::limit`]). Those without a `next_review` are left out.
     #[doc = include_str!("../doc/store/get_due_memories.md")]
     async fn get_due_memories(&self, now: DateTime<Utc>, limit: usize) -> MemoryStoreResult<Vec<DueMemory>>;
 
     /// Appends a review to the log and replaces the scheduling state by its `new_state`, in one transaction.
     ///
-    /// Nothing changes an event afterwards. Recording the same event again changes nothing.
+    /// An event never changes afterwards. Recording the same event again changes nothing.
     ///
     /// # Errors
     ///
     /// - [`NotFound`](crate::MemoryStoreError::NotFound) if there is no such memory.
-    /// - [`Conflict`](crate::MemoryStoreError::Conflict) if the present state is not `prior_state`:
-    ///   somebody else reviewed first. Read the state and compute again.
-    /// - [`AlreadyExists`](crate::MemoryStoreError::AlreadyExists) if another event has this id.
+    /// - [`Conflict`](crate::MemoryStoreError::Conflict) if the current state is not `prior_state`:
+    ///   another review came first. Read the state and compute the new one again.
+    /// - [`AlreadyExists`](crate::MemoryStoreError::AlreadyExists) if a different event has this id.
     #[doc = include_str!("../doc/store/record_review.md")]
     async fn record_review(&self, event: &ReviewEvent) -> MemoryStoreResult<()>;
 
-    /// The reviews of a memory, oldest first, equal times by ascending id. Also those of a deleted memory.
+    /// The reviews of a memory, oldest first, equal times by ascending id. Works for a deleted memory too.
     #[doc = include_str!("../doc/store/get_reviews.md")]
     async fn get_reviews(&self, memory_id: Uuid) -> MemoryStoreResult<Vec<ReviewEvent>>;
 
     // ---- graph ----
 
-    /// Draws an edge. One with the same key gets the new weight and keeps its `created_at`. Idempotent.
+    /// Adds an edge. If there is one with the same source, target and type, it gets the new weight and keeps
+    /// its `created_at`. Idempotent.
     ///
     /// # Errors
     ///
-    /// [`NotFound`](crate::MemoryStoreError::NotFound) naming the end that does not exist.
+    /// [`NotFound`](crate::MemoryStoreError::NotFound) naming the memory that does not exist.
     #[doc = include_str!("../doc/store/add_edge.md")]
     async fn add_edge(&self, edge: &MemoryEdge) -> MemoryStoreResult<()>;
 
     /// The edges that start or end at a memory, ascending by source, target and type (byte order).
-    /// None where there is no such memory.
+    /// Empty if there is no such memory.
     #[doc = include_str!("../doc/store/get_edges.md")]
     async fn get_edges(&self, memory_id: Uuid) -> MemoryStoreResult<Vec<MemoryEdge>>;
 
@@ -317,12 +318,12 @@ pub trait LocalMemoryStore {
     #[doc = include_str!("../doc/store/remove_edge.md")]
     async fn remove_edge(&self, source_id: Uuid, target_id: Uuid, edge_type: &str) -> MemoryStoreResult<()>;
 
-    /// The memories within `depth` edges, breadth first, edges followed both ways.
+    /// The memories that are at most `depth` edges away. Edges are followed in both directions.
     ///
-    /// The score is the product of the weights along the best path of at most
-    /// `depth` edges. Fewer hops first, then the higher score, then the lower
-    /// id; the memory itself is left out; at most
-    /// [`MAX_NEIGHBORS`](crate::limits::MAX_NEIGHBORS). A `depth` of 0 gives nothing.
+    /// A neighbor's score is the product of the weights along the best path of at
+    /// most `depth` edges. Fewer hops come first, then the higher score, then the
+    /// lower id. The memory itself is not included. The result has at most
+    /// [`MAX_NEIGHBORS`](crate::limits::MAX_NEIGHBORS) memories; a `depth` of 0 gives none.
     ///
     /// # Errors
     ///
@@ -338,7 +339,7 @@ pub trait LocalMemoryStore {
     #[doc = include_str!("../doc/store/list_domains.md")]
     async fn list_domains(&self) -> MemoryStoreResult<Vec<Domain>>;
 
-    /// The domain with this id; none if there is none.
+    /// The domain with this id; `None` if there is no such domain.
     #[doc = include_str!("../doc/store/get_domain.md")]
     async fn get_domain(&self, id: &str) -> MemoryStoreResult<Option<Domain>>;
 
@@ -358,8 +359,8 @@ pub trait LocalMemoryStore {
     #[doc = include_str!("../doc/store/delete_domain.md")]
     async fn delete_domain(&self, id: &str) -> MemoryStoreResult<()>;
 
-    /// How near a vector is to every domain that has a centroid, as cosine similarity: best first, equal scores by
-    /// id. Nothing in a store without a model.
+    /// The cosine similarity of a vector to the centroid of every domain that has one: highest first, equal
+    /// scores by id. Empty in a store without a model.
     ///
     /// # Errors
     ///
@@ -369,15 +370,16 @@ pub trait LocalMemoryStore {
 
     // ---- transfer ----
 
-    /// How many rows of a kind there are.
+    /// The number of rows of a kind.
     #[doc = include_str!("../doc/store/count_rows.md")]
     async fn count_rows(&self, kind: TransferKind) -> MemoryStoreResult<u64>;
 
-    /// A page of everything of a kind, ascending by key, beginning after `after`.
+    /// A page of the rows of a kind, ascending by key, starting after the key `after`.
     ///
-    /// `limit` is 1 to [`MAX_BATCH`](crate::limits::MAX_BATCH). Rows that
-    /// cannot be read are listed beside the rows and stop nothing. A row that
-    /// can be read and breaks a rule is a row: who takes it in refuses it.
+    /// `limit` is 1 to [`MAX_BATCH`](crate::limits::MAX_BATCH). Rows that cannot
+    /// be read are listed in [`TransferPage::damaged`] and do not stop the export.
+    /// A row that can be read is exported even if it breaks a rule; the importing
+    /// store rejects it.
     #[doc = include_str!("../doc/store/export_page.md")]
     async fn export_page(
         &self,
@@ -386,21 +388,23 @@ pub trait LocalMemoryStore {
         limit: usize,
     ) -> MemoryStoreResult<TransferPage>;
 
-    /// Takes in rows as they are, ids and times included, and writes the checkpoint, in one transaction.
+    /// Imports rows exactly as given, including ids and times, and writes the checkpoint, in one transaction.
     ///
-    /// Idempotent: a row that is there with the same content counts as
-    /// unchanged. A row that is there with other content, or that breaks a
-    /// rule, is reported and not written; the other rows are. At most
-    /// [`MAX_BATCH`](crate::limits::MAX_BATCH) rows, of any kinds, in an order
-    /// in which nothing comes before what it refers to. Events of the review
-    /// log refer to nothing, since the log outlives its memories.
+    /// Idempotent: a row that the store already has with the same content counts
+    /// as unchanged. A row that the store has with other content, or that breaks
+    /// a rule, is reported and not written; the other rows are written. At most
+    /// [`MAX_BATCH`](crate::limits::MAX_BATCH) rows of any kinds, ordered so that
+    /// every row comes after the rows that it refers to. Events of the review log
+    /// refer to no other row, because the log outlives its memories.
     ///
     /// # Errors
     ///
-    /// [`ModelMismatch`](crate::MemoryStoreError::ModelMismatch) for a row with a vector from a handle that speaks
-    /// for another model than the store's; [`InvalidInput`](crate::MemoryStoreError::InvalidInput) for too many
-    /// rows or an invalid checkpoint; a retryable [`Unavailable`](crate::MemoryStoreError::Unavailable) where others
-    /// keep changing the same rows. A vector that does not fit the store is a rejected row.
+    /// - [`ModelMismatch`](crate::MemoryStoreError::ModelMismatch) for a row with a vector, if this handle is
+    ///   bound to another model than the store's. A vector that does not fit the store's model is a rejected
+    ///   row, not an error.
+    /// - [`InvalidInput`](crate::MemoryStoreError::InvalidInput) for too many rows or an invalid checkpoint.
+    /// - A retryable [`Unavailable`](crate::MemoryStoreError::Unavailable) if other writers keep changing the
+    ///   same rows.
     #[doc = include_str!("../doc/store/import_page.md")]
     async fn import_page(
         &self,
@@ -408,48 +412,49 @@ pub trait LocalMemoryStore {
         checkpoint: Option<Checkpoint>,
     ) -> MemoryStoreResult<ImportReport>;
 
-    /// Prepares for many [`import_page`](Self::import_page)s: indexes that are slow to fill row by row may be dropped.
+    /// Prepares for many calls of [`import_page`](Self::import_page): the store may drop indexes that are
+    /// slow to fill row by row.
     ///
-    /// Searches stay right and may be slow until [`finish_bulk_load`](Self::finish_bulk_load). Idempotent.
+    /// Until [`finish_bulk_load`](Self::finish_bulk_load), searches stay correct and may be slow. Idempotent.
     #[doc = include_str!("../doc/store/begin_bulk_load.md")]
     async fn begin_bulk_load(&self) -> MemoryStoreResult<()>;
 
-    /// Builds again what [`begin_bulk_load`](Self::begin_bulk_load) dropped, and refreshes statistics. Idempotent.
+    /// Builds the indexes that [`begin_bulk_load`](Self::begin_bulk_load) dropped, and refreshes statistics.
+    /// Idempotent.
     #[doc = include_str!("../doc/store/finish_bulk_load.md")]
     async fn finish_bulk_load(&self) -> MemoryStoreResult<()>;
 
-    /// The checkpoint of this name; none if there is none.
+    /// The checkpoint with this name; `None` if there is no such checkpoint.
     #[doc = include_str!("../doc/store/get_checkpoint.md")]
     async fn get_checkpoint(&self, name: &str) -> MemoryStoreResult<Option<Checkpoint>>;
 
-    /// Removes the checkpoint of this name, if there is one.
+    /// Removes the checkpoint with this name, if there is one.
     #[doc = include_str!("../doc/store/clear_checkpoint.md")]
     async fn clear_checkpoint(&self, name: &str) -> MemoryStoreResult<()>;
 
     // ---- re-embedding ----
 
-    /// Begins to build vectors of another model beside the present ones, or goes on with it.
+    /// Starts to build the vectors of another model beside the current ones, or continues to.
     ///
-    /// Searches and writes go on with the present model until the switch.
+    /// Searches and writes use the current model until [`finish_reembedding`](Self::finish_reembedding).
     ///
     /// # Errors
     ///
-    /// [`Conflict`](crate::MemoryStoreError::Conflict) if a re-embedding to a
-    /// third model is under way, or if the switch would lose what others have
-    /// put into the store's database, such as a column of their own;
-    /// [`InvalidInput`](crate::MemoryStoreError::InvalidInput) if the store is on this model already.
+    /// - [`Conflict`](crate::MemoryStoreError::Conflict) if a re-embedding to a third model is under way, or
+    ///   if the switch would lose something that others have added to the store's database, such as a column.
+    /// - [`InvalidInput`](crate::MemoryStoreError::InvalidInput) if this is already the store's model.
     #[doc = include_str!("../doc/store/begin_reembedding.md")]
     async fn begin_reembedding(&self, model: &ModelSignature) -> MemoryStoreResult<ReembeddingStatus>;
 
-    /// How far the re-embedding has come; none if none is under way.
+    /// The progress of the re-embedding; `None` if none is under way.
     #[doc = include_str!("../doc/store/reembedding_status.md")]
     async fn reembedding_status(&self) -> MemoryStoreResult<Option<ReembeddingStatus>>;
 
-    /// Up to `limit` memories (1 to [`MAX_BATCH`](crate::limits::MAX_BATCH)) that are still to do, ascending by
-    /// id, after `after`.
+    /// Up to `limit` memories (1 to [`MAX_BATCH`](crate::limits::MAX_BATCH)) that still need a new vector,
+    /// ascending by id, starting after the id `after`.
     ///
-    /// New memories appear here, and so does every one that was updated, so the work is done when a page from
-    /// the start is empty.
+    /// New memories appear here, and so does every memory that was updated. The work is done when a page with
+    /// `after` = `None` is empty.
     ///
     /// # Errors
     ///
@@ -461,36 +466,38 @@ pub trait LocalMemoryStore {
         limit: usize,
     ) -> MemoryStoreResult<Vec<PendingMemory>>;
 
-    /// Stores new vectors beside the present ones, and says how many were taken.
+    /// Stores new vectors beside the current ones, and returns how many were stored.
     ///
-    /// A vector of a text that has changed since, or of a memory that is gone, is passed over.
+    /// A vector is skipped if its memory was updated after the text was read, or no longer exists.
     ///
-    /// A vector does not name its model, so a handle that has begun a re-embedding takes part in no other one until it
-    /// begins that: somebody else may have aborted the first and begun a second meanwhile, of the same dimension. A
-    /// `begin_reembedding` whose future was dropped counts as begun.
+    /// A vector does not name its model. So a handle that has begun a re-embedding can write for that one
+    /// only, until it begins another: another process may have aborted the first and begun a second one of
+    /// the same dimension. A `begin_reembedding` whose future was dropped counts as begun.
     ///
     /// # Errors
     ///
-    /// [`Conflict`](crate::MemoryStoreError::Conflict) if no re-embedding is under way, or another one than this handle
-    /// has begun last;
-    /// [`ModelMismatch`](crate::MemoryStoreError::ModelMismatch) for a vector of another length than the new model's.
+    /// - [`Conflict`](crate::MemoryStoreError::Conflict) if no re-embedding is under way, or not the one that
+    ///   this handle began last.
+    /// - [`ModelMismatch`](crate::MemoryStoreError::ModelMismatch) for a vector of another length than the
+    ///   new model's.
     #[doc = include_str!("../doc/store/write_reembedded.md")]
     async fn write_reembedded(&self, vectors: &[ReembeddedMemory]) -> MemoryStoreResult<u64>;
 
-    /// Switches vectors, dimension and registry to the new model in one short transaction.
+    /// Switches the store to the new model and its vectors, in one short transaction.
     ///
-    /// Afterwards this handle speaks for the new model, also if the future was dropped before it answered. The centroids of domains, which belong to the old one, are
-    /// dropped. `updated_at` of the memories stays.
+    /// Afterwards this handle is bound to the new model, even if the future was dropped before it answered.
+    /// The centroids of domains belong to the old model and are dropped. `updated_at` of the memories stays.
     ///
     /// # Errors
     ///
-    /// [`Conflict`](crate::MemoryStoreError::Conflict) if no re-embedding is under way, or another one than this handle
-    /// has begun last, while memories are still to do, or if the switch would lose what others have put into the
-    /// store's database.
+    /// [`Conflict`](crate::MemoryStoreError::Conflict) if no re-embedding is under way, or not the one that
+    /// this handle began last; if memories still need a new vector; or if the switch would lose something
+    /// that others have added to the store's database.
     #[doc = include_str!("../doc/store/finish_reembedding.md")]
     async fn finish_reembedding(&self) -> MemoryStoreResult<()>;
 
-    /// Drops what was built for the new model; the present vectors stay. Does nothing if no re-embedding is under way.
+    /// Drops what was built for the new model; the current vectors stay. Does nothing if no re-embedding is
+    /// under way.
     #[doc = include_str!("../doc/store/abort_reembedding.md")]
     async fn abort_reembedding(&self) -> MemoryStoreResult<()>;
 }

@@ -16,7 +16,8 @@ impl State {
         }
     }
 
-    /// Whether a vector of a question may be compared with the store's, from a handle that speaks for `spoken`.
+    /// Whether a vector of a question may be compared with the store's, from a handle that speaks for
+    /// `spoken`.
     ///
     /// False in a store without a model, where no vector finds anything.
     pub(super) fn may_compare(

@@ -63,7 +63,7 @@ impl State {
                 Err(error @ MemoryStoreError::AlreadyExists { .. }) => {
                     report.conflicts.push(issue(row, &error));
                 }
-                // Not the row's fault: this handle speaks for a model that the store no longer has.
+                // Not the row's fault: this handle is bound to a model that the store no longer has.
                 Err(error) if self.is_stale(spoken, &error) => return Err(error),
                 Err(error) => report.rejected.push(issue(row, &error)),
             }
