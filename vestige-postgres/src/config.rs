@@ -6,12 +6,9 @@ use std::time::Duration;
 
 use sqlx::postgres::PgConnectOptions;
 use vestige_traits::clock::{Clock, SystemClock};
-use vestige_traits::{MemoryStore, MemoryStoreError, MemoryStoreResult};
+use vestige_traits::{MemoryStoreError, MemoryStoreResult};
 
-use crate::migrations;
-use crate::pool;
 use crate::session::keeps_statements;
-use crate::store::PgMemoryStore;
 use crate::url;
 
 /// The most connections that a server takes: `MAX_BACKENDS` of its source.
@@ -93,7 +90,8 @@ impl SearchSettings {
     }
 }
 
-/// Options of a [`PgMemoryStore`]. Made by [`PgMemoryStore::builder`].
+/// Options of a [`PgMemoryStore`](crate::PgMemoryStore). Made by
+/// [`PgMemoryStore::builder`](crate::PgMemoryStore::builder).
 #[derive(Clone)]
 pub struct PgMemoryStoreBuilder {
     url: String,
@@ -214,45 +212,6 @@ impl PgMemoryStoreBuilder {
         self
     }
 
-    /// Connects, and creates or upgrades the schema.
-    ///
-    /// Safe to call from many processes at once: one migrates, the others wait for it.
-    ///
-    /// # Errors
-    ///
-    /// - [`InvalidInput`](MemoryStoreError::InvalidInput) for a URL or setting that cannot be used.
-    /// - [`Unavailable`](MemoryStoreError::Unavailable) if no server answers there, it refuses the login, or
-    ///   cannot hold the store: older than PostgreSQL 18, without pgvector, not in UTF-8.
-    /// - [`SchemaTooNew`](MemoryStoreError::SchemaTooNew) if a newer Vestige wrote the store, which stays as it was.
-    /// - [`Backend`](MemoryStoreError::Backend) if a migration failed; the schema is as it was.
-    /// - [`Damaged`](MemoryStoreError::Damaged) for a read-only store on a database without the present schema.
-    pub async fn connect(self) -> MemoryStoreResult<PgMemoryStore> {
-        self.validate()?;
-        let options = self.connect_options()?;
-        let pool = pool::open(&self, options).await?;
-        PgMemoryStore::open(pool, &self).await
-    }
-
-    /// [`connect`](Self::connect), where the database holds a store; none, and nothing is made, where it holds none.
-    ///
-    /// # Errors
-    ///
-    /// As [`connect`](Self::connect).
-    pub async fn connect_existing(self) -> MemoryStoreResult<Option<PgMemoryStore>> {
-        self.validate()?;
-        let options = self.connect_options()?;
-        let pool = pool::open(&self, options).await?;
-        let Some(found) = migrations::version(&pool).await? else {
-            pool.close().await;
-            return Ok(None);
-        };
-        let store = PgMemoryStore::over(pool, &self);
-        if found != migrations::newest() {
-            store.init().await?;
-        }
-        Ok(Some(store))
-    }
-
     fn validate(&self) -> MemoryStoreResult<()> {
         self.search.validate()?;
         if !(1..=MAX_CONNECTIONS).contains(&self.max_connections) {
@@ -271,7 +230,9 @@ impl PgMemoryStoreBuilder {
         Ok(())
     }
 
-    fn connect_options(&self) -> MemoryStoreResult<PgConnectOptions> {
+    /// Validates the settings, and reads the URL.
+    pub(crate) fn connect_options(&self) -> MemoryStoreResult<PgConnectOptions> {
+        self.validate()?;
         let options = url::read(&self.url)?;
         let name = self
             .application_name
@@ -290,7 +251,7 @@ impl PgMemoryStoreBuilder {
         Ok(options)
     }
 
-    /// What each transaction is told where a connection cannot be.
+    /// The settings that each transaction begins with where a connection cannot keep them.
     pub(crate) fn local_settings(&self) -> String {
         let timeout = self.statement_timeout.map(|timeout| timeout.as_millis());
         timeout.map(|timeout| format!("SET LOCAL statement_timeout = {timeout}; ")).unwrap_or_default()
@@ -322,17 +283,17 @@ mod tests {
 
     #[test]
     fn debug_shows_no_password() {
-        let builder = PgMemoryStore::builder("postgres://me:s3cret@db.example/memory");
+        let builder = PgMemoryStoreBuilder::new("postgres://me:s3cret@db.example/memory");
         assert!(!format!("{builder:?}").contains("s3cret"));
     }
 
-    #[tokio::test]
-    async fn what_cannot_be_is_refused_by_name() {
+    #[test]
+    fn what_cannot_be_is_refused_by_name() {
         let url = "postgres://me:s3cret@127.0.0.1:1/memory";
-        let builder = || PgMemoryStore::builder(url);
+        let builder = || PgMemoryStoreBuilder::new(url);
         let search = SearchSettings::default();
         for (builder, field) in [
-            (PgMemoryStore::builder("s3cret"), "url"),
+            (PgMemoryStoreBuilder::new("s3cret"), "url"),
             (builder().max_connections(0), "max_connections"),
             (builder().max_connections(u32::MAX), "max_connections"),
             (builder().max_connections(2).min_connections(3), "min_connections"),
@@ -347,7 +308,7 @@ mod tests {
             (builder().search(SearchSettings { visit_cost: 1_000_000.1, ..search }), "visit_cost"),
             (builder().search(SearchSettings { visit_cost: f64::NAN, ..search }), "visit_cost"),
         ] {
-            let error = builder.connect().await.expect_err(field);
+            let error = builder.connect_options().expect_err(field);
             assert!(
                 matches!(&error, MemoryStoreError::InvalidInput { field: found, .. } if found == field),
                 "{error:?}"
@@ -384,9 +345,9 @@ mod tests {
             builder.connect_options().map(|options| options.get_application_name().map(str::to_owned))
         };
         let (plain, named) = ("postgres://h/db", "postgres://h/db?application_name=laptop");
-        assert_eq!(name(PgMemoryStore::builder(plain)).unwrap().as_deref(), Some("vestige"));
-        assert_eq!(name(PgMemoryStore::builder(named)).unwrap().as_deref(), Some("laptop"));
-        let both = PgMemoryStore::builder(named).application_name("agent");
+        assert_eq!(name(PgMemoryStoreBuilder::new(plain)).unwrap().as_deref(), Some("vestige"));
+        assert_eq!(name(PgMemoryStoreBuilder::new(named)).unwrap().as_deref(), Some("laptop"));
+        let both = PgMemoryStoreBuilder::new(named).application_name("agent");
         assert_eq!(name(both).unwrap().as_deref(), Some("agent"));
     }
 }

@@ -25,7 +25,7 @@ pub(crate) async fn lock_for_vectors(transaction: &mut Session) -> MemoryStoreRe
     sqlx::query!("LOCK TABLE knowledge_nodes IN ROW EXCLUSIVE MODE")
         .execute(&mut *transaction)
         .await
-        .map_err(error::of)?;
+        .map_err(error::map)?;
     Ok(())
 }
 

@@ -1,120 +1,80 @@
-//! What the store holds and how it fares.
+//! Whether a store is well: the quick check and the thorough one.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 
-use sqlx::types::Json;
-use vestige_traits::{Finding, HealthStatus, MemoryStoreResult, StoreStats};
+use vestige_traits::{Finding, HealthStatus, MemoryStoreResult};
 
+use crate::connection::Connections;
 use crate::error;
 use crate::indexes::{CODEBASE_VECTORS, INDEXES, VECTOR_INDEX};
 use crate::migrations;
+use crate::reembed;
 use crate::registry;
-use crate::rows;
 use crate::session::Session;
-use crate::store::PgMemoryStore;
 
 /// The longest vectors that the index of each code base's vectors holds.
 const MAX_CODEBASE_VECTORS: usize = 400;
 const REBUILD: &str = "run `vestige doctor --repair` (`rebuild_indexes` in code)";
-/// What takes the vector indexes down, and builds them at its end.
+/// The operations that drop the vector indexes, and build them at their end.
 const LOAD: &str = "repeat the import, restore or migration that was interrupted";
 
-impl PgMemoryStore {
-    pub(crate) async fn health(&self) -> HealthStatus {
-        match self.probe().await {
-            Ok(None) => HealthStatus::Healthy,
-            Ok(Some(reason)) => HealthStatus::Degraded { reason },
-            Err(error) => HealthStatus::unavailable(error),
-        }
+pub(crate) async fn health_check(connections: &Connections) -> HealthStatus {
+    match fault(connections).await {
+        Ok(None) => HealthStatus::Healthy,
+        Ok(Some(reason)) => HealthStatus::Degraded { reason },
+        Err(error) => HealthStatus::unavailable(error),
     }
+}
 
-    /// What is amiss, if anything.
-    async fn probe(&self) -> MemoryStoreResult<Option<String>> {
-        let mut connection = self.connection().await?;
-        let state = sqlx::query!(
-            r#"SELECT
-                 EXISTS (SELECT FROM embedding_model) AS "has_model!",
-                 coalesce(
-                   (SELECT indisvalid FROM pg_index
-                    WHERE indexrelid = to_regclass('idx_knowledge_nodes_embedding_hnsw')),
-                   false
-                 ) AS "is_indexed!""#
-        )
-        .fetch_one(&mut connection)
-        .await
-        .map_err(error::of)?;
-        Ok((state.has_model && !state.is_indexed).then(|| {
-            "the vector index is missing, so searches by meaning are slow; finish the bulk load or rebuild the indexes"
-                .to_owned()
-        }))
-    }
+/// The fault that makes the store slow, if it has one.
+async fn fault(connections: &Connections) -> MemoryStoreResult<Option<String>> {
+    let mut session = connections.reader().await?;
+    let state = sqlx::query!(
+        r#"SELECT
+             EXISTS (SELECT FROM embedding_model) AS "has_model!",
+             coalesce(
+               (SELECT indisvalid FROM pg_index
+                WHERE indexrelid = to_regclass('idx_knowledge_nodes_embedding_hnsw')),
+               false
+             ) AS "is_indexed!""#
+    )
+    .fetch_one(&mut session)
+    .await
+    .map_err(error::map)?;
+    Ok((state.has_model && !state.is_indexed).then(|| {
+        "the vector index is missing, so searches by meaning are slow; finish the bulk load or rebuild the indexes"
+            .to_owned()
+    }))
+}
 
-    pub(crate) async fn stats(&self) -> MemoryStoreResult<StoreStats> {
-        let mut connection = self.connection().await?;
-        let stats = sqlx::query_file!("src/sql/stats.sql", self.now())
-            .fetch_one(&mut connection)
-            .await
-            .map_err(error::of)?;
-        let model = match (stats.model_name, stats.model_dimension, stats.model_hash) {
-            (Some(name), Some(dimension), Some(hash)) => {
-                Some(rows::ModelRow { name, dimension, hash }.try_into()?)
-            }
-            _ => None,
-        };
-        let counts = |counts: Json<BTreeMap<String, u64>>| counts.0;
-        Ok(StoreStats {
-            backend: "postgres".to_owned(),
-            memories: rows::count(stats.memories),
-            embedded: rows::count(stats.embedded),
-            by_type: counts(stats.by_type),
-            by_codebase: counts(stats.by_codebase),
-            scheduled: rows::count(stats.scheduled),
-            due: rows::count(stats.due),
-            edges: rows::count(stats.edges),
-            review_events: rows::count(stats.review_events),
-            domains: rows::count(stats.domains),
-            users: rows::count(stats.users),
-            groups: rows::count(stats.groups),
-            model,
-            oldest: stats.oldest,
-            newest: stats.newest,
-            size_bytes: rows::count(stats.size_bytes),
-            schema_version: stats.schema_version,
-        })
+/// Looks for faults. A store of `large` memories or more needs statistics of common words.
+pub(crate) async fn diagnose(connections: &Connections, large: u32) -> MemoryStoreResult<Vec<Finding>> {
+    let mut findings = Vec::new();
+    let version = migrations::version(connections.pool()).await?.unwrap_or(0);
+    findings.push(match version == migrations::newest() {
+        true => Finding::ok("schema", format!("version {version}")),
+        false => Finding::warning(
+            "schema",
+            format!("version {version}, this program knows {}", migrations::newest()),
+            "open the store for writing once, which upgrades it",
+        ),
+    });
+    let mut snapshot = connections.snapshot().await?;
+    server(&mut snapshot, &mut findings).await?;
+    privileges(&mut snapshot, &mut findings).await?;
+    indexes(&mut snapshot, &mut findings).await?;
+    vectors(&mut snapshot, &mut findings).await?;
+    keywords(&mut snapshot, large, &mut findings).await?;
+    constraints(&mut snapshot, &mut findings).await?;
+    settings(&mut snapshot, &mut findings).await?;
+    if let Some(status) = reembed::reembedding_status(&mut snapshot).await? {
+        findings.push(Finding::warning(
+            "re-embedding",
+            format!("one to {} is under way: {} done, {} to do", status.model, status.done, status.pending),
+            "run the same re-embedding again to go on with it, or abort it",
+        ));
     }
-
-    pub(crate) async fn findings(&self) -> MemoryStoreResult<Vec<Finding>> {
-        let mut findings = Vec::new();
-        let version = migrations::version(self.sessions().pool()).await?.unwrap_or(0);
-        findings.push(match version == migrations::newest() {
-            true => Finding::ok("schema", format!("version {version}")),
-            false => Finding::warning(
-                "schema",
-                format!("version {version}, this program knows {}", migrations::newest()),
-                "open the store for writing once, which upgrades it",
-            ),
-        });
-        let mut snapshot = self.snapshot().await?;
-        server(&mut snapshot, &mut findings).await?;
-        privileges(&mut snapshot, &mut findings).await?;
-        indexes(&mut snapshot, &mut findings).await?;
-        vectors(&mut snapshot, &mut findings).await?;
-        keywords(&mut snapshot, self.search_settings().exact_words, &mut findings).await?;
-        constraints(&mut snapshot, &mut findings).await?;
-        settings(&mut snapshot, &mut findings).await?;
-        drop(snapshot);
-        if let Some(status) = self.read_reembedding().await? {
-            findings.push(Finding::warning(
-                "re-embedding",
-                format!(
-                    "one to {} is under way: {} done, {} to do",
-                    status.model, status.done, status.pending
-                ),
-                "run the same re-embedding again to go on with it, or abort it",
-            ));
-        }
-        Ok(findings)
-    }
+    Ok(findings)
 }
 
 async fn server(snapshot: &mut Session, findings: &mut Vec<Finding>) -> MemoryStoreResult<()> {
@@ -125,7 +85,7 @@ async fn server(snapshot: &mut Session, findings: &mut Vec<Finding>) -> MemorySt
     )
     .fetch_one(&mut *snapshot)
     .await
-    .map_err(error::of)?;
+    .map_err(error::map)?;
     findings.push(Finding::ok("server", format!("PostgreSQL {}, {}", server.version, server.encoding)));
     findings.push(match (server.pgvector, server.available) {
         (Some(installed), Some(available)) if installed != available => Finding::warning(
@@ -150,7 +110,7 @@ async fn privileges(snapshot: &mut Session, findings: &mut Vec<Finding>) -> Memo
     )
     .fetch_one(&mut *snapshot)
     .await
-    .map_err(error::of)?;
+    .map_err(error::map)?;
     findings.push(if role.superuser {
         Finding::warning(
             "privileges",
@@ -179,7 +139,7 @@ async fn privileges(snapshot: &mut Session, findings: &mut Vec<Finding>) -> Memo
 }
 
 async fn indexes(snapshot: &mut Session, findings: &mut Vec<Finding>) -> MemoryStoreResult<()> {
-    let dimension = registry::read(snapshot).await?.map(|model| model.dimension);
+    let dimension = registry::registered_model(snapshot).await?.map(|model| model.dimension);
     let found = sqlx::query!(
         r#"SELECT c.relname::text AS "name!", i.indisvalid AND i.indisready AS "valid!"
            FROM pg_index AS i
@@ -188,7 +148,7 @@ async fn indexes(snapshot: &mut Session, findings: &mut Vec<Finding>) -> MemoryS
     )
     .fetch_all(&mut *snapshot)
     .await
-    .map_err(error::of)?;
+    .map_err(error::map)?;
     let names: BTreeSet<&str> = found.iter().map(|index| index.name.as_str()).collect();
     let missing: Vec<&str> = INDEXES
         .into_iter()
@@ -230,7 +190,7 @@ async fn indexes(snapshot: &mut Session, findings: &mut Vec<Finding>) -> MemoryS
 }
 
 async fn vectors(snapshot: &mut Session, findings: &mut Vec<Finding>) -> MemoryStoreResult<()> {
-    let registered = registry::read(snapshot).await?;
+    let registered = registry::registered_model(snapshot).await?;
     let column = sqlx::query!(
         r#"SELECT
              (SELECT atttypmod FROM pg_attribute
@@ -240,7 +200,7 @@ async fn vectors(snapshot: &mut Session, findings: &mut Vec<Finding>) -> MemoryS
     )
     .fetch_one(&mut *snapshot)
     .await
-    .map_err(error::of)?;
+    .map_err(error::map)?;
     findings.push(match &registered {
         None => Finding::ok("model", "none is registered yet"),
         Some(model) if usize::try_from(column.dimension).ok() == Some(model.dimension) => {
@@ -278,7 +238,7 @@ async fn keywords(snapshot: &mut Session, large: u32, findings: &mut Vec<Finding
     )
     .fetch_one(&mut *snapshot)
     .await
-    .map_err(error::of)?;
+    .map_err(error::map)?;
     if totals.wrong > 0 {
         findings.push(Finding::error(
             "keyword index",
@@ -323,7 +283,7 @@ async fn constraints(snapshot: &mut Session, findings: &mut Vec<Finding>) -> Mem
     )
     .fetch_all(&mut *snapshot)
     .await
-    .map_err(error::of)?;
+    .map_err(error::map)?;
     if unchecked.is_empty() {
         findings.push(Finding::ok("constraints", "all checked"));
     }
@@ -352,7 +312,7 @@ async fn settings(snapshot: &mut Session, findings: &mut Vec<Finding>) -> Memory
     )
     .fetch_one(&mut *snapshot)
     .await
-    .map_err(error::of)?;
+    .map_err(error::map)?;
     let mib = |bytes: i64| bytes / (1024 * 1024);
     findings.push(if settings.size > 2 * settings.shared_buffers && settings.size > 256 * 1024 * 1024 {
         Finding::warning(

@@ -14,53 +14,53 @@ const OTHER_MODEL: &str = "VS001";
 /// Raised by `vestige_model_takes`: there is no model.
 const NO_MODEL: &str = "VS002";
 
-/// An error of the driver in the server's own words, behind which it stands itself: it would put "error returned from
-/// database" before them, and the line of the server's source after.
+/// An error of the driver that is displayed as the server's message alone. The driver would write "error returned from
+/// database" before it, and the line of the server's source code after it. The driver's error is the source.
 #[derive(Debug)]
-pub(crate) struct Said {
-    words: String,
+pub(crate) struct ServerMessage {
+    message: String,
     error: sqlx::Error,
 }
 
-impl Said {
-    pub(crate) fn by(error: sqlx::Error) -> Self {
-        let words = match error.as_database_error() {
+impl ServerMessage {
+    pub(crate) fn new(error: sqlx::Error) -> Self {
+        let message = match error.as_database_error() {
             Some(database) => database.message().to_owned(),
             None => error.to_string(),
         };
-        Self { words, error }
+        Self { message, error }
     }
 
-    /// [`by`](Self::by), with the migration that failed, where it is known.
+    /// As [`new`](Self::new), with the migration that failed, if it is known.
     pub(crate) fn in_migration(version: Option<i64>, error: sqlx::Error) -> Self {
         let place = version.map_or("while migrating".to_owned(), |version| format!("in migration {version}"));
-        let said = Self::by(error);
-        Self { words: format!("{place}: {}", said.words), ..said }
+        let server = Self::new(error);
+        Self { message: format!("{place}: {}", server.message), ..server }
     }
 }
 
-impl fmt::Display for Said {
+impl fmt::Display for ServerMessage {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.words)
+        f.write_str(&self.message)
     }
 }
 
-impl Error for Said {
+impl Error for ServerMessage {
     fn source(&self) -> Option<&(dyn Error + 'static)> {
         Some(&self.error)
     }
 }
 
-/// What stands behind the meaning of an error: one that is not the server's stands there as it is.
-fn behind(error: sqlx::Error) -> BoxError {
-    if error.as_database_error().is_some() { Said::by(error).into() } else { error.into() }
+/// An error as the source of the store's error. An error that is not the server's is its own source.
+fn source(error: sqlx::Error) -> BoxError {
+    if error.as_database_error().is_some() { ServerMessage::new(error).into() } else { error.into() }
 }
 
 /// What an error of the driver means.
-pub(crate) fn of(error: sqlx::Error) -> MemoryStoreError {
+pub(crate) fn map(error: sqlx::Error) -> MemoryStoreError {
     match error {
         sqlx::Error::Database(ref database) => {
-            match database.try_downcast_ref::<PgDatabaseError>().and_then(of_code) {
+            match database.try_downcast_ref::<PgDatabaseError>().and_then(of_sqlstate) {
                 Some(meaning) => meaning.with_source(error),
                 None => postgres(error, false),
             }
@@ -73,7 +73,7 @@ pub(crate) fn of(error: sqlx::Error) -> MemoryStoreError {
         ),
         sqlx::Error::PoolClosed => unavailable("the store has been closed", false, error),
         sqlx::Error::Io(ref broken) => match broken.kind() {
-            io::ErrorKind::ConnectionRefused => nobody_answers(error),
+            io::ErrorKind::ConnectionRefused => no_server_answers(error),
             io::ErrorKind::NotFound => unavailable(
                 "the server's socket, or a certificate that the URL names, is not there; start the server, or mend the URL",
                 true,
@@ -89,23 +89,23 @@ pub(crate) fn of(error: sqlx::Error) -> MemoryStoreError {
     }
 }
 
-/// [`of`], where a first connection was tried: a name that is not known, and a host that is not reached, have no kind
+/// [`map`], where a first connection was tried: a name that is not known, and a host that is not reached, have no kind
 /// of their own.
-pub(crate) fn of_connecting(error: sqlx::Error) -> MemoryStoreError {
+pub(crate) fn map_connecting(error: sqlx::Error) -> MemoryStoreError {
     match error {
         sqlx::Error::Io(ref broken)
             if !matches!(broken.kind(), io::ErrorKind::InvalidData | io::ErrorKind::NotFound) =>
         {
-            nobody_answers(error)
+            no_server_answers(error)
         }
-        error => of(error),
+        error => map(error),
     }
 }
 
-/// [`of`], where the statement used vectors of a handle that speaks for `spoken`.
-pub(crate) fn of_vector(
+/// [`map`], where the statement used a vector of a handle that is bound to the model `bound`.
+pub(crate) fn map_vector(
     error: sqlx::Error,
-    spoken: Option<&ModelSignature>,
+    bound: Option<&ModelSignature>,
     dimension: usize,
 ) -> MemoryStoreError {
     let registered = error
@@ -113,24 +113,24 @@ pub(crate) fn of_vector(
         .and_then(|error| error.try_downcast_ref::<PgDatabaseError>())
         .filter(|error| error.code() == OTHER_MODEL)
         .and_then(|error| registered_model(error.detail()?));
-    match (registered, spoken) {
-        (Some(registered), Some(spoken)) if registered != *spoken => {
-            MemoryStoreError::model_mismatch(&registered, spoken)
+    match (registered, bound) {
+        (Some(registered), Some(bound)) if registered != *bound => {
+            MemoryStoreError::model_mismatch(&registered, bound)
         }
         (Some(registered), _) => {
             MemoryStoreError::model_mismatch(&registered, ActualModel::Dimension(dimension))
         }
-        (None, _) => of(error),
+        (None, _) => map(error),
     }
 }
 
 /// An error of a migration.
-pub(crate) fn of_migration(error: impl Into<BoxError>) -> MemoryStoreError {
+pub(crate) fn migration(error: impl Into<BoxError>) -> MemoryStoreError {
     MemoryStoreError::backend(BACKEND, error, false)
 }
 
-/// Whether somebody else added the same row, or removed what the row refers to.
-pub(crate) fn is_rivalry(error: &sqlx::Error) -> bool {
+/// Whether another transaction added the same row, or removed a row that this one refers to.
+pub(crate) fn is_concurrent_change(error: &sqlx::Error) -> bool {
     error
         .as_database_error()
         .is_some_and(|error| error.is_unique_violation() || error.is_foreign_key_violation())
@@ -162,14 +162,14 @@ pub(crate) fn damaged(what: impl Into<String>, reason: impl Into<String>) -> Mem
 }
 
 fn postgres(error: sqlx::Error, retryable: bool) -> MemoryStoreError {
-    MemoryStoreError::backend(BACKEND, behind(error), retryable)
+    MemoryStoreError::backend(BACKEND, source(error), retryable)
 }
 
 fn unavailable(reason: &str, retryable: bool, error: sqlx::Error) -> MemoryStoreError {
-    MemoryStoreError::Unavailable { reason: reason.to_owned(), retryable, source: Some(behind(error)) }
+    MemoryStoreError::Unavailable { reason: reason.to_owned(), retryable, source: Some(source(error)) }
 }
 
-fn nobody_answers(error: sqlx::Error) -> MemoryStoreError {
+fn no_server_answers(error: sqlx::Error) -> MemoryStoreError {
     unavailable("no PostgreSQL server answers at this address; start it, or mend the URL", true, error)
 }
 
@@ -181,7 +181,7 @@ fn not_trusted(error: sqlx::Error) -> MemoryStoreError {
     )
 }
 
-/// What a SQLSTATE means, before the error itself is put behind it.
+/// What a SQLSTATE means. The error itself is added as the source afterwards.
 enum Meaning {
     Complete(MemoryStoreError),
     Retry,
@@ -198,13 +198,13 @@ impl Meaning {
             Self::Damaged { reason } => MemoryStoreError::Damaged {
                 what: "the database".to_owned(),
                 reason,
-                source: Some(behind(error)),
+                source: Some(source(error)),
             },
         }
     }
 }
 
-fn of_code(error: &PgDatabaseError) -> Option<Meaning> {
+fn of_sqlstate(error: &PgDatabaseError) -> Option<Meaning> {
     let unavailable = |reason: &str, retryable| Meaning::Unavailable { reason: reason.to_owned(), retryable };
     let meaning = match error.code() {
         NO_MODEL => Meaning::Complete(MemoryStoreError::ModelNotRegistered),
@@ -308,18 +308,18 @@ mod tests {
     #[test]
     fn what_cannot_be_reached_may_come_back_and_what_is_not_trusted_does_not() {
         for kind in [io::ErrorKind::ConnectionRefused, io::ErrorKind::TimedOut, io::ErrorKind::Other] {
-            let error = of_connecting(broken(kind));
+            let error = map_connecting(broken(kind));
             assert!(matches!(error, MemoryStoreError::Unavailable { retryable: true, .. }), "{error:?}");
             assert!(error.to_string().contains("no PostgreSQL server answers"), "{error}");
         }
         for error in
-            [of_connecting(broken(io::ErrorKind::InvalidData)), of(broken(io::ErrorKind::InvalidData))]
+            [map_connecting(broken(io::ErrorKind::InvalidData)), map(broken(io::ErrorKind::InvalidData))]
         {
             assert!(matches!(error, MemoryStoreError::Unavailable { retryable: false, .. }), "{error:?}");
             assert!(error.to_string().contains("TLS"), "{error}");
         }
-        assert!(of_connecting(broken(io::ErrorKind::NotFound)).to_string().contains("is not there"));
-        let lost = of(broken(io::ErrorKind::ConnectionReset));
+        assert!(map_connecting(broken(io::ErrorKind::NotFound)).to_string().contains("is not there"));
+        let lost = map(broken(io::ErrorKind::ConnectionReset));
         assert!(matches!(lost, MemoryStoreError::Backend { retryable: true, .. }), "{lost:?}");
     }
 }

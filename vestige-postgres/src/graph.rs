@@ -4,119 +4,114 @@ use std::collections::HashMap;
 
 use uuid::Uuid;
 use vestige_traits::backend::NeighborWalk;
-use vestige_traits::{MemoryEdge, MemoryRecord, MemoryStoreError, MemoryStoreResult, Neighbor, limits};
+use vestige_traits::{MemoryEdge, MemoryRecord, MemoryStoreError, MemoryStoreResult, Neighbor};
 
 use crate::error;
 use crate::rows::{self, MemoryRow};
-use crate::store::PgMemoryStore;
+use crate::session::Session;
 
-impl PgMemoryStore {
-    pub(crate) async fn write_edge(&self, edge: &MemoryEdge) -> MemoryStoreResult<()> {
-        edge.validate()?;
-        let edge = edge.clone().prepared();
-        let mut connection = self.writer().await?;
-        sqlx::query!(
-            "INSERT INTO edges (source_id, target_id, edge_type, weight, created_at) VALUES ($1, $2, $3, $4, $5)
-             ON CONFLICT (source_id, target_id, edge_type) DO UPDATE SET weight = excluded.weight",
-            edge.source_id,
-            edge.target_id,
-            edge.edge_type,
-            edge.weight,
-            edge.created_at,
-        )
-        .execute(&mut connection)
-        .await
-        .map_err(error::of)?;
-        connection.commit().await.map_err(error::of)
+pub(crate) async fn add_edge(mut session: Session, edge: &MemoryEdge) -> MemoryStoreResult<()> {
+    sqlx::query!(
+        "INSERT INTO edges (source_id, target_id, edge_type, weight, created_at) VALUES ($1, $2, $3, $4, $5)
+         ON CONFLICT (source_id, target_id, edge_type) DO UPDATE SET weight = excluded.weight",
+        edge.source_id,
+        edge.target_id,
+        edge.edge_type,
+        edge.weight,
+        edge.created_at,
+    )
+    .execute(&mut session)
+    .await
+    .map_err(error::map)?;
+    session.commit().await.map_err(error::map)
+}
+
+pub(crate) async fn get_edges(session: &mut Session, memory_id: Uuid) -> MemoryStoreResult<Vec<MemoryEdge>> {
+    sqlx::query_as!(
+        MemoryEdge,
+        "SELECT source_id, target_id, edge_type, weight, created_at FROM edges
+         WHERE source_id = $1 OR target_id = $1
+         ORDER BY source_id, target_id, edge_type",
+        memory_id,
+    )
+    .fetch_all(session)
+    .await
+    .map_err(error::map)
+}
+
+pub(crate) async fn remove_edge(
+    mut session: Session,
+    source_id: Uuid,
+    target_id: Uuid,
+    edge_type: &str,
+) -> MemoryStoreResult<()> {
+    let deleted = sqlx::query!(
+        "DELETE FROM edges WHERE source_id = $1 AND target_id = $2 AND edge_type = $3",
+        source_id,
+        target_id,
+        edge_type,
+    )
+    .execute(&mut session)
+    .await
+    .map_err(error::map)?;
+    session.commit().await.map_err(error::map)?;
+    match deleted.rows_affected() {
+        0 => Err(MemoryStoreError::not_found("edge", format!("{source_id} -{edge_type}-> {target_id}"))),
+        _ => Ok(()),
     }
+}
 
-    pub(crate) async fn read_edges(&self, memory_id: Uuid) -> MemoryStoreResult<Vec<MemoryEdge>> {
-        let mut connection = self.connection().await?;
-        sqlx::query_as!(
-            MemoryEdge,
-            "SELECT source_id, target_id, edge_type, weight, created_at FROM edges
-             WHERE source_id = $1 OR target_id = $1
-             ORDER BY source_id, target_id, edge_type",
-            memory_id,
-        )
-        .fetch_all(&mut connection)
+/// The memories that a walk from `memory_id` reaches, in one snapshot.
+pub(crate) async fn get_neighbors(
+    snapshot: &mut Session,
+    memory_id: Uuid,
+    mut walk: NeighborWalk,
+) -> MemoryStoreResult<Vec<Neighbor>> {
+    let start = sqlx::query_scalar!("SELECT id FROM knowledge_nodes WHERE id = $1", memory_id)
+        .fetch_optional(&mut *snapshot)
         .await
-        .map_err(error::of)
+        .map_err(error::map)?;
+    if start.is_none() {
+        return Err(MemoryStoreError::not_found("memory", memory_id));
     }
-
-    pub(crate) async fn delete_edge(
-        &self,
-        source_id: Uuid,
-        target_id: Uuid,
-        edge_type: &str,
-    ) -> MemoryStoreResult<()> {
-        limits::check_name("edge_type", edge_type)?;
-        let mut connection = self.writer().await?;
-        let deleted = sqlx::query!(
-            "DELETE FROM edges WHERE source_id = $1 AND target_id = $2 AND edge_type = $3",
-            source_id,
-            target_id,
-            edge_type,
-        )
-        .execute(&mut connection)
-        .await
-        .map_err(error::of)?;
-        connection.commit().await.map_err(error::of)?;
-        match deleted.rows_affected() {
-            0 => Err(MemoryStoreError::not_found("edge", format!("{source_id} -{edge_type}-> {target_id}"))),
-            _ => Ok(()),
+    loop {
+        let frontier = walk.frontier();
+        if frontier.is_empty() {
+            break;
         }
-    }
-
-    pub(crate) async fn neighbors(&self, memory_id: Uuid, depth: usize) -> MemoryStoreResult<Vec<Neighbor>> {
-        let mut walk = NeighborWalk::new(memory_id, depth)?;
-        let mut snapshot = self.snapshot().await?;
-        let start = sqlx::query_scalar!("SELECT id FROM knowledge_nodes WHERE id = $1", memory_id)
-            .fetch_optional(&mut snapshot)
-            .await
-            .map_err(error::of)?;
-        if start.is_none() {
-            return Err(MemoryStoreError::not_found("memory", memory_id));
-        }
-        loop {
-            let frontier = walk.frontier();
-            if frontier.is_empty() {
-                break;
-            }
-            let edges = sqlx::query!(
-                r#"SELECT source_id AS "source_id!", target_id AS "target_id!", weight AS "weight!"
-                   FROM edges WHERE source_id = ANY ($1)
-                   UNION ALL
-                   SELECT source_id, target_id, weight FROM edges WHERE target_id = ANY ($1)"#,
-                &frontier,
-            )
-            .fetch_all(&mut snapshot)
-            .await
-            .map_err(error::of)?;
-            let edges: Vec<_> =
-                edges.into_iter().map(|edge| (edge.source_id, edge.target_id, edge.weight)).collect();
-            walk.advance(&edges);
-        }
-        let reached = walk.reached();
-        let ids: Vec<Uuid> = reached.iter().map(|(id, _, _)| *id).collect();
-        let rows = sqlx::query_as!(
-            MemoryRow,
-            r#"SELECT id, content, node_type, tags, metadata, domains, domain_scores AS "domain_scores: _",
-                 embedding::real[] AS embedding, codebase, owner_user_id, visibility, shared_with_groups,
-                 created_at, updated_at
-               FROM knowledge_nodes
-               WHERE id = ANY ($1)"#,
-            &ids,
+        let edges = sqlx::query!(
+            r#"SELECT source_id AS "source_id!", target_id AS "target_id!", weight AS "weight!"
+               FROM edges WHERE source_id = ANY ($1)
+               UNION ALL
+               SELECT source_id, target_id, weight FROM edges WHERE target_id = ANY ($1)"#,
+            &frontier,
         )
-        .fetch_all(&mut snapshot)
+        .fetch_all(&mut *snapshot)
         .await
-        .map_err(error::of)?;
-        let mut records: HashMap<Uuid, MemoryRecord> =
-            rows::records(rows)?.into_iter().map(|record| (record.id, record)).collect();
-        let neighbors = reached.into_iter().filter_map(|(id, hops, score)| {
-            let record = records.remove(&id)?;
-            Some(Neighbor { record, hops, score })
-        });
-        Ok(neighbors.collect())
+        .map_err(error::map)?;
+        let edges: Vec<_> =
+            edges.into_iter().map(|edge| (edge.source_id, edge.target_id, edge.weight)).collect();
+        walk.advance(&edges);
     }
+    let reached = walk.reached();
+    let ids: Vec<Uuid> = reached.iter().map(|(id, _, _)| *id).collect();
+    let rows = sqlx::query_as!(
+        MemoryRow,
+        r#"SELECT id, content, node_type, tags, metadata, domains, domain_scores AS "domain_scores: _",
+             embedding::real[] AS embedding, codebase, owner_user_id, visibility, shared_with_groups,
+             created_at, updated_at
+           FROM knowledge_nodes
+           WHERE id = ANY ($1)"#,
+        &ids,
+    )
+    .fetch_all(&mut *snapshot)
+    .await
+    .map_err(error::map)?;
+    let mut records: HashMap<Uuid, MemoryRecord> =
+        rows::records(rows)?.into_iter().map(|record| (record.id, record)).collect();
+    let neighbors = reached.into_iter().filter_map(|(id, hops, score)| {
+        let record = records.remove(&id)?;
+        Some(Neighbor { record, hops, score })
+    });
+    Ok(neighbors.collect())
 }

@@ -1,81 +1,77 @@
-//! Taking in pages of rows as they are.
+//! Importing pages of rows.
 
 mod identity;
 
 use std::collections::{HashMap, HashSet};
 use std::hash::Hash;
-use std::sync::Arc;
 
 use sqlx::types::Json;
 use uuid::Uuid;
 use vestige_traits::transfer::{Checkpoint, ImportReport, RowIssue, TransferKind, TransferRow};
 use vestige_traits::{
     Domain, MemoryEdge, MemoryRecord, MemoryStoreError, MemoryStoreResult, ModelSignature, ReviewEvent,
-    SchedulingState, limits,
+    SchedulingState,
 };
 
+use crate::connection::Connections;
+use crate::registry::BoundModel;
 use crate::rows::{DomainRow, MemoryRow, ReviewRow, SchedulingRow};
 use crate::session::Session;
-use crate::store::PgMemoryStore;
 use crate::{copy, error, registry, rows, transfer};
 
-/// How often a page is tried: somebody else may have added one of its rows meanwhile.
+/// How often a page is tried. Another transaction may have added one of its rows meanwhile.
 const ATTEMPTS: usize = 5;
 
-impl PgMemoryStore {
-    pub(crate) async fn write_page(
-        &self,
-        page: &[TransferRow],
-        checkpoint: Option<Checkpoint>,
-    ) -> MemoryStoreResult<ImportReport> {
-        self.check_writable()?;
-        limits::check_len("rows", page.len(), limits::MAX_BATCH)?;
-        let checkpoint = checkpoint.map(Checkpoint::prepared).transpose()?;
-        let mut rival = None;
-        for _ in 0..ATTEMPTS {
-            match self.try_page(page, checkpoint.as_ref()).await {
-                Ok(report) => return Ok(report),
-                Err(Halt::Error(error)) => return Err(error),
-                Err(Halt::Rival(error)) => rival = Some(error.into()),
-            }
+pub(crate) async fn import_page(
+    connections: &Connections,
+    page: &[TransferRow],
+    checkpoint: Option<&Checkpoint>,
+    model: &BoundModel,
+) -> MemoryStoreResult<ImportReport> {
+    let mut concurrent = None;
+    for _ in 0..ATTEMPTS {
+        match try_page(connections.transaction().await?, page, checkpoint, model).await {
+            Ok(report) => return Ok(report),
+            Err(Halt::Error(error)) => return Err(error),
+            Err(Halt::ConcurrentChange(error)) => concurrent = Some(error.into()),
         }
-        Err(MemoryStoreError::Unavailable {
-            reason: "others keep adding or removing rows that this page is about; try again".to_owned(),
-            retryable: true,
-            source: rival,
-        })
     }
-
-    async fn try_page(
-        &self,
-        page: &[TransferRow],
-        checkpoint: Option<&Checkpoint>,
-    ) -> Result<ImportReport, Halt> {
-        let mut transaction = self.transaction().await?;
-        copy::lock_for_vectors(&mut transaction).await?;
-        let mut import = Import {
-            registered: registry::read(&mut transaction).await?,
-            spoken: self.spoken(),
-            transaction: Some(transaction),
-            report: ImportReport::default(),
-        };
-        for run in page.chunk_by(|a, b| a.kind() == b.kind()) {
-            import.run(run).await?;
-        }
-        let Import { transaction, report, .. } = import;
-        let mut transaction = transaction.expect("no COPY is running any more");
-        if let Some(checkpoint) = checkpoint {
-            transfer::write_checkpoint(&mut transaction, checkpoint).await?;
-        }
-        transaction.commit().await.map_err(error::of)?;
-        Ok(report)
-    }
+    Err(MemoryStoreError::Unavailable {
+        reason: "others keep adding or removing rows that this page is about; try again".to_owned(),
+        retryable: true,
+        source: concurrent,
+    })
 }
 
-/// Why a page is not taken in.
+async fn try_page(
+    mut transaction: Session,
+    page: &[TransferRow],
+    checkpoint: Option<&Checkpoint>,
+    model: &BoundModel,
+) -> Result<ImportReport, Halt> {
+    copy::lock_for_vectors(&mut transaction).await?;
+    let mut import = Import {
+        registered: registry::registered_model(&mut transaction).await?,
+        model: model.clone(),
+        transaction: Some(transaction),
+        report: ImportReport::default(),
+    };
+    for run in page.chunk_by(|a, b| a.kind() == b.kind()) {
+        import.run(run).await?;
+    }
+    let Import { transaction, report, .. } = import;
+    let mut transaction = transaction.expect("no COPY is running any more");
+    if let Some(checkpoint) = checkpoint {
+        transfer::put_checkpoint(&mut transaction, checkpoint).await?;
+    }
+    transaction.commit().await.map_err(error::map)?;
+    Ok(report)
+}
+
+/// Why a page was not imported.
 enum Halt {
-    /// Somebody else added one of its rows, or removed what one refers to, since it was looked for.
-    Rival(sqlx::Error),
+    /// Another transaction added one of its rows, or removed a row that one refers to, after the lookup.
+    ConcurrentChange(sqlx::Error),
     Error(MemoryStoreError),
 }
 
@@ -87,7 +83,11 @@ impl From<MemoryStoreError> for Halt {
 
 impl From<sqlx::Error> for Halt {
     fn from(error: sqlx::Error) -> Self {
-        if error::is_rivalry(&error) { Self::Rival(error) } else { Self::Error(error::of(error)) }
+        if error::is_concurrent_change(&error) {
+            Self::ConcurrentChange(error)
+        } else {
+            Self::Error(error::map(error))
+        }
     }
 }
 
@@ -97,12 +97,12 @@ struct Import {
     /// None only while a COPY has it.
     transaction: Option<Session>,
     registered: Option<ModelSignature>,
-    spoken: Option<Arc<ModelSignature>>,
+    model: BoundModel,
     report: ImportReport,
 }
 
 impl Import {
-    /// Takes in rows of one kind.
+    /// Imports rows of one kind.
     async fn run(&mut self, run: &[TransferRow]) -> Step {
         match run.first().map(TransferRow::kind) {
             None => Ok(()),
@@ -123,16 +123,16 @@ impl Import {
 
     fn check_vector(&self, vector: Option<&Vec<f32>>) -> MemoryStoreResult<()> {
         match vector {
-            Some(vector) => registry::check(self.registered.as_ref(), self.spoken.as_deref(), vector.len()),
+            Some(vector) => self.model.check(self.registered.as_ref(), vector.len()),
             None => Ok(()),
         }
     }
 
-    /// Reports a row that is not written. An error that is not the row's fault ends the page: this handle speaks
-    /// for a model that the store no longer has.
+    /// Reports a row that is not written. An error that is not the row's fault ends the page: the handle is
+    /// bound to a model that the store no longer has.
     fn refuse(&mut self, row: &TransferRow, error: MemoryStoreError) -> Step {
         let stale = matches!(error, MemoryStoreError::ModelMismatch { .. })
-            && self.spoken.as_deref().is_some_and(|spoken| self.registered.as_ref() != Some(spoken));
+            && self.model.signature().is_some_and(|bound| self.registered.as_ref() != Some(bound));
         if stale {
             return Err(Halt::Error(error));
         }
@@ -175,7 +175,7 @@ impl Import {
         Ok(found.fetch_all(self.connection()).await?.into_iter().collect())
     }
 
-    /// The same, and nobody else schedules them until the transaction ends.
+    /// The same, and locks them so that no other transaction schedules them until this one ends.
     async fn locked_memories(&mut self, ids: &[Uuid]) -> sqlx::Result<HashSet<Uuid>> {
         let found = sqlx::query_scalar!(
             "SELECT id FROM knowledge_nodes WHERE id = ANY ($1) ORDER BY id FOR NO KEY UPDATE",

@@ -1,18 +1,22 @@
-//! Building and mending indexes.
+//! Building and repairing indexes, and loading without them.
 
+use std::time::Duration;
+
+use chrono::{DateTime, Utc};
 use sqlx::{AssertSqlSafe, Executor};
+use tokio::time::sleep;
 use vestige_traits::MemoryStoreResult;
 
+use crate::connection::Connections;
 use crate::error;
-use crate::pool::NO_TIMEOUT;
+use crate::keyword;
 use crate::rows;
-use crate::session::Session;
-use crate::store::PgMemoryStore;
+use crate::session::{NO_TIMEOUT, Session};
 
 pub(crate) const VECTOR_INDEX: &str = "idx_knowledge_nodes_embedding_hnsw";
 pub(crate) const CODEBASE_VECTORS: &str = "idx_knowledge_nodes_codebase_embedding";
-/// The indexes of the schema: of those behind constraints, the memories' alone. A re-embedding takes any other index on
-/// the memories for somebody else's.
+/// The indexes of the schema. Of indexes that belong to constraints, only the one of the memories is listed. A re-embedding
+/// takes any other index on the memories for another program's.
 pub(crate) const INDEXES: [&str; 17] = [
     "idx_edges_target",
     "idx_edges_type",
@@ -32,22 +36,24 @@ pub(crate) const INDEXES: [&str; 17] = [
     "idx_scheduling_next_review",
     "knowledge_nodes_pkey",
 ];
-/// Builds what speeds the comparison of vectors up and is not there: HNSW, and the vectors of each code base.
+/// Builds the indexes with vectors that are missing: HNSW, and the vectors of each code base.
 pub(crate) const BUILD_VECTOR_INDEXES: &str = "SELECT vestige_build_hnsw(), \
     vestige_index_codebase_vectors('knowledge_nodes', 'idx_knowledge_nodes_codebase_embedding')";
-/// What a vector takes while its graph is built in memory, beside its components: neighbours and their keeping.
+/// The memory that a vector takes beside its components while the graph is built: its neighbours and their bookkeeping.
 const BYTES_PER_ELEMENT: u64 = 1200;
 /// The most memory that a build is given beyond what the server gives it.
 const MAX_BUILD_MEMORY: u64 = 1 << 30;
-/// How many server processes may have counted for themselves before their counts are folded.
-const MANY_COUNTS: i64 = 1000;
-/// The advisory lock of the process that folds them.
-const FOLD_LOCK: i64 = 33_322_211_104_450_407;
-/// The advisory lock of the process that builds indexes: a second one would fail where it should find them built.
+/// The advisory lock of the process that builds indexes. Without it a second process would fail instead of finding them
+/// built.
 const BUILD_LOCK: i64 = 33_322_211_104_450_408;
+/// How often dropping the indexes with vectors is tried, and the pause in between.
+const DROP_ATTEMPTS: u32 = 10;
+const DROP_PAUSE: Duration = Duration::from_millis(100);
+/// Lets an index build use no parallel workers.
+pub(crate) const ONE_PROCESS: &str = "SET LOCAL max_parallel_maintenance_workers = 0";
 
-/// Gives an index build of this transaction as much memory as the graph of `vectors` needs, within reason: one that
-/// does not fit is built on disk, many times slower.
+/// Gives an index build of this transaction the memory that the graph of `vectors` needs, up to [`MAX_BUILD_MEMORY`]. A
+/// graph that does not fit is built on disk, many times slower.
 pub(crate) async fn give_memory(
     transaction: &mut Session,
     vectors: u64,
@@ -65,123 +71,99 @@ pub(crate) async fn give_memory(
     Ok(())
 }
 
-/// Whether a parallel build failed for want of shared memory, as in a container with the usual 64 MB of /dev/shm.
-pub(crate) fn wants_shared_memory(error: &sqlx::Error) -> bool {
+/// Whether a parallel build failed because shared memory is too small, as the usual 64 MB of /dev/shm in a container.
+pub(crate) fn is_shared_memory_shortage(error: &sqlx::Error) -> bool {
     matches!(error::code(error).as_deref(), Some("53100" | "53200"))
 }
 
-impl PgMemoryStore {
-    /// Builds the indexes with vectors if they are missing or an interrupted build left them invalid.
-    pub(crate) async fn build_vector_index(&self) -> MemoryStoreResult<()> {
-        self.check_writable()?;
-        match self.try_build(BUILD_VECTOR_INDEXES, false).await {
-            Err(error) if wants_shared_memory(&error) => {
-                tracing::warn!(%error, "building the vector index with one process: shared memory is short");
-                self.try_build(BUILD_VECTOR_INDEXES, true).await.map_err(error::of)
+/// Drops the indexes with vectors until [`finish_bulk_load`].
+///
+/// Inserting a vector into the HNSW index takes a hundred times as long as the rest of its row; building the index at once
+/// does not. Building the other index with vectors at once is faster too.
+///
+/// Every later statement on the table waits while this one waits for its lock. So it waits for short times only, and gives
+/// up after [`DROP_ATTEMPTS`].
+pub(crate) async fn begin_bulk_load(connections: &Connections) -> MemoryStoreResult<()> {
+    connections.check_writable()?;
+    let mut attempts = DROP_ATTEMPTS;
+    loop {
+        match drop_vector_indexes(connections).await {
+            Err(error) if error.is_retryable() && attempts > 1 => {
+                attempts -= 1;
+                tracing::debug!(%error, "the vector index could not be taken down yet");
+                sleep(DROP_PAUSE).await;
             }
-            built => built.map_err(error::of),
+            dropped => return dropped,
         }
     }
+}
 
-    /// Makes everything anew that is derived from the rows.
-    pub(crate) async fn rebuild(&self) -> MemoryStoreResult<()> {
-        self.check_writable()?;
-        // Whoever folds counts meanwhile would bring back what is deleted here, so that waits. Setting the expression again
-        // computes the column anew, and rewriting the table builds every index anew.
-        const REBUILD: &str = "
-            ALTER TABLE knowledge_nodes
-              ALTER COLUMN search_vec SET EXPRESSION AS (vestige_search_vec(content, node_type, tags));
-            SELECT vestige_build_hnsw();
-            LOCK TABLE keyword_totals IN SHARE ROW EXCLUSIVE MODE;
-            DELETE FROM keyword_totals;
-            SELECT vestige_count_documents(count(*), coalesce(sum(vestige_length(search_vec)), 0)::bigint)
-            FROM knowledge_nodes";
-        match self.try_build(REBUILD, false).await {
-            Err(error) if wants_shared_memory(&error) => {
-                tracing::warn!(%error, "building indexes with one process: shared memory is short");
-                self.try_build(REBUILD, true).await.map_err(error::of)?;
-            }
-            built => built.map_err(error::of)?,
+async fn drop_vector_indexes(connections: &Connections) -> MemoryStoreResult<()> {
+    const BRIEFLY: &str = "SET LOCAL lock_timeout = '500ms'; SET LOCAL statement_timeout = 0";
+    const DROP: &str =
+        "DROP INDEX IF EXISTS idx_knowledge_nodes_embedding_hnsw, idx_knowledge_nodes_codebase_embedding";
+    let mut transaction = connections.begin(BRIEFLY).await?;
+    transaction.execute(DROP).await.map_err(error::map)?;
+    transaction.commit().await.map_err(error::map)
+}
+
+/// Builds the indexes with vectors if they are missing or an interrupted build left them invalid, and renews what the
+/// planner and keyword ranking know of the rows.
+pub(crate) async fn finish_bulk_load(connections: &Connections, now: DateTime<Utc>) -> MemoryStoreResult<()> {
+    connections.check_writable()?;
+    build(connections, BUILD_VECTOR_INDEXES).await?;
+    connections.execute_untimed("ANALYZE knowledge_nodes, scheduling, edges").await?;
+    keyword::refresh_statistics(connections, now).await
+}
+
+/// Computes everything again that is derived from the rows.
+pub(crate) async fn rebuild_indexes(connections: &Connections, now: DateTime<Utc>) -> MemoryStoreResult<()> {
+    connections.check_writable()?;
+    // Setting the expression again computes the column again, and rewriting the table builds every index again. A process
+    // that folded counts meanwhile would restore what is deleted here, so the lock makes it wait.
+    const REBUILD: &str = "
+        ALTER TABLE knowledge_nodes
+          ALTER COLUMN search_vec SET EXPRESSION AS (vestige_search_vec(content, node_type, tags));
+        SELECT vestige_build_hnsw();
+        LOCK TABLE keyword_totals IN SHARE ROW EXCLUSIVE MODE;
+        DELETE FROM keyword_totals;
+        SELECT vestige_count_documents(count(*), coalesce(sum(vestige_length(search_vec)), 0)::bigint)
+        FROM knowledge_nodes";
+    build(connections, REBUILD).await?;
+    finish_bulk_load(connections, now).await
+}
+
+/// Runs statements that build indexes; in one process if shared memory is too small for several.
+async fn build(connections: &Connections, statements: &'static str) -> MemoryStoreResult<()> {
+    let built = match try_build(connections, statements, false).await {
+        Err(error) if is_shared_memory_shortage(&error) => {
+            tracing::warn!(%error, "building indexes with one process: shared memory is short");
+            try_build(connections, statements, true).await
         }
-        self.restore_indexes().await
-    }
+        built => built,
+    };
+    built.map_err(error::map)
+}
 
-    async fn try_build(&self, statements: &'static str, alone: bool) -> sqlx::Result<()> {
-        let mut transaction = self.sessions().begin("BEGIN", NO_TIMEOUT).await?;
-        sqlx::query("SELECT pg_advisory_xact_lock($1)").bind(BUILD_LOCK).execute(&mut transaction).await?;
-        let embedded = sqlx::query!(
-            r#"SELECT
-                 (SELECT count(embedding) FROM knowledge_nodes) AS "vectors!",
-                 coalesce((SELECT dimension FROM embedding_model), 0) AS "dimension!""#
-        )
-        .fetch_one(&mut transaction)
-        .await?;
-        let dimension = usize::try_from(embedded.dimension).unwrap_or(0);
-        give_memory(&mut transaction, rows::count(embedded.vectors), dimension).await?;
-        if alone {
-            transaction.execute("SET LOCAL max_parallel_maintenance_workers = 0").await?;
-        }
-        sqlx::raw_sql(AssertSqlSafe(statements)).execute(&mut transaction).await?;
-        transaction.commit().await
+async fn try_build(
+    connections: &Connections,
+    statements: &'static str,
+    one_process: bool,
+) -> sqlx::Result<()> {
+    let mut transaction = connections.sessions().begin("BEGIN", NO_TIMEOUT).await?;
+    sqlx::query("SELECT pg_advisory_xact_lock($1)").bind(BUILD_LOCK).execute(&mut transaction).await?;
+    let embedded = sqlx::query!(
+        r#"SELECT
+             (SELECT count(embedding) FROM knowledge_nodes) AS "vectors!",
+             coalesce((SELECT dimension FROM embedding_model), 0) AS "dimension!""#
+    )
+    .fetch_one(&mut transaction)
+    .await?;
+    let dimension = usize::try_from(embedded.dimension).unwrap_or(0);
+    give_memory(&mut transaction, rows::count(embedded.vectors), dimension).await?;
+    if one_process {
+        transaction.execute(ONE_PROCESS).await?;
     }
-
-    /// Gives space back, refreshes the planner's statistics and those of keyword ranking, and folds the counts of
-    /// server processes that are gone.
-    pub(crate) async fn vacuum_tables(&self) -> MemoryStoreResult<()> {
-        self.run_alone(
-            "VACUUM (ANALYZE) knowledge_nodes, scheduling, edges, review_events, domains, users, groups,
-               group_memberships, keyword_totals, keyword_statistics, checkpoints, reembedding_vectors",
-        )
-        .await?;
-        self.fold_counts().await?;
-        self.refresh_statistics().await
-    }
-
-    /// Folds the counts where there are so many that adding them up takes part of every search. What goes wrong is
-    /// logged: the sums stay right.
-    pub(crate) async fn fold_counts_if_many(&self) {
-        let folded = async {
-            let mut connection = self.connection().await?;
-            let many: bool = sqlx::query_scalar("SELECT count(*) > $1 FROM keyword_totals")
-                .bind(MANY_COUNTS)
-                .fetch_one(&mut connection)
-                .await
-                .map_err(error::of)?;
-            drop(connection);
-            if many { self.fold_counts().await } else { Ok(()) }
-        };
-        if let Err(error) = folded.await {
-            tracing::warn!(%error, "the counts of keyword ranking could not be folded");
-        }
-    }
-
-    /// Folds the counts of other server processes into one. Does nothing while another process does: each would wait
-    /// for the other's own row.
-    async fn fold_counts(&self) -> MemoryStoreResult<()> {
-        let mut transaction = self.transaction().await?;
-        let ours: bool = sqlx::query_scalar("SELECT pg_try_advisory_xact_lock($1)")
-            .bind(FOLD_LOCK)
-            .fetch_one(&mut transaction)
-            .await
-            .map_err(error::of)?;
-        if !ours {
-            return Ok(());
-        }
-        // Rows that a writer holds are left for the next time: waiting for it while it waits for us helps nobody.
-        sqlx::query!(
-            "WITH folded AS (
-               DELETE FROM keyword_totals
-               WHERE backend IN (
-                 SELECT backend FROM keyword_totals WHERE backend <> pg_backend_pid() FOR UPDATE SKIP LOCKED
-               )
-               RETURNING documents, terms
-             )
-             SELECT vestige_count_documents(coalesce(sum(documents), 0)::bigint, coalesce(sum(terms), 0)::bigint)
-             FROM folded"
-        )
-        .fetch_one(&mut transaction)
-        .await
-        .map_err(error::of)?;
-        transaction.commit().await.map_err(error::of)
-    }
+    sqlx::raw_sql(AssertSqlSafe(statements)).execute(&mut transaction).await?;
+    transaction.commit().await
 }

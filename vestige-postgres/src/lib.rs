@@ -2,16 +2,18 @@
 #![forbid(unsafe_code)]
 
 mod config;
+mod connection;
 mod copy;
 mod diagnose;
 mod domains;
 mod error;
-mod expectations;
+mod estimate;
+mod filter;
 mod graph;
 mod import;
 mod indexes;
+mod keyword;
 mod migrations;
-mod pool;
 mod records;
 mod reembed;
 mod registry;
@@ -19,7 +21,7 @@ mod rows;
 mod scheduling;
 mod search;
 mod session;
-mod statistics;
+mod stats;
 mod store;
 mod transfer;
 mod url;

@@ -7,9 +7,8 @@ use sqlx::postgres::PgPool;
 use sqlx::{AssertSqlSafe, Executor, Row};
 use vestige_traits::{MemoryStoreError, MemoryStoreResult};
 
-use crate::error::{self, Said};
-use crate::pool::NO_TIMEOUT;
-use crate::session::{Session, Sessions};
+use crate::error::{self, ServerMessage};
+use crate::session::{NO_TIMEOUT, Session, Sessions};
 
 static MIGRATOR: Migrator = sqlx::migrate!("./migrations");
 /// The table that `sqlx migrate` uses too.
@@ -51,8 +50,8 @@ pub(crate) async fn run(sessions: &Sessions) -> MemoryStoreResult<()> {
     if version(sessions.pool()).await? == Some(newest()) {
         return Ok(());
     }
-    let mut transaction = sessions.begin("BEGIN", NO_TIMEOUT).await.map_err(error::of)?;
-    transaction.execute(LOCK).await.map_err(error::of)?;
+    let mut transaction = sessions.begin("BEGIN", NO_TIMEOUT).await.map_err(error::map)?;
+    transaction.execute(LOCK).await.map_err(error::map)?;
     forget_statements(sessions, &mut transaction).await?;
     check_server(&mut transaction).await?;
     transaction.connection().ensure_migrations_table(TABLE).await.map_err(of_migrate)?;
@@ -68,14 +67,14 @@ pub(crate) async fn run(sessions: &Sessions) -> MemoryStoreResult<()> {
         }
     }
     forget_statements(sessions, &mut transaction).await?;
-    transaction.commit().await.map_err(error::of)
+    transaction.commit().await.map_err(error::map)
 }
 
 /// The driver's migrator names its statements. Where they must not outlive the transaction they are taken back, and
 /// so are those of a migrator that did not get that far.
 async fn forget_statements(sessions: &Sessions, transaction: &mut Session) -> MemoryStoreResult<()> {
     if !sessions.keeps_statements() {
-        transaction.execute("DEALLOCATE ALL").await.map_err(error::of)?;
+        transaction.execute("DEALLOCATE ALL").await.map_err(error::map)?;
     }
     Ok(())
 }
@@ -116,7 +115,7 @@ pub(crate) async fn version(pool: &PgPool) -> MemoryStoreResult<Option<i64>> {
     let found = match found {
         Ok(row) => row.get::<Option<i64>, _>(0),
         Err(error) if error::code(&error).as_deref() == Some("42P01") => None,
-        Err(error) => return Err(error::of(error)),
+        Err(error) => return Err(error::map(error)),
     };
     match found {
         Some(found) if found > newest() => Err(too_new(found)),
@@ -174,14 +173,14 @@ async fn check_names(connection: &mut Session) -> MemoryStoreResult<()> {
     .bind(&TABLES[..])
     .fetch_all(&mut *connection)
     .await
-    .map_err(error::of)?;
+    .map_err(error::map)?;
     if taken.is_empty() {
         return Ok(());
     }
     let row = connection
         .fetch_one("SELECT quote_ident(current_schema()), current_database()::text")
         .await
-        .map_err(error::of)?;
+        .map_err(error::map)?;
     let (schema, database): (String, String) = (row.get(0), row.get(1));
     Err(unusable(format!(
         "schema {schema} of database {database} already has {} of another program, where tables of Vestige have to be; \
@@ -208,7 +207,7 @@ async fn check_server(connection: &mut Session) -> MemoryStoreResult<()> {
                 WHERE e.extname = 'vector' AND to_regtype('vector') IS NULL)",
         )
         .await
-        .map_err(error::of)?;
+        .map_err(error::map)?;
     let (version, version_text): (i32, String) = (row.get(0), row.get(1));
     let encoding: String = row.get(2);
     let (user, database): (String, String) = (row.get(3), row.get(4));
@@ -275,13 +274,13 @@ fn of_migrate(error: MigrateError) -> MemoryStoreError {
         MigrateError::Execute(error) | MigrateError::ExecuteMigration(error, _)
             if error::is_of_server(&error) =>
         {
-            error::of(error)
+            error::map(error)
         }
-        MigrateError::Execute(error) => error::of_migration(Said::in_migration(None, error)),
+        MigrateError::Execute(error) => error::migration(ServerMessage::in_migration(None, error)),
         MigrateError::ExecuteMigration(error, version) => {
-            error::of_migration(Said::in_migration(Some(version), error))
+            error::migration(ServerMessage::in_migration(Some(version), error))
         }
-        error => error::of_migration(error),
+        error => error::migration(error),
     }
 }
 

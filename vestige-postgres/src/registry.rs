@@ -1,36 +1,67 @@
 //! The model that the vectors belong to.
 
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 
+use chrono::{DateTime, Utc};
 use sqlx::{AssertSqlSafe, Executor};
 use vestige_traits::{MemoryStoreError, MemoryStoreResult, ModelSignature};
 
+use crate::connection::Connections;
 use crate::error;
 use crate::indexes;
-use crate::pool::NO_TIMEOUT;
 use crate::rows::ModelRow;
 use crate::session::Session;
-use crate::store::PgMemoryStore;
 
-/// The model a handle speaks for, as parameters of a statement; nulls for a handle that speaks for none.
-pub(crate) struct Spoken(Option<Arc<ModelSignature>>);
+/// The model that a handle is bound to, or none. As parameters of a statement, none is null.
+#[derive(Clone)]
+pub(crate) struct BoundModel(Option<Arc<ModelSignature>>);
 
-impl Spoken {
+impl BoundModel {
+    pub(crate) fn signature(&self) -> Option<&ModelSignature> {
+        self.0.as_deref()
+    }
+
     pub(crate) fn name(&self) -> Option<&str> {
-        self.0.as_deref().map(|model| model.name.as_str())
+        self.signature().map(|model| model.name.as_str())
     }
 
     pub(crate) fn dimension(&self) -> Option<i32> {
-        self.0.as_deref().map(|model| dimension(model.dimension))
+        self.signature().map(|model| dimension(model.dimension))
     }
 
     pub(crate) fn hash(&self) -> Option<&str> {
-        self.0.as_deref().map(|model| model.hash.as_str())
+        self.signature().map(|model| model.hash.as_str())
     }
 
-    /// What an error of a statement with a vector of this length means.
-    pub(crate) fn error(&self, error: sqlx::Error, vector: usize) -> MemoryStoreError {
-        error::of_vector(error, self.0.as_deref(), vector)
+    /// Whether a store with this registered model takes vectors of this length from the handle.
+    pub(crate) fn check(&self, registered: Option<&ModelSignature>, vector: usize) -> MemoryStoreResult<()> {
+        let Some(registered) = registered else { return Err(MemoryStoreError::ModelNotRegistered) };
+        if let Some(bound) = self.signature().filter(|&bound| bound != registered) {
+            return Err(MemoryStoreError::model_mismatch(registered, bound));
+        }
+        if vector != registered.dimension {
+            return Err(MemoryStoreError::model_mismatch(registered, vector));
+        }
+        Ok(())
+    }
+
+    /// The meaning of an error of a statement with a vector of this length.
+    pub(crate) fn map_error(&self, error: sqlx::Error, vector: usize) -> MemoryStoreError {
+        error::map_vector(error, self.signature(), vector)
+    }
+}
+
+/// The model that a handle is bound to, shared by the clones of the handle.
+#[derive(Clone, Default)]
+pub(crate) struct Binding(Arc<Mutex<Option<Arc<ModelSignature>>>>);
+
+impl Binding {
+    pub(crate) fn get(&self) -> BoundModel {
+        BoundModel(self.0.lock().unwrap_or_else(PoisonError::into_inner).clone())
+    }
+
+    pub(crate) fn set(&self, model: ModelSignature) {
+        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = Some(Arc::new(model));
     }
 }
 
@@ -39,80 +70,59 @@ pub(crate) fn dimension(length: usize) -> i32 {
     i32::try_from(length).unwrap_or(i32::MAX)
 }
 
-/// The registered model.
-pub(crate) async fn read(connection: &mut Session) -> MemoryStoreResult<Option<ModelSignature>> {
+pub(crate) async fn registered_model(session: &mut Session) -> MemoryStoreResult<Option<ModelSignature>> {
     sqlx::query_as!(ModelRow, "SELECT name, dimension, hash FROM embedding_model")
-        .fetch_optional(connection)
+        .fetch_optional(session)
         .await
-        .map_err(error::of)?
+        .map_err(error::map)?
         .map(ModelSignature::try_from)
         .transpose()
 }
 
-/// Whether the store takes vectors of this length from a handle that speaks for `spoken`.
-pub(crate) fn check(
-    registered: Option<&ModelSignature>,
-    spoken: Option<&ModelSignature>,
-    vector: usize,
+/// Registers a model where none is registered, or checks that it is the registered one.
+pub(crate) async fn register_model(
+    connections: &Connections,
+    signature: &ModelSignature,
+    now: DateTime<Utc>,
 ) -> MemoryStoreResult<()> {
-    let Some(registered) = registered else { return Err(MemoryStoreError::ModelNotRegistered) };
-    if let Some(spoken) = spoken.filter(|&spoken| spoken != registered) {
-        return Err(MemoryStoreError::model_mismatch(registered, spoken));
-    }
-    if vector != registered.dimension {
-        return Err(MemoryStoreError::model_mismatch(registered, vector));
+    let found = registered_model(&mut connections.reader().await?).await?;
+    let registered = match found {
+        Some(registered) => registered,
+        None => insert_model(connections.long_transaction().await?, signature, now).await?,
+    };
+    if registered != *signature {
+        return Err(MemoryStoreError::model_mismatch(&registered, signature));
     }
     Ok(())
 }
 
-impl PgMemoryStore {
-    pub(crate) fn spoken_parameters(&self) -> Spoken {
-        Spoken(self.spoken())
+/// Registers a model in a store that has none: the row, the dimension of the column, the vector index. Returns
+/// the model that is registered then, which may be another process's.
+async fn insert_model(
+    mut transaction: Session,
+    signature: &ModelSignature,
+    now: DateTime<Utc>,
+) -> MemoryStoreResult<ModelSignature> {
+    let inserted = sqlx::query!(
+        "INSERT INTO embedding_model (name, dimension, hash, created_at) VALUES ($1, $2, $3, $4)
+         ON CONFLICT DO NOTHING",
+        signature.name,
+        dimension(signature.dimension),
+        signature.hash,
+        now,
+    )
+    .execute(&mut transaction)
+    .await
+    .map_err(error::map)?;
+    if inserted.rows_affected() == 1 {
+        let column = format!(
+            "ALTER TABLE knowledge_nodes ALTER COLUMN embedding TYPE vector({})",
+            signature.dimension
+        );
+        transaction.execute(AssertSqlSafe(column)).await.map_err(error::map)?;
+        transaction.execute(indexes::BUILD_VECTOR_INDEXES).await.map_err(error::map)?;
     }
-
-    pub(crate) async fn read_model(&self) -> MemoryStoreResult<Option<ModelSignature>> {
-        read(&mut self.connection().await?).await
-    }
-
-    pub(crate) async fn write_model(&self, signature: &ModelSignature) -> MemoryStoreResult<()> {
-        signature.validate()?;
-        let registered = match self.read_model().await? {
-            Some(registered) => registered,
-            None => self.stamp_model(signature).await?,
-        };
-        if registered != *signature {
-            return Err(MemoryStoreError::model_mismatch(&registered, signature));
-        }
-        self.speak_for(registered);
-        Ok(())
-    }
-
-    /// Registers a model in a store that has none: the row, the dimension of the column, the vector index. Returns
-    /// the model that is registered then, which may be another process's.
-    async fn stamp_model(&self, signature: &ModelSignature) -> MemoryStoreResult<ModelSignature> {
-        let mut transaction = self.transaction().await?;
-        transaction.execute(NO_TIMEOUT).await.map_err(error::of)?;
-        let inserted = sqlx::query!(
-            "INSERT INTO embedding_model (name, dimension, hash, created_at) VALUES ($1, $2, $3, $4)
-             ON CONFLICT DO NOTHING",
-            signature.name,
-            dimension(signature.dimension),
-            signature.hash,
-            self.now(),
-        )
-        .execute(&mut transaction)
-        .await
-        .map_err(error::of)?;
-        if inserted.rows_affected() == 1 {
-            let stamp = format!(
-                "ALTER TABLE knowledge_nodes ALTER COLUMN embedding TYPE vector({})",
-                signature.dimension
-            );
-            transaction.execute(AssertSqlSafe(stamp)).await.map_err(error::of)?;
-            transaction.execute(indexes::BUILD_VECTOR_INDEXES).await.map_err(error::of)?;
-        }
-        let registered = read(&mut transaction).await?;
-        transaction.commit().await.map_err(error::of)?;
-        registered.ok_or(MemoryStoreError::ModelNotRegistered)
-    }
+    let registered = registered_model(&mut transaction).await?;
+    transaction.commit().await.map_err(error::map)?;
+    registered.ok_or(MemoryStoreError::ModelNotRegistered)
 }

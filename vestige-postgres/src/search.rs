@@ -1,27 +1,24 @@
-//! Finding memories: by words, by meaning, by both.
+//! Search by words, by meaning, or by both: a question becomes the parameters and the settings of one statement.
 
 use chrono::{DateTime, Utc};
-use vestige_traits::backend::elapsed_stabilities;
 use vestige_traits::{
-    FusionMethod, MemoryFilter, MemoryStoreResult, PlanStep, SearchPlan, SearchQuery, SearchResult, WebQuery,
-    limits,
+    FusionMethod, MemoryStoreResult, PlanStep, SearchPlan, SearchQuery, SearchResult, WebQuery, limits,
 };
 
+use crate::config::SearchSettings;
+use crate::connection::{Connections, PLANNED_ANEW};
 use crate::error;
-use crate::expectations::{self, Expected};
-use crate::registry;
+use crate::estimate::{self, Estimate, Estimates};
+use crate::filter::{Filter, query_with_filter};
+use crate::registry::{self, BoundModel};
 use crate::rows::{self, FoundRow};
 use crate::session::Session;
-use crate::store::PgMemoryStore;
 
-/// What a filter leaves open changes which index serves it, so plans are made anew; and never compiled, because that
-/// takes longer than they run.
-const PLANNED_ANEW: &[(&str, &str)] = &[("plan_cache_mode", "force_custom_plan"), ("jit", "off")];
-
-/// Without a filter, or with one by code bases that lets much through, a connection makes one plan: planning takes as
-/// long as a good part of the search. The plan cannot know what the filter will be, and expects next to nothing to be
-/// left. So it is told to go by the indexes: HNSW instead of a sort, GIN even where the table was small when the plan
-/// was made, and the vectors of a code base in their index, where a page read out of order seems to cost too much.
+/// The settings of a question without a filter, or with a filter by code bases that lets much through. A connection plans
+/// it once, because planning takes a good part of the time of the search. The plan is made without the parameters, and
+/// estimates that the filter leaves next to nothing. So these settings make it use the indexes: HNSW instead of a sort, GIN
+/// even where the table was small when the plan was made, and the index of the vectors of a code base, whose random page
+/// reads would seem too expensive.
 const PLANNED_ONCE: &[(&str, &str)] = &[
     ("plan_cache_mode", "force_generic_plan"),
     ("jit", "off"),
@@ -30,63 +27,17 @@ const PLANNED_ONCE: &[(&str, &str)] = &[
     ("random_page_cost", "1.1"),
 ];
 
-/// The share of the memories from which a filter by code bases lets so much through that the words of a question are
-/// looked for before it. Below, a plan of its own goes by the filter first where words are common. It is what the
-/// planner expects of a condition on a tsvector that it does not know (DEFAULT_TS_MATCH_SEL).
+/// The share of the memories from which the words of a question are looked up before a filter by code bases. With a filter
+/// that lets less through, a plan for the parameters applies the filter first where words are common. It is the planner's
+/// estimate for an unknown condition on a tsvector (DEFAULT_TS_MATCH_SEL).
 const WORDS_FIRST_FROM: f64 = 0.005;
 
 /// The most that pgvector takes for `hnsw.ef_search`.
 const MAX_EF_SEARCH: usize = 1000;
 
-/// A filter as parameters of a statement: null says nothing.
-pub(crate) struct Filter<'q> {
-    pub(crate) domains: Option<&'q [String]>,
-    pub(crate) tags: Option<&'q [String]>,
-    pub(crate) node_types: Option<&'q [String]>,
-    pub(crate) codebases: Option<&'q [String]>,
-    pub(crate) created_from: Option<DateTime<Utc>>,
-    pub(crate) created_before: Option<DateTime<Utc>>,
-    pub(crate) now: DateTime<Utc>,
-    pub(crate) elapsed_stabilities: Option<f64>,
-}
-
-impl<'q> Filter<'q> {
-    pub(crate) fn new(filter: &'q MemoryFilter, now: DateTime<Utc>) -> Self {
-        fn any(list: &[String]) -> Option<&[String]> {
-            (!list.is_empty()).then_some(list)
-        }
-        Self {
-            domains: any(&filter.domains),
-            tags: any(&filter.tags),
-            node_types: any(&filter.node_types),
-            codebases: any(&filter.codebases),
-            created_from: filter.created_from.map(limits::to_micros),
-            created_before: filter.created_before.map(limits::to_micros),
-            now,
-            elapsed_stabilities: filter.min_retrievability.map(elapsed_stabilities),
-        }
-    }
-
-    fn is_of_codebases_alone(&self) -> bool {
-        matches!(
-            self,
-            Self {
-                codebases: Some(_),
-                domains: None,
-                tags: None,
-                node_types: None,
-                created_from: None,
-                created_before: None,
-                now: _,
-                elapsed_stabilities: None,
-            }
-        )
-    }
-}
-
-/// A question, prepared.
+/// A question as the parameters of search.sql.
 struct Question<'q> {
-    /// Whether words rank results; otherwise phrases and exclusions are all that the text asks for.
+    /// Whether words rank results. If not, only the phrases and exclusions of the text are used.
     by_words: bool,
     words: Vec<String>,
     phrases: Vec<String>,
@@ -96,7 +47,7 @@ struct Question<'q> {
     filtered: bool,
     /// Whether there are phrases or exclusions.
     constrained: bool,
-    /// Whether code bases are all that is asked of a memory.
+    /// Whether code bases are the only condition.
     by_codebase: bool,
     limit: usize,
     depth: usize,
@@ -104,7 +55,6 @@ struct Question<'q> {
 
 impl<'q> Question<'q> {
     fn new(query: &'q SearchQuery, now: DateTime<Utc>) -> MemoryStoreResult<Self> {
-        query.validate()?;
         let limit = limits::effective_limit(query.limit)?;
         // U+0000 is no part of a word, and PostgreSQL takes no text that holds it.
         let text = query.text.as_deref();
@@ -135,158 +85,150 @@ impl<'q> Question<'q> {
     }
 }
 
-impl PgMemoryStore {
-    pub(crate) async fn find(&self, query: &SearchQuery) -> MemoryStoreResult<Vec<SearchResult>> {
-        let question = Question::new(query, self.now())?;
+/// Everything that a search needs beside the query.
+pub(crate) struct Searcher<'s> {
+    pub(crate) connections: &'s Connections,
+    pub(crate) settings: &'s SearchSettings,
+    pub(crate) estimates: &'s Estimates,
+    pub(crate) model: BoundModel,
+    pub(crate) now: DateTime<Utc>,
+}
+
+impl Searcher<'_> {
+    pub(crate) async fn search(&self, query: &SearchQuery) -> MemoryStoreResult<Vec<SearchResult>> {
+        let question = Question::new(query, self.now)?;
         if question.is_empty() {
             return Ok(Vec::new());
         }
-        let spoken = self.spoken_parameters();
-        let settings = self.search_settings();
-        let reach = match question.filtered && (question.embedding.is_some() || question.by_codebase) {
-            true => Some(self.reach(&question, self.expected(&query.filter, &question.filter).await?)),
+        let settings = self.settings;
+        let choice = match question.filtered && (question.embedding.is_some() || question.by_codebase) {
+            true => {
+                let estimate = self.estimates.of(self.connections, &query.filter, &question.filter).await?;
+                Some(self.choose(&question, estimate))
+            }
             false => None,
         };
-        let index = self.index_settings(&question, reach);
-        let mut transaction = self.reading(self.planning(&question, reach), &index).await?;
-        let by_index = reach.is_none_or(|reach| reach.by_index);
-        // The index for words finds what holds a phrase; the one for vectors would have to guess.
+        let planning = self.planning(&question, choice).iter().copied();
+        let index = self.index_settings(&question, choice);
+        let index = index.iter().map(|(name, value)| (*name, value.as_str()));
+        let mut transaction = self.connections.reading(planning.chain(index)).await?;
+        let by_index = choice.is_none_or(|choice| choice.by_index);
+        // The index for words finds the memories that hold a phrase; the one for vectors would have to guess.
         let index_from =
             if question.phrases.is_empty() { f64::from(settings.exact_memories) } else { f64::INFINITY };
-        let rows = sqlx::query_file_as!(
-            FoundRow,
-            "src/sql/search.sql",
-            &question.words,
-            &question.phrases,
-            &question.excluded,
-            question.embedding,
-            question.filter.domains,
-            question.filter.tags,
-            question.filter.node_types,
-            question.filter.codebases,
-            question.filter.created_from,
-            question.filter.created_before,
-            question.filter.now,
-            question.filter.elapsed_stabilities,
-            rows::parameter(question.limit),
-            rows::parameter(question.depth),
-            (query.fusion.method == FusionMethod::ReciprocalRank).then_some(query.fusion.k),
-            query.fusion.keyword_weight,
-            query.fusion.vector_weight,
-            spoken.name(),
-            spoken.dimension(),
-            spoken.hash(),
-            index_from,
-            f64::from(settings.exact_words),
-            f64::from(settings.word_candidates),
-            question.constrained,
-            by_index,
-            question.by_codebase,
-            question.by_words,
+        let rows = query_with_filter!(
+            query_file_as!(FoundRow, "src/sql/search.sql"),
+            [&question.words, &question.phrases, &question.excluded, question.embedding],
+            question.filter,
+            [
+                rows::parameter(question.limit),
+                rows::parameter(question.depth),
+                (query.fusion.method == FusionMethod::ReciprocalRank).then_some(query.fusion.k),
+                query.fusion.keyword_weight,
+                query.fusion.vector_weight,
+                self.model.name(),
+                self.model.dimension(),
+                self.model.hash(),
+                index_from,
+                f64::from(settings.exact_words),
+                f64::from(settings.word_candidates),
+                question.constrained,
+                by_index,
+                question.by_codebase,
+                question.by_words,
+            ],
         )
         .fetch_all(&mut transaction)
         .await
-        .map_err(|error| spoken.error(error, question.embedding.map_or(0, <[f32]>::len)))?;
-        // Left to be rolled back when the connection is given back, it would stay open, with its locks, for as long as a runtime that
-        // runs only while it is called is not called again.
-        transaction.commit().await.map_err(error::of)?;
+        .map_err(|error| self.model.map_error(error, question.embedding.map_or(0, <[f32]>::len)))?;
+        // Without a commit the transaction would be rolled back after the connection is returned. In a runtime that runs only
+        // while it is called, that may be much later, and until then it would hold its locks.
+        transaction.commit().await.map_err(error::map)?;
         let results = rows.into_iter().map(|row| row.result(question.embedding, &query.fusion));
         let mut results = results.collect::<MemoryStoreResult<Vec<_>>>()?;
         results.sort_by(|a, b| b.score.total_cmp(&a.score).then(a.record.id.cmp(&b.record.id)));
         Ok(results)
     }
 
-    /// A transaction for statements with a filter.
-    pub(crate) async fn filtering(&self) -> MemoryStoreResult<Session> {
-        self.reading(PLANNED_ANEW, &[]).await
-    }
-
-    async fn reading(
-        &self,
-        planning: &[(&str, &str)],
-        index: &[(&str, String)],
-    ) -> MemoryStoreResult<Session> {
-        let mut session = self.sessions().begin("BEGIN READ ONLY", "").await.map_err(error::of)?;
-        let index = index.iter().map(|(name, value)| (*name, value.as_str()));
-        session.set(planning.iter().copied().chain(index)).await.map_err(error::of)?;
-        Ok(session)
-    }
-
-    /// How the server is to plan this question. A statement without a name is planned each time in any case, and then
-    /// better for what is asked; so is one where phrases or exclusions narrow the choice.
+    /// The settings with which the server plans this question. A statement without a name is planned each time in any case,
+    /// and then better for its own parameters; so is one with phrases or exclusions.
     fn planning(
         &self,
         question: &Question<'_>,
-        reach: Option<Reach>,
+        choice: Option<IndexChoice>,
     ) -> &'static [(&'static str, &'static str)] {
-        let any = match reach {
+        let one_plan_will_do = match choice {
             None => !question.filtered,
-            Some(Reach { expected, .. }) => {
-                let common = f64::from(self.search_settings().exact_words);
+            Some(IndexChoice { estimate, .. }) => {
+                let common = f64::from(self.settings.exact_words);
                 question.by_codebase
                     && (question.words.is_empty()
-                        || expected.memories < common
-                        || expected.matching >= WORDS_FIRST_FROM * expected.memories)
+                        || estimate.memories < common
+                        || estimate.matching >= WORDS_FIRST_FROM * estimate.memories)
             }
         };
-        if any && !question.constrained && self.sessions().keeps_statements() {
+        if one_plan_will_do && !question.constrained && self.connections.sessions().keeps_statements() {
             PLANNED_ONCE
         } else {
             PLANNED_ANEW
         }
     }
 
-    /// What the vector index is told for this question.
+    /// The settings of the vector index for this question.
     ///
-    /// Behind a filter, what lies nearest is looked at once, without regard to it. Reading on from there would soon return
-    /// whatever it met, not what is nearest.
-    fn index_settings(&self, question: &Question<'_>, reach: Option<Reach>) -> Vec<(&'static str, String)> {
-        match reach {
+    /// With a filter, the index is scanned once, as if there were no filter. An iterative scan would go on from there, and
+    /// soon return any vectors that match instead of the nearest.
+    fn index_settings(
+        &self,
+        question: &Question<'_>,
+        choice: Option<IndexChoice>,
+    ) -> Vec<(&'static str, String)> {
+        match choice {
             _ if question.embedding.is_none() => Vec::new(),
-            Some(Reach { ef_search, .. }) => {
+            Some(IndexChoice { ef_search, .. }) => {
                 vec![("hnsw.ef_search", ef_search.to_string()), ("hnsw.iterative_scan", "off".to_owned())]
             }
             None => vec![
                 ("hnsw.ef_search", self.ef_search(question.depth).to_string()),
                 ("hnsw.iterative_scan", "relaxed_order".to_owned()),
-                ("hnsw.max_scan_tuples", self.search_settings().max_scan_tuples.to_string()),
+                ("hnsw.max_scan_tuples", self.settings.max_scan_tuples.to_string()),
             ],
         }
     }
 
-    /// Whether the vector index serves a question with this filter, and how far it is to look then: three times as many as
-    /// hold those wanted if the filter were drawn by lot. Where they hold too few, the filter keeps away from the question,
-    /// and a scan of all that match follows.
-    fn reach(&self, question: &Question<'_>, expected: Expected) -> Reach {
-        let Expected { matching, memories } = expected;
+    /// Whether the vector index serves a question with this filter, and with which `ef_search`: three times the number of
+    /// vectors that would hold enough matches if matches were spread at random. Where it still finds too few, matches lie
+    /// far from the question, and a scan of all of them follows.
+    fn choose(&self, question: &Question<'_>, estimate: Estimate) -> IndexChoice {
+        let Estimate { matching, memories } = estimate;
         let wanted = question.depth as f64;
         let (least, most) = (self.ef_search(question.depth) as f64, MAX_EF_SEARCH as f64);
         let ef_search = (3.0 * wanted * memories / matching).ceil().max(least).min(most);
-        let by_index = most * matching >= 1.5 * wanted * memories
-            && matching > self.search_settings().visit_cost * ef_search;
-        Reach { expected, ef_search, by_index }
+        let by_index =
+            most * matching >= 1.5 * wanted * memories && matching > self.settings.visit_cost * ef_search;
+        IndexChoice { estimate, ef_search, by_index }
     }
 
-    pub(crate) async fn explain(&self, query: &SearchQuery) -> MemoryStoreResult<SearchPlan> {
-        let question = Question::new(query, self.now())?;
-        let mut transaction = self.filtering().await?;
+    pub(crate) async fn explain_search(&self, query: &SearchQuery) -> MemoryStoreResult<SearchPlan> {
+        let question = Question::new(query, self.now)?;
+        let mut transaction = self.connections.filtering().await?;
         let mut steps = Vec::new();
         let mut step = |stage: &str, method: String| steps.push(PlanStep { stage: stage.to_owned(), method });
-        let mut reach = None;
+        let mut choice = None;
         let memories;
         if question.filtered {
-            let expected = expectations::ask(&mut transaction, &question.filter).await?;
-            reach = Some(self.reach(&question, expected));
-            memories = expected.memories;
+            let estimate = estimate::matching(&mut transaction, &question.filter).await?;
+            choice = Some(self.choose(&question, estimate));
+            memories = estimate.memories;
             step(
                 "filter",
                 format!(
                     "about {:.0} of {memories:.0} memories, by the server's statistics",
-                    expected.matching
+                    estimate.matching
                 ),
             );
         } else {
-            memories = expectations::memories(&mut transaction).await?;
+            memories = estimate::memories(&mut transaction).await?;
             step("filter", format!("none: all {memories:.0} memories"));
         }
         if question.by_words {
@@ -297,9 +239,9 @@ impl PgMemoryStore {
             step("filter", format!("{phrases} phrases demanded, {excluded} exclusions"));
         }
         if let Some(embedding) = question.embedding {
-            if let Some(registered) = registry::read(&mut transaction).await? {
-                registry::check(Some(&registered), self.spoken().as_deref(), embedding.len())?;
-                step("vector", self.explain_vector(&question, memories, reach));
+            if let Some(registered) = registry::registered_model(&mut transaction).await? {
+                self.model.check(Some(&registered), embedding.len())?;
+                step("vector", self.explain_vector(&question, memories, choice));
             } else {
                 step("vector", "nothing: the store has no model".to_owned());
             }
@@ -307,7 +249,7 @@ impl PgMemoryStore {
         if question.by_words && question.embedding.is_some() {
             step("fusion", format!("{} of the best {} of each leg", query.fusion, question.depth));
         }
-        transaction.commit().await.map_err(error::of)?;
+        transaction.commit().await.map_err(error::map)?;
         Ok(SearchPlan { steps })
     }
 
@@ -329,8 +271,8 @@ impl PgMemoryStore {
         )
         .fetch_all(&mut *transaction)
         .await
-        .map_err(error::of)?;
-        let settings = self.search_settings();
+        .map_err(error::map)?;
+        let settings = self.settings;
         let large = memories >= f64::from(settings.exact_words);
         let common = terms.iter().filter(|term| large && term.share.is_some()).count();
         let constraints = match (question.phrases.len(), question.excluded.len()) {
@@ -350,9 +292,9 @@ impl PgMemoryStore {
         })
     }
 
-    /// The decision that search.sql takes, in words.
-    fn explain_vector(&self, question: &Question<'_>, memories: f64, reach: Option<Reach>) -> String {
-        let settings = self.search_settings();
+    /// The decision of search.sql in words.
+    fn explain_vector(&self, question: &Question<'_>, memories: f64, choice: Option<IndexChoice>) -> String {
+        let settings = self.settings;
         if !question.phrases.is_empty() {
             return "exact scan of the vectors whose memories hold the phrases".to_owned();
         }
@@ -362,52 +304,28 @@ impl PgMemoryStore {
                 settings.exact_memories
             );
         }
-        match reach {
+        match choice {
             None => format!("HNSW index, ef_search {}", self.ef_search(question.depth)),
-            Some(Reach { expected, ef_search, by_index: true }) => format!(
+            Some(IndexChoice { estimate, ef_search, by_index: true }) => format!(
                 "HNSW index, ef_search {ef_search}, for {} of about {:.0} matching vectors; exact scan if it finds fewer",
-                question.depth, expected.matching,
+                question.depth, estimate.matching,
             ),
-            Some(Reach { expected, .. }) => format!(
+            Some(IndexChoice { estimate, .. }) => format!(
                 "exact scan of about {:.0} filtered vectors, faster than the index at this selectivity",
-                expected.matching,
+                estimate.matching,
             ),
         }
     }
 
     fn ef_search(&self, depth: usize) -> usize {
-        (self.search_settings().ef_search as usize).max(depth).min(MAX_EF_SEARCH)
+        (self.settings.ef_search as usize).max(depth).min(MAX_EF_SEARCH)
     }
 }
 
-/// What is expected of a filter, and what follows for the vector index.
+/// The estimate of a filter, and how the vector index is used for it.
 #[derive(Clone, Copy)]
-struct Reach {
-    expected: Expected,
+struct IndexChoice {
+    estimate: Estimate,
     ef_search: f64,
     by_index: bool,
-}
-
-#[cfg(test)]
-mod tests {
-    /// The conditions of a filter in a statement, without the numbers of their parameters.
-    fn filters(sql: &str) -> Vec<String> {
-        let words: Vec<_> = sql.split_whitespace().collect();
-        let plain = words.join(" ").replace(|c: char| c.is_ascii_digit(), "");
-        let (begin, end) = ("($::text[] IS NULL OR n.domains && $)", "> s.stability * $ ))");
-        let found = plain.split(begin).skip(1);
-        found.map(|rest| rest[..rest.find(end).unwrap_or(rest.len())].to_owned()).collect()
-    }
-
-    /// Whoever adds a condition adds it everywhere, or a memory is found by one way that another hides.
-    #[test]
-    fn every_statement_has_the_same_filter() {
-        let search = filters(include_str!("sql/search.sql"));
-        assert_eq!(search.len(), 5);
-        for sql in [include_str!("sql/list.sql"), include_str!("sql/estimate.sql")] {
-            let alone = filters(sql);
-            assert_eq!(alone.len(), 1);
-            assert!(search.iter().all(|filter| *filter == alone[0]), "{search:#?} and {alone:#?}");
-        }
-    }
 }

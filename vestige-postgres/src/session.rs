@@ -9,16 +9,22 @@ use sqlx::{
     Transaction,
 };
 
-/// Where sessions come from.
+/// The setting of a transaction that takes longer the larger the store is.
+pub(crate) const NO_TIMEOUT: &str = "SET LOCAL statement_timeout = 0";
+
+/// Opens sessions on a pool.
 #[derive(Clone)]
 pub(crate) struct Sessions {
     pool: PgPool,
     keeps_statements: bool,
-    /// What every transaction begins with, where the connection itself cannot be told.
+    /// The statements that every transaction begins with, where they cannot be settings of the connection.
     settings: String,
 }
 
 /// A connection, by itself or in a transaction.
+///
+/// In this crate, a function that takes a `Session` by value is a whole unit of work and commits it. A function that takes
+/// `&mut Session` is one step, and leaves the transaction open.
 ///
 /// Where the server's process behind the connection may change after each transaction, as PgBouncer's transaction
 /// mode has it, a statement must not outlive its transaction: it has no name, and is in a transaction always.

@@ -1,4 +1,5 @@
-//! The store itself: a handle, and the trait's operations handed to the rooms they belong to.
+//! The handle of a store and the trait's methods. Each checks its input, opens the session that it needs, and calls the
+//! function of the same name in the module of its subject.
 
 use std::fmt;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -7,6 +8,7 @@ use chrono::{DateTime, Utc};
 use sqlx::PgPool;
 use tracing::instrument;
 use uuid::Uuid;
+use vestige_traits::backend::{NeighborWalk, PageStart};
 use vestige_traits::clock::Clock;
 use vestige_traits::reembed::{PendingMemory, ReembeddedMemory, ReembeddingStatus};
 use vestige_traits::transfer::{
@@ -15,32 +17,34 @@ use vestige_traits::transfer::{
 use vestige_traits::{
     Domain, DomainScore, DueMemory, Finding, HealthStatus, ListPage, ListQuery, MemoryEdge, MemoryRecord,
     MemoryStore, MemoryStoreResult, ModelSignature, Neighbor, ReviewEvent, SchedulingState, SearchPlan,
-    SearchQuery, SearchResult, StoreStats,
+    SearchQuery, SearchResult, StoreStats, limits,
 };
 
 use crate::config::{PgMemoryStoreBuilder, SearchSettings};
-use crate::expectations::Expectations;
-use crate::migrations;
-use crate::session::Sessions;
+use crate::connection::{self, Connections};
+use crate::estimate::Estimates;
+use crate::registry::{self, Binding, BoundModel};
+use crate::search::Searcher;
+use crate::{
+    diagnose, domains, graph, import, indexes, keyword, migrations, records, reembed, scheduling, stats,
+    transfer,
+};
 
 /// A memory store in a PostgreSQL database with pgvector.
 ///
-/// Needs a Tokio runtime with I/O and time enabled, in which its methods are called, the opening ones too.
+/// Needs a Tokio runtime with I/O and time enabled. Its methods, and those that open it, have to be called in the runtime.
 ///
-/// Cheap to clone: clones share the connections and the model they speak for.
+/// Cheap to clone: clones share the connections and the model that they are bound to.
 #[derive(Clone)]
-pub struct PgMemoryStore {
-    inner: Arc<Inner>,
-}
+pub struct PgMemoryStore(Arc<Inner>);
 
 struct Inner {
-    sessions: Sessions,
+    connections: Connections,
     clock: Arc<dyn Clock>,
-    read_only: bool,
     search: SearchSettings,
-    expectations: Expectations,
-    speaks_for: Mutex<Option<Arc<ModelSignature>>>,
-    /// The model that this handle has begun a re-embedding to.
+    estimates: Estimates,
+    binding: Binding,
+    /// The model of the re-embedding that this handle has begun.
     reembeds_to: Mutex<Option<ModelSignature>>,
 }
 
@@ -85,64 +89,103 @@ impl PgMemoryStore {
     /// Closes every connection once what runs on it has ended. Later operations are
     /// [`Unavailable`](vestige_traits::MemoryStoreError::Unavailable).
     pub async fn close(&self) {
-        self.inner.sessions.pool().close().await;
+        self.0.connections.pool().close().await;
     }
 
-    pub(crate) async fn open(pool: PgPool, settings: &PgMemoryStoreBuilder) -> MemoryStoreResult<Self> {
-        let store = Self::over(pool, settings);
+    async fn open(pool: PgPool, settings: &PgMemoryStoreBuilder) -> MemoryStoreResult<Self> {
+        let store = Self::new(pool, settings);
         store.init().await?;
         Ok(store)
     }
 
-    /// A store over a database, of whose schema nothing is asked yet.
-    pub(crate) fn over(pool: PgPool, settings: &PgMemoryStoreBuilder) -> Self {
-        let mut sessions = Sessions::new(pool);
-        if !sessions.keeps_statements() {
-            sessions = sessions.beginning_with(settings.local_settings());
-        }
-        let inner = Inner {
-            sessions,
+    /// A store whose schema is not checked yet.
+    fn new(pool: PgPool, settings: &PgMemoryStoreBuilder) -> Self {
+        Self(Arc::new(Inner {
+            connections: Connections::new(pool, settings),
             clock: Arc::clone(&settings.clock),
-            read_only: settings.read_only,
             search: settings.search,
-            expectations: Expectations::default(),
-            speaks_for: Mutex::new(None),
-            reembeds_to: Mutex::new(None),
+            estimates: Estimates::default(),
+            binding: Binding::default(),
+            reembeds_to: Mutex::default(),
+        }))
+    }
+
+    fn connections(&self) -> &Connections {
+        &self.0.connections
+    }
+
+    fn now(&self) -> DateTime<Utc> {
+        self.0.clock.now()
+    }
+
+    /// The model that this handle is bound to.
+    fn model(&self) -> BoundModel {
+        self.0.binding.get()
+    }
+
+    fn reembeds_to(&self) -> MutexGuard<'_, Option<ModelSignature>> {
+        self.0.reembeds_to.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn searcher(&self) -> Searcher<'_> {
+        Searcher {
+            connections: &self.0.connections,
+            settings: &self.0.search,
+            estimates: &self.0.estimates,
+            model: self.model(),
+            now: self.now(),
+        }
+    }
+
+    async fn replace(
+        &self,
+        record: &MemoryRecord,
+        version: Option<DateTime<Utc>>,
+    ) -> MemoryStoreResult<DateTime<Utc>> {
+        let record = record.prepared()?;
+        records::update(self.connections(), &record, version, &self.model(), self.now()).await
+    }
+
+    async fn refresh_statistics_if_stale(&self) {
+        let large = self.0.search.exact_words;
+        keyword::refresh_statistics_if_stale(self.connections(), large, self.now()).await;
+    }
+}
+
+impl PgMemoryStoreBuilder {
+    /// Connects, and creates or upgrades the schema.
+    ///
+    /// Safe to call from many processes at once: one migrates, the others wait for it.
+    ///
+    /// # Errors
+    ///
+    /// - [`InvalidInput`](MemoryStoreError::InvalidInput) for a URL or setting that cannot be used.
+    /// - [`Unavailable`](MemoryStoreError::Unavailable) if no server answers there, it refuses the login, or
+    ///   cannot hold the store: older than PostgreSQL 18, without pgvector, not in UTF-8.
+    /// - [`SchemaTooNew`](MemoryStoreError::SchemaTooNew) if a newer Vestige wrote the store, which stays as it was.
+    /// - [`Backend`](MemoryStoreError::Backend) if a migration failed; the schema is as it was.
+    /// - [`Damaged`](MemoryStoreError::Damaged) for a read-only store on a database without the present schema.
+    pub async fn connect(self) -> MemoryStoreResult<PgMemoryStore> {
+        let pool = connection::open_pool(&self).await?;
+        PgMemoryStore::open(pool, &self).await
+    }
+
+    /// [`connect`](Self::connect), where the database holds a store; none, and nothing is made, where it holds none.
+    ///
+    /// # Errors
+    ///
+    /// As [`connect`](Self::connect).
+    pub async fn connect_existing(self) -> MemoryStoreResult<Option<PgMemoryStore>> {
+        let pool = connection::open_pool(&self).await?;
+        let Some(found) = migrations::version(&pool).await? else {
+            pool.close().await;
+            return Ok(None);
         };
-        Self { inner: Arc::new(inner) }
-    }
-
-    pub(crate) fn sessions(&self) -> &Sessions {
-        &self.inner.sessions
-    }
-
-    pub(crate) fn now(&self) -> DateTime<Utc> {
-        self.inner.clock.now()
-    }
-
-    pub(crate) fn is_read_only(&self) -> bool {
-        self.inner.read_only
-    }
-
-    pub(crate) fn search_settings(&self) -> &SearchSettings {
-        &self.inner.search
-    }
-
-    pub(crate) fn expectations(&self) -> &Expectations {
-        &self.inner.expectations
-    }
-
-    /// The model this handle speaks for.
-    pub(crate) fn spoken(&self) -> Option<Arc<ModelSignature>> {
-        self.inner.speaks_for.lock().unwrap_or_else(PoisonError::into_inner).clone()
-    }
-
-    pub(crate) fn speak_for(&self, model: ModelSignature) {
-        *self.inner.speaks_for.lock().unwrap_or_else(PoisonError::into_inner) = Some(Arc::new(model));
-    }
-
-    pub(crate) fn reembeds_to(&self) -> MutexGuard<'_, Option<ModelSignature>> {
-        self.inner.reembeds_to.lock().unwrap_or_else(PoisonError::into_inner)
+        let store = PgMemoryStore::new(pool, &self);
+        if found != migrations::newest() {
+            store.init().await?;
+        }
+        Ok(Some(store))
     }
 }
 
@@ -150,10 +193,10 @@ impl fmt::Debug for PgMemoryStore {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         // The pool's options hold a password.
         f.debug_struct("PgMemoryStore")
-            .field("connections", &self.inner.sessions.pool().size())
-            .field("idle", &self.inner.sessions.pool().num_idle())
-            .field("read_only", &self.inner.read_only)
-            .field("speaks_for", &self.spoken())
+            .field("connections", &self.0.connections.pool().size())
+            .field("idle", &self.0.connections.pool().num_idle())
+            .field("read_only", &self.0.connections.is_read_only())
+            .field("model", &self.model().signature())
             .finish_non_exhaustive()
     }
 }
@@ -161,81 +204,115 @@ impl fmt::Debug for PgMemoryStore {
 impl MemoryStore for PgMemoryStore {
     #[instrument(level = "debug", name = "postgres.init", skip_all, err(level = "debug"))]
     async fn init(&self) -> MemoryStoreResult<()> {
-        if self.inner.read_only {
-            migrations::check(&self.inner.sessions).await
+        let sessions = self.connections().sessions();
+        if self.connections().is_read_only() {
+            migrations::check(sessions).await
         } else {
-            migrations::run(&self.inner.sessions).await
+            migrations::run(sessions).await
         }
     }
 
     #[instrument(level = "debug", name = "postgres.health_check", skip_all, err(level = "debug"))]
     async fn health_check(&self) -> MemoryStoreResult<HealthStatus> {
-        Ok(self.health().await)
+        Ok(diagnose::health_check(self.connections()).await)
     }
 
     #[instrument(level = "debug", name = "postgres.count", skip_all, err(level = "debug"))]
     async fn count(&self) -> MemoryStoreResult<u64> {
-        self.count_memories().await
+        transfer::count_rows(&mut self.connections().reader().await?, TransferKind::Memory).await
     }
 
     #[instrument(level = "debug", name = "postgres.get_stats", skip_all, err(level = "debug"))]
     async fn get_stats(&self) -> MemoryStoreResult<StoreStats> {
-        self.stats().await
+        stats::get_stats(&mut self.connections().reader().await?, self.now()).await
     }
 
     #[instrument(level = "debug", name = "postgres.vacuum", skip_all, err(level = "debug"))]
     async fn vacuum(&self) -> MemoryStoreResult<()> {
-        self.vacuum_tables().await
+        stats::vacuum(self.connections(), self.now()).await
     }
 
     #[instrument(level = "debug", name = "postgres.diagnose", skip_all, err(level = "debug"))]
     async fn diagnose(&self) -> MemoryStoreResult<Vec<Finding>> {
-        self.findings().await
+        diagnose::diagnose(self.connections(), self.0.search.exact_words).await
     }
 
     #[instrument(level = "debug", name = "postgres.rebuild_indexes", skip_all, err(level = "debug"))]
     async fn rebuild_indexes(&self) -> MemoryStoreResult<()> {
-        self.rebuild().await
+        indexes::rebuild_indexes(self.connections(), self.now()).await
     }
 
     #[instrument(level = "debug", name = "postgres.registered_model", skip_all, err(level = "debug"))]
     async fn registered_model(&self) -> MemoryStoreResult<Option<ModelSignature>> {
-        self.read_model().await
+        registry::registered_model(&mut self.connections().reader().await?).await
     }
 
     #[instrument(level = "debug", name = "postgres.register_model", skip_all,
         fields(model = %signature), err(level = "debug"))]
     async fn register_model(&self, signature: &ModelSignature) -> MemoryStoreResult<()> {
-        self.write_model(signature).await
+        signature.validate()?;
+        registry::register_model(self.connections(), signature, self.now()).await?;
+        self.0.binding.set(signature.clone());
+        Ok(())
     }
 
     #[instrument(level = "debug", name = "postgres.insert", skip_all,
         fields(id = %record.id), err(level = "debug"))]
     async fn insert(&self, record: &MemoryRecord) -> MemoryStoreResult<()> {
-        self.insert_record(record).await
+        let record = record.prepared()?;
+        records::insert(self.connections(), &record, &self.model()).await?;
+        if keyword::is_check_due(&record) {
+            self.refresh_statistics_if_stale().await;
+            keyword::fold_counts_if_many(self.connections()).await;
+        }
+        Ok(())
     }
 
     #[instrument(level = "debug", name = "postgres.insert_batch", skip_all,
         fields(records = records.len()), err(level = "debug"))]
     async fn insert_batch(&self, records: &[MemoryRecord]) -> MemoryStoreResult<()> {
-        self.insert_records(records).await
+        let (connections, model) = (self.connections(), self.model());
+        connections.check_writable()?;
+        limits::check_len("records", records.len(), limits::MAX_BATCH)?;
+        let mut prepared = Vec::with_capacity(records.len());
+        for record in records {
+            match record.prepared() {
+                Ok(record) => prepared.push(record),
+                // The contract names the first record that is refused, which may be one before this.
+                Err(error) => {
+                    return Err(records::first_refusal(connections, &prepared, &model)
+                        .await?
+                        .unwrap_or(error));
+                }
+            }
+        }
+        if prepared.is_empty() {
+            return Ok(());
+        }
+        records::insert_batch(connections, &prepared, &model).await?;
+        self.refresh_statistics_if_stale().await;
+        if prepared.iter().any(|record| keyword::is_check_due(record)) {
+            keyword::fold_counts_if_many(connections).await;
+        }
+        Ok(())
     }
 
     #[instrument(level = "debug", name = "postgres.get", skip_all, fields(%id), err(level = "debug"))]
     async fn get(&self, id: Uuid) -> MemoryStoreResult<Option<MemoryRecord>> {
-        self.get_record(id).await
+        records::get(&mut self.connections().reader().await?, id).await
     }
 
     #[instrument(level = "debug", name = "postgres.list", skip_all,
         fields(limit = query.limit), err(level = "debug"))]
     async fn list(&self, query: &ListQuery) -> MemoryStoreResult<ListPage> {
-        self.list_records(query).await
+        let limit = query.validate()?;
+        records::list(self.connections().filtering().await?, query, limit, self.now()).await
     }
 
     #[instrument(level = "debug", name = "postgres.update", skip_all,
         fields(id = %record.id), err(level = "debug"))]
     async fn update(&self, record: &MemoryRecord) -> MemoryStoreResult<DateTime<Utc>> {
-        self.update_record(record, None).await
+        self.replace(record, None).await
     }
 
     #[instrument(level = "debug", name = "postgres.update_unless_changed", skip_all,
@@ -245,108 +322,125 @@ impl MemoryStore for PgMemoryStore {
         record: &MemoryRecord,
         version: DateTime<Utc>,
     ) -> MemoryStoreResult<DateTime<Utc>> {
-        self.update_record(record, Some(version)).await
+        self.replace(record, Some(version)).await
     }
 
     #[instrument(level = "debug", name = "postgres.delete", skip_all, fields(%id), err(level = "debug"))]
     async fn delete(&self, id: Uuid) -> MemoryStoreResult<()> {
-        self.delete_record(id).await
+        records::delete(self.connections().writer().await?, id).await
     }
 
     #[instrument(level = "debug", name = "postgres.search", skip_all,
         fields(limit = query.limit), err(level = "debug"))]
     async fn search(&self, query: &SearchQuery) -> MemoryStoreResult<Vec<SearchResult>> {
-        self.find(query).await
+        query.validate()?;
+        self.searcher().search(query).await
     }
 
     #[instrument(level = "debug", name = "postgres.explain_search", skip_all, err(level = "debug"))]
     async fn explain_search(&self, query: &SearchQuery) -> MemoryStoreResult<SearchPlan> {
-        self.explain(query).await
+        query.validate()?;
+        self.searcher().explain_search(query).await
     }
 
     #[instrument(level = "debug", name = "postgres.get_scheduling", skip_all,
         fields(%memory_id), err(level = "debug"))]
     async fn get_scheduling(&self, memory_id: Uuid) -> MemoryStoreResult<Option<SchedulingState>> {
-        self.read_scheduling(memory_id).await
+        scheduling::get_scheduling(&mut self.connections().reader().await?, memory_id).await
     }
 
     #[instrument(level = "debug", name = "postgres.update_scheduling", skip_all,
         fields(%memory_id), err(level = "debug"))]
     async fn update_scheduling(&self, memory_id: Uuid, state: &SchedulingState) -> MemoryStoreResult<()> {
-        self.write_scheduling(memory_id, state).await
+        state.validate()?;
+        let transaction = self.connections().transaction().await?;
+        scheduling::update_scheduling(transaction, memory_id, &state.prepared()).await
     }
 
     #[instrument(level = "debug", name = "postgres.get_due_memories", skip_all,
         fields(%now, limit), err(level = "debug"))]
     async fn get_due_memories(&self, now: DateTime<Utc>, limit: usize) -> MemoryStoreResult<Vec<DueMemory>> {
-        self.due_memories(now, limit).await
+        limits::check_time("now", now)?;
+        let limit = limits::effective_limit(limit)?;
+        scheduling::get_due_memories(&mut self.connections().reader().await?, now, limit).await
     }
 
     #[instrument(level = "debug", name = "postgres.record_review", skip_all,
         fields(memory_id = %event.memory_id), err(level = "debug"))]
     async fn record_review(&self, event: &ReviewEvent) -> MemoryStoreResult<()> {
-        self.write_review(event).await
+        event.validate()?;
+        let event = event.clone().prepared();
+        scheduling::record_review(self.connections().transaction().await?, &event).await
     }
 
     #[instrument(level = "debug", name = "postgres.get_reviews", skip_all,
         fields(%memory_id), err(level = "debug"))]
     async fn get_reviews(&self, memory_id: Uuid) -> MemoryStoreResult<Vec<ReviewEvent>> {
-        self.read_reviews(memory_id).await
+        scheduling::get_reviews(&mut self.connections().reader().await?, memory_id).await
     }
 
     #[instrument(level = "debug", name = "postgres.add_edge", skip_all,
         fields(source = %edge.source_id, target = %edge.target_id), err(level = "debug"))]
     async fn add_edge(&self, edge: &MemoryEdge) -> MemoryStoreResult<()> {
-        self.write_edge(edge).await
+        edge.validate()?;
+        let edge = edge.clone().prepared();
+        graph::add_edge(self.connections().writer().await?, &edge).await
     }
 
     #[instrument(level = "debug", name = "postgres.get_edges", skip_all,
         fields(%memory_id), err(level = "debug"))]
     async fn get_edges(&self, memory_id: Uuid) -> MemoryStoreResult<Vec<MemoryEdge>> {
-        self.read_edges(memory_id).await
+        graph::get_edges(&mut self.connections().reader().await?, memory_id).await
     }
 
     #[instrument(level = "debug", name = "postgres.remove_edge", skip_all,
         fields(%source_id, %target_id), err(level = "debug"))]
     async fn remove_edge(&self, source_id: Uuid, target_id: Uuid, edge_type: &str) -> MemoryStoreResult<()> {
-        self.delete_edge(source_id, target_id, edge_type).await
+        limits::check_name("edge_type", edge_type)?;
+        graph::remove_edge(self.connections().writer().await?, source_id, target_id, edge_type).await
     }
 
     #[instrument(level = "debug", name = "postgres.get_neighbors", skip_all,
         fields(%memory_id, depth), err(level = "debug"))]
     async fn get_neighbors(&self, memory_id: Uuid, depth: usize) -> MemoryStoreResult<Vec<Neighbor>> {
-        self.neighbors(memory_id, depth).await
+        let walk = NeighborWalk::new(memory_id, depth)?;
+        graph::get_neighbors(&mut self.connections().snapshot().await?, memory_id, walk).await
     }
 
     #[instrument(level = "debug", name = "postgres.list_domains", skip_all, err(level = "debug"))]
     async fn list_domains(&self) -> MemoryStoreResult<Vec<Domain>> {
-        self.read_domains().await
+        domains::list_domains(&mut self.connections().reader().await?).await
     }
 
     #[instrument(level = "debug", name = "postgres.get_domain", skip_all, err(level = "debug"))]
     async fn get_domain(&self, id: &str) -> MemoryStoreResult<Option<Domain>> {
-        self.read_domain(id).await
+        limits::check_name("domain.id", id)?;
+        domains::get_domain(&mut self.connections().reader().await?, id).await
     }
 
     #[instrument(level = "debug", name = "postgres.upsert_domain", skip_all, err(level = "debug"))]
     async fn upsert_domain(&self, domain: &Domain) -> MemoryStoreResult<()> {
-        self.write_domain(domain).await
+        domain.validate()?;
+        let domain = domain.clone().prepared();
+        domains::upsert_domain(self.connections().writer().await?, &domain, &self.model()).await
     }
 
     #[instrument(level = "debug", name = "postgres.delete_domain", skip_all, err(level = "debug"))]
     async fn delete_domain(&self, id: &str) -> MemoryStoreResult<()> {
-        self.remove_domain(id).await
+        limits::check_name("domain.id", id)?;
+        domains::delete_domain(self.connections().writer().await?, id).await
     }
 
     #[instrument(level = "debug", name = "postgres.classify", skip_all, err(level = "debug"))]
     async fn classify(&self, embedding: &[f32]) -> MemoryStoreResult<Vec<DomainScore>> {
-        self.score_domains(embedding).await
+        limits::check_embedding("embedding", embedding)?;
+        domains::classify(&mut self.connections().reader().await?, embedding, &self.model()).await
     }
 
     #[instrument(level = "debug", name = "postgres.count_rows", skip_all,
         fields(%kind), err(level = "debug"))]
     async fn count_rows(&self, kind: TransferKind) -> MemoryStoreResult<u64> {
-        self.count_kind(kind).await
+        transfer::count_rows(&mut self.connections().reader().await?, kind).await
     }
 
     #[instrument(level = "debug", name = "postgres.export_page", skip_all,
@@ -357,7 +451,9 @@ impl MemoryStore for PgMemoryStore {
         after: Option<&TransferKey>,
         limit: usize,
     ) -> MemoryStoreResult<TransferPage> {
-        self.read_page(kind, after, limit).await
+        limits::check_page("limit", limit)?;
+        let start = PageStart::new(kind, after)?;
+        transfer::export_page(self.connections().filtering().await?, kind, start, limit).await
     }
 
     #[instrument(level = "debug", name = "postgres.import_page", skip_all,
@@ -367,35 +463,46 @@ impl MemoryStore for PgMemoryStore {
         rows: &[TransferRow],
         checkpoint: Option<Checkpoint>,
     ) -> MemoryStoreResult<ImportReport> {
-        self.write_page(rows, checkpoint).await
+        let connections = self.connections();
+        connections.check_writable()?;
+        limits::check_len("rows", rows.len(), limits::MAX_BATCH)?;
+        let checkpoint = checkpoint.map(Checkpoint::prepared).transpose()?;
+        import::import_page(connections, rows, checkpoint.as_ref(), &self.model()).await
     }
 
     #[instrument(level = "debug", name = "postgres.begin_bulk_load", skip_all, err(level = "debug"))]
     async fn begin_bulk_load(&self) -> MemoryStoreResult<()> {
-        self.drop_vector_index().await
+        indexes::begin_bulk_load(self.connections()).await
     }
 
     #[instrument(level = "debug", name = "postgres.finish_bulk_load", skip_all, err(level = "debug"))]
     async fn finish_bulk_load(&self) -> MemoryStoreResult<()> {
-        self.restore_indexes().await
+        indexes::finish_bulk_load(self.connections(), self.now()).await
     }
 
     #[instrument(level = "debug", name = "postgres.get_checkpoint", skip_all, err(level = "debug"))]
     async fn get_checkpoint(&self, name: &str) -> MemoryStoreResult<Option<Checkpoint>> {
-        self.read_checkpoint(name).await
+        limits::check_name("checkpoint.name", name)?;
+        transfer::get_checkpoint(&mut self.connections().reader().await?, name).await
     }
 
     #[instrument(level = "debug", name = "postgres.clear_checkpoint", skip_all, err(level = "debug"))]
     async fn clear_checkpoint(&self, name: &str) -> MemoryStoreResult<()> {
-        self.remove_checkpoint(name).await
+        limits::check_name("checkpoint.name", name)?;
+        transfer::clear_checkpoint(self.connections().writer().await?, name).await
     }
 
     #[instrument(level = "debug", name = "postgres.begin_reembedding", skip_all,
         fields(%model), err(level = "debug"))]
     async fn begin_reembedding(&self, model: &ModelSignature) -> MemoryStoreResult<ReembeddingStatus> {
-        // At once, so that a caller who goes before the answer leaves a handle that takes part in no other.
+        model.validate()?;
+        // Set before the first await: if the caller drops the future, the handle takes part in no other re-embedding.
         let before = self.reembeds_to().replace(model.clone());
-        let begun = self.start_reembedding(model).await;
+        let begun = async {
+            let transaction = self.connections().transaction().await?;
+            reembed::begin_reembedding(transaction, model, self.now()).await
+        };
+        let begun = begun.await;
         if begun.is_err() {
             *self.reembeds_to() = before;
         }
@@ -404,7 +511,7 @@ impl MemoryStore for PgMemoryStore {
 
     #[instrument(level = "debug", name = "postgres.reembedding_status", skip_all, err(level = "debug"))]
     async fn reembedding_status(&self) -> MemoryStoreResult<Option<ReembeddingStatus>> {
-        self.read_reembedding().await
+        reembed::reembedding_status(&mut self.connections().snapshot().await?).await
     }
 
     #[instrument(
@@ -419,22 +526,26 @@ impl MemoryStore for PgMemoryStore {
         after: Option<Uuid>,
         limit: usize,
     ) -> MemoryStoreResult<Vec<PendingMemory>> {
-        self.read_pending(after, limit).await
+        limits::check_page("limit", limit)?;
+        reembed::reembedding_pending(self.connections().filtering().await?, after, limit).await
     }
 
     #[instrument(level = "debug", name = "postgres.write_reembedded", skip_all,
         fields(vectors = vectors.len()), err(level = "debug"))]
     async fn write_reembedded(&self, vectors: &[ReembeddedMemory]) -> MemoryStoreResult<u64> {
-        self.stage_vectors(vectors).await
+        limits::check_len("vectors", vectors.len(), limits::MAX_BATCH)?;
+        let begun = self.reembeds_to().clone();
+        reembed::write_reembedded(self.connections().transaction().await?, vectors, begun.as_ref()).await
     }
 
     #[instrument(level = "debug", name = "postgres.finish_reembedding", skip_all, err(level = "debug"))]
     async fn finish_reembedding(&self) -> MemoryStoreResult<()> {
-        self.switch_model().await
+        let begun = self.reembeds_to().clone();
+        reembed::finish_reembedding(self.connections(), begun.as_ref(), &self.0.binding).await
     }
 
     #[instrument(level = "debug", name = "postgres.abort_reembedding", skip_all, err(level = "debug"))]
     async fn abort_reembedding(&self) -> MemoryStoreResult<()> {
-        self.drop_reembedding().await
+        reembed::abort_reembedding(self.connections().transaction().await?).await
     }
 }

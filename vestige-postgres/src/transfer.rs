@@ -1,13 +1,10 @@
-//! Everything the store holds, page by page; checkpoints; loading in bulk.
-
-use std::time::Duration;
+//! Everything that the store holds, page by page, and the checkpoints of transfers.
 
 use chrono::{DateTime, Utc};
 use serde_json::Value;
 use sqlx::postgres::{PgArguments, PgRow, Postgres};
 use sqlx::query::Query;
-use sqlx::{Column, Decode, Executor, FromRow, Row, TypeInfo, ValueRef};
-use tokio::time::sleep;
+use sqlx::{Column, Decode, FromRow, Row, TypeInfo, ValueRef};
 use uuid::Uuid;
 use vestige_traits::backend::PageStart;
 use vestige_traits::identity::{Group, GroupMembership, GroupRole, User};
@@ -19,156 +16,107 @@ use vestige_traits::{MemoryEdge, MemoryStoreError, MemoryStoreResult, limits};
 use crate::error;
 use crate::rows::{self, DomainRow, MemoryRow, ReviewRow, SchedulingRow};
 use crate::session::Session;
-use crate::store::PgMemoryStore;
 
-/// How often it is tried to take the indexes of vectors down, and what lies between.
-const DROP_ATTEMPTS: u32 = 10;
-const PAUSE: Duration = Duration::from_millis(100);
+/// The rows of a page, each with its key; an error for a row that cannot be read.
+type KeyedRows = Vec<(TransferKey, MemoryStoreResult<TransferRow>)>;
 
-/// Rows of a page, each with its key, and what cannot be read.
-type Read = Vec<(TransferKey, MemoryStoreResult<TransferRow>)>;
-
-impl PgMemoryStore {
-    pub(crate) async fn count_kind(&self, kind: TransferKind) -> MemoryStoreResult<u64> {
-        let mut connection = self.connection().await?;
-        let connection = &mut connection;
-        let counted = match kind {
-            TransferKind::User => {
-                sqlx::query_scalar!(r#"SELECT count(*) AS "n!" FROM users"#).fetch_one(connection).await
-            }
-            TransferKind::Group => {
-                sqlx::query_scalar!(r#"SELECT count(*) AS "n!" FROM groups"#).fetch_one(connection).await
-            }
-            TransferKind::GroupMembership => {
-                sqlx::query_scalar!(r#"SELECT count(*) AS "n!" FROM group_memberships"#)
-                    .fetch_one(connection)
-                    .await
-            }
-            TransferKind::Domain => {
-                sqlx::query_scalar!(r#"SELECT count(*) AS "n!" FROM domains"#).fetch_one(connection).await
-            }
-            TransferKind::Memory => {
-                sqlx::query_scalar!(r#"SELECT count(*) AS "n!" FROM knowledge_nodes"#)
-                    .fetch_one(connection)
-                    .await
-            }
-            TransferKind::Scheduling => {
-                sqlx::query_scalar!(r#"SELECT count(*) AS "n!" FROM scheduling"#).fetch_one(connection).await
-            }
-            TransferKind::Edge => {
-                sqlx::query_scalar!(r#"SELECT count(*) AS "n!" FROM edges"#).fetch_one(connection).await
-            }
-            TransferKind::ReviewEvent => {
-                sqlx::query_scalar!(r#"SELECT count(*) AS "n!" FROM review_events"#)
-                    .fetch_one(connection)
-                    .await
-            }
-        };
-        counted.map(rows::count).map_err(error::of)
-    }
-
-    pub(crate) async fn read_page(
-        &self,
-        kind: TransferKind,
-        after: Option<&TransferKey>,
-        limit: usize,
-    ) -> MemoryStoreResult<TransferPage> {
-        limits::check_page("limit", limit)?;
-        let PageStart { first, second, text } = PageStart::new(kind, after)?;
-        let more = rows::parameter(limit).saturating_add(1);
-        let mut transaction = self.filtering().await?;
-        let connection = &mut transaction;
-        let mut read = match kind {
-            TransferKind::User => users(connection, first, more).await?,
-            TransferKind::Group => groups(connection, first, more).await?,
-            TransferKind::GroupMembership => memberships(connection, first, second, more).await?,
-            TransferKind::Domain => domains(connection, text, more).await?,
-            TransferKind::Memory => memories(connection, first, more).await?,
-            TransferKind::Scheduling => scheduling(connection, first, more).await?,
-            TransferKind::Edge => edges(connection, first, second, text, more).await?,
-            TransferKind::ReviewEvent => reviews(connection, first, more).await?,
-        };
-        transaction.commit().await.map_err(error::of)?;
-        let more = read.len() > limit;
-        read.truncate(limit);
-        let next = read.last().filter(|_| more).map(|(key, _)| key.clone());
-        let mut page = TransferPage { rows: Vec::with_capacity(read.len()), damaged: Vec::new(), next };
-        for (key, row) in read {
-            match row {
-                Ok(row) => page.rows.push(row),
-                Err(error) => page.damaged.push(RowIssue::unreadable(key, &error)),
-            }
+pub(crate) async fn count_rows(session: &mut Session, kind: TransferKind) -> MemoryStoreResult<u64> {
+    let counted = match kind {
+        TransferKind::User => {
+            sqlx::query_scalar!(r#"SELECT count(*) AS "n!" FROM users"#).fetch_one(session).await
         }
-        Ok(page)
-    }
-
-    pub(crate) async fn read_checkpoint(&self, name: &str) -> MemoryStoreResult<Option<Checkpoint>> {
-        limits::check_name("checkpoint.name", name)?;
-        let mut connection = self.connection().await?;
-        sqlx::query_as!(Checkpoint, "SELECT name, state, updated_at FROM checkpoints WHERE name = $1", name)
-            .fetch_optional(&mut connection)
-            .await
-            .map_err(error::of)
-    }
-
-    pub(crate) async fn remove_checkpoint(&self, name: &str) -> MemoryStoreResult<()> {
-        limits::check_name("checkpoint.name", name)?;
-        let mut connection = self.writer().await?;
-        sqlx::query!("DELETE FROM checkpoints WHERE name = $1", name)
-            .execute(&mut connection)
-            .await
-            .map_err(error::of)?;
-        connection.commit().await.map_err(error::of)
-    }
-
-    /// HNSW takes a hundred times as long for a vector as the rest of its row, one by one; built at once it does not. The
-    /// other index with vectors in it is built at once in less time too.
-    ///
-    /// Whoever comes after it waits while it waits for its lock, so it waits for short times, and not for ever.
-    pub(crate) async fn drop_vector_index(&self) -> MemoryStoreResult<()> {
-        self.check_writable()?;
-        let mut attempts = DROP_ATTEMPTS;
-        loop {
-            match self.try_drop_vector_index().await {
-                Err(error) if error.is_retryable() && attempts > 1 => {
-                    attempts -= 1;
-                    tracing::debug!(%error, "the vector index could not be taken down yet");
-                    sleep(PAUSE).await;
-                }
-                dropped => return dropped,
-            }
+        TransferKind::Group => {
+            sqlx::query_scalar!(r#"SELECT count(*) AS "n!" FROM groups"#).fetch_one(session).await
         }
-    }
-
-    async fn try_drop_vector_index(&self) -> MemoryStoreResult<()> {
-        const BRIEFLY: &str = "SET LOCAL lock_timeout = '500ms'; SET LOCAL statement_timeout = 0";
-        const DROP: &str =
-            "DROP INDEX IF EXISTS idx_knowledge_nodes_embedding_hnsw, idx_knowledge_nodes_codebase_embedding";
-        let mut transaction = self.sessions().begin("BEGIN", BRIEFLY).await.map_err(error::of)?;
-        transaction.execute(DROP).await.map_err(error::of)?;
-        transaction.commit().await.map_err(error::of)
-    }
-
-    pub(crate) async fn restore_indexes(&self) -> MemoryStoreResult<()> {
-        self.build_vector_index().await?;
-        self.run_untimed("ANALYZE knowledge_nodes, scheduling, edges").await?;
-        self.refresh_statistics().await
-    }
+        TransferKind::GroupMembership => {
+            sqlx::query_scalar!(r#"SELECT count(*) AS "n!" FROM group_memberships"#).fetch_one(session).await
+        }
+        TransferKind::Domain => {
+            sqlx::query_scalar!(r#"SELECT count(*) AS "n!" FROM domains"#).fetch_one(session).await
+        }
+        TransferKind::Memory => {
+            sqlx::query_scalar!(r#"SELECT count(*) AS "n!" FROM knowledge_nodes"#).fetch_one(session).await
+        }
+        TransferKind::Scheduling => {
+            sqlx::query_scalar!(r#"SELECT count(*) AS "n!" FROM scheduling"#).fetch_one(session).await
+        }
+        TransferKind::Edge => {
+            sqlx::query_scalar!(r#"SELECT count(*) AS "n!" FROM edges"#).fetch_one(session).await
+        }
+        TransferKind::ReviewEvent => {
+            sqlx::query_scalar!(r#"SELECT count(*) AS "n!" FROM review_events"#).fetch_one(session).await
+        }
+    };
+    counted.map(rows::count).map_err(error::map)
 }
 
-/// The statements below are not checked by a macro, because a macro's rows are read all at once, and one that other hands
-/// have spoilt would stop the others. The columns of a row's key come first.
+/// A page of at most `limit` rows, beginning at `start`.
+pub(crate) async fn export_page(
+    mut transaction: Session,
+    kind: TransferKind,
+    start: PageStart<'_>,
+    limit: usize,
+) -> MemoryStoreResult<TransferPage> {
+    let PageStart { first, second, text } = start;
+    let more = rows::parameter(limit).saturating_add(1);
+    let session = &mut transaction;
+    let mut read = match kind {
+        TransferKind::User => users(session, first, more).await?,
+        TransferKind::Group => groups(session, first, more).await?,
+        TransferKind::GroupMembership => memberships(session, first, second, more).await?,
+        TransferKind::Domain => domains(session, text, more).await?,
+        TransferKind::Memory => memories(session, first, more).await?,
+        TransferKind::Scheduling => scheduling(session, first, more).await?,
+        TransferKind::Edge => edges(session, first, second, text, more).await?,
+        TransferKind::ReviewEvent => reviews(session, first, more).await?,
+    };
+    transaction.commit().await.map_err(error::map)?;
+    let more = read.len() > limit;
+    read.truncate(limit);
+    let next = read.last().filter(|_| more).map(|(key, _)| key.clone());
+    let mut page = TransferPage { rows: Vec::with_capacity(read.len()), damaged: Vec::new(), next };
+    for (key, row) in read {
+        match row {
+            Ok(row) => page.rows.push(row),
+            Err(error) => page.damaged.push(RowIssue::unreadable(key, &error)),
+        }
+    }
+    Ok(page)
+}
+
+pub(crate) async fn get_checkpoint(
+    session: &mut Session,
+    name: &str,
+) -> MemoryStoreResult<Option<Checkpoint>> {
+    sqlx::query_as!(Checkpoint, "SELECT name, state, updated_at FROM checkpoints WHERE name = $1", name)
+        .fetch_optional(session)
+        .await
+        .map_err(error::map)
+}
+
+pub(crate) async fn clear_checkpoint(mut session: Session, name: &str) -> MemoryStoreResult<()> {
+    sqlx::query!("DELETE FROM checkpoints WHERE name = $1", name)
+        .execute(&mut session)
+        .await
+        .map_err(error::map)?;
+    session.commit().await.map_err(error::map)
+}
+
+/// The rows of a page.
+///
+/// The statements below are not checked by a macro, because a macro reads all rows or fails, and a row that was damaged
+/// outside of Vestige would hide the others. The columns of a row's key come first.
 async fn page<T: for<'r> FromRow<'r, PgRow>>(
-    connection: &mut Session,
+    session: &mut Session,
     kind: TransferKind,
     query: Query<'_, Postgres, PgArguments>,
     whole: impl Fn(T) -> MemoryStoreResult<TransferRow>,
-) -> MemoryStoreResult<Read> {
-    let rows = query.fetch_all(connection).await.map_err(error::of)?;
+) -> MemoryStoreResult<KeyedRows> {
+    let rows = query.fetch_all(session).await.map_err(error::map)?;
     let read = rows.iter().map(|row| {
         let unread = |error| MemoryStoreError::invalid(kind.as_str(), format!("cannot be read: {error}"));
         let values = check_values(row).and_then(|()| T::from_row(row).map_err(unread));
-        Ok((key_of(row, kind).map_err(error::of)?, values.and_then(&whole)))
+        Ok((key_of(row, kind).map_err(error::map)?, values.and_then(&whole)))
     });
     read.collect()
 }
@@ -189,13 +137,13 @@ fn key_of(row: &PgRow, kind: TransferKind) -> sqlx::Result<TransferKey> {
     })
 }
 
-/// Refuses what a column takes and no record can be: infinite times, at which the driver panics, years that RFC 3339 does
-/// not know, and numbers that JSON does not.
+/// Refuses values that a column takes and a record does not: infinite times, at which the driver panics, years outside of
+/// RFC 3339, and numbers that JSON does not have.
 fn check_values(row: &PgRow) -> MemoryStoreResult<()> {
     // The first moment of 2000, from which the server counts microseconds.
     const EPOCH: i64 = 946_684_800_000_000;
     for column in row.columns() {
-        let value = row.try_get_raw(column.ordinal()).map_err(error::of)?;
+        let value = row.try_get_raw(column.ordinal()).map_err(error::map)?;
         let (is_null, name) = (value.is_null(), column.name());
         let decoded = match column.type_info().name() {
             _ if is_null => continue,
@@ -218,36 +166,36 @@ fn check_values(row: &PgRow) -> MemoryStoreResult<()> {
 /// A row of `users` or `groups`.
 type Named = (Uuid, String, Option<String>, DateTime<Utc>, Value);
 
-async fn users(connection: &mut Session, after: Option<Uuid>, limit: i64) -> MemoryStoreResult<Read> {
+async fn users(session: &mut Session, after: Option<Uuid>, limit: i64) -> MemoryStoreResult<KeyedRows> {
     let query = sqlx::query(
         "SELECT id, handle, display_name, created_at, metadata FROM users
          WHERE $1::uuid IS NULL OR id > $1 ORDER BY id LIMIT $2",
     );
     let query = query.bind(after).bind(limit);
-    page(connection, TransferKind::User, query, |(id, handle, display_name, created_at, metadata): Named| {
+    page(session, TransferKind::User, query, |(id, handle, display_name, created_at, metadata): Named| {
         Ok(TransferRow::User(User { id, handle, display_name, created_at, metadata }))
     })
     .await
 }
 
-async fn groups(connection: &mut Session, after: Option<Uuid>, limit: i64) -> MemoryStoreResult<Read> {
+async fn groups(session: &mut Session, after: Option<Uuid>, limit: i64) -> MemoryStoreResult<KeyedRows> {
     let query = sqlx::query(
         "SELECT id, handle, display_name, created_at, metadata FROM groups
          WHERE $1::uuid IS NULL OR id > $1 ORDER BY id LIMIT $2",
     );
     let query = query.bind(after).bind(limit);
-    page(connection, TransferKind::Group, query, |(id, handle, display_name, created_at, metadata): Named| {
+    page(session, TransferKind::Group, query, |(id, handle, display_name, created_at, metadata): Named| {
         Ok(TransferRow::Group(Group { id, handle, display_name, created_at, metadata }))
     })
     .await
 }
 
 async fn memberships(
-    connection: &mut Session,
+    session: &mut Session,
     user: Option<Uuid>,
     group: Option<Uuid>,
     limit: i64,
-) -> MemoryStoreResult<Read> {
+) -> MemoryStoreResult<KeyedRows> {
     let query = sqlx::query(
         "SELECT user_id, group_id, role, joined_at FROM group_memberships
          WHERE $1::uuid IS NULL OR (user_id, group_id) > ($1, $2::uuid)
@@ -255,41 +203,39 @@ async fn memberships(
     );
     let query = query.bind(user).bind(group).bind(limit);
     type Row = (Uuid, Uuid, String, DateTime<Utc>);
-    page(connection, TransferKind::GroupMembership, query, |(user_id, group_id, role, joined_at): Row| {
+    page(session, TransferKind::GroupMembership, query, |(user_id, group_id, role, joined_at): Row| {
         let role = role.parse::<GroupRole>()?;
         Ok(TransferRow::GroupMembership(GroupMembership { user_id, group_id, role, joined_at }))
     })
     .await
 }
 
-async fn domains(connection: &mut Session, after: Option<&str>, limit: i64) -> MemoryStoreResult<Read> {
+async fn domains(session: &mut Session, after: Option<&str>, limit: i64) -> MemoryStoreResult<KeyedRows> {
     let query = sqlx::query(
         "SELECT id, label, centroid::real[] AS centroid, top_terms, memory_count, created_at, metadata
          FROM domains WHERE $1::text IS NULL OR id > $1 ORDER BY id LIMIT $2",
     );
     let query = query.bind(after).bind(limit);
-    page(connection, TransferKind::Domain, query, |row: DomainRow| row.try_into().map(TransferRow::Domain))
-        .await
+    page(session, TransferKind::Domain, query, |row: DomainRow| row.try_into().map(TransferRow::Domain)).await
 }
 
-async fn memories(connection: &mut Session, after: Option<Uuid>, limit: i64) -> MemoryStoreResult<Read> {
+async fn memories(session: &mut Session, after: Option<Uuid>, limit: i64) -> MemoryStoreResult<KeyedRows> {
     let query = sqlx::query(
         "SELECT id, content, node_type, tags, metadata, domains, domain_scores, embedding::real[] AS embedding,
            codebase, owner_user_id, visibility, shared_with_groups, created_at, updated_at
          FROM knowledge_nodes WHERE $1::uuid IS NULL OR id > $1 ORDER BY id LIMIT $2",
     );
     let query = query.bind(after).bind(limit);
-    page(connection, TransferKind::Memory, query, |row: MemoryRow| row.try_into().map(TransferRow::Memory))
-        .await
+    page(session, TransferKind::Memory, query, |row: MemoryRow| row.try_into().map(TransferRow::Memory)).await
 }
 
-async fn scheduling(connection: &mut Session, after: Option<Uuid>, limit: i64) -> MemoryStoreResult<Read> {
+async fn scheduling(session: &mut Session, after: Option<Uuid>, limit: i64) -> MemoryStoreResult<KeyedRows> {
     let query = sqlx::query(
         "SELECT memory_id, stability, difficulty, retrievability, last_review, next_review, reps, lapses
          FROM scheduling WHERE $1::uuid IS NULL OR memory_id > $1 ORDER BY memory_id LIMIT $2",
     );
     let query = query.bind(after).bind(limit);
-    page(connection, TransferKind::Scheduling, query, |row: SchedulingRow| {
+    page(session, TransferKind::Scheduling, query, |row: SchedulingRow| {
         let memory_id = row.memory_id;
         Ok(TransferRow::Scheduling(ScheduledMemory { memory_id, state: row.try_into()? }))
     })
@@ -297,12 +243,12 @@ async fn scheduling(connection: &mut Session, after: Option<Uuid>, limit: i64) -
 }
 
 async fn edges(
-    connection: &mut Session,
+    session: &mut Session,
     source: Option<Uuid>,
     target: Option<Uuid>,
     edge_type: Option<&str>,
     limit: i64,
-) -> MemoryStoreResult<Read> {
+) -> MemoryStoreResult<KeyedRows> {
     let query = sqlx::query(
         "SELECT source_id, target_id, edge_type, weight, created_at FROM edges
          WHERE $1::uuid IS NULL OR (source_id, target_id, edge_type) > ($1, $2::uuid, $3::text)
@@ -310,34 +256,26 @@ async fn edges(
     );
     let query = query.bind(source).bind(target).bind(edge_type).bind(limit);
     type Row = (Uuid, Uuid, String, f64, DateTime<Utc>);
-    page(
-        connection,
-        TransferKind::Edge,
-        query,
-        |(source_id, target_id, edge_type, weight, created_at): Row| {
-            Ok(TransferRow::Edge(MemoryEdge { source_id, target_id, edge_type, weight, created_at }))
-        },
-    )
+    page(session, TransferKind::Edge, query, |(source_id, target_id, edge_type, weight, created_at): Row| {
+        Ok(TransferRow::Edge(MemoryEdge { source_id, target_id, edge_type, weight, created_at }))
+    })
     .await
 }
 
-async fn reviews(connection: &mut Session, after: Option<Uuid>, limit: i64) -> MemoryStoreResult<Read> {
+async fn reviews(session: &mut Session, after: Option<Uuid>, limit: i64) -> MemoryStoreResult<KeyedRows> {
     let query = sqlx::query(
         "SELECT id, memory_id, timestamp, rating, prior_state, new_state
          FROM review_events WHERE $1::uuid IS NULL OR id > $1 ORDER BY id LIMIT $2",
     );
     let query = query.bind(after).bind(limit);
-    page(connection, TransferKind::ReviewEvent, query, |row: ReviewRow| {
+    page(session, TransferKind::ReviewEvent, query, |row: ReviewRow| {
         row.try_into().map(TransferRow::ReviewEvent)
     })
     .await
 }
 
 /// Writes a checkpoint, in the transaction of the page that it is about.
-pub(crate) async fn write_checkpoint(
-    connection: &mut Session,
-    checkpoint: &Checkpoint,
-) -> MemoryStoreResult<()> {
+pub(crate) async fn put_checkpoint(session: &mut Session, checkpoint: &Checkpoint) -> MemoryStoreResult<()> {
     let updated_at: DateTime<Utc> = checkpoint.updated_at;
     sqlx::query!(
         "INSERT INTO checkpoints (name, state, updated_at) VALUES ($1, $2, $3)
@@ -346,8 +284,8 @@ pub(crate) async fn write_checkpoint(
         checkpoint.state,
         updated_at,
     )
-    .execute(connection)
+    .execute(session)
     .await
-    .map_err(error::of)?;
+    .map_err(error::map)?;
     Ok(())
 }
