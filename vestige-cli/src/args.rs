@@ -16,31 +16,31 @@ use crate::times::When;
 /// Which memories to look at.
 #[derive(Args, Debug, Default)]
 pub(crate) struct FilterArgs {
-    /// Only memories with this tag; several: with any of them
+    /// Only memories with this tag; give several for memories with any of them
     #[arg(short, long = "tag", value_name = "TAG")]
     tags: Vec<String>,
 
-    /// Only memories of this type; several: of any of them
+    /// Only memories of this type; give several for any of them
     #[arg(short = 'T', long = "type", value_name = "TYPE")]
     types: Vec<String>,
 
-    /// Only memories of this code base; several: of any of them
+    /// Only memories of this code base; give several for any of them
     #[arg(short, long = "codebase", value_name = "NAME")]
     codebases: Vec<String>,
 
-    /// Only memories of this domain; several: of any of them
+    /// Only memories of this domain; give several for any of them
     #[arg(long = "domain", value_name = "ID")]
     domains: Vec<String>,
 
-    /// Only memories taken in since then: a day, a time, or a span (7d, 12h); UTC
+    /// Only memories created since then: a day, a time, or a span (7d, 12h); UTC
     #[arg(long, value_name = "WHEN", value_parser = When::parse)]
     since: Option<When>,
 
-    /// Only memories taken in until then; a day counts whole
+    /// Only memories created until then; a day counts to its end
     #[arg(long, value_name = "WHEN", value_parser = When::parse)]
     until: Option<When>,
 
-    /// Only memories that are recalled now with at least this probability, 0 to 1
+    /// Only memories whose probability of recall is at least this, 0 to 1
     #[arg(long, value_name = "P")]
     min_retrievability: Option<f64>,
 }
@@ -72,9 +72,9 @@ pub(crate) fn search_mode() -> impl TypedValueParser<Value = SearchMode> {
     PossibleValuesParser::new(SearchMode::ALL.map(SearchMode::name)).try_map(|name| name.parse())
 }
 
-/// `KEY=VALUE`, the value being JSON if it reads as JSON and loses nothing by it, else text: `12e4567`, `3.10` and forty
-/// digits are hashes and versions, not numbers. An array or an object that would lose something is refused: as a text it
-/// would not be found to be one.
+/// `KEY=VALUE`, the value being JSON if it reads as JSON and loses nothing by it, else text: `12e4567`,
+/// `3.10` and forty digits are hashes and versions, not numbers. An array or an object that would lose
+/// something is refused: as a text it would not be found to be one.
 pub(crate) fn meta(text: &str) -> Result<(String, Value), String> {
     let (key, value) =
         text.split_once('=').ok_or("has no `=`; write KEY=VALUE, such as ticket=QW-204 or retries=3")?;

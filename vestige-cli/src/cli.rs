@@ -1,4 +1,4 @@
-//! The command line: global flags and the list of commands. Each command's own flags stand in its file.
+//! The command line: global flags and the list of commands. The flags of a command are in its file.
 
 use std::ffi::OsString;
 use std::path::PathBuf;
@@ -10,9 +10,10 @@ use crate::commands::{
     restore, review, search, stats, unlink, update,
 };
 
-/// The long-term memory of AI agents: keeps short texts and finds them again by words and by meaning.
+/// Long-term memory for AI agents: stores short texts, and finds them by words and by meaning.
 ///
-/// Everything lies in one SQLite file, made by the first use. There is nothing to start and nothing to download.
+/// The memory is one SQLite file. The first command that needs it creates it. You need no server and no
+/// download.
 #[derive(Debug, Parser)]
 #[command(
     name = "vestige",
@@ -30,14 +31,14 @@ pub(crate) struct Cli {
 }
 
 const WHERE: &str = "\
-Where the memory lies, the first that is given:
+Where the memory is (the first of these that is set):
   1. --db or --postgres-url
   2. VESTIGE_DB or VESTIGE_POSTGRES_URL
-  3. vestige.toml: the file of --config or VESTIGE_CONFIG, else the one in the working directory
-     (but for `vestige mcp`, which is started in any folder), else the one in the platform's
-     configuration folder (on Linux ~/.config/vestige)
+  3. vestige.toml: the file that --config or VESTIGE_CONFIG names, else the one in the working
+     directory (not for `vestige mcp`), else the one in the platform's configuration folder
+     (on Linux ~/.config/vestige)
   4. vestige.db in the platform's data folder (on Linux ~/.local/share/vestige)
-`vestige doctor` shows which it is.
+`vestige doctor` shows which store is in use.
 
 vestige.toml:
   [storage]
@@ -92,18 +93,19 @@ pub(crate) struct GlobalArgs {
     #[arg(long, global = true, value_name = "MODEL", help_heading = GLOBAL)]
     pub(crate) model: Option<String>,
 
-    /// Print JSON for machines
+    /// Print JSON, for other programs
     #[arg(long, global = true, help_heading = GLOBAL)]
     pub(crate) json: bool,
 
-    /// Say on stderr what is being done; twice for more
+    /// Log to stderr what is done; give it twice for more
     #[arg(short, long, global = true, action = ArgAction::Count, help_heading = GLOBAL)]
     pub(crate) verbose: u8,
 }
 
 const GLOBAL: &str = "Global options";
 
-/// A global option that says where or what twice. Of one before the command and one behind it clap forgets the first.
+/// A global option that says where or what twice. Of one before the command and one behind it clap forgets
+/// the first.
 pub(crate) fn given_twice(args: impl Iterator<Item = OsString>) -> Option<&'static str> {
     let options: Vec<OsString> = args.take_while(|arg| arg != "--").collect();
     ["--db", "--postgres-url", "--config", "--model"].into_iter().find(|name| {

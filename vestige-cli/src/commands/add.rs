@@ -12,7 +12,7 @@ use crate::output::{CYAN, Output, Styled};
 use crate::render::MemoryJson;
 use crate::times::When;
 
-/// Remember a text
+/// Store a memory
 ///
 /// Prints the id of the new memory.
 #[derive(Args, Debug)]
@@ -23,7 +23,7 @@ pub(crate) struct AddArgs {
     /// The text; `-` reads it from stdin
     text: Option<String>,
 
-    /// What kind of memory it is, such as fact, decision, bug
+    /// The type of the memory, such as fact, decision, bug
     #[arg(short = 'T', long = "type", value_name = "TYPE", default_value = MemoryRecord::DEFAULT_NODE_TYPE)]
     node_type: String,
 
@@ -39,11 +39,11 @@ pub(crate) struct AddArgs {
     #[arg(short, long, value_name = "PATH")]
     file: Option<String>,
 
-    /// What it is about; may be given several times
+    /// A topic; may be given several times
     #[arg(long = "topic", value_name = "TOPIC")]
     topics: Vec<String>,
 
-    /// The session it was said in
+    /// The session in which it was said
     #[arg(long = "session", value_name = "ID")]
     session_id: Option<String>,
 
@@ -51,7 +51,7 @@ pub(crate) struct AddArgs {
     #[arg(short, long = "meta", value_name = "KEY=VALUE", value_parser = args::meta)]
     meta: Vec<(String, Value)>,
 
-    /// When it was taken in, if not now: a day, a time, or a span ago (7d, 12h); UTC
+    /// The time it was stored, if not now: a day, a time, or a span ago (7d, 12h); UTC
     #[arg(long, value_name = "WHEN", value_parser = When::parse)]
     created_at: Option<When>,
 }

@@ -11,10 +11,11 @@ use crate::open::Access;
 use crate::output::{self, DIM, Output, Styled};
 use crate::printable::shortened;
 
-/// Forget memories, with their links and their scheduling
+/// Delete memories, with their links and their schedule
 ///
-/// If one of them does not exist, none is deleted; one that goes meanwhile counts as gone. Each that is deleted is
-/// named, also where a failure or Ctrl-C stops the command before the others. There is no way back but an archive.
+/// If one of them does not exist, none is deleted. A memory that somebody else deletes at the same time
+/// counts as deleted. The command names each memory that it deleted, even if a failure or Ctrl-C stops it
+/// before the others. Only an archive brings a deleted memory back.
 #[derive(Args, Debug)]
 #[command(after_help = "Example:
   vestige delete 019bb17c-0e40-7978-a6a1-2a42c7957ab5")]
@@ -43,8 +44,8 @@ async fn find(args: &DeleteArgs, app: &App) -> CommandResult<(AnyMemoryStore, Ve
     Ok((store, records))
 }
 
-/// Deletes one by one, and puts each that is gone by it into `deleted`. An interruption waits for the one under way,
-/// since of one that is dropped nobody knows.
+/// Deletes one by one, and puts each that is gone by it into `deleted`. An interruption waits for the one
+/// under way, since of one that is dropped nobody knows.
 async fn delete<'a>(
     store: &AnyMemoryStore,
     records: &'a [MemoryRecord],

@@ -26,9 +26,10 @@ const QUESTIONS: &str = include_str!("../../demo/questions.json");
 /// How many hits of each question are shown.
 const SHOWN: usize = 3;
 
-/// Fill a temporary memory with a sample and ask it a handful of questions
+/// Fill a temporary memory with a sample, and ask it seven questions
 ///
-/// The sample is an invented engineer's half-year. Your own memory is not touched, and nothing is left behind.
+/// The sample is half a year of an invented engineer. Your own memory is not touched. Nothing is left on the
+/// disk.
 #[derive(Args, Debug)]
 pub(crate) struct DemoArgs {}
 

@@ -12,9 +12,9 @@ use crate::output::{BOLD, DIM, GREEN, Output, RED, Styled, YELLOW};
 use crate::printable::{counted, one_line};
 use crate::scheduler::{Rebuilt, Scheduler};
 
-/// Examine the memory: its file, its schema, its indexes against its memories, its model
+/// Check the memory: its file, schema, indexes and model
 ///
-/// Says what is wrong and how to mend it. The exit code is 1 if something is broken.
+/// Prints what is wrong and how to repair it. The exit code is 1 if something is broken.
 #[derive(Args, Debug)]
 #[command(
     after_help = "It reads everything, so it takes a while on a large memory. It changes nothing unless --repair or
@@ -24,11 +24,11 @@ Example:
   vestige doctor --repair"
 )]
 pub(crate) struct DoctorArgs {
-    /// Make keyword index, vector index and statistics anew from the memories, then examine
+    /// Rebuild keyword index, vector index and statistics from the memories, then check
     #[arg(long)]
     repair: bool,
 
-    /// Make the schedule anew from the log of reviews, then examine
+    /// Compute the schedule again from the log of reviews, then check
     #[arg(long)]
     rebuild_scheduling: bool,
 }

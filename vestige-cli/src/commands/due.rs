@@ -11,14 +11,14 @@ use crate::output::{DIM, Output, Styled, note};
 use crate::render::{MemoryJson, brief, scheduling};
 use crate::scheduler::as_of;
 
-/// List the memories whose review is due, longest overdue first
+/// List the memories that are due for review, longest overdue first
 #[derive(Args, Debug)]
 #[command(after_help = "A memory is scheduled by its first `vestige review`.
 
 Example:
   vestige due -n 5")]
 pub(crate) struct DueArgs {
-    /// How many, 1000 at most
+    /// The most memories to list, up to 1000
     #[arg(short = 'n', long, value_name = "N", default_value_t = 20)]
     limit: usize,
 }

@@ -15,9 +15,10 @@ use crate::open::Access;
 use crate::output::{self, Output};
 use crate::progress;
 
-/// Write everything the memory holds into an archive
+/// Write the whole memory to an archive
 ///
-/// The archive is the same byte for byte whichever store it comes from. A file appears whole or not at all.
+/// The archive has the same bytes whichever store it comes from. The file is written completely or not at
+/// all.
 #[derive(Args, Debug)]
 #[command(after_help = "Examples:
   vestige export backup.jsonl
@@ -61,8 +62,8 @@ pub(crate) async fn run(args: ExportArgs, app: &App, out: Output) -> CommandResu
     Ok(())
 }
 
-/// Elsewhere a reader that has seen enough is no failure; an archive that was cut off is no archive, so the exit
-/// code says it, as silently as a signal would.
+/// Elsewhere a reader that has seen enough is no failure; an archive that was cut off is no archive, so the
+/// exit code says it, as silently as a signal would.
 fn failure(error: MigrateError) -> Failure {
     match error {
         MigrateError::Io { source, .. } if source.kind() == ErrorKind::BrokenPipe => Failure::Reported,

@@ -14,9 +14,9 @@ use crate::printable::{one_line, shortened};
 use crate::render::{MemoryJson, scheduling, whole};
 use crate::scheduler::as_of;
 
-/// Show memories whole, with their links
+/// Show complete memories, with their links
 ///
-/// An id may be shortened to its first digits (at least four) where they name one memory.
+/// An id may be shortened to its first digits (at least four), if they name only one memory.
 #[derive(Args, Debug)]
 #[command(after_help = "Examples:
   vestige get 019bb17c-0e40-7978-a6a1-2a42c7957ab5

@@ -19,15 +19,16 @@ use crate::output::{self, Output};
 use crate::printable::counted;
 use crate::progress;
 
-/// Remember many texts: a file of JSON lines
+/// Store many memories from a file of JSON lines
 ///
-/// Each line is an object with "content", and if you like "id" (a UUID), "node_type", "tags", "codebase",
+/// Each line is an object with "content". Optional keys are "id" (a UUID), "node_type", "tags", "codebase",
 /// "created_at" (RFC 3339) and "metadata" (an object).
 ///
-/// A file is checked whole before anything is stored; stdin is stored up to its first bad line.
-/// Importing again changes nothing and adds what is missing: a line without an id gets one that follows from the
-/// line, whatever the flags add to it, so the same line is the same memory, and a memory that is there with other
-/// content is left and reported.
+/// The whole file is checked before anything is stored. Stdin is stored up to its first bad line.
+///
+/// You can import a file again: it adds what is missing and changes nothing. A line without an id gets one
+/// that is computed from the line, so the same line is always the same memory. A memory with the same id and
+/// other content is left as it is, and reported.
 #[derive(Args, Debug)]
 #[command(after_help = "Examples:
   vestige import memories.jsonl
@@ -42,7 +43,7 @@ pub(crate) struct ImportArgs {
     #[arg(short = 'T', long = "type", value_name = "TYPE", default_value = MemoryRecord::DEFAULT_NODE_TYPE)]
     node_type: String,
 
-    /// A tag for all of them, beside their own; may be given several times
+    /// A tag to add to each memory; may be given several times
     #[arg(short, long = "tag", value_name = "TAG")]
     tags: Vec<String>,
 
@@ -54,7 +55,7 @@ pub(crate) struct ImportArgs {
     #[arg(long, value_enum, default_value_t = Unknown::Error)]
     unknown_keys: Unknown,
 
-    /// Pass bad lines over and store the others; the exit code is 1 all the same
+    /// Skip bad lines and store the others; the exit code is still 1
     #[arg(long)]
     skip_bad: bool,
 
@@ -73,7 +74,7 @@ enum Unknown {
     Error,
     /// put them into the metadata
     Metadata,
-    /// pass them over
+    /// ignore them
     Ignore,
 }
 

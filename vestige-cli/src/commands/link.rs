@@ -11,24 +11,24 @@ use crate::open::Access;
 use crate::output::Output;
 use crate::printable::one_line;
 
-/// Draw a link from one memory to another
+/// Add a link from one memory to another
 ///
 /// A link of the same type between the two gets the new weight.
 #[derive(Args, Debug)]
 #[command(after_help = "Example:
   vestige link 019eb70c 019d6d97 --type supersedes")]
 pub(crate) struct LinkArgs {
-    /// The memory it starts at, by id or its first digits
+    /// The memory where the link starts, by id or its first digits
     from: String,
 
-    /// The memory it leads to
+    /// The memory where the link ends
     to: String,
 
-    /// What it means, such as supersedes, causes, related
+    /// The type of the link, such as supersedes, causes, related
     #[arg(short = 'T', long = "type", value_name = "TYPE", default_value = MemoryEdge::DEFAULT_EDGE_TYPE)]
     edge_type: String,
 
-    /// How strong it is, 0 to 1
+    /// The strength of the link, 0 to 1
     #[arg(short, long, default_value_t = 1.0)]
     weight: f64,
 }

@@ -20,11 +20,11 @@ pub(crate) struct ListArgs {
     #[command(flatten)]
     filter: FilterArgs,
 
-    /// How many at most
+    /// The most memories to list
     #[arg(short = 'n', long, value_name = "N", default_value_t = 20)]
     limit: usize,
 
-    /// All of them
+    /// List all memories
     #[arg(short, long, conflicts_with = "limit")]
     all: bool,
 }

@@ -13,10 +13,10 @@ use crate::mcp;
 use crate::mcp::clients::Client;
 use crate::output::{Output, note};
 
-/// Serve the memory to an agent: the Model Context Protocol on stdin and stdout
+/// Serve the memory to an agent, by the Model Context Protocol on stdin and stdout
 ///
-/// A client starts it and stops it; several may run on the same memory at once and see each other's memories.
-/// A `vestige.toml` in the folder it is started in does not count, unless --config or VESTIGE_CONFIG names it.
+/// The client starts and stops the server. Several servers can use one memory at the same time. A
+/// `vestige.toml` in the working directory is ignored, unless --config or VESTIGE_CONFIG names it.
 #[derive(Args, Debug)]
 #[command(after_help = "Examples:
   vestige mcp --print-config claude-desktop

@@ -19,12 +19,13 @@ use crate::side_file;
 
 /// Move the memory to another store, or to another embedding model, and prove that nothing was lost
 ///
-/// A copy goes page by page and overwrites nothing. The source is opened for reading only. Interrupted at any point,
-/// the same command goes on where it stopped; run again after the end it changes nothing. Afterwards every row of both
-/// sides is compared.
+/// A copy overwrites nothing, and opens the source for reading only. At its end it compares every row of both
+/// sides. If it is interrupted, run the same command again, and it continues where it stopped. Running it again
+/// after the end changes nothing.
 ///
-/// With --reembed the memory stays where it is and gets the vectors of the model that --model names. Searches and
-/// writes go on with the old model until the new vectors are complete; the switch is one moment.
+/// With --reembed the memory stays where it is, and gets the vectors of the model that --model names.
+/// Searches and writes use the old model until all new vectors are there. The switch happens in one
+/// transaction.
 #[derive(Args, Debug)]
 #[command(after_help = "Examples:
   vestige migrate --from sqlite --to postgres --sqlite-path memory.db --postgres-url postgres://ada@db/vestige
@@ -34,11 +35,11 @@ With VESTIGE_POSTGRES_URL in the environment:
   vestige migrate --from postgres --to sqlite --sqlite-path copy.db --dry-run
   vestige migrate --from sqlite --to postgres --sqlite-path memory.db --verify-only --report proof.json")]
 pub(crate) struct MigrateArgs {
-    /// Where the memory is
+    /// The backend to copy from
     #[arg(long, value_enum, value_name = "BACKEND", requires = "to", required_unless_present = "reembed")]
     from: Option<Backend>,
 
-    /// Where it is to go
+    /// The backend to copy to
     #[arg(long, value_enum, value_name = "BACKEND", requires = "from")]
     to: Option<Backend>,
 
@@ -46,15 +47,15 @@ pub(crate) struct MigrateArgs {
     #[arg(long, value_name = "PATH")]
     sqlite_path: Option<PathBuf>,
 
-    /// How many rows to write in one transaction at most, or how many memories to embed at once
+    /// The most rows to write in one transaction, or the most memories to embed at once
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=10_000))]
     batch_size: Option<u16>,
 
-    /// Say what would be done, and about how long it would take; change nothing
+    /// Print what would be done and how long it would take; change nothing
     #[arg(long)]
     dry_run: bool,
 
-    /// Merge into a target that holds other memories: by id, and what is there with other content stays
+    /// Merge into a target that has other memories, by id; a memory with other content there stays as it is
     #[arg(long)]
     into_existing: bool,
 
@@ -71,7 +72,7 @@ pub(crate) struct MigrateArgs {
     #[arg(long, value_name = "FILE")]
     report: Option<PathBuf>,
 
-    /// Stay in the store and go to the model that --model names
+    /// Keep the store, and move it to the model that --model names
     #[arg(
         long,
         conflicts_with_all = ["from", "to", "sqlite_path", "into_existing", "verify_only", "rejects"]
@@ -82,7 +83,7 @@ pub(crate) struct MigrateArgs {
     #[arg(long, requires = "reembed")]
     yes: bool,
 
-    /// Drop the vectors that an unfinished re-embedding has built
+    /// Delete the vectors of an unfinished re-embedding
     #[arg(long, requires = "reembed", conflicts_with_all = ["dry_run", "yes", "batch_size"])]
     abort: bool,
 }
@@ -143,7 +144,8 @@ fn say(
     out.finish()
 }
 
-/// Writes a report where one is wanted, once the result is `said`: whatever becomes of one, the other is done.
+/// Writes a report where one is wanted, once the result is `said`: whatever becomes of one, the other is
+/// done.
 fn write_report(args: &MigrateArgs, report: &impl serde::Serialize, said: CommandResult) -> CommandResult {
     let Some(path) = &args.report else { return said };
     let what = || format!("cannot write the report {}", path.display());

@@ -12,7 +12,7 @@ use crate::output::{CYAN, DIM, Output, Styled, note};
 use crate::printable::shortened;
 use crate::render::{MemoryJson, labels};
 
-/// Show the memories that are linked to one, nearest first
+/// Show the memories that are linked to a memory, nearest first
 #[derive(Args, Debug)]
 #[command(
     after_help = "Links are followed both ways, to 256 memories at most. The score is the product of the weights along the best path.
@@ -24,7 +24,7 @@ pub(crate) struct NeighborsArgs {
     /// The memory, by id or its first digits
     id: String,
 
-    /// How many links to follow, up to 16
+    /// The most links to follow, up to 16
     #[arg(short, long, value_name = "N", default_value_t = 1)]
     depth: usize,
 }

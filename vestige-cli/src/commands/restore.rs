@@ -16,10 +16,11 @@ use crate::output::{self, Output};
 use crate::progress;
 use crate::side_file;
 
-/// Bring an archive back into a memory
+/// Restore an archive into a memory
 ///
-/// The archive is checked whole before anything is written: one that is truncated or altered is refused.
-/// Interrupted at any point, the same command goes on where it stopped; run again after the end it changes nothing.
+/// The whole archive is checked before anything is written. A truncated or altered archive is refused. If the
+/// command is interrupted, run it again, and it continues where it stopped. After the end, running it again
+/// changes nothing.
 #[derive(Args, Debug)]
 #[command(after_help = "Examples:
   vestige restore backup.jsonl --db new.db
@@ -29,11 +30,11 @@ pub(crate) struct RestoreArgs {
     #[arg(value_name = "FILE")]
     file: PathBuf,
 
-    /// Merge into a memory that holds others: by id, and what is there with other content stays
+    /// Merge into a memory that has others, by id; a memory with other content there stays as it is
     #[arg(long)]
     into_existing: bool,
 
-    /// Append the rows that the memory does not take to this file, as JSON lines with the reason
+    /// Append the rows that cannot be restored to this file, as JSON lines with the reason
     #[arg(long, value_name = "FILE")]
     rejects: Option<PathBuf>,
 }

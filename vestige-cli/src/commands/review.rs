@@ -14,7 +14,7 @@ use crate::printable::shortened;
 use crate::render::scheduling;
 use crate::scheduler::{Scheduler, as_of};
 
-/// Say how well a memory was recalled, which decides when it comes up again
+/// Record how well you recalled a memory, and schedule the next review
 ///
 /// The schedule is FSRS-6: a memory is due when the probability of recalling it has fallen to 0.9.
 #[derive(Args, Debug)]
@@ -24,7 +24,7 @@ pub(crate) struct ReviewArgs {
     /// The memory, by id or its first digits
     id: String,
 
-    /// How it went
+    /// How well you recalled it
     rating: RatingArg,
 }
 

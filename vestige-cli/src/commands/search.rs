@@ -16,8 +16,8 @@ use crate::render::{HitJson, indented, labels};
 
 /// Find memories by words and by meaning
 ///
-/// Any word may match; rarer ones count for more. "a phrase" must occur, -word must not, in every mode (write `--`
-/// before a question that begins with a dash). Everything else is text.
+/// Any word may match; rare words count for more. "a phrase" must occur, and -word must not, in every mode.
+/// Write `--` before a question that begins with a dash.
 #[derive(Args, Debug)]
 #[command(
     after_help = "With --json: an array of {id, score, fts_score, vector_score, content, node_type, tags, codebase,
@@ -29,26 +29,26 @@ Examples:
   vestige search PLK-4031 --mode keyword --json | jq -r '.[0].content'"
 )]
 pub(crate) struct SearchArgs {
-    /// The question; several arguments are one question; `-` reads it from stdin
+    /// The question. Several arguments are one question. `-` reads it from stdin
     #[arg(required = true)]
     query: Vec<String>,
 
-    /// How many results, 1000 at most
+    /// The most results, up to 1000
     #[arg(short = 'n', long, value_name = "N", default_value_t = limits::DEFAULT_LIMIT)]
     limit: usize,
 
-    /// By words and meaning together, by words alone, or by meaning alone
+    /// Search by words and meaning, by words alone, or by meaning alone
     #[arg(short = 'M', long, value_parser = args::search_mode(), default_value_t = SearchMode::Hybrid)]
     mode: SearchMode,
 
     #[command(flatten)]
     filter: FilterArgs,
 
-    /// Show what the words and what the meaning contributed, and how the search ran
+    /// Show what each leg contributed to a result, and how the search ran
     #[arg(short, long)]
     explain: bool,
 
-    /// Show texts whole
+    /// Show complete texts
     #[arg(long)]
     full: bool,
 }

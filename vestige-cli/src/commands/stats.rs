@@ -11,7 +11,7 @@ use crate::output::{BOLD, Output, Styled};
 use crate::printable::one_line;
 use crate::times::rfc3339;
 
-/// Say what the memory holds
+/// Count what the memory contains
 #[derive(Args, Debug)]
 pub(crate) struct StatsArgs {}
 

@@ -11,18 +11,18 @@ use crate::open::Access;
 use crate::output::Output;
 use crate::printable::one_line;
 
-/// Take a link away
+/// Remove a link
 #[derive(Args, Debug)]
 #[command(after_help = "Example:
   vestige unlink 019eb70c 019d6d97 --type supersedes")]
 pub(crate) struct UnlinkArgs {
-    /// The memory it starts at, by id or its first digits
+    /// The memory where the link starts, by id or its first digits
     from: String,
 
-    /// The memory it leads to
+    /// The memory where the link ends
     to: String,
 
-    /// Its type
+    /// The type of the link
     #[arg(short = 'T', long = "type", value_name = "TYPE", default_value = MemoryEdge::DEFAULT_EDGE_TYPE)]
     edge_type: String,
 }

@@ -16,7 +16,8 @@ use crate::render::{MemoryJson, whole};
 
 /// Change a memory
 ///
-/// What is not named stays as it is. A new text gets a new vector; links, reviews and the time of taking in stay.
+/// Everything else stays as it is. A new text gets a new vector. Links, reviews and the time of creation
+/// stay.
 #[derive(Args, Debug)]
 #[command(after_help = "Examples:
   vestige update 019bb17c --content \"Staging's database listens on 5434.\"
@@ -40,7 +41,7 @@ struct Changes {
     #[arg(short = 'T', long = "type", value_name = "TYPE")]
     node_type: Option<String>,
 
-    /// The tags it has from now on; may be given several times
+    /// A tag of the new list of tags; may be given several times
     #[arg(short, long = "tag", value_name = "TAG", conflicts_with_all = ["add_tags", "remove_tags", "no_tags"])]
     tags: Vec<String>,
 
@@ -48,11 +49,11 @@ struct Changes {
     #[arg(long = "add-tag", value_name = "TAG")]
     add_tags: Vec<String>,
 
-    /// A tag to take away; may be given several times
+    /// A tag to remove; may be given several times
     #[arg(long = "remove-tag", value_name = "TAG")]
     remove_tags: Vec<String>,
 
-    /// Take all tags away
+    /// Remove all tags
     #[arg(long)]
     no_tags: bool,
 
@@ -60,7 +61,7 @@ struct Changes {
     #[arg(short, long, value_name = "NAME", conflicts_with = "no_codebase")]
     codebase: Option<String>,
 
-    /// It is about no code base
+    /// Remove the code base
     #[arg(long)]
     no_codebase: bool,
 
@@ -68,7 +69,7 @@ struct Changes {
     #[arg(short, long, value_name = "PATH")]
     file: Option<String>,
 
-    /// What it is about from now on; may be given several times
+    /// A topic of the new list of topics; may be given several times
     #[arg(long = "topic", value_name = "TOPIC")]
     topics: Vec<String>,
 
@@ -76,7 +77,7 @@ struct Changes {
     #[arg(short, long = "meta", value_name = "KEY=VALUE", value_parser = args::meta)]
     meta: Vec<(String, Value)>,
 
-    /// A key of the metadata to take away; may be given several times
+    /// A key of the metadata to remove; may be given several times
     #[arg(long, value_name = "KEY")]
     unset_meta: Vec<String>,
 }
