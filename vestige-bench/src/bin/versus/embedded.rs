@@ -127,7 +127,7 @@ pub(crate) fn filters(runtime: &Runtime, sample: &Sample, filled: &Filled) -> Re
             let contender = Contender::new(*share, filled.search(runtime, filtered));
             if exact { contender.truth(truth) } else { contender }
         });
-        let name = format!("{kind} search, embedded, behind a filter that lets so much through");
+        let name = format!("{kind} search, embedded, by the share that a filter admits");
         contest::run(&name, sample.questions.len(), contenders.collect())?;
     }
     Ok(())

@@ -20,7 +20,7 @@ pub(crate) fn heading(sample: &Sample) {
 
 pub(crate) fn section(name: &str) {
     line(&format!("\n**{name}**\n"));
-    line("| who | p50 ms | p99 ms | times the first | recall@10 | |");
+    line("| contender | p50 ms | p99 ms | times the first | recall@10 | |");
     line("|---|---|---|---|---|---|");
 }
 
