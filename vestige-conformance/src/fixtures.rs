@@ -192,7 +192,8 @@ pub fn assert_not_registered<T: Debug>(result: MemoryStoreResult<T>) {
     );
 }
 
-/// Asserts that two scores differ by less than the rounding of [`round_score`](vestige_traits::backend::round_score) allows.
+/// Asserts that two scores differ by less than the rounding of
+/// [`round_score`](vestige_traits::backend::round_score) allows.
 #[track_caller]
 pub fn assert_close(actual: f64, expected: f64) {
     assert!((actual - expected).abs() <= 2e-9, "{actual} is not {expected}");

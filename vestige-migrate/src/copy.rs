@@ -9,20 +9,20 @@ use crate::transfer::{CopyPlan, CopyReport, Engine, Settings};
 
 /// Copies everything from one store into another.
 ///
-/// # What holds
+/// # Guarantees
 ///
 /// - The source is read and never written to.
-/// - Rows go page by page, each page in one transaction with a note of how
-///   far the copy has come. Killed at any moment, the same copy goes on there.
-///   Run again after its end it changes nothing.
+/// - Rows are copied page by page. Each page is one transaction, with a checkpoint. A copy that is killed at
+///   any moment continues from its checkpoint when it is run again. After its end, running it again changes
+///   nothing.
 /// - Nothing in the target is overwritten or removed. Unless
 ///   [`into_existing`](Self::into_existing) allows it, a target with memories
 ///   of its own is refused before anything is written.
-/// - A row that cannot be moved stops nothing: it is counted, and handed to
+/// - A row that cannot be moved does not stop the copy. It is counted, and passed to
 ///   [`rejects`](Self::rejects) with the reason.
-/// - Memory use does not depend on how much there is.
-/// - Afterwards every row of both sides is compared, and searches made from
-///   the memories are run on both: [`CopyReport::proof`].
+/// - Memory use does not grow with the number of rows.
+/// - After the copy every row of both sides is compared, and both sides answer the same searches:
+///   [`CopyReport::proof`].
 #[derive(Debug)]
 pub struct Copier<'a, S, T> {
     name: &'a str,
@@ -35,32 +35,31 @@ impl<'a, S: MemoryStore + Sync, T: MemoryStore + Sync> Copier<'a, S, T> {
     /// A copy of `source` into `target`.
     ///
     /// `name` says which source this is, such as its path or URL without a password; an
-    /// interrupted copy goes on under the same name. It is stored in the target.
+    /// interrupted copy continues under the same name. It is stored in the target.
     pub fn new(name: &'a str, source: &'a S, target: &'a T) -> Self {
         let settings = Settings { sample: DEFAULT_SAMPLE, ..Settings::default() };
         Self { name, source, target, settings }
     }
 
-    /// How many rows to write in one transaction at most, clamped to 1 to
-    /// [`MAX_BATCH`](vestige_traits::limits::MAX_BATCH); 2,000 where nothing is said. Pages of
-    /// large rows are shorter.
+    /// The most rows to write in one transaction, clamped to 1 to
+    /// [`MAX_BATCH`](vestige_traits::limits::MAX_BATCH). Default: 2,000. Pages of large rows are shorter.
     #[must_use]
     pub fn page_rows(mut self, rows: usize) -> Self {
         self.settings.page_rows = crate::limits::page_rows(rows);
         self
     }
 
-    /// Whether the target may hold other memories. Rows are merged by their keys: what is there
-    /// with other content stays and is a conflict. A copy that was completed before looks at
-    /// every row again.
+    /// Whether the target may hold other memories. Default: no. Rows are merged by their keys: a row with
+    /// other content in the target stays as it is and is counted as a conflict. A copy that was completed
+    /// before looks at every row again.
     #[must_use]
     pub fn into_existing(mut self, allowed: bool) -> Self {
         self.settings.into_existing = allowed;
         self
     }
 
-    /// Whether to compare every row afterwards, which is done where nothing is said. Without it the numbers
-    /// of rows and the model are all that tells whether the source has changed.
+    /// Whether to compare every row afterwards. Default: yes. Without the comparison, only the numbers of
+    /// rows and the model tell whether the source has changed.
     #[must_use]
     pub fn verify(mut self, verify: bool) -> Self {
         self.settings.verify = verify;
@@ -82,7 +81,7 @@ impl<'a, S: MemoryStore + Sync, T: MemoryStore + Sync> Copier<'a, S, T> {
         self
     }
 
-    /// Calls `callback` as the work goes on.
+    /// Calls `callback` with the progress.
     #[must_use]
     pub fn on_progress(mut self, callback: impl FnMut(&Progress) + Send + 'a) -> Self {
         self.settings.reporter = Reporter::new(callback);
@@ -91,13 +90,13 @@ impl<'a, S: MemoryStore + Sync, T: MemoryStore + Sync> Copier<'a, S, T> {
 
     /// Copies.
     ///
-    /// Dropping the future is an interruption like any other.
+    /// Dropping the future interrupts the copy, as a crash would.
     ///
     /// # Errors
     ///
     /// - [`MigrateError::TargetNotEmpty`] and [`MigrateError::ModelsDiffer`], before anything is written.
     /// - [`MigrateError::Source`] and [`MigrateError::Target`] if a store fails. What was copied
-    ///   stays; the same copy goes on from there.
+    ///   stays; the same copy continues from there.
     /// - [`MigrateError::Io`] if the sink of rejects fails.
     pub async fn run(mut self) -> MigrateResult<CopyReport> {
         let (mut report, sample) = self.engine().run().await?;
@@ -116,7 +115,7 @@ impl<'a, S: MemoryStore + Sync, T: MemoryStore + Sync> Copier<'a, S, T> {
     ///
     /// # Errors
     ///
-    /// As [`run`](Self::run), the refusals above all.
+    /// As [`run`](Self::run).
     pub async fn plan(mut self) -> MigrateResult<CopyPlan> {
         self.engine().plan().await
     }

@@ -47,24 +47,23 @@ pub struct Reject<'a> {
     pub row: Option<&'a TransferRow>,
 }
 
-/// Takes in the rows that were not moved.
+/// A destination for rows that were not moved.
 ///
-/// What is taken in is safe before the work goes on beyond the page that the
-/// row came with. After a process was killed and went on, the rejects of one
-/// page may come a second time.
+/// Rejects of a page are flushed before the next page begins. After a crash, the rejects of one page may be
+/// written a second time.
 pub trait RejectSink: Send {
-    /// Takes in one row.
+    /// Writes one row.
     ///
     /// # Errors
     ///
-    /// What writing says; the work stops there.
+    /// If writing fails. The work then stops.
     fn reject(&mut self, reject: &Reject<'_>) -> io::Result<()>;
 
-    /// Makes sure that nothing taken in so far can be lost.
+    /// Makes sure that no row written so far can be lost.
     ///
     /// # Errors
     ///
-    /// What writing says; the work stops there.
+    /// If writing fails. The work then stops.
     fn flush(&mut self) -> io::Result<()>;
 }
 

@@ -7,6 +7,7 @@ use chrono::{DateTime, Datelike, Timelike, Utc};
 use serde_json::Value;
 
 use crate::error::{MemoryStoreError, MemoryStoreResult};
+use crate::model::ModelSignature;
 
 /// The longest `content` of a memory, in bytes of UTF-8.
 pub const MAX_CONTENT_BYTES: usize = 1 << 20;
@@ -270,6 +271,32 @@ impl std::io::Write for ByteCount {
         Ok(bytes.len())
     }
     fn flush(&mut self) -> std::io::Result<()> {
+        Ok(())
+    }
+}
+
+impl ModelSignature {
+    /// Checks the rules on each field.
+    ///
+    /// # Errors
+    ///
+    /// [`MemoryStoreError::InvalidInput`] naming `model.name`,
+    /// `model.dimension` or `model.hash`.
+    pub fn validate(&self) -> MemoryStoreResult<()> {
+        check_text("model.name", &self.name, MAX_NAME_BYTES)?;
+        if self.name.trim().is_empty() {
+            return Err(MemoryStoreError::invalid("model.name", "must not be empty"));
+        }
+        if !(1..=MAX_DIMENSION).contains(&self.dimension) {
+            return Err(MemoryStoreError::invalid(
+                "model.dimension",
+                format!("is {}, must be 1 to {}", self.dimension, MAX_DIMENSION),
+            ));
+        }
+        let hex = |b: u8| b.is_ascii_digit() || (b'a'..=b'f').contains(&b);
+        if self.hash.len() != 64 || !self.hash.bytes().all(hex) {
+            return Err(MemoryStoreError::invalid("model.hash", "must be 64 lowercase hexadecimal digits"));
+        }
         Ok(())
     }
 }

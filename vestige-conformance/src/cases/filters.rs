@@ -215,7 +215,8 @@ pub async fn every_part_of_a_filter_must_be_met(bed: &TestBed<impl StoreFactory>
 }
 
 pub async fn where_limit_memories_match_limit_come_back(bed: &TestBed<impl StoreFactory>) {
-    // What matches is farthest from the question in both legs, so an index that looks at too little misses it.
+    // What matches is farthest from the question in both legs, so an index that looks at too little misses
+    // it.
     let mut records = Vec::new();
     for n in 1..=1500 {
         let mut record = embedded(n, "lamp lamp lamp", &EAST);

@@ -22,9 +22,9 @@ const ATTEMPTS: u32 = 3;
 /// Writes everything that a store holds as an archive.
 ///
 /// The store is read twice: once to count and to digest, once to write. If
-/// both readings differ the store was written to meanwhile, and the archive,
-/// which would mix two moments, is not closed. Memory use does not depend on
-/// how much there is.
+/// both readings differ, the store was written to meanwhile. The archive would
+/// mix two states, so it gets no closing line. Memory use does not grow with the
+/// number of rows.
 ///
 /// Writing blocks, page by page: where that matters, run the future on a
 /// thread of its own.
@@ -65,7 +65,7 @@ impl<'a, S: MemoryStore + Sync> Exporter<'a, S> {
         Self { store, page_rows: DEFAULT_PAGE_ROWS, reporter: Reporter::default(), rejects: None }
     }
 
-    /// How many rows to read at once at most, clamped to 1 to
+    /// The most rows to read at once, clamped to 1 to
     /// [`MAX_BATCH`](vestige_traits::limits::MAX_BATCH).
     #[must_use]
     pub fn page_rows(mut self, rows: usize) -> Self {
@@ -139,8 +139,8 @@ impl<'a, S: MemoryStore + Sync> Exporter<'a, S> {
 
     /// Writes the archive to a file, which appears whole or not at all and replaces an older one.
     ///
-    /// A store that is written to meanwhile is read again, three times in all. Of a link, what it
-    /// leads to is replaced. A pipe or a device is written to, once, and stays.
+    /// A store that is written to meanwhile is read again, three times in all. If `path` is a
+    /// link, the file that it leads to is replaced. A pipe or a device is written to once.
     ///
     /// # Errors
     ///

@@ -8,11 +8,10 @@ use crate::progress::{Progress, Reporter};
 use crate::rejects::RejectSink;
 use crate::transfer::{CopyOutcome, CopyPlan, CopyReport, Engine, Settings};
 
-/// Brings an archive into a store.
+/// Restores an archive into a store.
 ///
-/// Resumable and idempotent like a [`Copier`](crate::Copier): a restore that
-/// was interrupted goes on where it stopped, and one that was completed
-/// changes nothing.
+/// A restore is resumable and idempotent, like a [`Copier`](crate::Copier): it continues where it was
+/// interrupted, and changes nothing once it is complete.
 #[derive(Debug)]
 pub struct Restorer<'a, R, T> {
     archive: &'a mut Archive<R>,
@@ -26,7 +25,7 @@ impl<'a, R: Read + Seek + Send, T: MemoryStore + Sync> Restorer<'a, R, T> {
         Self { archive, target, settings: Settings::default() }
     }
 
-    /// How many rows to write in one transaction at most, clamped to 1 to
+    /// The most rows to write in one transaction, clamped to 1 to
     /// [`MAX_BATCH`](vestige_traits::limits::MAX_BATCH).
     #[must_use]
     pub fn page_rows(mut self, rows: usize) -> Self {
@@ -34,29 +33,29 @@ impl<'a, R: Read + Seek + Send, T: MemoryStore + Sync> Restorer<'a, R, T> {
         self
     }
 
-    /// Whether the target may hold other memories. Rows are merged by their keys: what is there
-    /// with other content stays and is a conflict.
+    /// Whether the target may hold other memories. Default: no. Rows are merged by their keys: a row with
+    /// other content in the target stays as it is and is counted as a conflict.
     #[must_use]
     pub fn into_existing(mut self, allowed: bool) -> Self {
         self.settings.into_existing = allowed;
         self
     }
 
-    /// Whether to compare every row afterwards, which is done where nothing is said.
+    /// Whether to compare every row afterwards. Default: yes.
     #[must_use]
     pub fn verify(mut self, verify: bool) -> Self {
         self.settings.verify = verify;
         self
     }
 
-    /// Hands rows that the target does not take to `sink`.
+    /// Passes rows that the target refuses to `sink`.
     #[must_use]
     pub fn rejects(mut self, sink: &'a mut dyn RejectSink) -> Self {
         self.settings.rejects = Some(sink);
         self
     }
 
-    /// Calls `callback` as the work goes on.
+    /// Calls `callback` with the progress.
     #[must_use]
     pub fn on_progress(mut self, callback: impl FnMut(&Progress) + Send + 'a) -> Self {
         self.settings.reporter = Reporter::new(callback);
@@ -67,8 +66,8 @@ impl<'a, R: Read + Seek + Send, T: MemoryStore + Sync> Restorer<'a, R, T> {
     ///
     /// # Errors
     ///
-    /// As [`Copier::run`](crate::Copier::run). Rows that are not taken are no error but in the report,
-    /// and so is an archive that somebody has changed since it was checked.
+    /// As [`Copier::run`](crate::Copier::run). Rows that the target refuses are no error: they are in the
+    /// report. So is an archive that was changed after it was checked.
     pub async fn run(mut self) -> MigrateResult<CopyReport> {
         let label = format!("archive {}", self.archive.blake3());
         let checked = self.archive.inventory().clone();
@@ -84,7 +83,7 @@ impl<'a, R: Read + Seek + Send, T: MemoryStore + Sync> Restorer<'a, R, T> {
     ///
     /// # Errors
     ///
-    /// As [`run`](Self::run), the refusals above all.
+    /// As [`run`](Self::run).
     pub async fn plan(mut self) -> MigrateResult<CopyPlan> {
         let label = format!("archive {}", self.archive.blake3());
         self.engine(&label).plan().await

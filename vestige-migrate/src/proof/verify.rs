@@ -13,8 +13,8 @@ pub(crate) const DEFAULT_SAMPLE: usize = 50;
 /// Compares two stores, changing neither.
 ///
 /// Every row of every kind is read on both sides; then searches that are made
-/// from a sample of the memories run on both. Memory use does not depend on
-/// how much there is.
+/// from a sample of the memories run on both. Memory use does not grow with
+/// the number of rows.
 #[derive(Debug)]
 pub struct Verifier<'a, S, T> {
     source: &'a S,
@@ -36,7 +36,7 @@ impl<'a, S: MemoryStore + Sync, T: MemoryStore + Sync> Verifier<'a, S, T> {
         }
     }
 
-    /// How many rows to read at once at most, clamped to 1 to
+    /// The most rows to read at once, clamped to 1 to
     /// [`MAX_BATCH`](vestige_traits::limits::MAX_BATCH).
     #[must_use]
     pub fn page_rows(mut self, rows: usize) -> Self {
@@ -44,16 +44,16 @@ impl<'a, S: MemoryStore + Sync, T: MemoryStore + Sync> Verifier<'a, S, T> {
         self
     }
 
-    /// How many memories to make searches from, 50 where nothing is said. The choice looks random
-    /// and is the same every time; fewer are used where searches take longer than 20 seconds
-    /// together. With 0 nothing is searched.
+    /// How many memories to make searches from. Default: 50; with 0 nothing is searched. The choice looks
+    /// random, but is the same every time. If the searches take longer than 20 seconds together, fewer
+    /// memories are used.
     #[must_use]
     pub fn sample(mut self, memories: usize) -> Self {
         self.sample = memories;
         self
     }
 
-    /// Calls `callback` as the work goes on.
+    /// Calls `callback` with the progress.
     #[must_use]
     pub fn on_progress(mut self, callback: impl FnMut(&Progress) + Send + 'a) -> Self {
         self.reporter = Reporter::new(callback);

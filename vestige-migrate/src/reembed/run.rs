@@ -17,16 +17,15 @@ const DEFAULT_BATCH: usize = 256;
 /// How many batches beyond those of the beginning to embed before giving up.
 const MAX_EXTRA_BATCHES: u64 = 1000;
 
-/// Takes a store from its embedding model to another one, while it is in use.
+/// Moves a store from its embedding model to another one, while it is in use.
 ///
-/// # What holds
+/// # Guarantees
 ///
-/// - Searches and writes go on with the old model until the switch, which is
-///   one transaction: the store is wholly on one model or wholly on the other.
-/// - Killed at any moment, the same call goes on; what was embedded is kept.
-/// - Memories that come in or change meanwhile are caught up before the switch.
-/// - A text in which the new model knows no word has no vector afterwards, and
-///   is found by its words.
+/// - Searches and writes use the old model until the switch. The switch is one transaction, so every vector
+///   of the store belongs to one model at any time.
+/// - If the process is killed, the same call continues later. Vectors that were made are kept.
+/// - Memories that are added or changed meanwhile are embedded before the switch.
+/// - A text in which the new model knows no word has no vector afterwards, and is found by its words.
 /// - Afterwards the store's handle is bound to the new model, whichever process made
 ///   the switch. Another handle that is still bound to the old model gets
 ///   [`ModelMismatch`](MemoryStoreError::ModelMismatch).
@@ -88,14 +87,14 @@ impl<'a, S: MemoryStore + Sync, E: Embedder + Sync> Reembedder<'a, S, E> {
     }
 
     /// How many memories to embed and to store at once, clamped to 1 to
-    /// [`MAX_BATCH`](vestige_traits::limits::MAX_BATCH); 256 where nothing is said.
+    /// [`MAX_BATCH`](vestige_traits::limits::MAX_BATCH). Default: 256.
     #[must_use]
     pub fn batch(mut self, memories: usize) -> Self {
         self.batch = crate::limits::page_rows(memories);
         self
     }
 
-    /// Calls `callback` as the work goes on.
+    /// Calls `callback` with the progress.
     #[must_use]
     pub fn on_progress(mut self, callback: impl FnMut(&Progress) + Send + 'a) -> Self {
         self.reporter = Reporter::new(callback);
@@ -114,7 +113,7 @@ impl<'a, S: MemoryStore + Sync, E: Embedder + Sync> Reembedder<'a, S, E> {
 
     /// Re-embeds.
     ///
-    /// Dropping the future is an interruption like any other.
+    /// Dropping the future interrupts the work, as a crash would.
     ///
     /// # Errors
     ///

@@ -85,8 +85,8 @@ impl State {
         }
     }
 
-    /// The state in a checkpoint; none if another version wrote it or it makes no sense, and then the work starts
-    /// again, which is safe.
+    /// The state in a checkpoint; none if another version wrote it or it makes no sense, and then the work
+    /// starts again, which is safe.
     pub(super) fn read(checkpoint: &Checkpoint) -> Option<Self> {
         let state: Self = serde_json::from_value(checkpoint.state.clone()).ok()?;
         (state.version == VERSION).then_some(state)

@@ -10,8 +10,14 @@ use super::violation::Violation;
 use graph::Graph;
 
 /// Crates with cycles that are on their way out.
-const NOT_YET: [&str; 5] =
-    ["vestige-cli", "vestige-migrate", "vestige-postgres", "vestige-sqlite", "vestige-traits"];
+const NOT_YET: [&str; 6] = [
+    "vestige-cli",
+    "vestige-memory",
+    "vestige-migrate",
+    "vestige-postgres",
+    "vestige-sqlite",
+    "vestige-traits",
+];
 
 /// The page that names the cycles that are left.
 const PAGE: &str = "ARCHITECTURE.md";
