@@ -1,4 +1,5 @@
 mod hybrid;
+mod legs;
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -7,7 +8,7 @@ use chrono::{DateTime, Utc};
 use rusqlite::{Connection, OptionalExtension, Transaction};
 use uuid::Uuid;
 use vestige_traits::analysis::{AnalyzedQuery, Analyzer};
-use vestige_traits::backend::{FusionScale, LegPlace};
+use vestige_traits::backend::FusionScale;
 use vestige_traits::{
     Fusion, FusionMethod, MemoryFilter, MemoryStoreError, MemoryStoreResult, ModelSignature, PlanStep,
     SearchPlan, SearchQuery, SearchResult, limits,
@@ -20,6 +21,7 @@ use crate::keyword::PostingCache;
 use crate::vector::{SharedIndex, VectorIndex};
 use crate::{keyword, registry};
 use hybrid::Rows;
+use legs::{Found, Place, Ranked, in_order};
 
 /// What the readers of one process keep in memory.
 #[derive(Debug)]
@@ -57,13 +59,6 @@ pub(crate) struct Searcher {
     caches: Arc<Caches>,
     model: Option<ModelSignature>,
     now: DateTime<Utc>,
-}
-
-/// A node found by a leg. A leg's result is ordered: best score first, equal scores by id.
-struct Found {
-    node: i64,
-    id: Uuid,
-    score: f64,
 }
 
 impl Searcher {
@@ -304,29 +299,6 @@ impl KnownIds {
         }
         self.lookups = 0;
         Ok(())
-    }
-}
-
-fn in_order(mut found: Vec<Found>, depth: usize) -> Vec<Found> {
-    found.sort_unstable_by(|a, b| b.score.total_cmp(&a.score).then(a.id.cmp(&b.id)));
-    found.truncate(depth);
-    found
-}
-
-type Place = Option<LegPlace>;
-
-struct Ranked {
-    node: i64,
-    id: Uuid,
-    score: f64,
-    keyword: Place,
-    vector: Place,
-}
-
-impl Ranked {
-    /// Without its places.
-    fn new(found: &Found, score: f64) -> Self {
-        Self { node: found.node, id: found.id, score, keyword: None, vector: None }
     }
 }
 

@@ -171,7 +171,8 @@ fn key_values(kind: TransferKind, after: Option<&TransferKey>) -> MemoryStoreRes
     Ok(ids.chain(text.map(|text| Value::from(text.to_owned()))).collect())
 }
 
-/// The key in a row's first columns, also of a row that cannot be read, and whether a page can go on after it.
+/// The key in a row's first columns, also of a row that cannot be read, and whether a page can go on after
+/// it.
 fn key_of(row: &Row<'_>, kind: TransferKind) -> (TransferKey, bool) {
     let id = |at| codec::uuid(row, at, "id").ok();
     let text = |at| row.get::<_, String>(at).ok();

@@ -6,10 +6,10 @@
 //! configuration.
 
 mod replaced;
+mod stem;
 
 use std::borrow::Cow;
 
-use rust_stemmers::{Algorithm, Stemmer};
 use unicode_normalization::UnicodeNormalization;
 
 use crate::limits::{MAX_INDEXED_CHARS, MAX_QUERY_TERMS};
@@ -17,6 +17,7 @@ use crate::query::WebQuery;
 use crate::search::SearchQuery;
 
 pub use replaced::replaced_stems;
+use stem::Stems;
 
 /// The weight of a term in each field: content, type, tags.
 pub const FIELD_WEIGHTS: [f64; 3] = [1.0, 0.5, 0.5];
@@ -110,32 +111,6 @@ impl Analyzer {
                 None => Some(stem),
                 Some(instead) => instead.as_deref().map(Cow::Borrowed),
             }
-        }
-    }
-}
-
-/// The Snowball English stemmer as PostgreSQL 18 has it.
-struct Stems(Stemmer);
-
-impl Default for Stems {
-    fn default() -> Self {
-        Self(Stemmer::create(Algorithm::English))
-    }
-}
-
-impl Stems {
-    fn of<'w>(&self, word: &'w str) -> Cow<'w, str> {
-        let stem = self.0.stem(word);
-        // Snowball 3, which PostgreSQL 18 carries, leaves "added" and "egged" their double letter;
-        // rust-stemmers has an older revision of the algorithm.
-        match stem.as_bytes() {
-            [b'a' | b'e' | b'o', last]
-                if word.as_bytes().get(2) == Some(last)
-                    && ["ed", "ing"].iter().any(|ending| word[3..].starts_with(ending)) =>
-            {
-                Cow::Borrowed(&word[..3])
-            }
-            _ => stem,
         }
     }
 }

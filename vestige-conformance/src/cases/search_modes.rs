@@ -5,8 +5,8 @@ use crate::{StoreFactory, TestBed};
 
 const EAST: [f32; 4] = [1.0, 0.0, 0.0, 0.0];
 
-/// Lamps, of which 1 and 2 hold the phrase "red lamp" and have a vector, and 5 holds it and has none; 1 and 4 are of the
-/// code base atlas.
+/// Lamps, of which 1 and 2 hold the phrase "red lamp" and have a vector, and 5 holds it and has none; 1 and 4
+/// are of the code base atlas.
 async fn fill(bed: &TestBed<impl StoreFactory>) {
     bed.store.register_model(&model()).await.unwrap();
     let mut records = [

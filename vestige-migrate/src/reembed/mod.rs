@@ -2,6 +2,7 @@
 
 mod plan;
 mod run;
+mod texts;
 
 pub use plan::ReembedPlan;
 pub use run::{ReembedOutcome, ReembedReport, Reembedder};

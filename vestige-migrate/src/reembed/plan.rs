@@ -2,7 +2,7 @@ use serde::{Deserialize, Serialize};
 use vestige_traits::transfer::{TransferKind, TransferRow};
 use vestige_traits::{Embedder, MemoryStore, ModelSignature};
 
-use super::run::{embed_texts, timed};
+use super::texts::{embed_texts, timed};
 use crate::error::{MigrateError, MigrateResult};
 
 /// How many memories are embedded to see how fast it goes.

@@ -5,9 +5,10 @@ use futures_util::future;
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 use vestige_traits::reembed::{PendingMemory, ReembeddedMemory};
-use vestige_traits::{Embedder, EmbedderError, MemoryStore, MemoryStoreError, ModelSignature};
+use vestige_traits::{Embedder, MemoryStore, MemoryStoreError, ModelSignature};
 
 use super::plan::ReembedPlan;
+use super::texts::embed_texts;
 use crate::elapsed::as_seconds;
 use crate::error::{MigrateError, MigrateResult};
 use crate::progress::{Phase, Progress, Reporter};
@@ -271,24 +272,4 @@ async fn embed(
         embedding,
     };
     Ok(page.iter().zip(vectors).map(with_vector).collect())
-}
-
-/// The vector of each text. Vectors must not be given to the wrong memories, so an answer of another length is an error.
-pub(super) async fn embed_texts(
-    embedder: &(impl Embedder + Sync),
-    texts: &[&str],
-) -> Result<Vec<Option<Vec<f32>>>, EmbedderError> {
-    let vectors = embedder.embed_documents(texts).await?;
-    if vectors.len() != texts.len() {
-        let reason = format!("{} vectors came back for {} texts", vectors.len(), texts.len());
-        return Err(EmbedderError::Inference(reason.into()));
-    }
-    Ok(vectors)
-}
-
-/// For plans: how long something took.
-pub(super) async fn timed<T>(work: impl Future<Output = T>) -> (T, Duration) {
-    let began = Instant::now();
-    let result = work.await;
-    (result, began.elapsed())
 }

@@ -12,7 +12,7 @@ use uuid::Uuid;
 use vestige_traits::backend::{FusionScale, LegPlace, round_score};
 use vestige_traits::{Fusion, MemoryStoreResult, cosine_similarity};
 
-use super::{Found, Ranked, in_order};
+use super::legs::{Found, Ranked, in_order};
 use crate::codec;
 use crate::error::map;
 use crate::vector::Candidate;

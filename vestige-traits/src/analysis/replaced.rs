@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 use std::sync::LazyLock;
 
-use super::Stems;
+use super::stem::Stems;
 
 /// A word and its irregular forms, then the next. What is another word more often is left out, as *bit*, *bound*, *ground*,
 /// *left*, *lives*, *rose* and *wound* are, and so are words and forms whose stem is that of other words: *rang* is to the
