@@ -7,11 +7,11 @@ use chrono::{DateTime, Utc};
 use clap::Args;
 use clap::builder::{PossibleValuesParser, TypedValueParser};
 use serde_json::{Map, Value};
-use vestige_cli::losses;
+use vestige_memory::json::losses;
+use vestige_memory::times::When;
 use vestige_traits::{IngestContext, MemoryFilter, SearchMode};
 
 use crate::failure::{CommandResult, Failure};
-use crate::times::When;
 
 /// Which memories to look at.
 #[derive(Args, Debug, Default)]
@@ -92,22 +92,13 @@ pub(crate) fn meta(text: &str) -> Result<(String, Value), String> {
     Ok((key.to_owned(), json.unwrap_or_else(|| Value::from(value))))
 }
 
-/// The key of the metadata that `context` would overwrite, though a value was given for it.
-pub(crate) fn overwritten<'a>(
-    given: impl IntoIterator<Item = &'a String>,
-    context: &IngestContext,
-) -> Option<&'static str> {
-    let set: Vec<_> = context.metadata().map(|(key, _)| key).collect();
-    given.into_iter().find_map(|key| set.iter().copied().find(|set| key == set))
-}
-
 /// Refuses a key of the metadata for which two values are given: one of them would be lost.
 pub(crate) fn check_meta(entries: &[(String, Value)], context: &IngestContext) -> CommandResult {
     let mut seen = HashSet::new();
     if let Some((key, _)) = entries.iter().find(|(key, _)| !seen.insert(key)) {
         return Err(Failure::usage(format!("--meta: the key {key:?} is given twice; give it once")));
     }
-    overwritten(seen, context).map_or(Ok(()), |key| {
+    context.overwrites(seen).map_or(Ok(()), |key| {
         let flag = match key {
             "file" => "--file",
             "topics" => "--topic",

@@ -4,10 +4,10 @@ use std::fmt;
 use std::io;
 use std::process::ExitCode;
 
+use vestige_memory::text::one_line;
+
 use vestige_migrate::MigrateError;
 use vestige_traits::{EmbedderError, MemoryStoreError};
-
-use crate::printable::one_line;
 
 /// Why a command did not do what it was asked.
 #[derive(Debug)]

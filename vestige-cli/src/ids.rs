@@ -1,11 +1,11 @@
 //! Ids as people write them: whole, or their first digits.
 
 use uuid::Uuid;
+use vestige_memory::text::shortened;
 use vestige_traits::MemoryStore;
 use vestige_traits::transfer::{TransferKey, TransferKind};
 
 use crate::failure::{CommandResult, Failure};
-use crate::printable::shortened;
 
 /// The fewest digits that name a memory.
 const MIN_DIGITS: usize = 4;

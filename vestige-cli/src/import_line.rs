@@ -4,9 +4,9 @@ use chrono::{DateTime, Utc};
 use serde::Deserialize;
 use serde_json::{Map, Value};
 use uuid::{Builder, Uuid};
+use vestige_memory::json::{Loss, Members, losses};
 use vestige_traits::{MemoryRecord, MemoryStoreError};
 
-use crate::lossless::{Loss, Members, losses};
 use crate::tags::add_tags;
 
 /// The keys that a line may have.

@@ -5,13 +5,13 @@ use std::collections::HashMap;
 use serde::Serialize;
 use uuid::Uuid;
 use vestige_cli::ImportLine;
+use vestige_memory::text::counted;
 use vestige_traits::transfer::TransferRow;
 use vestige_traits::{AnyEmbedder, AnyMemoryStore, Embedder, HealthStatus, MemoryStore};
 
 use crate::commands::import::MOST_COMPLAINTS;
 use crate::failure::CommandResult;
 use crate::output;
-use crate::printable::counted;
 
 /// From how many memories on it pays to take indexes down and build them again.
 const LARGE: u64 = 1000;

@@ -3,10 +3,8 @@
 
 mod import_line;
 mod line_reader;
-mod lossless;
 mod tags;
 
 pub use import_line::{ImportDefaults, ImportLine, UnknownKeys};
 pub use line_reader::{Line, LineReader, MAX_LINE_BYTES};
-pub use lossless::{Loss, Members, losses};
 pub use tags::add_tags;

@@ -13,18 +13,15 @@ mod failure;
 mod ids;
 mod importer;
 mod interrupt;
-mod mcp;
 mod open;
 #[cfg(feature = "fastembed")]
 mod open_fastembed;
 mod output;
-mod printable;
 mod progress;
 mod render;
 mod scheduler;
 mod secret;
 mod side_file;
-mod times;
 
 use std::io;
 use std::process::ExitCode;

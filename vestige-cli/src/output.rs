@@ -5,9 +5,9 @@ use std::io::{self, BufWriter, Write};
 
 use anstyle::{AnsiColor, Style};
 use serde::Serialize;
+use vestige_memory::text::one_line;
 
 use crate::failure::{CommandResult, Failure};
-use crate::printable::one_line;
 
 pub(crate) const BOLD: Style = Style::new().bold();
 pub(crate) const DIM: Style = Style::new().dimmed();

@@ -6,11 +6,11 @@ use chrono::{DateTime, Utc};
 use serde::Serialize;
 use serde_json::Value;
 use uuid::Uuid;
-use vestige_traits::{MemoryRecord, SchedulingState, SearchResult, Visibility};
+use vestige_memory::text::{labels, one_line, printable, shortened};
+use vestige_memory::times::rfc3339;
+use vestige_traits::{MemoryRecord, SearchResult, Visibility};
 
 use crate::output::{BOLD, CYAN, DIM, Styled};
-use crate::printable::{counted, one_line, printable, shortened};
-use crate::times::{day, minute, rfc3339};
 
 /// A memory for machines: everything but its vector.
 #[derive(Serialize)]
@@ -82,34 +82,6 @@ impl<'a> From<&'a SearchResult> for HitJson<'a> {
             metadata: &record.metadata,
         }
     }
-}
-
-/// `fact · tidewater · 2026-01-12 · #tag`, in one line.
-pub(crate) fn labels(record: &MemoryRecord) -> String {
-    let mut line = one_line(&record.node_type);
-    if let Some(codebase) = &record.codebase {
-        let _ = write!(line, " · {}", one_line(codebase));
-    }
-    let _ = write!(line, " · {}", day(record.created_at));
-    for (at, tag) in record.tags.iter().enumerate() {
-        let gap = if at == 0 { " · " } else { " " };
-        let _ = write!(line, "{gap}#{}", one_line(tag));
-    }
-    line
-}
-
-/// `recall 0.93 now · stability 2.31 days · difficulty 2.1 of 10 · due 2026-02-02T19:21:21Z`, in one line.
-pub(crate) fn scheduling(state: &SchedulingState) -> String {
-    let due =
-        state.next_review.map_or_else(|| "not scheduled".to_owned(), |time| format!("due {}", minute(time)));
-    format!(
-        "recall {:.2} now · stability {:.2} days · difficulty {:.1} of 10 · {due} · {}, {}",
-        state.retrievability,
-        state.stability,
-        state.difficulty,
-        counted(u64::from(state.reps), "review"),
-        counted(u64::from(state.lapses), "lapse"),
-    )
 }
 
 /// A memory in two lines: its labels and id, and the beginning of its text.

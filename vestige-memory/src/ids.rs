@@ -6,6 +6,7 @@ use vestige_traits::transfer::{TransferKey, TransferKind};
 
 use crate::error::{IdError, MemoryResult};
 use crate::memory::Memory;
+use crate::text::shortened;
 
 /// The fewest digits that name a memory.
 pub(crate) const MIN_DIGITS: usize = 4;
@@ -25,7 +26,8 @@ impl<S: MemoryStore + Sync, E> Memory<S, E> {
         if let Ok(id) = Uuid::try_parse(text) {
             return Ok(id);
         }
-        let first = lowest_with_prefix(text).ok_or_else(|| IdError::NotAnId { text: shortened(text) })?;
+        let first = lowest_with_prefix(text)
+            .ok_or_else(|| IdError::NotAnId { text: shortened(text, QUOTED_CHARS) })?;
         // The page begins after a key, so it has to begin one id earlier.
         let after = first.as_u128().checked_sub(1).map(|id| TransferKey::Memory(Uuid::from_u128(id)));
         let page = self.store().export_page(TransferKind::Memory, after.as_ref(), 2).await?;
@@ -55,14 +57,6 @@ fn lowest_with_prefix(text: &str) -> Option<Uuid> {
     let is_prefix =
         (MIN_DIGITS..=32).contains(&digits.len()) && digits.bytes().all(|b| b.is_ascii_hexdigit());
     is_prefix.then(|| Uuid::try_parse(&format!("{digits:0<32}")).ok()).flatten()
-}
-
-fn shortened(text: &str) -> String {
-    let mut short: String = text.trim().chars().take(QUOTED_CHARS - 1).collect();
-    if short.len() < text.trim().len() {
-        short.push('…');
-    }
-    short
 }
 
 #[cfg(test)]

@@ -2,6 +2,10 @@
 #![cfg_attr(docsrs, feature(doc_cfg))]
 #![forbid(unsafe_code)]
 
+pub mod json;
+pub mod text;
+pub mod times;
+
 mod duplicates;
 mod edit;
 mod embedding;

@@ -87,6 +87,15 @@ impl NewMemory {
         self
     }
 
+    /// Checks the memory as [`remember`](crate::Memory::remember) does before it stores it, without a store.
+    ///
+    /// # Errors
+    ///
+    /// [`InvalidInput`](vestige_traits::MemoryStoreError::InvalidInput) naming the field that breaks a rule.
+    pub fn validate(&self) -> MemoryStoreResult<()> {
+        self.clone().into_record(DateTime::UNIX_EPOCH).map(drop)
+    }
+
     /// The record to store, checked and as the store keeps it.
     pub(crate) fn into_record(self, now: DateTime<Utc>) -> MemoryStoreResult<MemoryRecord> {
         let mut record = self.record;

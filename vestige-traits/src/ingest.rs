@@ -50,6 +50,12 @@ impl IngestContext {
         let topics = (!self.topics.is_empty()).then(|| ("topics", Value::from(self.topics.clone())));
         texts.chain(topics)
     }
+
+    /// The first of `keys` that [`apply`](Self::apply) sets in the metadata, where it would replace the value given for it.
+    pub fn overwrites(&self, keys: impl IntoIterator<Item = impl AsRef<str>>) -> Option<&'static str> {
+        let set: Vec<_> = self.metadata().map(|(key, _)| key).collect();
+        keys.into_iter().find_map(|key| set.iter().copied().find(|set| *set == key.as_ref()))
+    }
 }
 
 #[cfg(test)]
@@ -74,6 +80,13 @@ mod tests {
             "kept": 1, "mcp_client_id": "editor 1.2", "session_id": "s1", "file": "new.rs", "topics": ["a", "b"],
         });
         assert_eq!(record.metadata, expected);
+    }
+
+    #[test]
+    fn a_key_that_the_context_sets_is_overwritten_and_no_other() {
+        let context = IngestContext { file: Some("new.rs".into()), ..IngestContext::default() };
+        assert_eq!(context.overwrites(["topics", "file", "session_id"]), Some("file"));
+        assert_eq!(context.overwrites(["topics", "session_id", "files"]), None);
     }
 
     #[test]

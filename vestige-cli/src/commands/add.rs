@@ -3,6 +3,7 @@
 use clap::Args;
 use serde_json::Value;
 use vestige_cli::add_tags;
+use vestige_memory::times::When;
 use vestige_traits::{IngestContext, MemoryRecord, MemoryStore};
 
 use crate::app::App;
@@ -10,7 +11,6 @@ use crate::args;
 use crate::failure::{CommandResult, Failure};
 use crate::output::{CYAN, Output, Styled};
 use crate::render::MemoryJson;
-use crate::times::When;
 
 /// Store a memory
 ///

@@ -2,6 +2,7 @@
 
 use clap::Args;
 use serde_json::json;
+use vestige_memory::text::shortened;
 use vestige_traits::{AnyMemoryStore, MemoryRecord, MemoryStore, MemoryStoreError};
 
 use crate::app::App;
@@ -9,7 +10,6 @@ use crate::failure::CommandResult;
 use crate::ids;
 use crate::open::Access;
 use crate::output::{self, DIM, Output, Styled};
-use crate::printable::shortened;
 
 /// Delete memories, with their links and their schedule
 ///

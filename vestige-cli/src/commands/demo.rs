@@ -6,6 +6,8 @@ use clap::Args;
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 use vestige_cli::{ImportDefaults, ImportLine};
+use vestige_memory::text::labels;
+use vestige_memory::text::shortened;
 use vestige_sqlite::{Durability, SqliteMemoryStore};
 use vestige_traits::{
     AnyEmbedder, AnyMemoryStore, Embedder, MemoryEdge, MemoryFilter, MemoryStore, SearchQuery, SearchResult,
@@ -17,8 +19,7 @@ use crate::failure::{CommandResult, Failure};
 use crate::importer::Importer;
 use crate::open;
 use crate::output::{BOLD, CYAN, DIM, GREEN, Output, Styled};
-use crate::printable::shortened;
-use crate::render::{HitJson, labels};
+use crate::render::HitJson;
 
 const MEMORIES: &str = include_str!("../../demo/memories.jsonl");
 const LINKS: &str = include_str!("../../demo/links.jsonl");

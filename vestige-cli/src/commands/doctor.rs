@@ -2,6 +2,7 @@
 
 use clap::Args;
 use serde::Serialize;
+use vestige_memory::text::{counted, one_line};
 use vestige_traits::{AnyMemoryStore, Embedder, Finding, MemoryStore, MemoryStoreError, Severity};
 
 use crate::app::App;
@@ -9,7 +10,6 @@ use crate::config::StoreChoice;
 use crate::failure::{CommandResult, Failure};
 use crate::open::Access;
 use crate::output::{BOLD, DIM, GREEN, Output, RED, Styled, YELLOW};
-use crate::printable::{counted, one_line};
 use crate::scheduler::{Rebuilt, Scheduler};
 
 /// Check the memory: its file, schema, indexes and model

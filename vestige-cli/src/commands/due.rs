@@ -2,13 +2,14 @@
 
 use clap::Args;
 use serde::Serialize;
+use vestige_memory::text::schedule_line;
 use vestige_traits::{MemoryStore, SchedulingState};
 
 use crate::app::App;
 use crate::failure::CommandResult;
 use crate::open::Access;
 use crate::output::{DIM, Output, Styled, note};
-use crate::render::{MemoryJson, brief, scheduling};
+use crate::render::{MemoryJson, brief};
 use crate::scheduler::as_of;
 
 /// List the memories that are due for review, longest overdue first
@@ -43,7 +44,7 @@ pub(crate) async fn run(args: DueArgs, app: &App, mut out: Output) -> CommandRes
     } else {
         for due in &due {
             out.line(brief(&due.record))?;
-            out.line(format_args!("   {}", Styled(DIM, scheduling(&as_of(due.scheduling, now)))))?;
+            out.line(format_args!("   {}", Styled(DIM, schedule_line(&as_of(due.scheduling, now)))))?;
         }
     }
     out.finish()?;

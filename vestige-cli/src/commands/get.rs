@@ -3,6 +3,8 @@
 use clap::Args;
 use serde::Serialize;
 use uuid::Uuid;
+use vestige_memory::text::schedule_line;
+use vestige_memory::text::{one_line, shortened};
 use vestige_traits::{AnyMemoryStore, MemoryEdge, MemoryRecord, MemoryStore, SchedulingState};
 
 use crate::app::App;
@@ -10,8 +12,7 @@ use crate::failure::{CommandResult, Failure};
 use crate::ids;
 use crate::open::Access;
 use crate::output::{self, DIM, Output, Styled};
-use crate::printable::{one_line, shortened};
-use crate::render::{MemoryJson, scheduling, whole};
+use crate::render::{MemoryJson, whole};
 use crate::scheduler::as_of;
 
 /// Show complete memories, with their links
@@ -73,7 +74,7 @@ pub(crate) async fn run(args: GetArgs, app: &App, mut out: Output) -> CommandRes
             }
             out.line(whole(record))?;
             if let Some(state) = store.get_scheduling(record.id).await? {
-                out.line(format_args!("   {}", Styled(DIM, scheduling(&as_of(state, app.now())))))?;
+                out.line(format_args!("   {}", Styled(DIM, schedule_line(&as_of(state, app.now())))))?;
             }
             for line in links(&store, record).await? {
                 out.line(line)?;

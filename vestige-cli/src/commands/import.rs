@@ -8,6 +8,7 @@ use clap::{Args, ValueEnum};
 use serde::Serialize;
 use tokio::sync::mpsc;
 use vestige_cli::{ImportDefaults, ImportLine, Line, LineReader, MAX_LINE_BYTES, UnknownKeys};
+use vestige_memory::text::counted;
 use vestige_migrate::archive::is_header;
 use vestige_traits::MemoryRecord;
 
@@ -16,7 +17,6 @@ use crate::failure::{CommandResult, Failure};
 use crate::importer::{Importer, Totals};
 use crate::interrupt::Interrupt;
 use crate::output::{self, Output};
-use crate::printable::counted;
 use crate::progress;
 
 /// Store many memories from a file of JSON lines

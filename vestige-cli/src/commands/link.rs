@@ -2,6 +2,7 @@
 
 use clap::Args;
 use serde_json::json;
+use vestige_memory::text::one_line;
 use vestige_traits::{MemoryEdge, MemoryStore};
 
 use crate::app::App;
@@ -9,7 +10,6 @@ use crate::failure::{CommandResult, Failure};
 use crate::ids;
 use crate::open::Access;
 use crate::output::Output;
-use crate::printable::one_line;
 
 /// Add a link from one memory to another
 ///

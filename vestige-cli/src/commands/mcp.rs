@@ -1,16 +1,20 @@
 //! `vestige mcp`.
 
+mod clients;
+
+use std::future::pending;
 use std::io::IsTerminal;
 
 use clap::Args;
+use vestige_mcp::{Ended, LineTransport, Server};
+use vestige_memory::Memory;
 use vestige_traits::{Embedder, MemoryStore};
 
+use self::clients::Client;
 use crate::app::App;
 use crate::config::{Origin, StoreChoice};
 use crate::failure::{CommandResult, Failure};
 use crate::interrupt::SIGTERM;
-use crate::mcp;
-use crate::mcp::clients::Client;
 use crate::output::{Output, note};
 
 /// Serve the memory to an agent, by the Model Context Protocol on stdin and stdout
@@ -55,7 +59,17 @@ async fn serve(app: &App) -> CommandResult {
             "waiting for an MCP client on stdin; a client starts this command itself (--print-config), and Ctrl-D ends it",
         );
     }
-    mcp::serve(store, embedder, app.settings.store.to_string(), working_dir, &app.interrupt).await
+    let server = Server::new(Memory::new(store, embedder))
+        .store_name(app.settings.store.to_string())
+        .working_dir(working_dir);
+    let interrupted = async {
+        let _ = app.interrupt.guard(pending::<CommandResult>()).await;
+    };
+    match vestige_mcp::serve(server, LineTransport::stdio(), interrupted).await {
+        Ok(Ended::Stopped) => app.interrupt.check(),
+        Ok(_) => Ok(()),
+        Err(error) => Err(Failure::message(error.to_string())),
+    }
 }
 
 /// A client starts the server from anywhere and without the environment of a shell, so paths are whole,

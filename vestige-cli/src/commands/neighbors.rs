@@ -2,6 +2,8 @@
 
 use clap::Args;
 use serde::Serialize;
+use vestige_memory::text::labels;
+use vestige_memory::text::shortened;
 use vestige_traits::{MemoryStore, limits};
 
 use crate::app::App;
@@ -9,8 +11,7 @@ use crate::failure::CommandResult;
 use crate::ids;
 use crate::open::Access;
 use crate::output::{CYAN, DIM, Output, Styled, note};
-use crate::printable::shortened;
-use crate::render::{MemoryJson, labels};
+use crate::render::MemoryJson;
 
 /// Show the memories that are linked to a memory, nearest first
 #[derive(Args, Debug)]

@@ -3,6 +3,8 @@
 use clap::{Args, ValueEnum};
 use serde::Serialize;
 use uuid::Uuid;
+use vestige_memory::text::schedule_line;
+use vestige_memory::text::shortened;
 use vestige_traits::{MemoryStore, MemoryStoreError, Rating, SchedulingState};
 
 use crate::app::App;
@@ -10,8 +12,6 @@ use crate::failure::CommandResult;
 use crate::ids;
 use crate::open::Access;
 use crate::output::{CYAN, DIM, Output, Styled};
-use crate::printable::shortened;
-use crate::render::scheduling;
 use crate::scheduler::{Scheduler, as_of};
 
 /// Record how well you recalled a memory, and schedule the next review
@@ -70,7 +70,7 @@ pub(crate) async fn run(args: ReviewArgs, app: &App, mut out: Output) -> Command
     } else {
         let text = shortened(&record.content, 80);
         out.line(format_args!("{}  {}", Styled(CYAN, memory_id), Styled(DIM, text)))?;
-        out.line(format_args!("   {}", scheduling(&state)))?;
+        out.line(format_args!("   {}", schedule_line(&state)))?;
     }
     out.finish()
 }

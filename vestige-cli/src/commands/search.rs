@@ -2,6 +2,7 @@
 
 use clap::Args;
 use serde::Serialize;
+use vestige_memory::text::{labels, one_line, shortened};
 use vestige_traits::{
     AnyMemoryStore, MemoryStore, SearchMode, SearchPlan, SearchQuery, SearchResult, WebQuery, limits,
 };
@@ -11,8 +12,7 @@ use crate::args::{self, FilterArgs};
 use crate::failure::CommandResult;
 use crate::open::Access;
 use crate::output::{BOLD, CYAN, DIM, Output, Styled, note};
-use crate::printable::{one_line, shortened};
-use crate::render::{HitJson, indented, labels};
+use crate::render::{HitJson, indented};
 
 /// Find memories by words and by meaning
 ///

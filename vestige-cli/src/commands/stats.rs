@@ -2,14 +2,14 @@
 
 use clap::Args;
 use serde::Serialize;
+use vestige_memory::text::one_line;
+use vestige_memory::times::rfc3339;
 use vestige_traits::{MemoryStore, StoreStats};
 
 use crate::app::App;
 use crate::failure::CommandResult;
 use crate::open::Access;
 use crate::output::{BOLD, Output, Styled};
-use crate::printable::one_line;
-use crate::times::rfc3339;
 
 /// Count what the memory contains
 #[derive(Args, Debug)]

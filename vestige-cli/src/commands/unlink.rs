@@ -2,6 +2,7 @@
 
 use clap::Args;
 use serde_json::json;
+use vestige_memory::text::one_line;
 use vestige_traits::{MemoryEdge, MemoryStore, MemoryStoreError};
 
 use crate::app::App;
@@ -9,7 +10,6 @@ use crate::failure::{CommandResult, Failure};
 use crate::ids;
 use crate::open::Access;
 use crate::output::Output;
-use crate::printable::one_line;
 
 /// Remove a link
 #[derive(Args, Debug)]

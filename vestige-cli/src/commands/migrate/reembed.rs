@@ -3,6 +3,8 @@
 use std::io::{BufRead, IsTerminal, Write};
 use std::path::Path;
 
+use vestige_memory::text::counted;
+
 use serde_json::json;
 use vestige_migrate::{ReembedOutcome, ReembedPlan, ReembedReport, Reembedder};
 use vestige_traits::{MemoryStore, MemoryStoreError};
@@ -14,7 +16,6 @@ use crate::config::StoreChoice;
 use crate::failure::{CommandResult, Failure, model_flag};
 use crate::open::Access;
 use crate::output::{self, Output};
-use crate::printable::counted;
 
 pub(super) async fn run(args: &MigrateArgs, app: &App, out: Output) -> CommandResult {
     let store = app.open(Access::Existing).await?;

@@ -1,5 +1,6 @@
 //! What a copy did, for people.
 
+use vestige_memory::text::{counted, one_line};
 use vestige_migrate::{CopyOutcome, CopyPlan, CopyReport, DifferenceKind, PerKind, Proof, Tally};
 use vestige_traits::transfer::TransferKind;
 
@@ -7,7 +8,6 @@ use super::places::Place;
 use super::progress::duration;
 use crate::failure::CommandResult;
 use crate::output::{self, BOLD, DIM, GREEN, Output, RED, Styled};
-use crate::printable::{counted, one_line};
 
 pub(super) fn copied(out: &mut Output, from: &Place, to: &Place, report: &CopyReport) -> CommandResult {
     let seconds = report.elapsed.as_secs_f64();

@@ -1,0 +1,147 @@
+//! Where a memory comes from: its client, its session and its code base.
+
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use chrono::{DateTime, Utc};
+use rmcp::service::{RequestContext, RoleServer};
+use tokio::sync::Mutex;
+use vestige_traits::clock::new_id;
+use vestige_traits::{IngestContext, limits};
+
+/// How long a client may take to name its roots.
+const ROOTS_TIMEOUT: Duration = Duration::from_secs(2);
+/// The longest name of a client, in characters.
+const CLIENT_CHARS: usize = 200;
+
+#[derive(Debug)]
+pub(crate) struct Origin {
+    session_id: String,
+    /// Where a git repository is looked for; empty, nowhere.
+    pub(crate) working_dir: PathBuf,
+    /// The code base of a call that names none; the outer option is none before it was looked for.
+    codebase: Mutex<Option<Option<String>>>,
+}
+
+impl Origin {
+    pub(crate) fn new(now: DateTime<Utc>) -> Self {
+        Self { session_id: new_id(now).to_string(), working_dir: PathBuf::new(), codebase: Mutex::new(None) }
+    }
+
+    /// The origin of a call, without what its arguments say.
+    pub(crate) async fn context(&self, request: &RequestContext<RoleServer>) -> IngestContext {
+        IngestContext {
+            codebase: self.codebase(request).await,
+            mcp_client_id: request.client_info().and_then(|client| client_id(&client.name, &client.version)),
+            session_id: Some(self.session_id.clone()),
+            ..IngestContext::default()
+        }
+    }
+
+    /// Looks for the code base again on the next call: the roots of the client have changed.
+    pub(crate) async fn forget_codebase(&self) {
+        *self.codebase.lock().await = None;
+    }
+
+    /// The client's first root, else the git repository of the working directory.
+    async fn codebase(&self, request: &RequestContext<RoleServer>) -> Option<String> {
+        let mut known = self.codebase.lock().await;
+        if let Some(codebase) = &*known {
+            return codebase.clone();
+        }
+        let codebase = first_root(request).await.or_else(|| repository(&self.working_dir));
+        *known = Some(codebase.clone());
+        codebase
+    }
+}
+
+#[expect(
+    deprecated,
+    reason = "clients of the protocols before 2026-07-28 have roots, and no other way to say them"
+)]
+async fn first_root(request: &RequestContext<RoleServer>) -> Option<String> {
+    request.client_capabilities()?.roots?;
+    let roots = tokio::time::timeout(ROOTS_TIMEOUT, request.peer.list_roots()).await.ok()?.ok()?;
+    roots.roots.first().and_then(|root| folder_of(&root.uri))
+}
+
+/// `name version`, without characters that no store takes.
+fn client_id(name: &str, version: &str) -> Option<String> {
+    let id = format!("{name} {version}");
+    let id: String = id.chars().filter(|c| !c.is_control()).take(CLIENT_CHARS).collect();
+    Some(id.trim().to_owned()).filter(|id| !id.is_empty())
+}
+
+/// The last folder of a `file:` URI.
+fn folder_of(uri: &str) -> Option<String> {
+    let path = uri.strip_prefix("file://")?;
+    let last = path.split(['?', '#']).next()?.rsplit('/').find(|segment| !segment.is_empty())?;
+    name(&percent_decoded(last))
+}
+
+/// The folder of the git repository that `path` lies in. In a work tree `.git` is a file.
+fn repository(path: &Path) -> Option<String> {
+    let mut folders = path.ancestors().filter(|folder| !folder.as_os_str().is_empty());
+    let root = folders.find(|folder| folder.join(".git").exists())?;
+    name(&root.file_name()?.to_string_lossy())
+}
+
+fn name(text: &str) -> Option<String> {
+    limits::check_name("codebase", text).is_ok().then(|| text.to_owned())
+}
+
+fn percent_decoded(text: &str) -> String {
+    let mut bytes = Vec::with_capacity(text.len());
+    let mut rest = text.as_bytes();
+    while let Some((&first, after)) = rest.split_first() {
+        let hex = after.get(..2).filter(|_| first == b'%').and_then(|hex| std::str::from_utf8(hex).ok());
+        match hex.and_then(|hex| u8::from_str_radix(hex, 16).ok()) {
+            Some(byte) => {
+                bytes.push(byte);
+                rest = &after[2..];
+            }
+            None => {
+                bytes.push(first);
+                rest = after;
+            }
+        }
+    }
+    String::from_utf8_lossy(&bytes).into_owned()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_root_is_called_like_its_folder() {
+        for (uri, expected) in [
+            ("file:///home/ada/tidewater", Some("tidewater")),
+            ("file:///home/ada/tide%20water/", Some("tide water")),
+            ("file:///C:/code/na%C3%AFve", Some("naïve")),
+            ("file:///100%", Some("100%")),
+            ("file:///", None),
+            ("https://example.org/x", None),
+            ("file:///a/%00", None),
+        ] {
+            assert_eq!(folder_of(uri).as_deref(), expected, "{uri}");
+        }
+    }
+
+    #[test]
+    fn a_repository_is_found_from_any_folder_in_it() {
+        let folder = tempfile::tempdir().unwrap();
+        let deep = folder.path().join("tidewater/src/deep");
+        std::fs::create_dir_all(&deep).unwrap();
+        std::fs::write(folder.path().join("tidewater/.git"), "gitdir: elsewhere").unwrap();
+        assert_eq!(repository(&deep).as_deref(), Some("tidewater"));
+    }
+
+    #[test]
+    fn a_client_is_called_by_name_and_version() {
+        assert_eq!(client_id("claude-code", "2.1.0").as_deref(), Some("claude-code 2.1.0"));
+        assert_eq!(client_id("a\0b\n", "").as_deref(), Some("ab"));
+        assert_eq!(client_id("", ""), None);
+        assert_eq!(client_id(&"é".repeat(10_000), "1").map(|id| id.chars().count()), Some(CLIENT_CHARS));
+    }
+}

@@ -1,0 +1,144 @@
+//! The server over the reference store and over embedders for tests.
+
+use std::sync::Arc;
+
+use rmcp::ServiceExt;
+use rmcp::service::RunningService;
+use serde_json::{Value, json};
+use tokio::io::{AsyncBufReadExt, AsyncWriteExt, BufReader, DuplexStream, Lines, ReadHalf, WriteHalf};
+use vestige_conformance::{Fault, FaultRule, FaultStore, HashEmbedder, ReferenceStore};
+use vestige_traits::clock::SystemClock;
+use vestige_traits::{EmbedderError, EmbedderResult, MemoryStoreResult, ModelSignature};
+
+use super::*;
+
+/// A client at the other end of a pipe within the process.
+struct Client<S: MemoryStore + Send + Sync + 'static, E: Embedder + Send + Sync + 'static> {
+    running: RunningService<RoleServer, Server<S, E>>,
+    lines: Lines<BufReader<ReadHalf<DuplexStream>>>,
+    out: WriteHalf<DuplexStream>,
+    next_id: u64,
+}
+
+impl<S, E> Client<S, E>
+where
+    S: MemoryStore + Send + Sync + 'static,
+    E: Embedder + Send + Sync + 'static,
+{
+    async fn connect(store: S, embedder: E) -> Self {
+        let memory = Memory::new(store, embedder);
+        memory.register_model().await.unwrap();
+        let (ours, theirs) = tokio::io::duplex(1 << 20);
+        let server = Server::new(memory).store_name("a test").working_dir("/");
+        let (reader, mut out) = tokio::io::split(ours);
+        let hello = json!({"jsonrpc": "2.0", "id": 0, "method": "initialize", "params": {
+            "protocolVersion": "2025-11-25", "capabilities": {}, "clientInfo": {"name": "t", "version": "1"},
+        }});
+        out.write_all(format!("{hello}\n").as_bytes()).await.unwrap();
+        let running = server.serve(theirs).await.unwrap();
+        let mut lines = BufReader::new(reader).lines();
+        assert!(lines.next_line().await.unwrap().unwrap().contains("serverInfo"));
+        Self { running, lines, out, next_id: 1 }
+    }
+
+    async fn call(&mut self, tool: &str, arguments: Value) -> Value {
+        let id = self.next_id;
+        self.next_id += 1;
+        let params = json!({"name": tool, "arguments": arguments});
+        let call = json!({"jsonrpc": "2.0", "id": id, "method": "tools/call", "params": params});
+        self.out.write_all(format!("{call}\n").as_bytes()).await.unwrap();
+        let answer: Value = serde_json::from_str(&self.lines.next_line().await.unwrap().unwrap()).unwrap();
+        assert_eq!(answer["id"], id);
+        answer["result"].clone()
+    }
+
+    async fn remember(&mut self, content: &str) -> Value {
+        self.call("remember", json!({"memories": [{"content": content}]})).await
+    }
+
+    fn store(&self) -> &S {
+        self.running.service().memory().store()
+    }
+}
+
+fn reference() -> ReferenceStore {
+    ReferenceStore::new(Arc::new(SystemClock))
+}
+
+fn said(result: &Value) -> &str {
+    result["content"][0]["text"].as_str().expect("a text")
+}
+
+#[tokio::test]
+async fn any_store_and_any_model_will_do() {
+    let mut client = Client::connect(reference(), HashEmbedder::new(64, 1)).await;
+    let stored = client.remember("The ferry leaves at nine.").await;
+    let id = stored["structuredContent"]["results"][0]["id"].clone();
+    let found = client.call("recall", json!({"query": "when does the ferry leave?"})).await;
+    assert_eq!(found["structuredContent"]["results"][0]["id"], id);
+    let reviewed = client.call("review", json!({"id": id, "rating": "easy"})).await;
+    assert_eq!(reviewed["structuredContent"]["schedule"]["stability_days"], 8.2956);
+    assert_eq!(client.call("forget", json!({"ids": [id]})).await["isError"], false);
+    assert_eq!(client.store().count().await.unwrap(), 0);
+}
+
+#[tokio::test]
+async fn a_store_that_is_away_for_a_moment_is_asked_again() {
+    let mut client = Client::connect(FaultStore::new(reference(), 7), HashEmbedder::new(64, 1)).await;
+    client.store().set_rules(vec![FaultRule::always(Fault::Before)]);
+    for (tool, arguments) in [
+        ("remember", json!({"memories": [{"content": "one"}]})),
+        ("recall", json!({"query": "one"})),
+        ("get", json!({"ids": ["019bb17c-0e40-7978-a6a1-2a42c7957ab5"]})),
+        ("review", json!({"id": "019bb17c-0e40-7978-a6a1-2a42c7957ab5", "rating": "good"})),
+        ("due", json!({})),
+        ("stats", json!({})),
+    ] {
+        let refused = client.call(tool, arguments).await;
+        assert_eq!(refused["isError"], true, "{tool}");
+        assert!(said(&refused).contains("try the same call again"), "{tool}: {}", said(&refused));
+    }
+    client.store().set_rules(Vec::new());
+    assert_eq!(client.remember("one").await["structuredContent"]["stored"], 1);
+}
+
+#[tokio::test]
+async fn a_call_that_was_done_although_it_failed_is_not_done_twice() {
+    let mut client = Client::connect(FaultStore::new(reference(), 7), HashEmbedder::new(64, 1)).await;
+    client.store().set_rules(vec![FaultRule::always(Fault::After).on("insert_batch")]);
+    assert_eq!(client.remember("The ferry leaves at nine.").await["isError"], true);
+    client.store().set_rules(Vec::new());
+    let again = client.remember("The ferry leaves at nine.").await;
+    assert_eq!(again["structuredContent"]["stored"], 0, "{again}");
+    assert_eq!(client.store().count().await.unwrap(), 1);
+}
+
+/// A model that cannot compute.
+struct Broken(ModelSignature);
+
+impl Embedder for Broken {
+    fn signature(&self) -> &ModelSignature {
+        &self.0
+    }
+
+    async fn embed_documents(&self, _: &[&str]) -> EmbedderResult<Vec<Option<Vec<f32>>>> {
+        Err(EmbedderError::Inference("out of memory".into()))
+    }
+
+    async fn embed_query(&self, _: &str) -> EmbedderResult<Option<Vec<f32>>> {
+        Err(EmbedderError::Inference("out of memory".into()))
+    }
+}
+
+#[tokio::test]
+async fn a_model_that_fails_is_said_and_words_alone_still_find() -> MemoryStoreResult<()> {
+    let model = ModelSignature { name: "broken".into(), dimension: 4, hash: "0".repeat(64) };
+    let mut client = Client::connect(reference(), Broken(model)).await;
+    let refused = client.remember("one").await;
+    assert!(refused["isError"] == true && said(&refused).contains("out of memory"), "{refused}");
+    client.store().insert(&vestige_traits::MemoryRecord::new("The ferry leaves at nine.")).await?;
+    assert_eq!(client.call("recall", json!({"query": "ferry"})).await["isError"], true);
+    let by_words = client.call("recall", json!({"query": "ferry", "mode": "keyword"})).await;
+    assert_eq!(by_words["structuredContent"]["results"].as_array().map(Vec::len), Some(1));
+    Ok(())
+}

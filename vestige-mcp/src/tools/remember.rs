@@ -1,0 +1,232 @@
+//! The tool `remember`.
+
+use std::fmt::Write as _;
+
+use rmcp::model::{ProgressNotificationParam, ProgressToken};
+use rmcp::schemars::{self, JsonSchema};
+use rmcp::service::{Peer, RequestContext, RoleServer};
+use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value};
+use tokio::sync::mpsc;
+use vestige_memory::text::{counted, shortened};
+use vestige_memory::{
+    Memory, NearDuplicate, NearDuplicates, NewMemory, RememberOptions, RememberPhase, RememberProgress,
+};
+use vestige_traits::{Embedder, IngestContext, MemoryStore};
+
+use crate::answer::{Answer, ToolResult};
+use crate::metadata::refuse_overwritten;
+use crate::origin::Origin;
+
+/// How many steps of the work lie between two notifications of progress.
+const STEPS_BETWEEN_NOTIFICATIONS: usize = 16;
+
+#[derive(Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+#[schemars(crate = "schemars")]
+pub(crate) struct RememberArgs {
+    /// What to remember, 1 to 1000.
+    #[schemars(length(min = 1, max = 1000))]
+    memories: Vec<MemoryArgs>,
+    /// Store texts all the same that are close to existing memories.
+    #[serde(default)]
+    force: bool,
+}
+
+/// A memory to store.
+#[derive(Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+#[schemars(crate = "schemars", inline)]
+struct MemoryArgs {
+    /// The text: one statement that can be understood without this conversation.
+    content: String,
+    /// What kind of memory it is, such as fact, decision, preference, bug, event. Default: general.
+    r#type: Option<String>,
+    /// Labels to filter by.
+    #[serde(default)]
+    tags: Vec<String>,
+    /// The code base it is about. Default: the one that is worked on.
+    codebase: Option<String>,
+    /// The file it is about.
+    file: Option<String>,
+    /// What it is about.
+    #[serde(default)]
+    topics: Vec<String>,
+    /// Anything else worth keeping with it, as JSON.
+    #[serde(default)]
+    metadata: Map<String, Value>,
+}
+
+#[derive(Serialize, JsonSchema)]
+#[schemars(crate = "schemars")]
+pub(crate) struct Remembered {
+    /// How many were stored.
+    stored: usize,
+    /// What became of each memory, in the order of the call.
+    results: Vec<Outcome>,
+}
+
+#[derive(Serialize, JsonSchema)]
+#[schemars(crate = "schemars", inline)]
+struct Outcome {
+    /// Whether it was stored.
+    stored: bool,
+    /// The id of the new memory; null if it was not stored.
+    id: Option<String>,
+    /// The existing memory that it is close to; null if there is none.
+    near: Option<NearView>,
+}
+
+#[derive(Serialize, JsonSchema)]
+#[schemars(crate = "schemars", inline)]
+struct NearView {
+    id: String,
+    /// The cosine similarity, at most 1.
+    similarity: f64,
+    /// The beginning of its text.
+    content: String,
+}
+
+/// Everything is computed first and stored in one transaction, so a call that fails or is cancelled stores nothing.
+pub(crate) async fn remember<S, E>(
+    memory: &Memory<S, E>,
+    args: RememberArgs,
+    origin: &Origin,
+    request: &RequestContext<RoleServer>,
+) -> ToolResult
+where
+    S: MemoryStore + Sync,
+    E: Embedder + Sync,
+{
+    let origin = origin.context(request).await;
+    let mut memories = Vec::with_capacity(args.memories.len());
+    for (at, memory) in args.memories.into_iter().enumerate() {
+        let memory = memory.with_origin(&origin);
+        memories.push(memory.map_err(|error| error.at(format_args!("memories[{at}]")))?);
+    }
+    let near_duplicates = if args.force { NearDuplicates::Store } else { NearDuplicates::Refuse };
+    let mut progress = Progress::new(request, memories.len());
+    let (steps, mut done) = mpsc::unbounded_channel();
+    let storing = async move {
+        let mut report = |step: RememberProgress| {
+            // Work does not depend on somebody watching it.
+            let _ = steps.send(step);
+        };
+        let options = RememberOptions::new().near_duplicates(near_duplicates).progress(&mut report);
+        memory.remember_all(memories, options).await
+    };
+    let telling = async {
+        while let Some(step) = done.recv().await {
+            progress.advance(step).await;
+        }
+    };
+    // The channel ends with the work, so the last notification is sent before the answer.
+    let (outcomes, ()) = tokio::join!(storing, telling);
+    let results: Vec<_> = outcomes?.into_iter().map(Outcome::from).collect();
+    let remembered = Remembered { stored: results.iter().filter(|outcome| outcome.stored).count(), results };
+    Answer::new(remembered.text(), &remembered)
+}
+
+impl MemoryArgs {
+    fn with_origin(self, origin: &IngestContext) -> ToolResult<NewMemory> {
+        let context = IngestContext {
+            codebase: self.codebase.or_else(|| origin.codebase.clone()),
+            file: self.file,
+            topics: self.topics,
+            ..origin.clone()
+        };
+        refuse_overwritten(&self.metadata, &context)?;
+        let memory = NewMemory::new(self.content)
+            .tags(self.tags)
+            .metadata(Value::Object(self.metadata))
+            .context(context);
+        let memory = match self.r#type {
+            Some(node_type) => memory.node_type(node_type),
+            None => memory,
+        };
+        memory.validate()?;
+        Ok(memory)
+    }
+}
+
+impl From<vestige_memory::Remembered> for Outcome {
+    fn from(remembered: vestige_memory::Remembered) -> Self {
+        Self {
+            stored: remembered.stored,
+            id: remembered.id().map(|id| id.to_string()),
+            near: remembered.near_duplicate.map(NearView::from),
+        }
+    }
+}
+
+impl From<NearDuplicate> for NearView {
+    fn from(near: NearDuplicate) -> Self {
+        Self { id: near.id.to_string(), similarity: near.similarity, content: shortened(&near.content, 300) }
+    }
+}
+
+impl Remembered {
+    fn text(&self) -> String {
+        let mut text = format!("Stored {}.", counted(self.stored as u64, "memory"));
+        for (at, outcome) in self.results.iter().enumerate() {
+            match (&outcome.id, &outcome.near) {
+                (Some(id), None) => {
+                    let _ = write!(text, "\n{}. stored as {id}", at + 1);
+                }
+                (Some(id), Some(near)) => {
+                    let _ = write!(text, "\n{}. stored as {id}, although it is {near}", at + 1);
+                }
+                (None, Some(near)) => {
+                    let _ = write!(text, "\n{}. NOT stored: it is {near}", at + 1);
+                }
+                (None, None) => {}
+            }
+        }
+        if self.stored < self.results.len() {
+            text.push_str(
+                "\nIf that memory says the same, there is nothing to do. If the new text corrects it, call `update` with its id. \
+                 If both shall stay, call `remember` again with `force`: true for those.",
+            );
+        }
+        text
+    }
+}
+
+impl std::fmt::Display for NearView {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{:.2} similar to {} ({})", self.similarity, self.id, self.content)
+    }
+}
+
+/// Tells a client that asked for it how far the work is.
+struct Progress {
+    listener: Option<(Peer<RoleServer>, ProgressToken)>,
+    told: usize,
+    memories: usize,
+}
+
+impl Progress {
+    fn new(request: &RequestContext<RoleServer>, memories: usize) -> Self {
+        let token = request.meta.get_progress_token();
+        Self { listener: token.map(|token| (request.peer.clone(), token)), told: 0, memories }
+    }
+
+    async fn advance(&mut self, step: RememberProgress) {
+        let Some((peer, token)) = &self.listener else { return };
+        // Each memory counts twice: it is read, then compared.
+        let total = 2 * self.memories;
+        let (done, message) = match step.phase {
+            RememberPhase::Embedding => (step.done, "reading"),
+            _ => (self.memories + step.done, "comparing with what is known"),
+        };
+        if done < self.told + STEPS_BETWEEN_NOTIFICATIONS && done < total {
+            return;
+        }
+        self.told = done;
+        let told = ProgressNotificationParam::new(token.clone(), done as f64)
+            .with_total(total as f64)
+            .with_message(message);
+        // Work does not depend on somebody watching it.
+        let _ = peer.notify_progress(told).await;
+    }
+}
