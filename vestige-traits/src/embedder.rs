@@ -18,13 +18,33 @@ use crate::model::ModelSignature;
 ///   what they search for with [`embed_query`](Self::embed_query).
 /// - Dropping a future loses its result and nothing else.
 ///
-/// Implement `Embedder`, the variant whose futures are `Send`; a blanket
-/// implementation gives `LocalEmbedder`. Neither is dyn-compatible:
-/// [`AnyEmbedder`](crate::AnyEmbedder) is for callers that choose a model at
-/// run time.
+/// # Example
+///
+/// ```
+/// use vestige_traits::{Embedder, EmbedderResult};
+///
+/// /// Works with every embedder.
+/// async fn similarity<E: Embedder + Sync>(embedder: &E, text: &str, question: &str)
+/// -> EmbedderResult<Option<f64>>
+/// {
+///     let document = embedder.embed_documents(&[text]).await?.remove(0);
+///     let question = embedder.embed_query(question).await?;
+///     let (Some(document), Some(question)) = (document, question) else {
+///         return Ok(None); // The model knows no word of one of them.
+///     };
+///     Ok(Some(vestige_traits::cosine_similarity(&document, &question)))
+/// }
+/// ```
+///
+/// # Implementing it
+///
+/// Implement `Embedder`, the variant whose futures are `Send`. A blanket
+/// implementation then provides `LocalEmbedder`. Neither trait is
+/// dyn-compatible: callers that choose a model at run time use
+/// [`AnyEmbedder`](crate::AnyEmbedder).
 #[trait_variant::make(Embedder: Send)]
 pub trait LocalEmbedder {
-    /// The model these vectors belong to. Constant for the life of the value.
+    /// The model that the vectors belong to. It never changes during the life of the value.
     fn signature(&self) -> &ModelSignature;
 
     /// Embeds texts that are to be stored: one answer for each text, in their
@@ -57,7 +77,8 @@ pub type EmbedderResult<T> = Result<T, EmbedderError>;
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum EmbedderError {
-    /// There is no such model, here or in the list of known ones. The message says what was tried.
+    /// There is no such model, neither as a file nor in the list of known models. `reason` says what was
+    /// tried.
     #[error("embedding model {model:?} is not available: {reason}")]
     ModelUnavailable {
         /// The name or folder that was asked for.
@@ -66,7 +87,7 @@ pub enum EmbedderError {
         reason: String,
     },
 
-    /// The model exists and must not be used, since its vectors would break the contract.
+    /// The model exists, but cannot be used, because its vectors would break the contract of [`Embedder`].
     #[error("embedding model {model:?} cannot be used: {reason}")]
     Unsupported {
         /// The model's name.
@@ -89,7 +110,7 @@ pub enum EmbedderError {
     File {
         /// The file.
         path: String,
-        /// What reading or parsing it said.
+        /// The error of reading or parsing it.
         #[source]
         source: Box<dyn StdError + Send + Sync>,
     },

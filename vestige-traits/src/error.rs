@@ -11,15 +11,29 @@ pub type MemoryStoreResult<T> = Result<T, MemoryStoreError>;
 /// A driver's error, kept whole. Callers may downcast it.
 pub type BoxError = Box<dyn StdError + Send + Sync + 'static>;
 
-/// Why a store's operation did not happen.
+/// Why an operation of a store failed.
 ///
 /// Each variant says what the caller can do about it. An operation that
 /// returns an error has changed nothing, unless its documentation says
 /// otherwise.
+///
+/// ```
+/// use vestige_traits::MemoryStoreError;
+///
+/// fn advice(error: &MemoryStoreError) -> &'static str {
+///     match error {
+///         error if error.is_retryable() => "try again after a pause",
+///         MemoryStoreError::Conflict { .. } => "read it again, then decide again",
+///         MemoryStoreError::InvalidInput { .. } => "correct the input",
+///         _ => "tell the user",
+///     }
+/// }
+/// assert_eq!(advice(&MemoryStoreError::invalid("content", "must not be empty")), "correct the input");
+/// ```
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum MemoryStoreError {
-    /// What the operation works on is not in the store. Look it up again.
+    /// The memory, edge or other row is not in the store. Look up its key again.
     #[error("{entity} {id} does not exist")]
     NotFound {
         /// The kind of thing, such as `memory` or `edge`.
@@ -28,7 +42,7 @@ pub enum MemoryStoreError {
         id: String,
     },
 
-    /// Something with this key is in the store. Update it, or choose another key.
+    /// The store already has a row with this key. Update that row, or choose another key.
     #[error("{entity} {id} already exists")]
     AlreadyExists {
         /// The kind of thing, such as `memory`.
@@ -37,12 +51,12 @@ pub enum MemoryStoreError {
         id: String,
     },
 
-    /// The input breaks a rule. Mend it; trying again does not help.
+    /// The input breaks a rule. Correct it; the same call fails again.
     #[error("{field}: {rule}")]
     InvalidInput {
-        /// The field, as the type spells it.
+        /// The name of the field in its type.
         field: String,
-        /// What is wrong with it and what would be right.
+        /// The rule, with the value that breaks it where it is short.
         rule: String,
     },
 
@@ -51,15 +65,15 @@ pub enum MemoryStoreError {
     ModelMismatch {
         /// The model in the store's registry.
         registered: Box<ModelSignature>,
-        /// What the caller came with.
+        /// The caller's model, as far as it is known.
         actual: Box<ActualModel>,
     },
 
-    /// A vector came in and no model is registered. Call `register_model` first.
+    /// The record has a vector, and the store has no model. Call `register_model` first.
     #[error("no embedding model is registered in this store, so it cannot take a vector")]
     ModelNotRegistered,
 
-    /// Somebody else changed the same thing first. Read it again, decide again.
+    /// Another writer changed the same row first. Read it again, then decide again.
     #[error("{what}: {reason}")]
     Conflict {
         /// What changed, such as `scheduling of memory …`.
@@ -72,7 +86,7 @@ pub enum MemoryStoreError {
     #[error("the store is open for reading only")]
     ReadOnly,
 
-    /// The store was written by a newer Vestige. Upgrade this one; the store is as it was.
+    /// A newer Vestige wrote the store. Upgrade this program; the store was not changed.
     #[error("the store has schema version {found}, this program knows up to {supported}: upgrade vestige")]
     SchemaTooNew {
         /// The version found.
@@ -81,14 +95,14 @@ pub enum MemoryStoreError {
         supported: i64,
     },
 
-    /// What lies there is no Vestige store, or is damaged. Restore a backup or an archive.
+    /// The file or database is not a Vestige store, or is damaged. Restore a backup or an archive.
     #[error("{what} cannot be used: {reason}")]
     Damaged {
         /// The file or database, without any password.
         what: String,
         /// What is wrong with it.
         reason: String,
-        /// What the driver said, where it said something.
+        /// The driver's error, if there is one.
         #[source]
         source: Option<BoxError>,
     },
@@ -108,11 +122,11 @@ pub enum MemoryStoreError {
     /// The store cannot be reached now: it is shutting down, its pool is exhausted, its disk is full.
     #[error("the store is unavailable: {reason}")]
     Unavailable {
-        /// What is in the way, and what to do.
+        /// Why it cannot be reached, and what to do.
         reason: String,
-        /// Whether trying again can help without anybody doing something first.
+        /// Whether the same call may succeed later without anybody doing something first.
         retryable: bool,
-        /// What lies behind it, where there is something.
+        /// The error that caused it, if there is one.
         #[source]
         source: Option<BoxError>,
     },
@@ -165,10 +179,10 @@ impl MemoryStoreError {
 
     /// Whether the same call may succeed if it is simply made again.
     ///
-    /// True for a busy or locked SQLite file, for PostgreSQL's serialization
-    /// failures (40001) and deadlocks (40P01), and for lost connections. A
-    /// write that was interrupted by a lost connection may have been
-    /// committed: repeat it only where the operation is idempotent, or look first.
+    /// True, for example, for a lock that another writer holds, a serialization
+    /// failure, a deadlock, and a lost connection. A write that was interrupted by
+    /// a lost connection may have been committed: repeat it only if the operation
+    /// is idempotent, or read first.
     pub fn is_retryable(&self) -> bool {
         match self {
             Self::Backend { retryable, .. } | Self::Unavailable { retryable, .. } => *retryable,

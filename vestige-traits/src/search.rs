@@ -174,10 +174,10 @@ impl SearchQuery {
     }
 }
 
-/// Which memories are looked at.
+/// Which memories a search or a list may return.
 ///
-/// Each part that says something must be met. A list is met by a memory that
-/// has at least one of its values; an empty list says nothing.
+/// A memory must match every field that is set. It matches a list if it has at
+/// least one of the list's values; an empty list matches every memory.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct MemoryFilter {
@@ -187,20 +187,20 @@ pub struct MemoryFilter {
     pub tags: Vec<String>,
     /// Types, compared exactly.
     pub node_types: Vec<String>,
-    /// Code bases, compared exactly. A memory without one matches none.
+    /// Code bases, compared exactly. A memory without a code base matches no list of code bases.
     pub codebases: Vec<String>,
-    /// Taken in at this time or later.
+    /// `created_at` at this time or later.
     pub created_from: Option<DateTime<Utc>>,
-    /// Taken in before this time.
+    /// `created_at` before this time.
     pub created_before: Option<DateTime<Utc>>,
-    /// Retrievability now of at least this, 0 to 1. A memory never reviewed has 1.
+    /// A retrievability of at least this now, 0 to 1. A memory that was never reviewed has 1.
     ///
     /// See [`retrievability`](crate::retrievability) for the formula.
     pub min_retrievability: Option<f64>,
 }
 
 impl MemoryFilter {
-    /// Whether it lets every memory through.
+    /// Whether it matches every memory.
     pub fn is_empty(&self) -> bool {
         *self == Self::default()
     }

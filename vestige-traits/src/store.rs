@@ -33,15 +33,15 @@ use crate::transfer::{Checkpoint, ImportReport, TransferKey, TransferKind, Trans
 ///   [`rebuild_indexes`](Self::rebuild_indexes), [`vacuum`](Self::vacuum) or
 ///   index build may keep its locks until then.
 /// - **Errors.** A method that fails has changed nothing. Besides the errors
-///   named for it, each may return the backend's own
-///   ([`Backend`](crate::MemoryStoreError::Backend)) and
-///   [`Unavailable`](crate::MemoryStoreError::Unavailable);
-///   [`is_retryable`](crate::MemoryStoreError::is_retryable) says whether
-///   calling again can help. A store opened read-only answers writes with
-///   [`ReadOnly`](crate::MemoryStoreError::ReadOnly).
+///   that its documentation names, each method may return
+///   [`Backend`](crate::MemoryStoreError::Backend) and
+///   [`Unavailable`](crate::MemoryStoreError::Unavailable).
+///   [`is_retryable`](crate::MemoryStoreError::is_retryable) says whether the
+///   same call may succeed later. In a store that is opened read-only, writes
+///   return [`ReadOnly`](crate::MemoryStoreError::ReadOnly).
 /// - **Input.** Every input is checked by the rules of [`limits`](crate::limits)
-///   and the `validate` methods of the types; what breaks them is
-///   [`InvalidInput`](crate::MemoryStoreError::InvalidInput) with field and rule.
+///   and the `validate` methods of the types. Input that breaks a rule is
+///   [`InvalidInput`](crate::MemoryStoreError::InvalidInput), which names the field and the rule.
 ///   If an input breaks several rules, the error may name any of them.
 /// - **Times** are UTC in whole microseconds; finer parts are cut off. Only [`update`](Self::update) and
 ///   [`update_unless_changed`](Self::update_unless_changed) touch `updated_at`.
@@ -250,7 +250,8 @@ pub trait LocalMemoryStore {
     #[doc = include_str!("../doc/store/search.md")]
     async fn search(&self, query: &SearchQuery) -> MemoryStoreResult<Vec<SearchResult>>;
 
-    /// How [`search`](Self::search) would answer this question now, for people. The text is not stable.
+    /// How [`search`](Self::search) would answer this question now, in words for people. The text may change
+    /// in any version.
     ///
     /// # Errors
     ///
