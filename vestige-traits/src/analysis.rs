@@ -1,9 +1,9 @@
 //! How text becomes searchable terms, the same for every backend.
 //!
-//! Compatibility decomposition (NFKD) without combining diacritics, lower case, one sigma for both, words of letters and
-//! digits, English stop words dropped, the Snowball English stemmer ("Porter2") on words without digits, and the stem of
-//! *break* for *broke* and *broken* ([`replaced_stems`]). PostgreSQL computes the same in SQL with its `english`
-//! configuration.
+//! Compatibility decomposition (NFKD) without combining diacritics, lower case, one sigma for both, words of
+//! letters and digits, English stop words dropped, the Snowball English stemmer ("Porter2") on words without
+//! digits, and the stem of *break* for *broke* and *broken* ([`replaced_stems`]). PostgreSQL computes the
+//! same in SQL with its `english` configuration.
 
 mod replaced;
 mod stem;
@@ -78,8 +78,8 @@ impl Analyzer {
         analyzed
     }
 
-    /// What a search asks of the words of memories: its text analysed by [`query`](Self::query). In a mode that does not
-    /// rank by words no term counts, and the phrases and exclusions are left.
+    /// What a search asks of the words of memories: its text analysed by [`query`](Self::query). In a mode
+    /// that does not rank by words no term counts, and the phrases and exclusions are left.
     pub fn search(&self, query: &SearchQuery) -> AnalyzedQuery {
         let mut analyzed = query.text.as_deref().map(|text| self.query(text)).unwrap_or_default();
         if !query.mode.ranks_by_words() {
@@ -88,9 +88,10 @@ impl Analyzer {
         analyzed
     }
 
-    /// What this analysis is known by: another text where it may make other terms of a text, as with another version of
-    /// Unicode or of the stemmer. Who keeps an index of terms keeps this beside it, and makes the index anew where it
-    /// is another: terms that are looked for, or taken out, have to be those that were put in.
+    /// What this analysis is known by: another text where it may make other terms of a text, as with another
+    /// version of Unicode or of the stemmer. Who keeps an index of terms keeps this beside it, and makes the
+    /// index anew where it is another: terms that are looked for, or taken out, have to be those that were
+    /// put in.
     pub fn fingerprint(&self) -> String {
         let (major, minor, patch) = char::UNICODE_VERSION;
         let (of_normalization, ..) = unicode_normalization::UNICODE_VERSION;
@@ -191,11 +192,12 @@ impl AnalyzedDocument {
 
 /// Okapi BM25 with the square of the inverse document frequency.
 ///
-/// Robertson and Zaragoza, "The Probabilistic Relevance Framework: BM25 and Beyond", 2009, with Lucene's inverse
-/// document frequency, which is above zero for every term. The square stands for a weight of the term in the question
-/// beside that in the document, as in the vector space model (Salton and Buckley, "Term-weighting approaches in
-/// automatic text retrieval", 1988): a question as people ask it has more words than it is about. Memories are
-/// short, and a word that comes twice in one says little more than a word that comes once: so k1 is low.
+/// Robertson and Zaragoza, "The Probabilistic Relevance Framework: BM25 and Beyond", 2009, with Lucene's
+/// inverse document frequency, which is above zero for every term. The square stands for a weight of the term
+/// in the question beside that in the document, as in the vector space model (Salton and Buckley,
+/// "Term-weighting approaches in automatic text retrieval", 1988): a question as people ask it has more words
+/// than it is about. Memories are short, and a word that comes twice in one says little more than a word that
+/// comes once: so k1 is low.
 #[derive(Clone, Copy, Debug)]
 pub struct Bm25 {
     /// How many documents there are.
@@ -212,7 +214,8 @@ impl Bm25 {
     /// The least inverse document frequency: a term that every document holds still finds them.
     pub const MIN_IDF: f64 = 1e-3;
 
-    /// The inverse document frequency of a term that stands in `n` documents: `ln(1 + (N - n + 0.5) / (n + 0.5))`.
+    /// The inverse document frequency of a term that stands in `n` documents: `ln(1 + (N - n + 0.5) / (n +
+    /// 0.5))`.
     pub fn idf(&self, n: u64) -> f64 {
         let (total, n) = (self.documents as f64, n as f64);
         (1.0 + (total - n + 0.5).max(0.0) / (n + 0.5)).ln().max(Self::MIN_IDF)
@@ -247,7 +250,8 @@ fn words(text: &str) -> impl Iterator<Item = String> {
     })
 }
 
-/// Words for every rule of the English stemmer and its exceptions, and others for folding and for what a word is.
+/// Words for every rule of the English stemmer and its exceptions, and others for folding and for what a word
+/// is.
 const SAMPLE: &str = "\
     dogs glasses tries ties gaseous gaps bus this kiwis focus's agreed proceedings breed pleaded plastered singing sing \
     luxuriating stabilized hopped hoping fitting filling kissing fizzing failing crying boys shy merrily added egged \

@@ -107,8 +107,8 @@ pub enum MemoryStoreError {
         source: Option<BoxError>,
     },
 
-    /// The backend failed for a reason that no other variant names. If `retryable` is true, make the same call again
-    /// after a pause; otherwise log the error with its source and give up.
+    /// The backend failed for a reason that no other variant names. If `retryable` is true, make the same
+    /// call again after a pause; otherwise log the error with its source and give up.
     #[error("{name} error: {source}")]
     Backend {
         /// The backend's name, such as `sqlite` or `postgres`.

@@ -31,7 +31,8 @@ pub struct User {
 }
 
 impl User {
-    /// The user that every store has from the start. Its time is fixed, so that it is the same in every store.
+    /// The user that every store has from the start. Its time is fixed, so that it is the same in every
+    /// store.
     pub fn local() -> Self {
         Self {
             id: LOCAL_USER_ID,

@@ -11,7 +11,8 @@ use crate::model::ModelSignature;
 
 /// The longest `content` of a memory, in bytes of UTF-8.
 pub const MAX_CONTENT_BYTES: usize = 1 << 20;
-/// How much of `content` the keyword index reads, in characters. The rest is stored and not searched by words.
+/// How much of `content` the keyword index reads, in characters. The rest is stored and not searched by
+/// words.
 pub const MAX_INDEXED_CHARS: usize = 100_000;
 /// The longest name: types, tags, domains, codebases, edge types, handles, labels, in bytes of UTF-8.
 pub const MAX_NAME_BYTES: usize = 1024;
@@ -33,8 +34,9 @@ pub const MAX_LIMIT: usize = 1000;
 pub const MAX_BATCH: usize = 10_000;
 /// The longest query text, in bytes of UTF-8.
 pub const MAX_QUERY_BYTES: usize = 1 << 20;
-/// Bytes of all phrases of a question's text, and of all its exclusions. A tsquery of PostgreSQL holds a megabyte, each constraint
-/// is written there three times, and a character may become eleven times as long when it is normalised.
+/// Bytes of all phrases of a question's text, and of all its exclusions. A tsquery of PostgreSQL holds a
+/// megabyte, each constraint is written there three times, and a character may become eleven times as long
+/// when it is normalised.
 pub const MAX_PHRASE_BYTES: usize = 8 << 10;
 /// How many different words, and how many phrases and exclusions, of a query are looked for: the first ones.
 pub const MAX_QUERY_TERMS: usize = 64;

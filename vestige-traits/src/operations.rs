@@ -1,4 +1,5 @@
-//! The table of the operations of a store. Public for the macro's sake alone, and hidden from the documentation.
+//! The table of the operations of a store. Public for the macro's sake alone, and hidden from the
+//! documentation.
 
 /// The type of times, for macros in crates without chrono of their own.
 pub type Time = chrono::DateTime<chrono::Utc>;
@@ -34,7 +35,9 @@ macro_rules! __for_each_operation {
             search<'a>(query: &'a $crate::SearchQuery) -> Vec<$crate::SearchResult>;
             explain_search<'a>(query: &'a $crate::SearchQuery) -> $crate::SearchPlan;
             get_scheduling(memory_id: $crate::operations::Uuid) -> Option<$crate::SchedulingState>;
-            update_scheduling<'a>(memory_id: $crate::operations::Uuid, state: &'a $crate::SchedulingState) -> ();
+            update_scheduling<'a>(
+                memory_id: $crate::operations::Uuid, state: &'a $crate::SchedulingState
+            ) -> ();
             get_due_memories(now: $crate::operations::Time, limit: usize) -> Vec<$crate::DueMemory>;
             record_review<'a>(event: &'a $crate::ReviewEvent) -> ();
             get_reviews(memory_id: $crate::operations::Uuid) -> Vec<$crate::ReviewEvent>;
@@ -50,10 +53,14 @@ macro_rules! __for_each_operation {
             delete_domain<'a>(id: &'a str) -> ();
             classify<'a>(embedding: &'a [f32]) -> Vec<$crate::DomainScore>;
             count_rows(kind: $crate::transfer::TransferKind) -> u64;
-            export_page<'a>(kind: $crate::transfer::TransferKind, after: Option<&'a $crate::transfer::TransferKey>, limit: usize)
-                -> $crate::transfer::TransferPage;
-            import_page<'a>(rows: &'a [$crate::transfer::TransferRow], checkpoint: Option<$crate::transfer::Checkpoint>)
-                -> $crate::transfer::ImportReport;
+            export_page<'a>(
+                kind: $crate::transfer::TransferKind,
+                after: Option<&'a $crate::transfer::TransferKey>,
+                limit: usize
+            ) -> $crate::transfer::TransferPage;
+            import_page<'a>(
+                rows: &'a [$crate::transfer::TransferRow], checkpoint: Option<$crate::transfer::Checkpoint>
+            ) -> $crate::transfer::ImportReport;
             begin_bulk_load() -> ();
             finish_bulk_load() -> ();
             get_checkpoint<'a>(name: &'a str) -> Option<$crate::transfer::Checkpoint>;

@@ -42,15 +42,16 @@ impl WebQuery {
         Self { words, phrases: within_budget(phrases, true), excluded: within_budget(excluded, false) }
     }
 
-    /// What of a question an embedder should be given: all of it, or what is left without the words and phrases that it
-    /// excludes. None if it does nothing but exclude.
+    /// What of a question an embedder should be given: all of it, or what is left without the words and
+    /// phrases that it excludes. None if it does nothing but exclude.
     ///
     /// A vector knows no "not": the vector of `sick -dog` would be near to texts about dogs.
     ///
     /// ```
     /// use vestige_traits::WebQuery;
     ///
-    /// assert_eq!(WebQuery::meaning("why is the \"house cat\" sick?").as_deref(), Some("why is the \"house cat\" sick?"));
+    /// let asked = "why is the \"house cat\" sick?";
+    /// assert_eq!(WebQuery::meaning(asked).as_deref(), Some(asked));
     /// assert_eq!(WebQuery::meaning("sick -dog cat").as_deref(), Some("sick cat"));
     /// assert_eq!(WebQuery::meaning("-dog"), None);
     /// ```
@@ -106,8 +107,8 @@ fn push(list: &mut Vec<String>, entry: &str) {
     }
 }
 
-/// What fits into [`MAX_PHRASE_BYTES`]. A longer demand is cut, which lets more through; a longer exclusion is dropped, which
-/// does so too.
+/// What fits into [`MAX_PHRASE_BYTES`]. A longer demand is cut, which lets more through; a longer exclusion
+/// is dropped, which does so too.
 fn within_budget(entries: Vec<String>, cut: bool) -> Vec<String> {
     let mut left = MAX_PHRASE_BYTES;
     let mut fitting = Vec::with_capacity(entries.len());

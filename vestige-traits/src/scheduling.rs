@@ -75,8 +75,9 @@ impl SchedulingState {
         self.last_review.map_or(1.0, |last| retrievability(now - last, self.stability))
     }
 
-    /// Whether [`retrievability_at`](Self::retrievability_at) `now` is `minimum` or above, in the form that every
-    /// backend evaluates: `(now - last_review in µs) / 86400e6 <= stability * elapsed_stabilities(minimum)`.
+    /// Whether [`retrievability_at`](Self::retrievability_at) `now` is `minimum` or above, in the form that
+    /// every backend evaluates: `(now - last_review in µs) / 86400e6 <= stability *
+    /// elapsed_stabilities(minimum)`.
     ///
     /// True for a memory never reviewed.
     pub fn is_retrievable(&self, minimum: f64, now: DateTime<Utc>) -> bool {

@@ -109,7 +109,8 @@ impl SearchQuery {
         Self { embedding: Some(embedding), ..Self::default() }
     }
 
-    /// The same question in words and by meaning. An embedder's answer fits: without a vector, words alone find.
+    /// The same question in words and by meaning. An embedder's answer fits: without a vector, words alone
+    /// find.
     pub fn hybrid(text: impl Into<String>, embedding: impl Into<Option<Vec<f32>>>) -> Self {
         Self { text: Some(text.into()), embedding: embedding.into(), ..Self::default() }
     }
@@ -229,10 +230,11 @@ impl MemoryFilter {
     }
 }
 
-/// How the rankings of the two legs become one: each leg gives a memory a share, and the score is their weighted sum.
+/// How the rankings of the two legs become one: each leg gives a memory a share, and the score is their
+/// weighted sum.
 ///
-/// The default leans on the words, and on short texts is better than either leg for every kind of question that was
-/// measured: `docs/adr/0011`.
+/// The default leans on the words, and on short texts is better than either leg for every kind of question
+/// that was measured: `docs/adr/0011`.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct Fusion {
@@ -252,19 +254,19 @@ pub struct Fusion {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum FusionMethod {
-    /// The memory's score on a scale from 0 to 1: BM25 as a part of the leg's best, since a memory without any of the
-    /// words has 0; the cosine similarity between the leg's last and its best, since models differ in what they
-    /// call unlike. Where all similarities of the leg are the same, each is 1.
+    /// The memory's score on a scale from 0 to 1: BM25 as a part of the leg's best, since a memory without
+    /// any of the words has 0; the cosine similarity between the leg's last and its best, since models differ
+    /// in what they call unlike. Where all similarities of the leg are the same, each is 1.
     ///
-    /// A convex combination with min-max normalisation: Bruch, Gai and Ingber, "An Analysis of Fusion Functions for
-    /// Hybrid Retrieval", ACM TOIS 2023.
+    /// A convex combination with min-max normalisation: Bruch, Gai and Ingber, "An Analysis of Fusion
+    /// Functions for Hybrid Retrieval", ACM TOIS 2023.
     #[default]
     RelativeScore,
     /// `1 / (k + rank)`, ranks from 1.
     ///
-    /// Cormack, Clarke and Büttcher, "Reciprocal Rank Fusion outperforms Condorcet and individual Rank Learning
-    /// Methods", SIGIR 2009, with weights. With equal weights and the paper's k = 60 the fusion is worse than its own
-    /// keyword leg on conversations and on dictionary text alike.
+    /// Cormack, Clarke and Büttcher, "Reciprocal Rank Fusion outperforms Condorcet and individual Rank
+    /// Learning Methods", SIGIR 2009, with weights. With equal weights and the paper's k = 60 the fusion is
+    /// worse than its own keyword leg on conversations and on dictionary text alike.
     ReciprocalRank,
 }
 

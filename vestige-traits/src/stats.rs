@@ -66,8 +66,8 @@ pub enum HealthStatus {
 }
 
 impl HealthStatus {
-    /// [`Unavailable`](Self::Unavailable), because the store answered with `error`. Its reason does not say a second time
-    /// that the store is unavailable.
+    /// [`Unavailable`](Self::Unavailable), because the store answered with `error`. Its reason does not say a
+    /// second time that the store is unavailable.
     pub fn unavailable(error: MemoryStoreError) -> Self {
         match error {
             MemoryStoreError::Unavailable { reason, .. } => Self::Unavailable { reason },

@@ -225,21 +225,23 @@ pub trait LocalMemoryStore {
 
     /// Finds memories by words, by meaning, or by both, as [`SearchQuery::mode`] says.
     ///
-    /// - **[`Hybrid`](crate::SearchMode::Hybrid)**, the default, has two legs, whose results `query.fusion` makes one
-    ///   ranking: the keyword leg ranks by the words of `text`, the vector leg by `embedding`. Where one leg has
-    ///   nothing to look for (no `text` with a searchable word, or no `embedding`), the other one alone answers.
-    /// - **[`Keyword`](crate::SearchMode::Keyword)** is the keyword leg alone: BM25 over content, type and tags. Any
-    ///   word may match, rare words count for more, and English stop words have no weight. `embedding` is validated
-    ///   and otherwise ignored, so one of another model is no error.
-    /// - **[`Vector`](crate::SearchMode::Vector)** is the vector leg alone: cosine similarity, whatever its sign. The
-    ///   words of `text` count nothing; without an `embedding` nothing is found.
+    /// - **[`Hybrid`](crate::SearchMode::Hybrid)**, the default, has two legs, whose results `query.fusion`
+    ///   makes one ranking: the keyword leg ranks by the words of `text`, the vector leg by `embedding`.
+    ///   Where one leg has nothing to look for (no `text` with a searchable word, or no `embedding`), the
+    ///   other one alone answers.
+    /// - **[`Keyword`](crate::SearchMode::Keyword)** is the keyword leg alone: BM25 over content, type and
+    ///   tags. Any word may match, rare words count for more, and English stop words have no weight.
+    ///   `embedding` is validated and otherwise ignored, so one of another model is no error.
+    /// - **[`Vector`](crate::SearchMode::Vector)** is the vector leg alone: cosine similarity, whatever its
+    ///   sign. The words of `text` count nothing; without an `embedding` nothing is found.
     ///
-    /// The filter, and the phrases and exclusions of the text, hold in every mode and inside both legs: where `limit`
-    /// memories match, `limit` come back. A text that only excludes finds nothing by words. Memories without a vector
-    /// are found by words alone. In a store without a model the vector finds nothing.
+    /// The filter, and the phrases and exclusions of the text, hold in every mode and inside both legs: where
+    /// `limit` memories match, `limit` come back. A text that only excludes finds nothing by words. Memories
+    /// without a vector are found by words alone. In a store without a model the vector finds nothing.
     ///
-    /// Best score first, equal scores by ascending id; the same data in one store gives the same order every time.
-    /// What a large store may leave out stands under [where backends may differ](#where-backends-may-differ).
+    /// Best score first, equal scores by ascending id; the same data in one store gives the same order every
+    /// time. What a large store may leave out stands under [where backends may
+    /// differ](#where-backends-may-differ).
     ///
     /// # Errors
     ///

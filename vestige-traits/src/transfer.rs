@@ -1,8 +1,7 @@
 //! Rows of every kind, for copies and archives: what a store exports page by page and imports as it is.
 
 mod key;
-
-use std::fmt;
+mod kind;
 
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
@@ -10,6 +9,7 @@ use serde_json::Value;
 use uuid::Uuid;
 
 pub use self::key::TransferKey;
+pub use self::kind::TransferKind;
 use crate::domain::Domain;
 use crate::error::{MemoryStoreError, MemoryStoreResult};
 use crate::graph::MemoryEdge;
@@ -17,62 +17,6 @@ use crate::identity::{Group, GroupMembership, User};
 use crate::limits;
 use crate::record::MemoryRecord;
 use crate::scheduling::{ReviewEvent, SchedulingState};
-
-/// The kinds of rows a store holds, in the order in which they must be imported.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum TransferKind {
-    /// [`User`], by id.
-    User,
-    /// [`Group`], by id.
-    Group,
-    /// [`GroupMembership`], by user and group.
-    GroupMembership,
-    /// [`Domain`], by id in byte order.
-    Domain,
-    /// [`MemoryRecord`], by id.
-    Memory,
-    /// [`SchedulingState`], by memory.
-    Scheduling,
-    /// [`MemoryEdge`], by source, target and type in byte order.
-    Edge,
-    /// [`ReviewEvent`], by id.
-    ReviewEvent,
-}
-
-impl TransferKind {
-    /// Every kind, in the order of import.
-    pub const ALL: [Self; 8] = [
-        Self::User,
-        Self::Group,
-        Self::GroupMembership,
-        Self::Domain,
-        Self::Memory,
-        Self::Scheduling,
-        Self::Edge,
-        Self::ReviewEvent,
-    ];
-
-    /// The word that stands in archives.
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::User => "user",
-            Self::Group => "group",
-            Self::GroupMembership => "group_membership",
-            Self::Domain => "domain",
-            Self::Memory => "memory",
-            Self::Scheduling => "scheduling",
-            Self::Edge => "edge",
-            Self::ReviewEvent => "review_event",
-        }
-    }
-}
-
-impl fmt::Display for TransferKind {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.as_str())
-    }
-}
 
 /// One row of a store, whole.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]

@@ -335,7 +335,11 @@ fn fusions() -> impl Strategy<Value = Fusion> {
 
 fn queries() -> impl Strategy<Value = SearchQuery> {
     let parts = (option::weighted(0.9, question()), option::weighted(0.6, vectors()));
-    let mode = prop_oneof![3 => Just(SearchMode::Hybrid), 1 => Just(SearchMode::Keyword), 2 => Just(SearchMode::Vector)];
+    let mode = prop_oneof![
+        3 => Just(SearchMode::Hybrid),
+        1 => Just(SearchMode::Keyword),
+        2 => Just(SearchMode::Vector),
+    ];
     (parts, filters(), 0_usize..6, fusions(), mode).prop_map(
         |((text, embedding), filter, limit, fusion, mode)| SearchQuery {
             text,

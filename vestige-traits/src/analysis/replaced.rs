@@ -5,10 +5,10 @@ use std::sync::LazyLock;
 
 use super::stem::Stems;
 
-/// A word and its irregular forms, then the next. What is another word more often is left out, as *bit*, *bound*, *ground*,
-/// *left*, *lives*, *rose* and *wound* are, and so are words and forms whose stem is that of other words: *rang* is to the
-/// stemmer what *range* is, *indices* what *indicate* is, *led* what *LEDs* are, *won* what is left of *won't*, and *person* what
-/// *personal* is.
+/// A word and its irregular forms, then the next. What is another word more often is left out, as *bit*,
+/// *bound*, *ground*, *left*, *lives*, *rose* and *wound* are, and so are words and forms whose stem is that
+/// of other words: *rang* is to the stemmer what *range* is, *indices* what *indicate* is, *led* what *LEDs*
+/// are, *won* what is left of *won't*, and *person* what *personal* is.
 pub(super) const FORMS: &str = "\
     analysis analyses; appendix appendices; arise arose arisen; automaton automata; awake awoke awoken; \
     beat beaten; become became; befall befell befallen; begin began begun; bend bent; bite bitten; bleed bled; \
@@ -42,16 +42,16 @@ pub(super) const FORMS: &str = "\
     weep wept; wife wives; withdraw withdrew withdrawn; withhold withheld; withstand withstood; wolf wolves; \
     woman women; wring wrung; write wrote written";
 
-/// *Cannot*, and what is left of *didn't* and *we've* where a word ends at the apostrophe: stop words and parts of them, that
-/// are no other word. What is one, as *won*, *ll* and *re* are, stays.
+/// *Cannot*, and what is left of *didn't* and *we've* where a word ends at the apostrophe: stop words and
+/// parts of them, that are no other word. What is one, as *won*, *ll* and *re* are, stays.
 pub(super) const PARTS: &str = "\
     aren cannot couldn didn doesn hadn hasn isn mustn shouldn ve wasn weren wouldn";
 
-/// The stems that something else takes the place of: the stem of the word, where it is of an irregular form of it; nothing, where
-/// it is of a part of a stop word.
+/// The stems that something else takes the place of: the stem of the word, where it is of an irregular form
+/// of it; nothing, where it is of a part of a stop word.
 ///
-/// Every text with *broke* or *broken* is a text with *break*, and so is every question. A backend that stems by itself has to
-/// do the same.
+/// Every text with *broke* or *broken* is a text with *break*, and so is every question. A backend that stems
+/// by itself has to do the same.
 pub fn replaced_stems() -> &'static HashMap<String, Option<String>> {
     static STEMS: LazyLock<HashMap<String, Option<String>>> = LazyLock::new(|| {
         let stems = Stems::default();

@@ -3,7 +3,8 @@ use uuid::Uuid;
 use crate::error::{MemoryStoreError, MemoryStoreResult};
 use crate::transfer::{TransferKey, TransferKind};
 
-/// Where a page of rows begins: after the row whose key has these values, or at the first row where all are none.
+/// Where a page of rows begins: after the row whose key has these values, or at the first row where all are
+/// none.
 ///
 /// A key has one or two UUIDs, a text, or two UUIDs and a text.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -21,8 +22,8 @@ impl<'k> PageStart<'k> {
     ///
     /// # Errors
     ///
-    /// [`MemoryStoreError::InvalidInput`] naming `after` if that is the key of another kind, cannot be read, or holds
-    /// U+0000.
+    /// [`MemoryStoreError::InvalidInput`] naming `after` if that is the key of another kind, cannot be read,
+    /// or holds U+0000.
     pub fn new(kind: TransferKind, after: Option<&'k TransferKey>) -> MemoryStoreResult<Self> {
         let Some(key) = after else { return Ok(Self::default()) };
         let wrong = || MemoryStoreError::invalid("after", format!("{key} is no key of a {kind}"));

@@ -3,12 +3,12 @@ use std::fmt;
 use serde::{Serialize, Serializer};
 use uuid::Uuid;
 
-use super::TransferKind;
+use super::kind::TransferKind;
 
 /// The key of a row. Keys order the rows of a kind: UUIDs by their bytes, texts in byte order.
 ///
-/// It is serialised as a list of strings, one for each part of the key, with UUIDs in lowercase and hyphenated. The
-/// list does not name the kind, which stands beside it wherever a key is written, so
+/// It is serialised as a list of strings, one for each part of the key, with UUIDs in lowercase and
+/// hyphenated. The list does not name the kind, which stands beside it wherever a key is written, so
 /// [`from_parts`](Self::from_parts) reads it.
 ///
 /// ```
@@ -62,8 +62,8 @@ impl TransferKey {
     /// Stands for a part that cannot be read in [`Unreadable`](Self::Unreadable).
     pub const UNREADABLE_PART: &str = "unreadable";
 
-    /// The key of a row of `kind` with these parts: an [`Unreadable`](Self::Unreadable) one if the kind's key has
-    /// another number of parts, or if a part that has to be a UUID is none.
+    /// The key of a row of `kind` with these parts: an [`Unreadable`](Self::Unreadable) one if the kind's key
+    /// has another number of parts, or if a part that has to be a UUID is none.
     pub fn from_parts(kind: TransferKind, parts: Vec<String>) -> Self {
         let id = |text: &String| Uuid::parse_str(text).ok();
         let key = match (kind, parts.as_slice()) {
