@@ -8,8 +8,8 @@ use std::error::Error;
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum ServeError {
-    /// The first message is not a request that opens a connection: the program at the other end is not an MCP client.
-    /// Trying again does not help.
+    /// The first message is not a request that opens a connection: the program at the other end is not an MCP
+    /// client. Trying again does not help.
     #[error("the client does not speak MCP: it begins without a request")]
     NotMcp,
     /// Opening the connection failed, for example because the output was closed. A new connection may work.
@@ -18,7 +18,8 @@ pub enum ServeError {
         /// What the protocol or the transport reported.
         source: Box<dyn Error + Send + Sync>,
     },
-    /// The task that serves the connection panicked or was aborted: a bug of the server, or a runtime that shut down.
+    /// The task that serves the connection panicked or was aborted: a bug of the server, or a runtime that
+    /// shut down.
     #[error("{source}")]
     Task {
         /// What the runtime reported.

@@ -1,8 +1,8 @@
 //! The transport over byte streams: one message a line, as the protocol's stdio transport has it.
 //!
-//! The transport of `rmcp` does not answer a line that it cannot decode, or answers without the id of the request, and the
-//! client then waits until it times out. This one answers such lines, bounds their length, and bounds how many requests
-//! are in flight.
+//! The transport of `rmcp` does not answer a line that it cannot decode, or answers without the id of the
+//! request, and the client then waits until it times out. This one answers such lines, bounds their length,
+//! and bounds how many requests are in flight.
 
 mod in_flight;
 mod unreadable;
@@ -29,16 +29,16 @@ const MAX_MESSAGE_BYTES: usize = 64 << 20;
 /// How many bytes of the beginning and of the end of a longer one are kept, to find its id in them.
 const KEPT_BYTES: usize = 1 << 16;
 
-/// A transport that reads and writes one JSON-RPC message a line: the protocol's stdio transport, over any pair of byte
-/// streams.
+/// A transport that reads and writes one JSON-RPC message a line: the protocol's stdio transport, over any
+/// pair of byte streams.
 ///
-/// A line of more than 64 MiB is refused, and the connection goes on. A line that is no message is answered with an error
-/// that carries the id of the request, if one can be found in it. While 64 requests are being answered, nothing more is
-/// read, so that a client that sends faster than it is answered waits.
+/// A line of more than 64 MiB is refused, and the connection goes on. A line that is no message is answered
+/// with an error that carries the id of the request, if one can be found in it. While 64 requests are being
+/// answered, nothing more is read, so that a client that sends faster than it is answered waits.
 pub struct LineTransport<R, W> {
     input: BufReader<R>,
-    /// The part of a line that was read. It is kept here because the future of `receive` may be dropped in the middle of a
-    /// line.
+    /// The part of a line that was read. It is kept here because the future of `receive` may be dropped in
+    /// the middle of a line.
     line: Vec<u8>,
     /// The end of a line that is too long, as far as it was read; its beginning is in `line`.
     end: Option<Vec<u8>>,
@@ -225,8 +225,8 @@ fn decode(line: &[u8]) -> Result<ClientJsonRpcMessage, Option<Value>> {
     Ok(message)
 }
 
-/// The first thing that reading the arguments of a call as JSON values loses. It is handed on with the call, so that the
-/// tool's answer tells it: only that answer is read by the model.
+/// The first thing that reading the arguments of a call as JSON values loses. It is handed on with the call,
+/// so that the tool's answer tells it: only that answer is read by the model.
 fn loss_of_arguments(line: &[u8]) -> Option<Loss> {
     let mut text = std::str::from_utf8(line).ok()?;
     for member in ["params", "arguments"] {

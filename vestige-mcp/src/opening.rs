@@ -4,8 +4,8 @@ use rmcp::model::{ClientJsonRpcMessage, ClientRequest, GetMeta, ProtocolVersion}
 use rmcp::service::{RoleServer, TxJsonRpcMessage};
 use rmcp::transport::Transport;
 
-/// Skips messages that come before the connection is opened and are not requests: they need no answer, and `rmcp` would
-/// end the connection on them.
+/// Skips messages that come before the connection is opened and are not requests: they need no answer, and
+/// `rmcp` would end the connection on them.
 pub(crate) struct Opening<T> {
     inner: T,
     opened: bool,
@@ -45,8 +45,8 @@ impl<T: Transport<RoleServer>> Transport<RoleServer> for Opening<T> {
     }
 }
 
-/// Whether the request begins one of the protocol's two lifecycles: the handshake, or requests that carry all that the
-/// handshake would say.
+/// Whether the request begins one of the protocol's two lifecycles: the handshake, or requests that carry all
+/// that the handshake would say.
 fn opens(request: &ClientRequest) -> bool {
     match request {
         ClientRequest::InitializeRequest(_) => true,

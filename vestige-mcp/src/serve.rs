@@ -22,8 +22,8 @@ const LAST_REQUESTS: Duration = Duration::from_secs(2);
 pub enum Ended {
     /// The client closed the connection, or never opened one.
     ByClient,
-    /// `stop` resolved. Requests that were being answered had two seconds to end; the rest was dropped, and a dropped
-    /// write is either done or not done.
+    /// `stop` resolved. Requests that were being answered had two seconds to end; the rest was dropped, and a
+    /// dropped write is either done or not done.
     Stopped,
 }
 
@@ -50,8 +50,9 @@ where
 ///
 /// # Errors
 ///
-/// [`ServeError::NotMcp`] and [`ServeError::Opening`] if the client does not open a connection of the protocol,
-/// [`ServeError::Task`] if the server itself fails. A request that fails is answered and ends nothing.
+/// [`ServeError::NotMcp`] and [`ServeError::Opening`] if the client does not open a connection of the
+/// protocol, [`ServeError::Task`] if the server itself fails. A request that fails is answered and ends
+/// nothing.
 pub async fn serve<S, E, T>(
     server: Server<S, E>,
     transport: T,

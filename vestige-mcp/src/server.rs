@@ -23,14 +23,15 @@ use crate::{catalog, resources};
 
 /// Answers the requests of one connection from a [`Memory`].
 ///
-/// It implements [`rmcp::ServerHandler`], so any transport of `rmcp` can carry it; [`serve_stdio`](crate::serve_stdio) and
-/// [`serve`](crate::serve) run one connection from its opening to its end. Make one server for each connection: the
-/// memories that it stores carry its session id, and it remembers the code base of its client. Clones of one `Memory`
-/// share the store.
+/// It implements [`rmcp::ServerHandler`], so any transport of `rmcp` can carry it;
+/// [`serve_stdio`](crate::serve_stdio) and [`serve`](crate::serve) run one connection from its opening to its
+/// end. Make one server for each connection: the memories that it stores carry its session id, and it
+/// remembers the code base of its client. Clones of one `Memory` share the store.
 ///
-/// The server offers the tools `remember`, `recall`, `get`, `update`, `forget`, `link`, `neighbors`, `review`, `due` and
-/// `stats`, and the resources `vestige://stats` and `vestige://memory/{id}`. It does not bind the store to a model: call
-/// [`Memory::register_model`] before, so that a store with the vectors of another model is refused at once.
+/// The server offers the tools `remember`, `recall`, `get`, `update`, `forget`, `link`, `neighbors`,
+/// `review`, `due` and `stats`, and the resources `vestige://stats` and `vestige://memory/{id}`. It does not
+/// bind the store to a model: call [`Memory::register_model`] before, so that a store with the vectors of
+/// another model is refused at once.
 #[derive(Debug)]
 pub struct Server<S, E> {
     memory: Memory<S, E>,
@@ -52,8 +53,8 @@ impl<S, E> Server<S, E> {
         self
     }
 
-    /// The folder whose git repository names the code base of a memory, if neither the call nor the roots of the client
-    /// name one. Default: none, so that such memories have no code base.
+    /// The folder whose git repository names the code base of a memory, if neither the call nor the roots of
+    /// the client name one. Default: none, so that such memories have no code base.
     #[must_use]
     pub fn working_dir(mut self, folder: impl Into<PathBuf>) -> Self {
         self.origin.working_dir = folder.into();

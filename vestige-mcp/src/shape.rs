@@ -1,5 +1,5 @@
-//! The arguments of a call, checked against the tool's input schema. Errors use the schema's own words: a model knows
-//! that schema, and nothing of the types behind it.
+//! The arguments of a call, checked against the tool's input schema. Errors use the schema's own words: a
+//! model knows that schema, and nothing of the types behind it.
 
 use rmcp::model::JsonObject;
 use serde::de::DeserializeOwned;
@@ -28,8 +28,9 @@ pub(crate) const KEYWORDS: [&str; 12] = [
 /// How much of a wrong value is quoted, in characters. It may be many megabytes long.
 const QUOTED: usize = 60;
 
-/// The arguments of a call, checked against the tool's schema. Models write `null` for an argument that they leave out,
-/// whatever the schema says, so an argument that is `null` is dropped; inside of other objects `null` is a value.
+/// The arguments of a call, checked against the tool's schema. Models write `null` for an argument that they
+/// leave out, whatever the schema says, so an argument that is `null` is dropped; inside of other objects
+/// `null` is a value.
 pub(crate) fn arguments<T: DeserializeOwned>(
     schema: &JsonObject,
     arguments: Option<JsonObject>,

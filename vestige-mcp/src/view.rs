@@ -115,7 +115,8 @@ impl From<&MemoryEdge> for LinkView {
     }
 }
 
-/// A memory as text: its id and labels, its content (`whole`, or the beginning), and its metadata without the origin.
+/// A memory as text: its id and labels, its content (`whole`, or the beginning), and its metadata without the
+/// origin.
 pub(crate) fn block(record: &MemoryRecord, whole: bool) -> String {
     let content = if whole { record.content.clone() } else { beginning(&record.content) };
     let mut text = format!("[{}] {}\n{}", record.id, labels(record), printable(&content));

@@ -1,5 +1,5 @@
-//! Counts the requests and answers in flight, so that a client that asks faster than it is answered is made to wait and
-//! does not fill the memory of the machine.
+//! Counts the requests and answers in flight, so that a client that asks faster than it is answered is made
+//! to wait and does not fill the memory of the machine.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -9,8 +9,8 @@ use tokio::sync::Notify;
 
 /// With this many requests and answers in flight, no further message is read.
 pub(super) const MAX_IN_FLIGHT: usize = 64;
-/// The same while the server waits for an answer of the client: that answer comes behind the requests that the client sent
-/// before it.
+/// The same while the server waits for an answer of the client: that answer comes behind the requests that
+/// the client sent before it.
 const MAX_IN_FLIGHT_WHILE_ASKING: usize = 64 * MAX_IN_FLIGHT;
 /// How long such an answer is waited for.
 const ASKING_TIMEOUT: Duration = Duration::from_secs(5);

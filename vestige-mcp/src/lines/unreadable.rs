@@ -1,5 +1,5 @@
-//! The answer to a line that is no message: an error with the id that is found in the line, whatever else is wrong with
-//! it, and a text that says what to send instead.
+//! The answer to a line that is no message: an error with the id that is found in the line, whatever else is
+//! wrong with it, and a text that says what to send instead.
 
 use rmcp::model::{ErrorCode, RequestId};
 use serde_json::error::Category;
@@ -27,8 +27,8 @@ pub(crate) fn answer(line: &[u8], error: &serde_json::Error) -> Option<Value> {
     Some(refusal(&members.id_to_answer(), code, &message))
 }
 
-/// The answer to a line of more than `most` bytes, given its beginning and its end; none to a notification. The id is null
-/// if neither part shows it.
+/// The answer to a line of more than `most` bytes, given its beginning and its end; none to a notification.
+/// The id is null if neither part shows it.
 pub(crate) fn too_long(head: &[u8], end: &[u8], most: usize) -> Option<Value> {
     let members = Members::of(head);
     if members.method.is_some_and(|method| method.starts_with(b"\"notifications/")) {
@@ -102,7 +102,8 @@ fn last_number(read: &[u8]) -> String {
     shortened(&String::from_utf8_lossy(&read[start..end]), QUOTED)
 }
 
-/// The half of a surrogate pair that was read last, such as `\ud83d`. The parser may have read one more escape after it.
+/// The half of a surrogate pair that was read last, such as `\ud83d`. The parser may have read one more
+/// escape after it.
 fn last_surrogate(read: &[u8]) -> Option<String> {
     let near = &read[read.len().saturating_sub(14)..];
     let half = |text: &&[u8]| {
@@ -133,7 +134,8 @@ impl<'a> Members<'a> {
             return members;
         }
         let (mut at, mut depth) = (1, 1_usize);
-        // In the outermost object: the last string, and the name of a member with the position where its value begins.
+        // In the outermost object: the last string, and the name of a member with the position where its
+        // value begins.
         let (mut text, mut value): (&[u8], _) = (b"", None);
         while at < line.len() && depth > 0 {
             let byte = line[at];
@@ -174,8 +176,8 @@ impl<'a> Members<'a> {
         *member = Some(if member.is_some_and(|other| other != value) { b"" } else { value });
     }
 
-    /// The id of a request. A response carries an id of the server's own requests, and may be cut off before the member
-    /// that shows that it is a response.
+    /// The id of a request. A response carries an id of the server's own requests, and may be cut off before
+    /// the member that shows that it is a response.
     fn id_to_answer(&self) -> Value {
         let of_request = self.method.is_some() || self.closed;
         let id = self.id.filter(|_| of_request).and_then(|id| serde_json::from_slice(id).ok());

@@ -87,7 +87,8 @@ struct NearView {
     content: String,
 }
 
-/// Everything is computed first and stored in one transaction, so a call that fails or is cancelled stores nothing.
+/// Everything is computed first and stored in one transaction, so a call that fails or is cancelled stores
+/// nothing.
 pub(crate) async fn remember<S, E>(
     memory: &Memory<S, E>,
     args: RememberArgs,
