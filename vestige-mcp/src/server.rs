@@ -174,7 +174,9 @@ where
         tokio::select! {
             biased;
             () = context.ct.cancelled() => Err(ErrorData::internal_error("cancelled", None)),
-            read = resources::read(&self.memory, self.store_name.as_deref(), &request.uri) => read.map(Into::into),
+            read = resources::read(&self.memory, self.store_name.as_deref(), &request.uri) => {
+                read.map(Into::into)
+            }
         }
     }
 
