@@ -1,9 +1,11 @@
-//! The figures of the README: how fast a store takes memories in, what they weigh, what searches find and how soon.
+//! The figures of the README: how fast a store takes memories in, what they weigh, what searches find and how
+//! soon.
 //!
 //!     cargo run --release -p vestige-postgres --example measure -- URL [MEMORIES [DIMENSION [FOLDER]]]
 //!
-//! URL names an empty database, or one that was filled in the same way before. FOLDER has `memories.jsonl` with a `content` in each line, and
-//! `queries.jsonl` with a `query`; without it, the texts are made of numbers. The vectors lie around 200 centres.
+//! URL names an empty database, or one that was filled in the same way before. FOLDER has `memories.jsonl`
+//! with a `content` in each line, and `queries.jsonl` with a `query`; without it, the texts are made of
+//! numbers. The vectors lie around 200 centres.
 
 #![allow(
     clippy::print_stdout,
@@ -21,7 +23,8 @@ use vestige_traits::{MemoryFilter, MemoryRecord, MemoryStore, ModelSignature, Se
 
 const QUESTIONS: usize = 200;
 const BATCH: usize = 5000;
-/// Shares of the memories, drawn by lot; and one that keeps away from the questions: other centres than most ask for.
+/// Shares of the memories, drawn by lot; and one that keeps away from the questions: other centres than most
+/// ask for.
 const FILTERS: [Option<&str>; 5] = [None, Some("10 %"), Some("1 %"), Some("0.1 %"), Some("10 %, elsewhere")];
 
 #[tokio::main]

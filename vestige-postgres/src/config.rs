@@ -1,4 +1,4 @@
-//! What can be set before a store is opened.
+//! The options of a store: connections, timeouts, and how searches trade exactness for speed.
 
 use std::fmt;
 use std::sync::Arc;
@@ -33,23 +33,27 @@ const MAX_STATEMENT_TIMEOUT: Duration = Duration::from_millis(i32::MAX as u64);
 #[derive(Clone, Copy, Debug, PartialEq)]
 #[non_exhaustive]
 pub struct SearchSettings {
-    /// How many nearest vectors the HNSW index keeps in sight, 1 to 1,000 (`hnsw.ef_search`). More finds more of the
-    /// true neighbours and takes longer. Never less than the depth of the leg. 200 by default.
+    /// How many nearest candidates a scan of the HNSW index keeps, 1 to 1,000 (`hnsw.ef_search`). A larger
+    /// number finds more of the true neighbours and takes longer. A search never uses less than the depth of
+    /// its vector leg. 200 by default.
     pub ef_search: u32,
-    /// How many vectors the HNSW index may look at in search of some without an excluded word
-    /// (`hnsw.max_scan_tuples`), before every matching vector is compared. 1 to 2³¹ - 1, 20,000 by default.
+    /// How many vectors a search without a filter may visit in the HNSW index to find enough memories without
+    /// an excluded word (`hnsw.max_scan_tuples`). After that it compares every matching vector. 1 to 2³¹ - 1,
+    /// 20,000 by default.
     pub max_scan_tuples: u32,
-    /// In a store with fewer memories every vector is compared, and the answer exact. Any number, 5,000 by default.
-    pub exact_memories: u32,
-    /// How many vectors are compared one by one in the time in which the HNSW index visits one. Where a filter lets
-    /// so few memories through that this is faster, every one of them is compared, and the answer exact. 0 to 1,000,000,
-    /// 5 by default.
-    pub visit_cost: f64,
-    /// In a store with fewer memories every one that holds a word of the question is ranked, and the order exact.
-    /// In a larger one common words bring candidates only where the rarer ones bring too few. Any number, 20,000 by
+    /// In a store with fewer memories every vector is compared, and the result is exact. Any number, 5,000 by
     /// default.
+    pub exact_memories: u32,
+    /// How many vectors can be compared one by one in the time that the HNSW index takes to visit one. If a
+    /// filter lets so few memories through that comparing them all is faster, all are compared, and the
+    /// result is exact. 0 to 1,000,000, 5 by default.
+    pub visit_cost: f64,
+    /// In a store with fewer memories every memory that holds a word of the question is ranked, and the order
+    /// is exact. In a larger store common words bring candidates only if the rarer words bring too few. Any
+    /// number, 20,000 by default.
     pub exact_words: u32,
-    /// How many memories the rarer words must bring before the common ones bring none. Any number, 2,000 by default.
+    /// The number of candidates from the rarer words from which common words bring no more. Any number, 2,000
+    /// by default.
     pub word_candidates: u32,
 }
 
@@ -133,72 +137,74 @@ impl PgMemoryStoreBuilder {
         self
     }
 
-    /// How many connections are kept open while nothing happens, `max_connections` at most. None by default.
+    /// How many idle connections are kept open, at most `max_connections`. 0 by default.
     #[must_use]
     pub fn min_connections(mut self, connections: u32) -> Self {
         self.min_connections = connections;
         self
     }
 
-    /// How long an operation waits for a connection, and a connection for its server. 10 seconds by default.
+    /// How long an operation waits for a connection of the pool, and a new connection for the server. 10
+    /// seconds by default.
     #[must_use]
     pub fn acquire_timeout(mut self, timeout: Duration) -> Self {
         self.acquire_timeout = timeout;
         self
     }
 
-    /// After how long an unused connection is closed; none keeps it. 10 minutes by default.
+    /// After how long an idle connection is closed; `None` keeps it open. 10 minutes by default.
     #[must_use]
     pub fn idle_timeout(mut self, timeout: impl Into<Option<Duration>>) -> Self {
         self.idle_timeout = timeout.into();
         self
     }
 
-    /// After how long a connection is replaced by a new one; none keeps it. 30 minutes by default.
+    /// After how long a connection is replaced by a new one; `None` keeps it. 30 minutes by default.
     #[must_use]
     pub fn max_lifetime(mut self, lifetime: impl Into<Option<Duration>>) -> Self {
         self.max_lifetime = lifetime.into();
         self
     }
 
-    /// After how long the server gives a statement up, in whole milliseconds from 1; none leaves it to the server,
-    /// which is the default.
+    /// After how long the server cancels a statement, in whole milliseconds from 1. `None`, the default,
+    /// keeps the server's own setting.
     ///
-    /// Migrations, index builds and statistics are not limited by it; `vacuum` is. Told to each connection when it starts; with a statement
-    /// cache of 0 to each transaction. Where PgBouncer's session mode refuses the former, set it for the role
-    /// (`ALTER ROLE … SET statement_timeout`).
+    /// Migrations, index builds and statistics are not limited by it; `vacuum` is. The setting is sent when a
+    /// connection starts; with a statement cache of 0 it is sent with each transaction. If PgBouncer in
+    /// session mode refuses it, set it for the role (`ALTER ROLE … SET statement_timeout`).
     #[must_use]
     pub fn statement_timeout(mut self, timeout: impl Into<Option<Duration>>) -> Self {
         self.statement_timeout = timeout.into();
         self
     }
 
-    /// What `pg_stat_activity` shows: what the URL's `application_name` says, or `vestige`.
+    /// The name that `pg_stat_activity` shows. By default the `application_name` of the URL, or `vestige`.
     #[must_use]
     pub fn application_name(mut self, name: impl Into<String>) -> Self {
         self.application_name = Some(name.into());
         self
     }
 
-    /// How many prepared statements each connection keeps: what the URL's `statement-cache-capacity` says, or 100.
+    /// How many prepared statements each connection keeps. By default the `statement-cache-capacity` of the
+    /// URL, or 100.
     ///
-    /// With 0 every statement is in a transaction, and nothing on the server outlives one, as PgBouncer's
-    /// transaction mode needs.
+    /// With 0 every statement runs in a transaction, and nothing on the server outlives the transaction.
+    /// PgBouncer's transaction mode needs this.
     #[must_use]
     pub fn statement_cache_capacity(mut self, capacity: usize) -> Self {
         self.statement_cache_capacity = Some(capacity);
         self
     }
 
-    /// Whether the store is only read. It is then neither migrated nor changed, and writes are
-    /// [`ReadOnly`](MemoryStoreError::ReadOnly).
+    /// Whether the store is only read. It is then neither migrated nor changed, and writes fail with
+    /// [`ReadOnly`](MemoryStoreError::ReadOnly). `false` by default.
     #[must_use]
     pub fn read_only(mut self, read_only: bool) -> Self {
         self.read_only = read_only;
         self
     }
 
-    /// Where the store takes the time from: the machine's clock by default.
+    /// The clock of the store. The machine's clock by default.
     #[must_use]
     pub fn clock(mut self, clock: Arc<dyn Clock>) -> Self {
         self.clock = clock;
@@ -240,7 +246,8 @@ impl PgMemoryStoreBuilder {
             .or(options.get_application_name())
             .unwrap_or("vestige")
             .to_owned();
-        // The digits of floats in text form. Nothing is read in text form, and PgBouncer refuses to pass it on.
+        // The digits of floats in text form. Nothing is read in text form, and PgBouncer refuses to pass it
+        // on.
         let mut options = options.application_name(&name).extra_float_digits(None);
         if let Some(capacity) = self.statement_cache_capacity {
             options = options.statement_cache_capacity(capacity);
@@ -288,7 +295,7 @@ mod tests {
     }
 
     #[test]
-    fn what_cannot_be_is_refused_by_name() {
+    fn an_impossible_setting_is_refused_by_name() {
         let url = "postgres://me:s3cret@127.0.0.1:1/memory";
         let builder = || PgMemoryStoreBuilder::new(url);
         let search = SearchSettings::default();

@@ -13,13 +13,14 @@ use crate::session::{NO_TIMEOUT, Session, Sessions};
 /// A connection that was idle for longer is probed before it is used.
 const PROBE_AFTER: Duration = Duration::from_secs(1);
 
-/// The settings of a statement with a filter. The parameters of the filter decide which index serves it, so it is planned
-/// anew each time; and never compiled, because compiling takes longer than running it.
+/// The settings of a statement with a filter. The parameters of the filter decide which index serves it, so
+/// it is planned anew each time; and never compiled, because compiling takes longer than running it.
 pub(crate) const PLANNED_ANEW: &[(&str, &str)] = &[("plan_cache_mode", "force_custom_plan"), ("jit", "off")];
 
 /// Opens a pool.
 ///
-/// One connection is tried first, because the pool retries for a while and then reports only that it took long.
+/// One connection is tried first, because the pool retries for a while and then reports only that it took
+/// long.
 pub(crate) async fn open_pool(settings: &PgMemoryStoreBuilder) -> MemoryStoreResult<PgPool> {
     let options = settings.connect_options()?;
     let trial = tokio::time::timeout(settings.acquire_timeout, PgConnection::connect_with(&options));
@@ -108,7 +109,8 @@ impl Connections {
         self.begin(NO_TIMEOUT).await
     }
 
-    /// A transaction that writes and begins with `settings`, which are `SET LOCAL` and `LOCK TABLE` statements.
+    /// A transaction that writes and begins with `settings`, which are `SET LOCAL` and `LOCK TABLE`
+    /// statements.
     pub(crate) async fn begin(&self, settings: &str) -> MemoryStoreResult<Session> {
         self.check_writable()?;
         self.sessions.begin("BEGIN", settings).await.map_err(error::map)
@@ -116,8 +118,8 @@ impl Connections {
 
     /// A transaction that sees one state of the store throughout.
     ///
-    /// The lock is taken before the snapshot, because a switch to another model replaces the table, and a snapshot from
-    /// before the switch would find the new one empty.
+    /// The lock is taken before the snapshot, because a switch to another model replaces the table, and a
+    /// snapshot from before the switch would find the new one empty.
     pub(crate) async fn snapshot(&self) -> MemoryStoreResult<Session> {
         self.sessions
             .begin(

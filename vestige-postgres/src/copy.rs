@@ -1,7 +1,7 @@
 //! COPY in PostgreSQL's binary format: the fast way in for many rows.
 //!
-//! The format is that of the documentation of COPY, "Binary Format"; values are
-//! what each type's receive function reads.
+//! The format is described in the documentation of COPY, "Binary Format". A value is encoded as the receive
+//! function of its type reads it.
 
 use chrono::{DateTime, Utc};
 use uuid::Uuid;
@@ -12,15 +12,15 @@ use crate::session::Session;
 
 const SIGNATURE: &[u8] = b"PGCOPY\n\xff\r\n\0\0\0\0\0\0\0\0\0";
 const TRAILER: [u8; 2] = (-1_i16).to_be_bytes();
-/// How much is gathered before it is sent.
+/// How many bytes are collected before they are sent.
 const CHUNK: usize = 256 * 1024;
 const TEXT_OID: u32 = 25;
 const UUID_OID: u32 = 2950;
 /// 2000-01-01, from which PostgreSQL counts, in microseconds since 1970.
 const EPOCH_MICROS: i64 = 946_684_800_000_000;
 
-/// Takes the lock that every writer of vectors has, before the registry is read: so no switch to another model
-/// comes between the look and the write.
+/// Takes the lock that every writer of vectors holds. It is taken before the registry is read, so that no
+/// switch to another model happens between the check of the model and the write.
 pub(crate) async fn lock_for_vectors(transaction: &mut Session) -> MemoryStoreResult<()> {
     sqlx::query!("LOCK TABLE knowledge_nodes IN ROW EXCLUSIVE MODE")
         .execute(&mut *transaction)
@@ -31,9 +31,9 @@ pub(crate) async fn lock_for_vectors(transaction: &mut Session) -> MemoryStoreRe
 
 /// Adds memories as they are.
 ///
-/// sqlx loses count of the server's answers when a COPY is dropped half way, and the connection is then useless. So
-/// the COPY runs in a task of its own, which takes the transaction along; dropping the caller's future leaves it to
-/// end, and to roll back.
+/// If a COPY is dropped half way, sqlx miscounts the server's answers, and the connection is useless. So the
+/// COPY runs in a task of its own, which owns the transaction. If the caller's future is dropped, the task
+/// completes and rolls back.
 pub(crate) async fn memories<'r>(
     transaction: Session,
     records: impl IntoIterator<Item = &'r MemoryRecord>,
@@ -84,7 +84,7 @@ fn encode<'r>(records: impl IntoIterator<Item = &'r MemoryRecord>) -> Vec<Vec<u8
     chunks
 }
 
-/// Rows on their way.
+/// Encoded rows.
 struct Buffer(Vec<u8>);
 
 impl Buffer {
@@ -193,7 +193,7 @@ fn be_i32(length: usize) -> [u8; 4] {
     i32::try_from(length).unwrap_or(i32::MAX).to_be_bytes()
 }
 
-/// What jsonb columns hold.
+/// The values of jsonb columns.
 trait ToJson {
     fn write(&self, bytes: &mut Vec<u8>);
 }

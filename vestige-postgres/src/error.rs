@@ -1,4 +1,4 @@
-//! What the driver's errors mean to the caller of a store: the one place that says so.
+//! Maps the driver's errors to those of the trait. No other module does.
 
 use std::error::Error;
 use std::{fmt, io};
@@ -14,8 +14,9 @@ const OTHER_MODEL: &str = "VS001";
 /// Raised by `vestige_model_takes`: there is no model.
 const NO_MODEL: &str = "VS002";
 
-/// An error of the driver that is displayed as the server's message alone. The driver would write "error returned from
-/// database" before it, and the line of the server's source code after it. The driver's error is the source.
+/// An error of the driver that is displayed as the server's message alone. The driver would write "error
+/// returned from database" before it, and the line of the server's source code after it. The driver's error
+/// is the source.
 #[derive(Debug)]
 pub(crate) struct ServerMessage {
     message: String,
@@ -56,7 +57,7 @@ fn source(error: sqlx::Error) -> BoxError {
     if error.as_database_error().is_some() { ServerMessage::new(error).into() } else { error.into() }
 }
 
-/// What an error of the driver means.
+/// The store's error for an error of the driver.
 pub(crate) fn map(error: sqlx::Error) -> MemoryStoreError {
     match error {
         sqlx::Error::Database(ref database) => {
@@ -89,8 +90,8 @@ pub(crate) fn map(error: sqlx::Error) -> MemoryStoreError {
     }
 }
 
-/// [`map`], where a first connection was tried: a name that is not known, and a host that is not reached, have no kind
-/// of their own.
+/// [`map`] for the first connection. An unknown host name and an unreachable host have no error kind of their
+/// own, so any I/O error but the excluded ones means that no server answers.
 pub(crate) fn map_connecting(error: sqlx::Error) -> MemoryStoreError {
     match error {
         sqlx::Error::Io(ref broken)
@@ -136,7 +137,7 @@ pub(crate) fn is_concurrent_change(error: &sqlx::Error) -> bool {
         .is_some_and(|error| error.is_unique_violation() || error.is_foreign_key_violation())
 }
 
-/// Whether an error is about the server, the way to it or what it allows, and not about the statement.
+/// Whether the cause of an error is the server, the network or a privilege, and not the statement.
 pub(crate) fn is_of_server(error: &sqlx::Error) -> bool {
     match error {
         sqlx::Error::Io(_)
@@ -156,7 +157,7 @@ pub(crate) fn code(error: &sqlx::Error) -> Option<String> {
     error.as_database_error()?.code().map(|code| code.into_owned())
 }
 
-/// A value in the database that cannot be what it should be.
+/// The error for a value in the database that is invalid.
 pub(crate) fn damaged(what: impl Into<String>, reason: impl Into<String>) -> MemoryStoreError {
     MemoryStoreError::Damaged { what: what.into(), reason: reason.into(), source: None }
 }

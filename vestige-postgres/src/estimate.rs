@@ -11,8 +11,8 @@ use crate::error;
 use crate::filter::{Filter, query_with_filter};
 use crate::session::Session;
 
-/// How long an estimate is used. It decides by which index a search goes, not what is found; and the server renews its own
-/// statistics once a minute at most.
+/// How long an estimate is used. It decides by which index a search goes, not what is found; and the server
+/// renews its own statistics once a minute at most.
 const KEPT_FOR: Duration = Duration::from_secs(10);
 /// How many filters are remembered.
 const CAPACITY: usize = 64;
@@ -65,8 +65,8 @@ impl Estimates {
     }
 }
 
-/// Asks the server for its estimate of a filter, from its statistics. `EXPLAIN` plans for its parameters each time, also
-/// where the session keeps plans.
+/// Asks the server for its estimate of a filter, from its statistics. `EXPLAIN` plans for its parameters each
+/// time, also where the session keeps plans.
 pub(crate) async fn matching(session: &mut Session, filter: &Filter<'_>) -> MemoryStoreResult<Estimate> {
     let plan: Option<Value> = query_with_filter!(query_file_scalar!("src/sql/estimate.sql"), [], filter, [])
         .fetch_one(&mut *session)

@@ -51,8 +51,8 @@ impl<'q> Filter<'q> {
     }
 }
 
-/// A checked query whose parameters are those before the filter, the filter's own, and those after it. Every statement with
-/// a filter is bound here, so that a new condition gets its parameter in all of them.
+/// A checked query whose parameters are those before the filter, the filter's own, and those after it. Every
+/// statement with a filter is bound here, so that a new condition gets its parameter in all of them.
 macro_rules! query_with_filter {
     ($query:ident!($($of:tt),+), [$($before:expr),* $(,)?], $filter:expr, [$($after:expr),* $(,)?] $(,)?) => {
         sqlx::$query!(

@@ -140,7 +140,8 @@ impl Import {
         Ok(())
     }
 
-    /// Whether a checked row is new; otherwise reports what it is. A new one is known from then on.
+    /// Whether a checked row is new. If not, it is reported as unchanged or as a conflict. A new row is known
+    /// from then on.
     fn is_new<K: Eq + Hash, V: PartialEq + Clone>(
         &mut self,
         row: &TransferRow,
@@ -399,7 +400,7 @@ impl Import {
         Ok(())
     }
 
-    /// The log outlives the memories it speaks of, so an event needs none.
+    /// The log of reviews outlives its memories, so an event needs no memory.
     async fn reviews(&mut self, run: &[TransferRow]) -> Step {
         let ids: Vec<Uuid> =
             some(run, |row| if let TransferRow::ReviewEvent(event) = row { Some(event.id) } else { None });

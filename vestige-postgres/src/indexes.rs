@@ -15,8 +15,8 @@ use crate::session::{NO_TIMEOUT, Session};
 
 pub(crate) const VECTOR_INDEX: &str = "idx_knowledge_nodes_embedding_hnsw";
 pub(crate) const CODEBASE_VECTORS: &str = "idx_knowledge_nodes_codebase_embedding";
-/// The indexes of the schema. Of indexes that belong to constraints, only the one of the memories is listed. A re-embedding
-/// takes any other index on the memories for another program's.
+/// The indexes of the schema. Of indexes that belong to constraints, only the one of the memories is listed.
+/// A re-embedding takes any other index on the memories for another program's.
 pub(crate) const INDEXES: [&str; 17] = [
     "idx_edges_target",
     "idx_edges_type",
@@ -39,12 +39,13 @@ pub(crate) const INDEXES: [&str; 17] = [
 /// Builds the indexes with vectors that are missing: HNSW, and the vectors of each code base.
 pub(crate) const BUILD_VECTOR_INDEXES: &str = "SELECT vestige_build_hnsw(), \
     vestige_index_codebase_vectors('knowledge_nodes', 'idx_knowledge_nodes_codebase_embedding')";
-/// The memory that a vector takes beside its components while the graph is built: its neighbours and their bookkeeping.
+/// The memory that a vector takes beside its components while the graph is built: its neighbours and their
+/// bookkeeping.
 const BYTES_PER_ELEMENT: u64 = 1200;
 /// The most memory that a build is given beyond what the server gives it.
 const MAX_BUILD_MEMORY: u64 = 1 << 30;
-/// The advisory lock of the process that builds indexes. Without it a second process would fail instead of finding them
-/// built.
+/// The advisory lock of the process that builds indexes. Without it a second process would fail instead of
+/// finding them built.
 const BUILD_LOCK: i64 = 33_322_211_104_450_408;
 /// How often dropping the indexes with vectors is tried, and the pause in between.
 const DROP_ATTEMPTS: u32 = 10;
@@ -52,8 +53,8 @@ const DROP_PAUSE: Duration = Duration::from_millis(100);
 /// Lets an index build use no parallel workers.
 pub(crate) const ONE_PROCESS: &str = "SET LOCAL max_parallel_maintenance_workers = 0";
 
-/// Gives an index build of this transaction the memory that the graph of `vectors` needs, up to [`MAX_BUILD_MEMORY`]. A
-/// graph that does not fit is built on disk, many times slower.
+/// Gives an index build of this transaction the memory that the graph of `vectors` needs, up to
+/// [`MAX_BUILD_MEMORY`]. A graph that does not fit is built on disk, many times slower.
 pub(crate) async fn give_memory(
     transaction: &mut Session,
     vectors: u64,
@@ -71,18 +72,19 @@ pub(crate) async fn give_memory(
     Ok(())
 }
 
-/// Whether a parallel build failed because shared memory is too small, as the usual 64 MB of /dev/shm in a container.
+/// Whether a parallel build failed because shared memory is too small, as the usual 64 MB of /dev/shm in a
+/// container.
 pub(crate) fn is_shared_memory_shortage(error: &sqlx::Error) -> bool {
     matches!(error::code(error).as_deref(), Some("53100" | "53200"))
 }
 
 /// Drops the indexes with vectors until [`finish_bulk_load`].
 ///
-/// Inserting a vector into the HNSW index takes a hundred times as long as the rest of its row; building the index at once
-/// does not. Building the other index with vectors at once is faster too.
+/// Inserting a vector into the HNSW index takes a hundred times as long as the rest of its row; building the
+/// index at once does not. Building the other index with vectors at once is faster too.
 ///
-/// Every later statement on the table waits while this one waits for its lock. So it waits for short times only, and gives
-/// up after [`DROP_ATTEMPTS`].
+/// Every later statement on the table waits while this one waits for its lock. So it waits for short times
+/// only, and gives up after [`DROP_ATTEMPTS`].
 pub(crate) async fn begin_bulk_load(connections: &Connections) -> MemoryStoreResult<()> {
     connections.check_writable()?;
     let mut attempts = DROP_ATTEMPTS;
@@ -107,8 +109,8 @@ async fn drop_vector_indexes(connections: &Connections) -> MemoryStoreResult<()>
     transaction.commit().await.map_err(error::map)
 }
 
-/// Builds the indexes with vectors if they are missing or an interrupted build left them invalid, and renews what the
-/// planner and keyword ranking know of the rows.
+/// Builds the indexes with vectors if they are missing or an interrupted build left them invalid, and renews
+/// what the planner and keyword ranking know of the rows.
 pub(crate) async fn finish_bulk_load(connections: &Connections, now: DateTime<Utc>) -> MemoryStoreResult<()> {
     connections.check_writable()?;
     build(connections, BUILD_VECTOR_INDEXES).await?;
@@ -119,8 +121,9 @@ pub(crate) async fn finish_bulk_load(connections: &Connections, now: DateTime<Ut
 /// Computes everything again that is derived from the rows.
 pub(crate) async fn rebuild_indexes(connections: &Connections, now: DateTime<Utc>) -> MemoryStoreResult<()> {
     connections.check_writable()?;
-    // Setting the expression again computes the column again, and rewriting the table builds every index again. A process
-    // that folded counts meanwhile would restore what is deleted here, so the lock makes it wait.
+    // Setting the expression again computes the column again, and rewriting the table builds every index
+    // again. A process that folded counts meanwhile would restore what is deleted here, so the lock makes it
+    // wait.
     const REBUILD: &str = "
         ALTER TABLE knowledge_nodes
           ALTER COLUMN search_vec SET EXPRESSION AS (vestige_search_vec(content, node_type, tags));

@@ -1,5 +1,5 @@
-//! The numbers that keyword ranking needs and that are stored beside the memories: how many memories and terms there are,
-//! and which share of the memories of a large store holds a common term.
+//! The numbers that keyword ranking needs and that are stored beside the memories: how many memories and
+//! terms there are, and which share of the memories of a large store holds a common term.
 
 use chrono::{DateTime, Utc};
 use sqlx::{AssertSqlSafe, Executor};
@@ -21,14 +21,15 @@ const FOLD_ABOVE: i64 = 1000;
 /// The advisory lock of the process that folds counts.
 const FOLD_LOCK: i64 = 33_322_211_104_450_407;
 
-/// Whether the insertion of this memory is one in [`CHECK_EVERY`]. The random end of the id decides: a counter in the
-/// handle would never get that far in programs that write once and end.
+/// Whether the insertion of this memory is one in [`CHECK_EVERY`]. The random end of the id decides: a
+/// counter in the handle would never get that far in programs that write once and end.
 pub(crate) fn is_check_due(record: &MemoryRecord) -> bool {
     record.id.as_u128().is_multiple_of(CHECK_EVERY)
 }
 
-/// Computes the statistics again if the store has `large` memories or more, and has grown or shrunk by half since the last
-/// time. An error is logged: old statistics make searches slower or their ranking coarser, never wrong.
+/// Computes the statistics again if the store has `large` memories or more, and has grown or shrunk by half
+/// since the last time. An error is logged: old statistics make searches slower or their ranking coarser,
+/// never wrong.
 pub(crate) async fn refresh_statistics_if_stale(connections: &Connections, large: u32, now: DateTime<Utc>) {
     if let Err(error) = try_refresh_if_stale(connections, large, now).await {
         tracing::warn!(%error, "the statistics of keyword ranking could not be refreshed");
@@ -106,8 +107,8 @@ pub(crate) async fn refresh_statistics(
     transaction.commit().await.map_err(error::map)
 }
 
-/// Folds the counts if they have become so many rows that every search takes longer for adding them up. An error is logged:
-/// the sums stay right.
+/// Folds the counts if they have more rows than [`FOLD_ABOVE`], which every search has to add up. An error is
+/// logged: the sums stay right.
 pub(crate) async fn fold_counts_if_many(connections: &Connections) {
     let folded = async {
         let mut session = connections.reader().await?;
@@ -124,8 +125,8 @@ pub(crate) async fn fold_counts_if_many(connections: &Connections) {
     }
 }
 
-/// Folds the counts of other server processes into one row. Does nothing while another process does so: each would wait
-/// for the other's own row.
+/// Folds the counts of other server processes into one row. Does nothing while another process does so: each
+/// would wait for the other's own row.
 pub(crate) async fn fold_counts(connections: &Connections) -> MemoryStoreResult<()> {
     let mut transaction = connections.transaction().await?;
     let locked: bool = sqlx::query_scalar("SELECT pg_try_advisory_xact_lock($1)")

@@ -15,7 +15,7 @@ static MIGRATOR: Migrator = sqlx::migrate!("./migrations");
 const TABLE: &str = "_sqlx_migrations";
 /// The advisory lock that one migrating process holds: the bytes of "vestige" as a number.
 const LOCK: &str = "SELECT pg_advisory_xact_lock(33322211104450405)";
-/// The tables that the migrations make.
+/// The tables that the migrations create.
 const TABLES: [&str; 15] = [
     "checkpoints",
     "domains",
@@ -43,9 +43,9 @@ pub(crate) fn newest() -> i64 {
 
 /// Brings the schema up to date.
 ///
-/// All that is missing happens in one transaction under a lock of that
-/// transaction: many processes may begin at once, a process that dies leaves
-/// nothing behind, and PgBouncer may give every transaction another server process.
+/// All missing migrations run in one transaction under a lock of that transaction. So many processes may
+/// begin at once, a process that dies leaves nothing behind, and PgBouncer may give every transaction another
+/// server process.
 pub(crate) async fn run(sessions: &Sessions) -> MemoryStoreResult<()> {
     if version(sessions.pool()).await? == Some(newest()) {
         return Ok(());
@@ -70,8 +70,8 @@ pub(crate) async fn run(sessions: &Sessions) -> MemoryStoreResult<()> {
     transaction.commit().await.map_err(error::map)
 }
 
-/// The driver's migrator names its statements. Where they must not outlive the transaction they are taken back, and
-/// so are those of a migrator that did not get that far.
+/// The driver's migrator names its statements. If they must not outlive the transaction, they are
+/// deallocated, together with those of a migrator that was interrupted.
 async fn forget_statements(sessions: &Sessions, transaction: &mut Session) -> MemoryStoreResult<()> {
     if !sessions.keeps_statements() {
         transaction.execute("DEALLOCATE ALL").await.map_err(error::map)?;
@@ -100,7 +100,8 @@ pub(crate) async fn check(sessions: &Sessions) -> MemoryStoreResult<()> {
 ///
 /// [`SchemaTooNew`](MemoryStoreError::SchemaTooNew) if it is newer than this program.
 pub(crate) async fn version(pool: &PgPool) -> MemoryStoreResult<Option<i64>> {
-    // Other programs of the same driver keep theirs in a table of that name, which search_path may find.
+    // Other programs with the same driver keep their migrations in a table of this name, which search_path
+    // may find.
     static FOUND: LazyLock<String> = LazyLock::new(|| {
         let first = MIGRATOR.iter().find(|migration| migration.version == 1);
         let checksum =
@@ -161,8 +162,8 @@ fn check_applied(applied: &[AppliedMigration]) -> MemoryStoreResult<()> {
     Ok(())
 }
 
-/// Whether another program has a table, or a view, of a name that the first migration needs. Tables of other names are
-/// nobody's business.
+/// Refuses a schema in which another program has a table or a view with a name that the first migration
+/// needs. Other tables do not matter.
 async fn check_names(connection: &mut Session) -> MemoryStoreResult<()> {
     let taken: Vec<String> = sqlx::query_scalar(
         "SELECT c.relname::text
@@ -190,7 +191,8 @@ async fn check_names(connection: &mut Session) -> MemoryStoreResult<()> {
     )))
 }
 
-/// Whether the server can hold a store: said in one line each, before a migration fails in its own words.
+/// Refuses a server that cannot hold a store. Each reason is one line, which a failed migration would not
+/// give.
 async fn check_server(connection: &mut Session) -> MemoryStoreResult<()> {
     let row = connection
         .fetch_one(
@@ -268,7 +270,8 @@ fn unusable(reason: String) -> MemoryStoreError {
     MemoryStoreError::Unavailable { reason, retryable: false, source: None }
 }
 
-/// What is about the server and not about the migration is said as everywhere: it may be worth another attempt.
+/// The store's error for an error of the migrator. If the cause is the server and not the migration, it is
+/// mapped as everywhere: another attempt may succeed.
 fn of_migrate(error: MigrateError) -> MemoryStoreError {
     match error {
         MigrateError::Execute(error) | MigrateError::ExecuteMigration(error, _)

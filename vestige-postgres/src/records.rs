@@ -207,8 +207,8 @@ pub(crate) async fn list(
     Ok(ListPage { records, next })
 }
 
-/// Replaces a memory by a prepared record; if a `version` is given, only the memory of that version. Returns the new
-/// version.
+/// Replaces a memory by a prepared record; if a `version` is given, only the memory of that version. Returns
+/// the new version.
 pub(crate) async fn update(
     connections: &Connections,
     record: &MemoryRecord,

@@ -1,12 +1,10 @@
 //! From one embedding model to another while the store is in use.
 //!
-//! New vectors gather in `reembedding_vectors`. When every memory has its own,
-//! `finish` makes a second table of the memories with the new vectors and all
-//! indexes beside the first, in one transaction that blocks nobody. A memory's
-//! version is its `updated_at`, so what changed meanwhile is the difference of
-//! the two tables by (id, updated_at). The switch locks the store, makes up that
-//! difference, and puts the second table in the place of the first: it takes as
-//! long as comparing the keys.
+//! New vectors are staged in `reembedding_vectors`. When every memory has one, `finish_reembedding` builds a
+//! second table of the memories with the new vectors and all indexes beside the first, in one transaction
+//! that blocks no other. The version of a memory is its `updated_at`, so the changes made meanwhile are the
+//! difference of the two tables by (id, updated_at). The switch locks the store, applies that difference, and
+//! replaces the first table by the second. It takes as long as comparing the keys.
 
 use std::time::Duration;
 
@@ -26,11 +24,12 @@ use crate::registry::{self, Binding, dimension};
 use crate::rows::{self, ModelRow};
 use crate::session::{NO_TIMEOUT, Session};
 
-/// How often the switch asks for its locks before it gives up, and how long it waits in between. Each time it holds
-/// other work up for at most half a second, the `lock_timeout` of `SWITCH`.
+/// How often the switch tries to get its locks, and the pause in between. Each attempt blocks other work for
+/// at most half a second, the `lock_timeout` of `SWITCH`.
 const ATTEMPTS: u32 = 60;
 const PAUSE: Duration = Duration::from_millis(100);
-/// The most memories in which the two tables may differ when the store is locked. A larger difference is made up before.
+/// The most memories in which the two tables may differ when the store is locked. A larger difference is
+/// applied before.
 const MAX_DIFFERENCE_UNDER_LOCK: i64 = 500;
 
 const SWITCH: &str = "SET LOCAL lock_timeout = '500ms'; SET LOCAL statement_timeout = 0;
@@ -114,7 +113,7 @@ pub(crate) async fn write_reembedded(
     vectors: &[ReembeddedMemory],
     begun: Option<&ModelSignature>,
 ) -> MemoryStoreResult<u64> {
-    // Held until the end, so that the re-embedding is neither finished nor aborted meanwhile.
+    // The row is locked until the end, so that the re-embedding is neither finished nor aborted meanwhile.
     let model = sqlx::query_as!(ModelRow, "SELECT name, dimension, hash FROM reembedding FOR SHARE")
         .fetch_optional(&mut transaction)
         .await
@@ -135,7 +134,8 @@ pub(crate) async fn write_reembedded(
         slots.push(Some(dimension(components.len() / model.dimension)));
         components.extend_from_slice(embedding);
     }
-    // The last vector of a memory counts, as if each had been written by itself.
+    // If a memory is given several vectors, the last one is staged, as if each were written by a call of its
+    // own.
     let taken = sqlx::query_scalar!(
         r#"WITH given AS (
              SELECT given.*
@@ -162,8 +162,8 @@ pub(crate) async fn write_reembedded(
     .fetch_one(&mut transaction)
     .await
     .map_err(error::map)?;
-    // Where the second table is built already, it holds this memory as it was before, under the same time perhaps,
-    // if somebody has deleted it and added it again.
+    // If the second table is built already, it has an earlier state of this memory. That state may have the
+    // same time, if the memory was deleted and added again.
     if next_is_built(&mut transaction).await? {
         sqlx::query("DELETE FROM knowledge_nodes_next WHERE id = ANY ($1)")
             .bind(vectors.iter().map(|vector| vector.id).collect::<Vec<_>>())
@@ -202,7 +202,7 @@ pub(crate) async fn finish_reembedding(
     })
 }
 
-/// Makes the second table, with its indexes, unless an earlier call has.
+/// Builds the second table with its indexes, unless an earlier call has built it.
 async fn prepare_switch(connections: &Connections, begun: Option<&ModelSignature>) -> MemoryStoreResult<()> {
     match build_next(connections, begun, false).await {
         Err(error) if indexes::is_shared_memory_shortage(&error) => {
@@ -219,7 +219,7 @@ async fn build_next(
     one_process: bool,
 ) -> sqlx::Result<MemoryStoreResult<()>> {
     let mut transaction = connections.sessions().begin("BEGIN", NO_TIMEOUT).await?;
-    // One builds, the others wait for it and find its work.
+    // One process builds; the others wait for it and find the table.
     let model = sqlx::query_as!(ModelRow, "SELECT name, dimension, hash FROM reembedding FOR UPDATE")
         .fetch_optional(&mut transaction)
         .await?;
@@ -246,7 +246,7 @@ async fn build_next(
     if state.built {
         return Ok(Ok(()));
     }
-    // A column that somebody has added since the beginning would be made here too, without its values.
+    // A column that was added since the beginning would be created here too, without its values.
     if let Err(error) = refuse_dependents(&mut transaction).await {
         return Ok(Err(error));
     }
@@ -260,13 +260,14 @@ async fn build_next(
     Ok(Ok(()))
 }
 
-/// Makes up the difference between the two tables while others work.
+/// Applies the difference between the two tables while the store is in use.
 async fn catch_up(connections: &Connections) -> MemoryStoreResult<()> {
     let mut transaction = connections.long_transaction().await?;
-    // Whoever stages a vector meanwhile waits, and then takes the memory out of what has been made up here.
+    // A process that stages a vector meanwhile waits for this lock, and then deletes the memory from the
+    // second table.
     transaction.execute("SELECT FROM reembedding FOR UPDATE").await.map_err(error::map)?;
     if !next_is_built(&mut transaction).await? {
-        // The next attempt to switch finds that, too, and has it built.
+        // The next attempt to switch finds the same, and builds it.
         return Ok(());
     }
     sqlx::raw_sql(include_str!("sql/next_catch_up.sql"))
@@ -276,8 +277,8 @@ async fn catch_up(connections: &Connections) -> MemoryStoreResult<()> {
     transaction.commit().await.map_err(error::map)
 }
 
-/// Tries to switch, in a task of its own. So also where the caller's future is dropped meanwhile, the handle is bound to
-/// the model that the store is on.
+/// Tries to switch, in a task of its own. If the caller's future is dropped meanwhile, the handle is still
+/// bound to the model that the store is on.
 async fn switch_in_task(
     connections: &Connections,
     begun: Option<&ModelSignature>,
@@ -317,7 +318,7 @@ async fn try_switch(
     if different > MAX_DIFFERENCE_UNDER_LOCK {
         return Ok(Switch::TooMuch);
     }
-    // Somebody may have put it there since the beginning, and it would be gone with the table.
+    // A dependent that was added since the beginning would be lost with the table.
     refuse_dependents(&mut transaction).await?;
     for statements in [include_str!("sql/next_catch_up.sql"), include_str!("sql/next_switch.sql")] {
         sqlx::raw_sql(statements).execute(&mut transaction).await.map_err(error::map)?;
@@ -354,9 +355,9 @@ pub(crate) async fn abort_reembedding(mut transaction: Session) -> MemoryStoreRe
 
 enum Switch {
     Done,
-    /// The two tables differ by more than should be made up under the locks.
+    /// The two tables differ by more than is applied under the locks.
     TooMuch,
-    /// A migration that changes terms has dropped the second table, which had those of before.
+    /// A migration that changed terms has dropped the second table, which had the old ones.
     NotBuilt,
 }
 
@@ -393,7 +394,7 @@ async fn status(connection: &mut Session, model: ModelSignature) -> MemoryStoreR
     })
 }
 
-/// Drops what has been built, and makes room for vectors of another dimension.
+/// Drops the second table and the staged vectors, and gives the staging table vectors of another dimension.
 async fn drop_staged(transaction: &mut Session, dimension: Option<usize>) -> MemoryStoreResult<()> {
     let vector = dimension.map_or_else(|| "vector".to_owned(), |dimension| format!("vector({dimension})"));
     let statements = format!(
@@ -405,7 +406,8 @@ async fn drop_staged(transaction: &mut Session, dimension: Option<usize>) -> Mem
     Ok(())
 }
 
-/// Refuses where the switch could not be made without loss: others have put something on the table that it replaces.
+/// Refuses a re-embedding that would lose something: an object of another program depends on the table that
+/// the switch replaces.
 async fn refuse_dependents(transaction: &mut Session) -> MemoryStoreResult<()> {
     let dependents: Vec<String> = sqlx::query_scalar(include_str!("sql/dependents.sql"))
         .bind(INDEXES)

@@ -96,8 +96,8 @@ pub(crate) async fn register_model(
     Ok(())
 }
 
-/// Registers a model in a store that has none: the row, the dimension of the column, the vector index. Returns
-/// the model that is registered then, which may be another process's.
+/// Registers a model in a store that has none: the row, the dimension of the column, the vector index.
+/// Returns the model that is registered then, which may be another process's.
 async fn insert_model(
     mut transaction: Session,
     signature: &ModelSignature,

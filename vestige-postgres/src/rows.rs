@@ -1,4 +1,4 @@
-//! Rows as the database gives them, and what they stand for.
+//! Rows of the database, and their conversion to the types of the trait.
 
 use std::collections::BTreeMap;
 
@@ -94,8 +94,8 @@ pub(crate) struct FoundRow {
 }
 
 impl FoundRow {
-    /// What is answered to a question with this vector, or with none. The server fuses similarities that it has
-    /// measured in single precision.
+    /// The result for a question with this vector, or with none. The scores are computed again here, because
+    /// the server fuses similarities that it has measured in single precision.
     pub(crate) fn result(self, asked: Option<&[f32]>, fusion: &Fusion) -> MemoryStoreResult<SearchResult> {
         let rank = |rank: Option<i64>| rank.and_then(|rank| u32::try_from(rank).ok());
         let found = self.vector_rank.and(self.embedding.as_deref());

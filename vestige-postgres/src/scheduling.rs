@@ -164,8 +164,8 @@ pub(crate) async fn get_reviews(
     .collect()
 }
 
-/// Keeps others from scheduling a memory until the transaction ends; false if it is not there. Before the first review
-/// there is no scheduling row to lock, so it is the memory's.
+/// Keeps others from scheduling a memory until the transaction ends; false if it is not there. Before the
+/// first review there is no scheduling row to lock, so it is the memory's.
 async fn lock_memory(transaction: &mut Session, memory_id: Uuid) -> MemoryStoreResult<bool> {
     let memory =
         sqlx::query_scalar!("SELECT id FROM knowledge_nodes WHERE id = $1 FOR NO KEY UPDATE", memory_id)

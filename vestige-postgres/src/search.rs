@@ -1,4 +1,5 @@
-//! Search by words, by meaning, or by both: a question becomes the parameters and the settings of one statement.
+//! Search by words, by meaning, or by both: a question becomes the parameters and the settings of one
+//! statement.
 
 use chrono::{DateTime, Utc};
 use vestige_traits::{
@@ -14,11 +15,11 @@ use crate::registry::{self, BoundModel};
 use crate::rows::{self, FoundRow};
 use crate::session::Session;
 
-/// The settings of a question without a filter, or with a filter by code bases that lets much through. A connection plans
-/// it once, because planning takes a good part of the time of the search. The plan is made without the parameters, and
-/// estimates that the filter leaves next to nothing. So these settings make it use the indexes: HNSW instead of a sort, GIN
-/// even where the table was small when the plan was made, and the index of the vectors of a code base, whose random page
-/// reads would seem too expensive.
+/// The settings of a question without a filter, or with a filter by code bases that lets much through. A
+/// connection plans it once, because planning takes a good part of the time of the search. The plan is made
+/// without the parameters, and estimates that the filter leaves next to nothing. So these settings make it
+/// use the indexes: HNSW instead of a sort, GIN even where the table was small when the plan was made, and
+/// the index of the vectors of a code base, whose random page reads would seem too expensive.
 const PLANNED_ONCE: &[(&str, &str)] = &[
     ("plan_cache_mode", "force_generic_plan"),
     ("jit", "off"),
@@ -27,9 +28,9 @@ const PLANNED_ONCE: &[(&str, &str)] = &[
     ("random_page_cost", "1.1"),
 ];
 
-/// The share of the memories from which the words of a question are looked up before a filter by code bases. With a filter
-/// that lets less through, a plan for the parameters applies the filter first where words are common. It is the planner's
-/// estimate for an unknown condition on a tsvector (DEFAULT_TS_MATCH_SEL).
+/// The share of the memories from which the words of a question are looked up before a filter by code bases.
+/// With a filter that lets less through, a plan for the parameters applies the filter first where words are
+/// common. It is the planner's estimate for an unknown condition on a tsvector (DEFAULT_TS_MATCH_SEL).
 const WORDS_FIRST_FROM: f64 = 0.005;
 
 /// The most that pgvector takes for `hnsw.ef_search`.
@@ -141,8 +142,9 @@ impl Searcher<'_> {
         .fetch_all(&mut transaction)
         .await
         .map_err(|error| self.model.map_error(error, question.embedding.map_or(0, <[f32]>::len)))?;
-        // Without a commit the transaction would be rolled back after the connection is returned. In a runtime that runs only
-        // while it is called, that may be much later, and until then it would hold its locks.
+        // Without a commit the transaction would be rolled back after the connection is returned. In a
+        // runtime that runs only while it is called, that may be much later, and until then it would hold its
+        // locks.
         transaction.commit().await.map_err(error::map)?;
         let results = rows.into_iter().map(|row| row.result(question.embedding, &query.fusion));
         let mut results = results.collect::<MemoryStoreResult<Vec<_>>>()?;
@@ -150,8 +152,8 @@ impl Searcher<'_> {
         Ok(results)
     }
 
-    /// The settings with which the server plans this question. A statement without a name is planned each time in any case,
-    /// and then better for its own parameters; so is one with phrases or exclusions.
+    /// The settings with which the server plans this question. A statement without a name is planned each
+    /// time in any case, and then better for its own parameters; so is one with phrases or exclusions.
     fn planning(
         &self,
         question: &Question<'_>,
@@ -176,8 +178,8 @@ impl Searcher<'_> {
 
     /// The settings of the vector index for this question.
     ///
-    /// With a filter, the index is scanned once, as if there were no filter. An iterative scan would go on from there, and
-    /// soon return any vectors that match instead of the nearest.
+    /// With a filter, the index is scanned once, as if there were no filter. An iterative scan would go on
+    /// from there, and soon return any vectors that match instead of the nearest.
     fn index_settings(
         &self,
         question: &Question<'_>,
@@ -196,9 +198,9 @@ impl Searcher<'_> {
         }
     }
 
-    /// Whether the vector index serves a question with this filter, and with which `ef_search`: three times the number of
-    /// vectors that would hold enough matches if matches were spread at random. Where it still finds too few, matches lie
-    /// far from the question, and a scan of all of them follows.
+    /// Whether the vector index serves a question with this filter, and with which `ef_search`: three times
+    /// the number of vectors that would hold enough matches if matches were spread at random. Where it still
+    /// finds too few, matches lie far from the question, and a scan of all of them follows.
     fn choose(&self, question: &Question<'_>, estimate: Estimate) -> IndexChoice {
         let Estimate { matching, memories } = estimate;
         let wanted = question.depth as f64;

@@ -1,4 +1,4 @@
-//! What statements run on: a connection of the pool, by itself or in a transaction.
+//! A session: a connection of the pool, by itself or in a transaction.
 
 use futures_util::future::BoxFuture;
 use futures_util::stream::BoxStream;
@@ -23,11 +23,12 @@ pub(crate) struct Sessions {
 
 /// A connection, by itself or in a transaction.
 ///
-/// In this crate, a function that takes a `Session` by value is a whole unit of work and commits it. A function that takes
-/// `&mut Session` is one step, and leaves the transaction open.
+/// In this crate, a function that takes a `Session` by value is a whole unit of work and commits it. A
+/// function that takes `&mut Session` is one step, and leaves the transaction open.
 ///
-/// Where the server's process behind the connection may change after each transaction, as PgBouncer's transaction
-/// mode has it, a statement must not outlive its transaction: it has no name, and is in a transaction always.
+/// Where the server's process behind the connection may change after each transaction, as PgBouncer's
+/// transaction mode has it, a statement must not outlive its transaction: it has no name, and is in a
+/// transaction always.
 #[derive(Debug)]
 pub(crate) struct Session {
     held: Held,
@@ -71,9 +72,10 @@ impl Sessions {
 
     /// Begins a transaction by `statement`, and runs `settings` in it.
     ///
-    /// In a task of its own: where a future is dropped while BEGIN is on its way, sqlx counts no transaction and
-    /// rolls none back, and whoever has the connection next writes into one that nobody commits. And `settings` are
-    /// not part of `statement`, because after an error in it sqlx counts no transaction either.
+    /// BEGIN runs in a task of its own. If a future is dropped while BEGIN is sent, sqlx knows of no
+    /// transaction and rolls none back, and the next user of the connection writes into a transaction that is
+    /// never committed. `settings` are not part of `statement`, because after an error in it sqlx knows of no
+    /// transaction either.
     pub(crate) async fn begin(&self, statement: &'static str, settings: &str) -> sqlx::Result<Session> {
         let pool = self.pool.clone();
         let transaction = match tokio::spawn(async move { pool.begin_with(statement).await }).await {
@@ -96,13 +98,14 @@ impl Sessions {
 
 /// Whether connections keep prepared statements.
 pub(crate) fn keeps_statements(options: &PgConnectOptions) -> bool {
-    // The driver tells its capacity in this way alone; it panics where user or host do not make a URL, such as `::1`.
+    // The driver shows its capacity only as part of a URL, and panics if user or host make no URL, such as
+    // `::1`.
     let url = options.clone().username("any").host("any").to_url_lossy();
     url.query_pairs().all(|(key, value)| key != "statement-cache-capacity" || value != "0")
 }
 
 impl Session {
-    /// Makes what happened last; without this, a transaction is rolled back.
+    /// Commits. A transaction that is dropped without it is rolled back.
     pub(crate) async fn commit(self) -> sqlx::Result<()> {
         match self.held {
             Held::Connection(_) => Ok(()),
@@ -110,8 +113,8 @@ impl Session {
         }
     }
 
-    /// Sets what the server is to go by until the transaction ends. One statement that is prepared takes less than the texts of
-    /// many that have to be read.
+    /// Sets parameters of the server until the transaction ends. One prepared statement is faster than
+    /// several `SET LOCAL` statements, which the server has to parse.
     pub(crate) async fn set<'s>(
         &mut self,
         settings: impl Iterator<Item = (&'s str, &'s str)>,
@@ -127,7 +130,7 @@ impl Session {
         .map(drop)
     }
 
-    /// The driver's connection, for what is no statement.
+    /// The driver's connection, for COPY and for migrations.
     pub(crate) fn connection(&mut self) -> &mut PgConnection {
         match &mut self.held {
             Held::Connection(connection) => connection,
@@ -180,8 +183,8 @@ impl<'c> Executor<'c> for &'c mut Session {
     }
 }
 
-/// A statement that gets a name on the server only where it may be kept there: a statement cache of 0 alone does not
-/// keep sqlx from naming it.
+/// A statement that gets a name on the server only if the server may keep it. A statement cache of 0 alone
+/// does not prevent that sqlx names it.
 struct Statement<E> {
     query: E,
     kept: bool,

@@ -1,5 +1,5 @@
-//! The handle of a store and the trait's methods. Each checks its input, opens the session that it needs, and calls the
-//! function of the same name in the module of its subject.
+//! The handle of a store and the trait's methods. Each checks its input, opens the session that it needs, and
+//! calls the function of the same name in the module of its subject.
 
 use std::fmt;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -32,7 +32,8 @@ use crate::{
 
 /// A memory store in a PostgreSQL database with pgvector.
 ///
-/// Needs a Tokio runtime with I/O and time enabled. Its methods, and those that open it, have to be called in the runtime.
+/// Needs a Tokio runtime with I/O and time enabled. Its methods, and those that open it, have to be called in
+/// the runtime.
 ///
 /// Cheap to clone: clones share the connections and the model that they are bound to.
 #[derive(Clone)]
@@ -49,8 +50,8 @@ struct Inner {
 }
 
 impl PgMemoryStore {
-    /// Connects to `postgres://user:password@host:port/database` with at most `max_connections` connections, and
-    /// creates or upgrades the schema. Safe to call from many processes at once.
+    /// Connects to `postgres://user:password@host:port/database` with at most `max_connections` connections,
+    /// and creates or upgrades the schema. Safe to call from many processes at once.
     ///
     /// # Errors
     ///
@@ -61,8 +62,8 @@ impl PgMemoryStore {
 
     /// A store on the connections of `pool`, with the default options; creates or upgrades the schema.
     ///
-    /// The pool is one of sqlx 0.9, whose [`PgPool`](crate::PgPool) this crate exports. A program that depends on sqlx
-    /// itself needs the same version.
+    /// The pool is of sqlx 0.9, whose [`PgPool`](crate::PgPool) this crate exports. A program that depends on
+    /// sqlx itself needs the same version.
     ///
     /// ```no_run
     /// # async fn open() -> Result<(), Box<dyn std::error::Error>> {
@@ -81,12 +82,12 @@ impl PgMemoryStore {
         Self::open(pool, &Self::builder(String::new())).await
     }
 
-    /// Options, to be followed by [`connect`](PgMemoryStoreBuilder::connect).
+    /// The options of a store. [`connect`](PgMemoryStoreBuilder::connect) opens it.
     pub fn builder(url: impl Into<String>) -> PgMemoryStoreBuilder {
         PgMemoryStoreBuilder::new(url)
     }
 
-    /// Closes every connection once what runs on it has ended. Later operations are
+    /// Closes every connection after the operation on it has ended. Later operations fail with
     /// [`Unavailable`](vestige_traits::MemoryStoreError::Unavailable).
     pub async fn close(&self) {
         self.0.connections.pool().close().await;
@@ -155,22 +156,26 @@ impl PgMemoryStore {
 impl PgMemoryStoreBuilder {
     /// Connects, and creates or upgrades the schema.
     ///
-    /// Safe to call from many processes at once: one migrates, the others wait for it.
+    /// Many processes may call it at once: one migrates, the others wait for it.
     ///
     /// # Errors
     ///
     /// - [`InvalidInput`](MemoryStoreError::InvalidInput) for a URL or setting that cannot be used.
-    /// - [`Unavailable`](MemoryStoreError::Unavailable) if no server answers there, it refuses the login, or
-    ///   cannot hold the store: older than PostgreSQL 18, without pgvector, not in UTF-8.
-    /// - [`SchemaTooNew`](MemoryStoreError::SchemaTooNew) if a newer Vestige wrote the store, which stays as it was.
+    /// - [`Unavailable`](MemoryStoreError::Unavailable) if no server answers, if the server refuses the
+    ///   login, or if it cannot hold the store because it is older than PostgreSQL 18, has no pgvector, or
+    ///   the database is not in UTF-8.
+    /// - [`SchemaTooNew`](MemoryStoreError::SchemaTooNew) if a newer Vestige wrote the store, which stays as
+    ///   it was.
     /// - [`Backend`](MemoryStoreError::Backend) if a migration failed; the schema is as it was.
-    /// - [`Damaged`](MemoryStoreError::Damaged) for a read-only store on a database without the present schema.
+    /// - [`Damaged`](MemoryStoreError::Damaged) for a read-only store on a database without the present
+    ///   schema.
     pub async fn connect(self) -> MemoryStoreResult<PgMemoryStore> {
         let pool = connection::open_pool(&self).await?;
         PgMemoryStore::open(pool, &self).await
     }
 
-    /// [`connect`](Self::connect), where the database holds a store; none, and nothing is made, where it holds none.
+    /// As [`connect`](Self::connect), if the database holds a store. Returns `None`, and creates nothing, if
+    /// it holds none.
     ///
     /// # Errors
     ///
@@ -496,7 +501,8 @@ impl MemoryStore for PgMemoryStore {
         fields(%model), err(level = "debug"))]
     async fn begin_reembedding(&self, model: &ModelSignature) -> MemoryStoreResult<ReembeddingStatus> {
         model.validate()?;
-        // Set before the first await: if the caller drops the future, the handle takes part in no other re-embedding.
+        // Set before the first await: if the caller drops the future, the handle takes part in no other
+        // re-embedding.
         let before = self.reembeds_to().replace(model.clone());
         let begun = async {
             let transaction = self.connections().transaction().await?;

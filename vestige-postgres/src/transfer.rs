@@ -104,19 +104,19 @@ pub(crate) async fn clear_checkpoint(mut session: Session, name: &str) -> Memory
 
 /// The rows of a page.
 ///
-/// The statements below are not checked by a macro, because a macro reads all rows or fails, and a row that was damaged
-/// outside of Vestige would hide the others. The columns of a row's key come first.
+/// The statements below are not checked by a macro, because a macro reads all rows or fails, and a row that
+/// was damaged outside of Vestige would hide the others. The columns of a row's key come first.
 async fn page<T: for<'r> FromRow<'r, PgRow>>(
     session: &mut Session,
     kind: TransferKind,
     query: Query<'_, Postgres, PgArguments>,
-    whole: impl Fn(T) -> MemoryStoreResult<TransferRow>,
+    to_row: impl Fn(T) -> MemoryStoreResult<TransferRow>,
 ) -> MemoryStoreResult<KeyedRows> {
     let rows = query.fetch_all(session).await.map_err(error::map)?;
     let read = rows.iter().map(|row| {
         let unread = |error| MemoryStoreError::invalid(kind.as_str(), format!("cannot be read: {error}"));
         let values = check_values(row).and_then(|()| T::from_row(row).map_err(unread));
-        Ok((key_of(row, kind).map_err(error::map)?, values.and_then(&whole)))
+        Ok((key_of(row, kind).map_err(error::map)?, values.and_then(&to_row)))
     });
     read.collect()
 }
@@ -137,8 +137,8 @@ fn key_of(row: &PgRow, kind: TransferKind) -> sqlx::Result<TransferKey> {
     })
 }
 
-/// Refuses values that a column takes and a record does not: infinite times, at which the driver panics, years outside of
-/// RFC 3339, and numbers that JSON does not have.
+/// Refuses values that a column takes and a record does not: infinite times, at which the driver panics,
+/// years outside of RFC 3339, and numbers that JSON does not have.
 fn check_values(row: &PgRow) -> MemoryStoreResult<()> {
     // The first moment of 2000, from which the server counts microseconds.
     const EPOCH: i64 = 946_684_800_000_000;

@@ -1,5 +1,6 @@
-//! Reading the URL without repeating any of it: where a character of the password was left unencoded, every part may
-//! hold a piece of it, and the driver's errors and log lines quote them.
+//! Reads the URL without repeating any part of it in errors or logs. If a character of the password is not
+//! encoded, every part may hold a piece of the password, and the errors and log lines of the driver quote the
+//! parts.
 
 use std::str::FromStr;
 
@@ -29,9 +30,10 @@ const UNDERSTOOD: &[&str] = &[
     "user",
 ];
 
-/// Those of libpq that the driver does not: passed over, so that the URL of a managed service works as it is.
+/// The parameters of libpq that the driver does not understand. They are ignored, so that the URL of a
+/// managed service works as it is.
 /// <https://www.postgresql.org/docs/18/libpq-connect.html#LIBPQ-PARAMKEYWORDS>
-const OF_LIBPQ: &[&str] = &[
+const IGNORED: &[&str] = &[
     "channel_binding",
     "client_encoding",
     "connect_timeout",
@@ -73,16 +75,16 @@ const OF_LIBPQ: &[&str] = &[
     "tcp_user_timeout",
 ];
 
-/// What a URL says of a connection. What it leaves open comes from the variables of libpq (`PGPASSWORD` and so on)
-/// and from `~/.pgpass`, as the driver does it.
+/// The connection options in a URL. Missing ones come from the variables of libpq (`PGPASSWORD` and so on)
+/// and from `~/.pgpass`, as in the driver.
 pub(crate) fn read(url: &str) -> MemoryStoreResult<PgConnectOptions> {
-    // The driver does not look at the scheme, and drops what stands behind a `#`.
+    // The driver ignores the scheme, and everything after a `#`.
     let is_postgres = ["postgres://", "postgresql://"].iter().any(|scheme| url.starts_with(scheme));
     if !is_postgres || url.contains('#') {
         return Err(unreadable());
     }
     let (base, query) = url.split_once('?').unwrap_or((url, ""));
-    // An `@` behind a `/` tells of a password with a `/` in it, the first part of which passes for a port.
+    // An `@` after a `/` means that the password has a `/` in it, and its first part was read as a port.
     if base.splitn(4, '/').nth(3).is_some_and(|path| path.contains('@')) {
         return Err(unreadable());
     }
@@ -92,17 +94,17 @@ pub(crate) fn read(url: &str) -> MemoryStoreResult<PgConnectOptions> {
         let is_setting = name.starts_with("options[") || name.starts_with("options%5B");
         if is_setting || UNDERSTOOD.contains(&name) {
             understood.push((name, pair));
-        } else if OF_LIBPQ.contains(&name) {
+        } else if IGNORED.contains(&name) {
             tracing::warn!(parameter = name, "this parameter of the URL is passed over");
         } else {
             return Err(MemoryStoreError::invalid("url", "has a parameter that PostgreSQL does not know"));
         }
     }
     let pairs: Vec<&str> = understood.iter().map(|(_, pair)| *pair).collect();
-    quietly(&format!("{base}?{}", pairs.join("&"))).ok_or_else(|| {
-        let wrong = understood.iter().find(|(_, pair)| quietly(&format!("{base}?{pair}")).is_none());
+    without_logs(&format!("{base}?{}", pairs.join("&"))).ok_or_else(|| {
+        let wrong = understood.iter().find(|(_, pair)| without_logs(&format!("{base}?{pair}")).is_none());
         match wrong {
-            Some((name, _)) if quietly(base).is_some() => {
+            Some((name, _)) if without_logs(base).is_some() => {
                 MemoryStoreError::invalid("url", format!("has a value for {name} that cannot be"))
             }
             _ => unreadable(),
@@ -110,10 +112,10 @@ pub(crate) fn read(url: &str) -> MemoryStoreResult<PgConnectOptions> {
     })
 }
 
-/// The driver's reading, without its words: it logs the lines of `~/.pgpass` that it cannot read.
-fn quietly(url: &str) -> Option<PgConnectOptions> {
+/// Reads a URL by the driver without its logs: it logs the lines of `~/.pgpass` that it cannot read.
+fn without_logs(url: &str) -> Option<PgConnectOptions> {
     let options = with_default(NoSubscriber::default(), || PgConnectOptions::from_str(url)).ok()?;
-    // The driver takes the brackets around an IPv6 address for a part of the host's name.
+    // The driver treats the brackets around an IPv6 address as part of the host name.
     let address =
         options.get_host().strip_prefix('[').and_then(|host| host.strip_suffix(']')).map(str::to_owned);
     Some(match address {

@@ -409,7 +409,8 @@ async fn a_row_that_breaks_a_rule_and_can_be_read_is_exported() {
     database.drop().await;
 }
 
-/// A trigger stands for somebody who adds the row at every attempt; a sequence counts them, since nothing rolls it back.
+/// A trigger stands for somebody who adds the row at every attempt; a sequence counts them, since nothing
+/// rolls it back.
 #[tokio::test]
 async fn a_page_is_tried_five_times_and_then_worth_another_call() {
     let Some(database) = TestDatabase::new().await else { return };
@@ -496,7 +497,8 @@ async fn a_full_disk_is_unavailable_and_the_store_goes_on_when_there_is_room() {
     pool.close().await;
     database.drop().await;
     admin.execute(AssertSqlSafe(format!("DROP TABLESPACE {space}"))).await.unwrap();
-    // A server that is killed later must not look for the folder when it recovers: a restart may have emptied it.
+    // A server that is killed later must not look for the folder when it recovers: a restart may have emptied
+    // it.
     admin.execute("CHECKPOINT").await.unwrap();
     admin
         .execute(AssertSqlSafe(format!("COPY (SELECT 1) TO PROGRAM 'rmdir {folder}/{space}'")))

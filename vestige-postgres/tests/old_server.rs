@@ -1,4 +1,5 @@
-//! A server that is too old is refused. Debian keeps several versions beside each other; the oldest here is taken.
+//! A server that is too old is refused. Debian keeps several versions beside each other; the oldest here is
+//! taken.
 
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking, its helpers too")]
 

@@ -37,8 +37,8 @@ fn signature(dimension: usize) -> ModelSignature {
     ModelSignature { name: "test/clustered".to_owned(), dimension, hash: "ab".repeat(32) }
 }
 
-/// A store of clustered memories; every 10th, 100th and 1000th has a tag of its own, and every 10th and 1000th a code
-/// base. With it, some questions.
+/// A store of clustered memories; every 10th, 100th and 1000th has a tag of its own, and every 10th and
+/// 1000th a code base. With it, some questions.
 async fn filled(database: &TestDatabase, memories: u128, dimension: usize) -> (PgMemoryStore, Vec<Vec<f32>>) {
     let store = database.store().await;
     store.register_model(&signature(dimension)).await.unwrap();
@@ -285,7 +285,8 @@ async fn filters_of_every_selectivity_find_the_nearest() {
     }
     let plan = store.explain_search(&with_tag(&questions[0], Some("every-1000"))).await.unwrap();
     assert!(plan.steps.iter().any(|step| step.method.starts_with("exact scan")), "{plan:?}");
-    // The index wherever it may do, and given up on early: fewer than ten it never brings, because `recalls` counts.
+    // The index wherever it may do, and given up on early: fewer than ten it never brings, because `recalls`
+    // counts.
     let mut settings = SearchSettings::default();
     settings.visit_cost = 0.0;
     settings.ef_search = 10;

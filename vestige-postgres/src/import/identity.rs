@@ -1,4 +1,4 @@
-//! Users, groups, and who belongs to which.
+//! Importing users, groups and memberships.
 
 use std::collections::HashMap;
 

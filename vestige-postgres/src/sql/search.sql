@@ -6,7 +6,7 @@
 -- $9 $10                               created from, created before; null: any
 -- $11 $12                              now, elapsed stabilities (minimum retrievability); null: any
 -- $13 limit, $14 depth of each leg, $15 k, $16 keyword weight, $17 vector weight; no k: relative scores
--- $18 $19 $20                          the model that the handle speaks for; null: none
+-- $18 $19 $20                          the model that the handle is bound to; null: none
 -- $21                                  memories from which the vector leg uses the HNSW index
 -- $22                                  memories from which common words are no longer counted one by one
 -- $23                                  hits from which common words no longer bring candidates

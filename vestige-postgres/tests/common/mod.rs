@@ -88,8 +88,8 @@ impl TestDatabase {
         static NEXT: AtomicU32 = AtomicU32::new(0);
         let name = format!("vestige_test_{}_{}", std::process::id(), NEXT.fetch_add(1, Ordering::Relaxed));
         let mut admin = PgConnection::connect(&server).await.expect("the test server answers");
-        // A test that failed leaves its own, and numbers of processes come again. Who tests in two containers at a time gives
-        // each a server.
+        // A test that failed leaves its own, and numbers of processes come again. Who tests in two containers
+        // at a time gives each a server.
         let leftover = format!("DROP DATABASE IF EXISTS {name} WITH (FORCE)");
         admin.execute(AssertSqlSafe(leftover)).await.expect("a database of before can be dropped");
         let create = format!("CREATE DATABASE {name} {options}");
