@@ -7,8 +7,8 @@ use vestige_traits::{MemoryRecord, MemoryStore, MemoryStoreError};
 
 use crate::scheduler::MOST_ATTEMPTS;
 
-/// Edits a memory, and gives a new text a new vector. What somebody else changes in the meantime stays: the edit is done
-/// anew, to that. Returns the memory as it is then, and whether that is another one.
+/// Edits a memory, and gives a new text a new vector. What somebody else changes in the meantime stays: the
+/// edit is done anew, to that. Returns the memory as it is then, and whether that is another one.
 pub(crate) async fn change<S, F, X>(
     store: &S,
     id: Uuid,

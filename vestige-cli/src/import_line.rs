@@ -166,7 +166,8 @@ impl Written {
     }
 }
 
-/// Refuses what the metadata would lose: reading rounds long integers, and of a key that stands twice keeps the last.
+/// Refuses what the metadata would lose: reading rounds long integers, and of a key that stands twice keeps
+/// the last.
 fn check_losses(text: &str, unknown_keys: UnknownKeys) -> Result<(), String> {
     let Ok(Members(members)) = serde_json::from_str(text) else { return Ok(()) };
     let mut seen = HashSet::new();

@@ -98,8 +98,8 @@ impl Inner {
     }
 }
 
-/// Whether a hangup ends the process as it was started. Under `nohup` it does not, and listening would undo that; where
-/// the system does not say so, nothing is listened for and the signal does what it always did.
+/// Whether a hangup ends the process as it was started. Under `nohup` it does not, and listening would undo
+/// that; where the system does not say so, nothing is listened for and the signal does what it always did.
 #[cfg(unix)]
 fn hangup_ends_this() -> bool {
     let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();

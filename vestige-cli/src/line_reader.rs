@@ -1,6 +1,7 @@
 use std::io::{self, BufRead};
 
-/// The longest line of an import, in bytes. It leaves room for the longest memory with every character escaped.
+/// The longest line of an import, in bytes. It leaves room for the longest memory with every character
+/// escaped.
 pub const MAX_LINE_BYTES: usize = 32 << 20;
 
 const BOM: &[u8] = b"\xef\xbb\xbf";

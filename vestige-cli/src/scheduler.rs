@@ -75,7 +75,8 @@ impl Scheduler {
         .prepared())
     }
 
-    /// Reviews a memory and records it. Where somebody else reviews it at the same moment, one comes after the other.
+    /// Reviews a memory and records it. Where somebody else reviews it at the same moment, one comes after
+    /// the other.
     ///
     /// No review is earlier than the one before it, whatever the clocks of two machines say, so that
     /// the log in the order of its times gives the same states again.
@@ -166,7 +167,8 @@ async fn reviewed_memories<S: MemoryStore>(store: &S) -> MemoryStoreResult<BTree
     }
 }
 
-/// The double with the fewest digits that is this single: 0.212, not 0.21199999749660492. It narrows to the same single.
+/// The double with the fewest digits that is this single: 0.212, not 0.21199999749660492. It narrows to the
+/// same single.
 fn widened(single: f32) -> f64 {
     single
         .to_string()

@@ -8,8 +8,8 @@ use vestige_migrate::sqlite_file;
 
 use crate::failure::{CommandResult, Failure};
 
-/// Refuses a file to write that is one of those the command works on, which would be lost, or another store, or that
-/// cannot be written: better before the work than after it.
+/// Refuses a file to write that is one of those the command works on, which would be lost, or another store,
+/// or that cannot be written: better before the work than after it.
 ///
 /// `flag` names it, and `in_use` says of each of the others what it is.
 pub(crate) fn check(flag: &str, path: &Path, in_use: &[(&str, &Path)]) -> CommandResult {
@@ -27,8 +27,8 @@ pub(crate) fn check(flag: &str, path: &Path, in_use: &[(&str, &Path)]) -> Comman
     }
 }
 
-/// Opens the file for writing, and leaves everything as it was. A pipe would take the end of that for its own end, so
-/// of devices and pipes it is not known before.
+/// Opens the file for writing, and leaves everything as it was. A pipe would take the end of that for its own
+/// end, so of devices and pipes it is not known before.
 fn try_to_write(path: &Path) -> io::Result<()> {
     let found = fs::metadata(path);
     if found.as_ref().is_ok_and(|found| !found.is_file() && !found.is_dir()) {
@@ -39,8 +39,8 @@ fn try_to_write(path: &Path) -> io::Result<()> {
     if found.is_err() { fs::remove_file(fs::canonicalize(path)?) } else { Ok(()) }
 }
 
-/// Whether both names lead to one file, or to the place of one that is not there yet. What is written to a device or a
-/// pipe replaces nothing.
+/// Whether both names lead to one file, or to the place of one that is not there yet. What is written to a
+/// device or a pipe replaces nothing.
 fn same_file(a: &Path, b: &Path) -> bool {
     match (fs::metadata(a), fs::metadata(b)) {
         (Ok(of_a), Ok(of_b)) => of_a.is_file() && of_b.is_file() && same_inode((a, &of_a), (b, &of_b)),

@@ -13,8 +13,8 @@ use common::{Vestige, contents, skip};
 use vestige_sqlite::SqliteMemoryStore;
 use vestige_traits::MemoryStore;
 
-/// The ONNX Runtime library and a folder with all-MiniLM-L6-v2. None where they were not fetched, which is said
-/// loudly, or fails where `VESTIGE_REQUIRE_ASSETS=1`.
+/// The ONNX Runtime library and a folder with all-MiniLM-L6-v2. None where they were not fetched, which is
+/// said loudly, or fails where `VESTIGE_REQUIRE_ASSETS=1`.
 fn assets(test: &str) -> Option<(PathBuf, PathBuf)> {
     let beside_tests = || Path::new(env!("CARGO_TARGET_TMPDIR")).with_file_name("assets");
     let folder = std::env::var_os("VESTIGE_ASSETS").map_or_else(beside_tests, PathBuf::from);
@@ -114,7 +114,8 @@ fn lines(memories: usize) -> String {
     (0..memories).map(line).collect()
 }
 
-/// The ids and similarities of the memories that are nearest to a question; what the command says where it refuses.
+/// The ids and similarities of the memories that are nearest to a question; what the command says where it
+/// refuses.
 fn nearest(vestige: &Vestige, db: &str, model: &str) -> Result<Vec<(String, f64)>, String> {
     let args =
         ["search", "sick cat", "--mode", "vector", "--tag", "old", "--json", "--model", model, "--db", db];

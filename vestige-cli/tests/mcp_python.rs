@@ -1,4 +1,5 @@
-//! `vestige mcp` by the official Python client (`tests/python/client.py`), in a virtual environment of its own.
+//! `vestige mcp` by the official Python client (`tests/python/client.py`), in a virtual environment of its
+//! own.
 
 mod common;
 
@@ -22,7 +23,8 @@ fn python(test: &str) -> Option<PathBuf> {
     }
 }
 
-/// Makes the environment once for each list of requirements. Of tests that run at the same time, one makes it.
+/// Makes the environment once for each list of requirements. Of tests that run at the same time, one makes
+/// it.
 fn environment() -> Result<PathBuf, String> {
     let named = format!("python-{}", &blake3::hash(REQUIREMENTS.as_bytes()).to_hex()[..16]);
     let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join(named);

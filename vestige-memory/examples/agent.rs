@@ -1,4 +1,5 @@
-//! An agent that remembers three texts and is asked about them. Run it by `cargo run -p vestige-memory --example agent`.
+//! An agent that remembers three texts and is asked about them. Run it by `cargo run -p vestige-memory
+//! --example agent`.
 
 use vestige_embed::StaticEmbedder;
 use vestige_memory::{Memory, MemoryResult};

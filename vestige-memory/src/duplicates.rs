@@ -8,13 +8,14 @@ use vestige_traits::{
 use crate::error::MemoryResult;
 use crate::memory::Memory;
 
-/// How many of the nearest memories are looked at first; more, as long as all of them are near and of other code bases.
+/// How many of the nearest memories are looked at first; more, as long as all of them are near and of other
+/// code bases.
 const LOOKED_AT: usize = 10;
 
 /// A memory that says nearly the same as a new text, or the same of something else.
 ///
-/// "Port 5433" and "port 5434" are as near to each other as a repetition. Whether the new text repeats the memory,
-/// corrects it, or stands beside it is for an agent or a person to judge.
+/// "Port 5433" and "port 5434" are as near to each other as a repetition. Whether the new text repeats the
+/// memory, corrects it, or stands beside it is for an agent or a person to judge.
 #[derive(Clone, Debug, PartialEq)]
 #[non_exhaustive]
 pub struct NearDuplicate {
@@ -31,18 +32,18 @@ where
     S: MemoryStore + Sync,
     E: Embedder + Sync,
 {
-    /// The nearest memory to `record`, if it is a near duplicate: one of the store, or of `others`, which are about to
-    /// be stored. None if `record` has no vector.
+    /// The nearest memory to `record`, if it is a near duplicate: one of the store, or of `others`, which are
+    /// about to be stored. None if `record` has no vector.
     ///
     /// A near duplicate has a cosine similarity of at least
-    /// [`near_duplicate_similarity`](crate::MemoryBuilder::near_duplicate_similarity), and both memories can hold in
-    /// the same place: their code base is the same, or one of them has none. Of equally near ones the lowest id is
-    /// taken. [`remember`](Self::remember) asks this for every text.
+    /// [`near_duplicate_similarity`](crate::MemoryBuilder::near_duplicate_similarity), and both memories can
+    /// hold in the same place: their code base is the same, or one of them has none. Of equally near ones the
+    /// lowest id is taken. [`remember`](Self::remember) asks this for every text.
     ///
     /// # Errors
     ///
-    /// [`ModelMismatch`](vestige_traits::MemoryStoreError::ModelMismatch) if the vector is of another model than the
-    /// store's, and those of the store.
+    /// [`ModelMismatch`](vestige_traits::MemoryStoreError::ModelMismatch) if the vector is of another model
+    /// than the store's, and those of the store.
     pub async fn nearest(
         &self,
         record: &MemoryRecord,
@@ -67,7 +68,8 @@ where
             }))
     }
 
-    /// The memories nearest to a vector: enough of them that one of the same place is among them if there is a near one.
+    /// The memories nearest to a vector: enough of them that one of the same place is among them if there is
+    /// a near one.
     async fn nearest_stored(&self, record: &MemoryRecord, vector: &[f32]) -> MemoryResult<Vec<SearchResult>> {
         let mut limit = LOOKED_AT;
         loop {

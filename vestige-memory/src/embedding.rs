@@ -16,8 +16,8 @@ where
     ///
     /// # Errors
     ///
-    /// [`ModelMismatch`](MemoryStoreError::ModelMismatch) if the store belongs to another model, and those of the
-    /// store.
+    /// [`ModelMismatch`](MemoryStoreError::ModelMismatch) if the store belongs to another model, and those of
+    /// the store.
     pub async fn register_model(&self) -> MemoryResult<()> {
         if self.has_model() && !self.bound().load(Ordering::Acquire) {
             self.store().register_model(self.embedder().signature()).await?;
@@ -56,8 +56,9 @@ where
 
 /// An embedder without a model: no text has a vector.
 ///
-/// A [`Memory`] with it stores texts without vectors and finds them by words alone. It works with every store, whatever
-/// model the store belongs to. It finds no near duplicates, and the text that an edit changes loses its vector.
+/// A [`Memory`] with it stores texts without vectors and finds them by words alone. It works with every
+/// store, whatever model the store belongs to. It finds no near duplicates, and the text that an edit changes
+/// loses its vector.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct NoEmbedder;
 

@@ -1,7 +1,7 @@
 //! What reading a JSON text as a value would lose: repeated keys, and digits of numbers.
 //!
-//! Metadata is stored as JSON values. Whoever takes in JSON written by others compares it here first, so that nothing is
-//! changed without a word.
+//! Metadata is stored as JSON values. Whoever takes in JSON written by others compares it here first, so that
+//! nothing is changed without a word.
 
 use std::collections::HashSet;
 use std::fmt;
@@ -32,8 +32,8 @@ pub enum Loss {
 pub struct Members<'a>(pub Vec<(String, &'a RawValue)>);
 
 impl Loss {
-    /// Whether the value that is read differs from the one that is written by more than the rounding of decimals to 64
-    /// bits that every reader of JSON does.
+    /// Whether the value that is read differs from the one that is written by more than the rounding of
+    /// decimals to 64 bits that every reader of JSON does.
     pub fn changes_the_value(&self) -> bool {
         !matches!(self, Self::Digits(_))
     }
@@ -64,7 +64,8 @@ fn beginning(text: &str) -> &str {
 
 /// Everything that reading `text` as a value would lose, in the order of the text.
 ///
-/// `text` must be valid JSON, which bounds its depth; of another text nothing is found, or only what precedes its error.
+/// `text` must be valid JSON, which bounds its depth; of another text nothing is found, or only what precedes
+/// its error.
 ///
 /// ```
 /// use vestige_memory::json::{Loss, losses};

@@ -47,13 +47,14 @@ impl From<(Uuid, Uuid)> for Link {
 }
 
 impl<S: MemoryStore + Sync, E> Memory<S, E> {
-    /// Draws a link. One of the same type between the same two memories gets the new weight and keeps its time.
+    /// Draws a link. One of the same type between the same two memories gets the new weight and keeps its
+    /// time.
     ///
     /// # Errors
     ///
     /// [`NotFound`](vestige_traits::MemoryStoreError::NotFound) naming the end that does not exist,
-    /// [`InvalidInput`](vestige_traits::MemoryStoreError::InvalidInput) for a weight out of range or a link of a memory
-    /// to itself, and those of the store.
+    /// [`InvalidInput`](vestige_traits::MemoryStoreError::InvalidInput) for a weight out of range or a link
+    /// of a memory to itself, and those of the store.
     pub async fn link(&self, link: impl Into<Link>) -> MemoryResult<MemoryEdge> {
         let link = link.into();
         let mut edge = MemoryEdge::new(link.source, link.target, self.now());
@@ -67,7 +68,8 @@ impl<S: MemoryStore + Sync, E> Memory<S, E> {
     ///
     /// # Errors
     ///
-    /// [`NotFound`](vestige_traits::MemoryStoreError::NotFound) if there is no such link, and those of the store.
+    /// [`NotFound`](vestige_traits::MemoryStoreError::NotFound) if there is no such link, and those of the
+    /// store.
     pub async fn unlink(&self, source: Uuid, target: Uuid, edge_type: &str) -> MemoryResult<()> {
         Ok(self.store().remove_edge(source, target, edge_type).await?)
     }
@@ -81,7 +83,8 @@ impl<S: MemoryStore + Sync, E> Memory<S, E> {
         Ok(self.store().get_edges(id).await?)
     }
 
-    /// The memories within `depth` links of a memory, nearest first, as [`MemoryStore::get_neighbors`] gives them.
+    /// The memories within `depth` links of a memory, nearest first, as [`MemoryStore::get_neighbors`] gives
+    /// them.
     ///
     /// # Errors
     ///

@@ -81,7 +81,8 @@ impl NewMemory {
         self
     }
 
-    /// Where it comes from: session, file, topics, code base. What the context says replaces what was said before.
+    /// Where it comes from: session, file, topics, code base. What the context says replaces what was said
+    /// before.
     pub fn context(mut self, context: IngestContext) -> Self {
         self.context = context;
         self

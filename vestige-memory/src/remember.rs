@@ -123,17 +123,18 @@ where
 {
     /// Stores a memory with its vector, unless it is a near duplicate of another one.
     ///
-    /// A near duplicate is reported and not stored. Nothing merges by itself: what to do about it is for the caller to
-    /// decide. If it repeats the other memory, there is nothing to do. If it corrects that one,
+    /// A near duplicate is reported and not stored. Nothing merges by itself: what to do about it is for the
+    /// caller to decide. If it repeats the other memory, there is nothing to do. If it corrects that one,
     /// [`edit`](Self::edit) it. If both shall stay, call [`remember_all`](Self::remember_all) with
     /// [`NearDuplicates::Store`]. [`nearest`](Self::nearest) says what a near duplicate is.
     ///
     /// # Errors
     ///
-    /// - [`InvalidInput`](vestige_traits::MemoryStoreError::InvalidInput) if the memory breaks a rule, such as an empty
-    ///   text.
+    /// - [`InvalidInput`](vestige_traits::MemoryStoreError::InvalidInput) if the memory breaks a rule, such
+    ///   as an empty text.
     /// - [`AlreadyExists`](vestige_traits::MemoryStoreError::AlreadyExists) if the id it names is taken.
-    /// - [`ModelMismatch`](vestige_traits::MemoryStoreError::ModelMismatch) if the store belongs to another model.
+    /// - [`ModelMismatch`](vestige_traits::MemoryStoreError::ModelMismatch) if the store belongs to another
+    ///   model.
     /// - [`MemoryError::Embedder`], and those of the store.
     ///
     /// # Examples
@@ -162,11 +163,12 @@ where
         Ok(remembered.remove(0))
     }
 
-    /// Stores up to [`MAX_BATCH`](limits::MAX_BATCH) memories in one transaction: all that are accepted, or none.
+    /// Stores up to [`MAX_BATCH`](limits::MAX_BATCH) memories in one transaction: all that are accepted, or
+    /// none.
     ///
-    /// Everything is computed before anything is stored, so a call that fails or is dropped has stored nothing. The
-    /// results are in the order of the memories. A memory may be a near duplicate of one before it. No memories give
-    /// no results.
+    /// Everything is computed before anything is stored, so a call that fails or is dropped has stored
+    /// nothing. The results are in the order of the memories. A memory may be a near duplicate of one before
+    /// it. No memories give no results.
     ///
     /// # Errors
     ///

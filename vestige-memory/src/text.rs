@@ -1,6 +1,7 @@
 //! Memories and other text from outside as one line or as a whole, fit for a terminal and for a model.
 //!
-//! A memory may hold control characters, line breaks and megabytes of text. Whatever is shown of it goes through here.
+//! A memory may hold control characters, line breaks and megabytes of text. Whatever is shown of it goes
+//! through here.
 
 use std::fmt::Write as _;
 
@@ -48,7 +49,8 @@ pub fn one_line(text: &str) -> String {
     lines.join(" ").replace('\t', " ")
 }
 
-/// The beginning of a text as [`one_line`], at most `max` characters with the ellipsis that a cut text ends with.
+/// The beginning of a text as [`one_line`], at most `max` characters with the ellipsis that a cut text ends
+/// with.
 pub fn shortened(text: &str, max: usize) -> String {
     // Nothing beyond a multiple of what is shown needs to be looked at.
     let head: String = text.chars().take(max * 2 + 1).collect();
@@ -81,7 +83,8 @@ pub fn labels(record: &MemoryRecord) -> String {
 }
 
 /// The schedule of a memory in one line, such as
-/// `recall 0.93 now · stability 2.31 days · difficulty 2.1 of 10 · due 2026-02-02 19:21 UTC · 1 review, 0 lapses`.
+/// `recall 0.93 now · stability 2.31 days · difficulty 2.1 of 10 · due 2026-02-02 19:21 UTC · 1 review, 0
+/// lapses`.
 ///
 /// `state` is as of now: see [`as_of`](crate::as_of).
 pub fn schedule_line(state: &SchedulingState) -> String {

@@ -40,7 +40,8 @@ pub enum When {
 }
 
 impl When {
-    /// Reads `2026-01-31`, an RFC 3339 time, `2026-01-31 12:00` (UTC), or a span before now: `30m`, `12h`, `7d`, `2w`.
+    /// Reads `2026-01-31`, an RFC 3339 time, `2026-01-31 12:00` (UTC), or a span before now: `30m`, `12h`,
+    /// `7d`, `2w`.
     ///
     /// # Errors
     ///
@@ -58,7 +59,8 @@ impl When {
     }
 
     fn in_calendar(text: &str) -> Option<Self> {
-        // RFC 3339 writes each year with four digits; chrono alone would read 26-11-03 as a day of the year 26.
+        // RFC 3339 writes each year with four digits; chrono alone would read 26-11-03 as a day of the year
+        // 26.
         let (year, _) = text.split_once('-')?;
         if year.len() != 4 || !is_number(year) {
             return None;
@@ -86,7 +88,8 @@ impl When {
         }
     }
 
-    /// The first moment after it: a day ends where the next one begins. None if that is outside of the calendar.
+    /// The first moment after it: a day ends where the next one begins. None if that is outside of the
+    /// calendar.
     ///
     /// At most the last moment that a store takes (the year 9999), so that `9999-12-31` means no end.
     pub fn end(self, now: DateTime<Utc>) -> Option<DateTime<Utc>> {

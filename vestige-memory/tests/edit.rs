@@ -199,8 +199,8 @@ async fn until_done<S: MemoryStore + Sync>(
 proptest! {
     #![proptest_config(ProptestConfig { cases: 48, failure_persistence: None, ..ProptestConfig::default() })]
 
-    /// Several editors, each over a handle of its own whose calls are slow, are lost before the store, or are done
-    /// although they report a failure: whatever the order, no change of anybody is undone.
+    /// Several editors, each over a handle of its own whose calls are slow, are lost before the store, or are
+    /// done although they report a failure: whatever the order, no change of anybody is undone.
     #[test]
     fn no_edit_undoes_another((editors, seed, before, after) in editors()) {
         let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).build().unwrap();
