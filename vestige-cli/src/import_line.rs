@@ -153,7 +153,7 @@ impl Written {
         add_tags(&mut record.tags, &self.tags.unwrap_or_default());
         record.metadata = Value::Object(metadata);
         // Before the defaults, which may be others the next time.
-        let mut record = record.prepared().map_err(|error| rule(&error))?.into_owned();
+        record.prepare().map_err(|error| rule(&error))?;
         record.id = given_id.unwrap_or_else(|| {
             let node_type = node_type.as_deref().unwrap_or(MemoryRecord::DEFAULT_NODE_TYPE);
             content_id(&record, node_type, codebase.as_deref(), created_at.is_some())

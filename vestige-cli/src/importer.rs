@@ -6,7 +6,7 @@ use serde::Serialize;
 use uuid::Uuid;
 use vestige_cli::ImportLine;
 use vestige_memory::text::counted;
-use vestige_traits::transfer::TransferRow;
+use vestige_traits::transfer::{TransferKey, TransferRow};
 use vestige_traits::{AnyEmbedder, AnyMemoryStore, Embedder, HealthStatus, MemoryStore};
 
 use crate::commands::import::MOST_COMPLAINTS;
@@ -85,28 +85,27 @@ impl<'a> Importer<'a> {
         self.take_indexes_down().await?;
         let texts: Vec<&str> = batch.iter().map(|(_, line)| line.record.content.as_str()).collect();
         let vectors = self.embedder.embed_documents(&texts).await?;
-        let rows: Vec<TransferRow> = batch
-            .iter()
-            .zip(vectors)
-            .map(|((_, line), vector)| {
-                let mut record = line.record.clone();
-                record.embedding = vector;
-                TransferRow::Memory(record)
-            })
-            .collect();
+        let mut lines = HashMap::with_capacity(batch.len());
+        let mut rows = Vec::with_capacity(batch.len());
+        for ((number, ImportLine { mut record, has_time }), vector) in batch.into_iter().zip(vectors) {
+            lines.insert(TransferKey::Memory(record.id), (number, has_time, rows.len()));
+            record.embedding = vector;
+            rows.push(TransferRow::Memory(record));
+        }
         let report = self.store.import_page(&rows, None).await?;
         self.totals.stored += report.inserted;
         self.totals.unchanged += report.unchanged;
-        let lines: HashMap<String, &Numbered> =
-            batch.iter().map(|numbered| (numbered.1.record.id.to_string(), numbered)).collect();
         for issue in &report.conflicts {
             // Another process may have stored the same file at the same moment: a line says less than a row.
-            if let Some((number, line)) = lines.get(&issue.key.to_string()) {
-                self.compare(*number, line).await?;
+            if let Some(&(number, has_time, at)) = lines.get(&issue.key)
+                && let TransferRow::Memory(record) = &rows[at]
+            {
+                let line = ImportLine { record: record.clone(), has_time };
+                self.compare(number, &line).await?;
             }
         }
         for issue in &report.rejected {
-            let number = lines.get(&issue.key.to_string()).map_or(0, |(number, _)| *number);
+            let number = lines.get(&issue.key).map_or(0, |(number, ..)| *number);
             self.totals.bad += 1;
             output::error(&format!("{}:{number}: {}", self.label, issue.reason));
         }

@@ -83,7 +83,7 @@ where
             let mut record = before.clone();
             change(&mut record)?;
             (record.id, record.updated_at) = (before.id, before.updated_at);
-            let mut record = record.prepared().map_err(MemoryError::from)?.into_owned();
+            record.prepare().map_err(MemoryError::from)?;
             if record == before {
                 return Ok(Edited { record, changed: false });
             }

@@ -105,7 +105,8 @@ impl NewMemory {
         record.id = self.id.unwrap_or_else(|| new_id(record.created_at));
         record.embedding = None;
         self.context.apply(&mut record)?;
-        Ok(record.prepared()?.into_owned())
+        record.prepare()?;
+        Ok(record)
     }
 }
 

@@ -5,7 +5,7 @@ use fsrs::{FSRS, MemoryState};
 use uuid::Uuid;
 use vestige_traits::transfer::{TransferKind, TransferRow};
 use vestige_traits::{
-    MemoryStore, MemoryStoreError, MemoryStoreResult, Rating, ReviewEvent, SchedulingState,
+    MemoryStore, MemoryStoreError, MemoryStoreResult, Rating, ReviewEvent, SchedulingState, limits,
 };
 
 use crate::edit::MAX_ATTEMPTS;
@@ -82,12 +82,11 @@ impl Scheduler {
             stability: widened(next.memory.stability),
             difficulty: widened(next.memory.difficulty),
             retrievability: 1.0,
-            last_review: Some(at),
-            next_review: Some(next_review),
+            last_review: Some(limits::to_micros(at)),
+            next_review: Some(limits::to_micros(next_review)),
             reps: counted(|state| state.reps).saturating_add(1),
             lapses: counted(|state| state.lapses).saturating_add(u32::from(rating == Rating::Again)),
-        }
-        .prepared())
+        })
     }
 
     /// Reviews a memory and records it. Where somebody else reviews it at the same moment, one comes after the other.

@@ -1,5 +1,6 @@
 //! Regions of meaning.
 
+use vestige_traits::backend::Prepared;
 use vestige_traits::{Domain, DomainScore, MemoryStoreError, MemoryStoreResult};
 
 use crate::error;
@@ -37,7 +38,7 @@ pub(crate) async fn get_domain(session: &mut Session, id: &str) -> MemoryStoreRe
 
 pub(crate) async fn upsert_domain(
     mut session: Session,
-    domain: &Domain,
+    domain: &Prepared<'_, Domain>,
     model: &BoundModel,
 ) -> MemoryStoreResult<()> {
     let vector = domain.centroid.as_ref().map_or(0, Vec::len);

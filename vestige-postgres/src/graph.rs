@@ -3,14 +3,14 @@
 use std::collections::HashMap;
 
 use uuid::Uuid;
-use vestige_traits::backend::NeighborWalk;
+use vestige_traits::backend::{NeighborWalk, Prepared};
 use vestige_traits::{MemoryEdge, MemoryRecord, MemoryStoreError, MemoryStoreResult, Neighbor};
 
 use crate::error;
 use crate::rows::{self, MemoryRow};
 use crate::session::Session;
 
-pub(crate) async fn add_edge(mut session: Session, edge: &MemoryEdge) -> MemoryStoreResult<()> {
+pub(crate) async fn add_edge(mut session: Session, edge: &Prepared<'_, MemoryEdge>) -> MemoryStoreResult<()> {
     sqlx::query!(
         "INSERT INTO edges (source_id, target_id, edge_type, weight, created_at) VALUES ($1, $2, $3, $4, $5)
          ON CONFLICT (source_id, target_id, edge_type) DO UPDATE SET weight = excluded.weight",

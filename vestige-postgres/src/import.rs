@@ -7,7 +7,8 @@ use std::hash::Hash;
 
 use sqlx::types::Json;
 use uuid::Uuid;
-use vestige_traits::transfer::{Checkpoint, ImportReport, RowIssue, TransferKind, TransferRow};
+use vestige_traits::backend::{Found, ImportOutcome, Importable, Prepared, PreparedRow, Reference, classify};
+use vestige_traits::transfer::{Checkpoint, ImportReport, ScheduledMemory, TransferKind, TransferRow};
 use vestige_traits::{
     Domain, MemoryEdge, MemoryRecord, MemoryStoreError, MemoryStoreResult, ModelSignature, ReviewEvent,
     SchedulingState,
@@ -25,12 +26,13 @@ const ATTEMPTS: usize = 5;
 pub(crate) async fn import_page(
     connections: &Connections,
     page: &[TransferRow],
-    checkpoint: Option<&Checkpoint>,
+    checkpoint: Option<&Prepared<'_, Checkpoint>>,
     model: &BoundModel,
 ) -> MemoryStoreResult<ImportReport> {
+    let page: Vec<Row<'_>> = page.iter().map(|row| Row { row, prepared: PreparedRow::new(row) }).collect();
     let mut concurrent = None;
     for _ in 0..ATTEMPTS {
-        match try_page(connections.transaction().await?, page, checkpoint, model).await {
+        match try_page(connections.transaction().await?, &page, checkpoint, model).await {
             Ok(report) => return Ok(report),
             Err(Halt::Error(error)) => return Err(error),
             Err(Halt::ConcurrentChange(error)) => concurrent = Some(error.into()),
@@ -45,8 +47,8 @@ pub(crate) async fn import_page(
 
 async fn try_page(
     mut transaction: Session,
-    page: &[TransferRow],
-    checkpoint: Option<&Checkpoint>,
+    page: &[Row<'_>],
+    checkpoint: Option<&Prepared<'_, Checkpoint>>,
     model: &BoundModel,
 ) -> Result<ImportReport, Halt> {
     copy::lock_for_vectors(&mut transaction).await?;
@@ -56,7 +58,7 @@ async fn try_page(
         transaction: Some(transaction),
         report: ImportReport::default(),
     };
-    for run in page.chunk_by(|a, b| a.kind() == b.kind()) {
+    for run in page.chunk_by(|a, b| a.row.kind() == b.row.kind()) {
         import.run(run).await?;
     }
     let Import { transaction, report, .. } = import;
@@ -66,6 +68,36 @@ async fn try_page(
     }
     transaction.commit().await.map_err(error::map)?;
     Ok(report)
+}
+
+/// A row of a page: as it came, and as it is stored or why it cannot be.
+struct Row<'p> {
+    row: &'p TransferRow,
+    prepared: MemoryStoreResult<PreparedRow<'p>>,
+}
+
+/// Takes the rows of one type.
+type Pick<'r, T> = fn(&'r PreparedRow<'r>) -> Option<&'r Prepared<'r, T>>;
+
+/// The rows of a run that can be stored.
+fn given<'r, T: Clone>(run: &'r [Row<'r>], pick: Pick<'r, T>) -> Vec<&'r Prepared<'r, T>> {
+    run.iter().filter_map(|row| row.prepared.as_ref().ok().and_then(pick)).collect()
+}
+
+/// What was looked up for a run of rows of one kind.
+struct LookedUp<K, T> {
+    /// The stored rows by their keys.
+    stored: HashMap<K, T>,
+    /// The rows that the run refers to, as far as they are there.
+    targets: HashSet<(TransferKind, Uuid)>,
+    /// The rows that have the handles of the run.
+    holders: HashMap<String, Uuid>,
+}
+
+impl<K, T> LookedUp<K, T> {
+    fn stored(stored: HashMap<K, T>) -> Self {
+        Self { stored, targets: HashSet::new(), holders: HashMap::new() }
+    }
 }
 
 /// Why a page was not imported.
@@ -103,11 +135,16 @@ struct Import {
 
 impl Import {
     /// Imports rows of one kind.
-    async fn run(&mut self, run: &[TransferRow]) -> Step {
-        match run.first().map(TransferRow::kind) {
+    async fn run<'r>(&mut self, run: &'r [Row<'r>]) -> Step {
+        match run.first().map(|row| row.row.kind()) {
             None => Ok(()),
-            Some(TransferKind::User) => self.users(run).await,
-            Some(TransferKind::Group) => self.groups(run).await,
+            Some(TransferKind::User) => {
+                self.named(run, |row| if let PreparedRow::User(user) = row { Some(user) } else { None }).await
+            }
+            Some(TransferKind::Group) => {
+                self.named(run, |row| if let PreparedRow::Group(group) = row { Some(group) } else { None })
+                    .await
+            }
             Some(TransferKind::GroupMembership) => self.memberships(run).await,
             Some(TransferKind::Domain) => self.domains(run).await,
             Some(TransferKind::Memory) => self.memories(run).await,
@@ -117,78 +154,83 @@ impl Import {
         }
     }
 
+    /// Decides about each row of a run and reports it. Returns the rows that are new.
+    fn decide<'r, K: Eq + Hash, T: Importable>(
+        &mut self,
+        run: &'r [Row<'r>],
+        pick: Pick<'r, T>,
+        key: impl Fn(&T) -> K,
+        found: LookedUp<K, T>,
+    ) -> MemoryStoreResult<Vec<&'r Prepared<'r, T>>> {
+        let LookedUp { stored, targets, mut holders } = found;
+        let mut new: Vec<&Prepared<'_, T>> = Vec::new();
+        let mut places: HashMap<K, usize> = HashMap::new();
+        for Row { row, prepared } in run {
+            let prepared = match prepared {
+                Ok(prepared) => prepared,
+                Err(error) => {
+                    ImportOutcome::rejected(error).add_to(&mut self.report, || row.key());
+                    continue;
+                }
+            };
+            let Some(prepared) = pick(prepared) else { continue };
+            let key = key(prepared);
+            let is_missing = |reference: &Reference| !targets.contains(&reference.target());
+            let found = Found {
+                stored: stored.get(&key).or_else(|| places.get(&key).map(|&at| &**new[at])),
+                missing: prepared.references().into_iter().flatten().find(is_missing),
+                handle_holder: prepared.handle().and_then(|handle| holders.get(handle.handle).copied()),
+                models: self.model.models(self.registered.as_ref()),
+            };
+            let outcome = classify(prepared, &found)?;
+            if outcome == ImportOutcome::Inserted {
+                if let Some(handle) = prepared.handle() {
+                    holders.insert(handle.handle.to_owned(), handle.id);
+                }
+                places.insert(key, new.len());
+                new.push(prepared);
+            }
+            outcome.add_to(&mut self.report, || row.key());
+        }
+        Ok(new)
+    }
+
     fn connection(&mut self) -> &mut Session {
         self.transaction.as_mut().expect("no COPY is running")
     }
 
-    fn check_vector(&self, vector: Option<&Vec<f32>>) -> MemoryStoreResult<()> {
-        match vector {
-            Some(vector) => self.model.check(self.registered.as_ref(), vector.len()),
-            None => Ok(()),
-        }
-    }
-
-    /// Reports a row that is not written. An error that is not the row's fault ends the page: the handle is
-    /// bound to a model that the store no longer has.
-    fn refuse(&mut self, row: &TransferRow, error: MemoryStoreError) -> Step {
-        let stale = matches!(error, MemoryStoreError::ModelMismatch { .. })
-            && self.model.signature().is_some_and(|bound| self.registered.as_ref() != Some(bound));
-        if stale {
-            return Err(Halt::Error(error));
-        }
-        self.report.rejected.push(issue(row, error.to_string()));
-        Ok(())
-    }
-
-    /// Whether a checked row is new. If not, it is reported as unchanged or as a conflict. A new row is known
-    /// from then on.
-    fn is_new<K: Eq + Hash, V: PartialEq + Clone>(
-        &mut self,
-        row: &TransferRow,
-        known: &mut HashMap<K, V>,
-        key: K,
-        value: &V,
-    ) -> bool {
-        match known.get(&key) {
-            Some(there) if there == value => self.report.unchanged += 1,
-            Some(_) => self.report.conflicts.push(issue(row, "is there with other content".to_owned())),
-            None => {
-                known.insert(key, value.clone());
-                self.report.inserted += 1;
-                return true;
-            }
-        }
-        false
-    }
-
-    async fn existing_users(&mut self, ids: &[Uuid]) -> sqlx::Result<HashSet<Uuid>> {
+    async fn existing_users(&mut self, ids: &[Uuid]) -> sqlx::Result<HashSet<(TransferKind, Uuid)>> {
         let found = sqlx::query_scalar!("SELECT id FROM users WHERE id = ANY ($1)", ids);
-        Ok(found.fetch_all(self.connection()).await?.into_iter().collect())
+        let ids = found.fetch_all(self.connection()).await?.into_iter();
+        Ok(ids.map(|id| (TransferKind::User, id)).collect())
     }
 
-    async fn existing_groups(&mut self, ids: &[Uuid]) -> sqlx::Result<HashSet<Uuid>> {
+    async fn existing_groups(&mut self, ids: &[Uuid]) -> sqlx::Result<HashSet<(TransferKind, Uuid)>> {
         let found = sqlx::query_scalar!("SELECT id FROM groups WHERE id = ANY ($1)", ids);
-        Ok(found.fetch_all(self.connection()).await?.into_iter().collect())
+        let ids = found.fetch_all(self.connection()).await?.into_iter();
+        Ok(ids.map(|id| (TransferKind::Group, id)).collect())
     }
 
-    async fn existing_memories(&mut self, ids: &[Uuid]) -> sqlx::Result<HashSet<Uuid>> {
+    async fn existing_memories(&mut self, ids: &[Uuid]) -> sqlx::Result<HashSet<(TransferKind, Uuid)>> {
         let found = sqlx::query_scalar!("SELECT id FROM knowledge_nodes WHERE id = ANY ($1)", ids);
-        Ok(found.fetch_all(self.connection()).await?.into_iter().collect())
+        let ids = found.fetch_all(self.connection()).await?.into_iter();
+        Ok(ids.map(|id| (TransferKind::Memory, id)).collect())
     }
 
     /// The same, and locks them so that no other transaction schedules them until this one ends.
-    async fn locked_memories(&mut self, ids: &[Uuid]) -> sqlx::Result<HashSet<Uuid>> {
+    async fn locked_memories(&mut self, ids: &[Uuid]) -> sqlx::Result<HashSet<(TransferKind, Uuid)>> {
         let found = sqlx::query_scalar!(
             "SELECT id FROM knowledge_nodes WHERE id = ANY ($1) ORDER BY id FOR NO KEY UPDATE",
             ids
         );
-        Ok(found.fetch_all(self.connection()).await?.into_iter().collect())
+        let ids = found.fetch_all(self.connection()).await?.into_iter();
+        Ok(ids.map(|id| (TransferKind::Memory, id)).collect())
     }
 
-    async fn domains(&mut self, run: &[TransferRow]) -> Step {
-        let given: Vec<&Domain> =
-            some(run, |row| if let TransferRow::Domain(domain) = row { Some(domain) } else { None });
-        let ids: Vec<String> = given.iter().map(|domain| domain.id.replace('\0', "")).collect();
+    async fn domains<'r>(&mut self, run: &'r [Row<'r>]) -> Step {
+        let pick: Pick<'r, Domain> =
+            |row| if let PreparedRow::Domain(domain) = row { Some(domain) } else { None };
+        let ids: Vec<String> = given(run, pick).iter().map(|domain| domain.id.clone()).collect();
         let there = sqlx::query_as!(
             DomainRow,
             "SELECT id, label, centroid::real[] AS centroid, top_terms, memory_count, created_at, metadata
@@ -197,52 +239,35 @@ impl Import {
         )
         .fetch_all(self.connection())
         .await?;
-        let mut known = HashMap::new();
+        let mut stored = HashMap::new();
         for row in there {
-            known.insert(row.id.clone(), Domain::try_from(row)?);
+            stored.insert(row.id.clone(), Domain::try_from(row)?);
         }
-        for row in run {
-            let checked = row.prepared().and_then(|row| match row {
-                TransferRow::Domain(domain) => {
-                    self.check_vector(domain.centroid.as_ref())?;
-                    Ok(Some(domain))
-                }
-                _ => Ok(None),
-            });
-            let domain = match checked {
-                Ok(Some(domain)) => domain,
-                Ok(None) => continue,
-                Err(error) => {
-                    self.refuse(row, error)?;
-                    continue;
-                }
-            };
-            if self.is_new(row, &mut known, domain.id.clone(), &domain) {
-                sqlx::query!(
-                    "INSERT INTO domains (id, label, centroid, top_terms, memory_count, created_at, metadata)
+        for domain in self.decide(run, pick, |domain| domain.id.clone(), LookedUp::stored(stored))? {
+            sqlx::query!(
+                "INSERT INTO domains (id, label, centroid, top_terms, memory_count, created_at, metadata)
                      VALUES ($1, $2, $3::real[]::vector, $4, $5, $6, $7)",
-                    domain.id,
-                    domain.label,
-                    domain.centroid.as_deref() as Option<&[f32]>,
-                    &domain.top_terms,
-                    rows::big(domain.memory_count),
-                    domain.created_at,
-                    domain.metadata,
-                )
-                .execute(self.connection())
-                .await?;
-            }
+                domain.id,
+                domain.label,
+                domain.centroid.as_deref() as Option<&[f32]>,
+                &domain.top_terms,
+                rows::big(domain.memory_count),
+                domain.created_at,
+                domain.metadata,
+            )
+            .execute(self.connection())
+            .await?;
         }
         Ok(())
     }
 
-    async fn memories(&mut self, run: &[TransferRow]) -> Step {
-        let given: Vec<&MemoryRecord> =
-            some(run, |row| if let TransferRow::Memory(record) = row { Some(record) } else { None });
+    async fn memories<'r>(&mut self, run: &'r [Row<'r>]) -> Step {
+        let pick: Pick<'r, MemoryRecord> =
+            |row| if let PreparedRow::Memory(record) = row { Some(record) } else { None };
+        let given = given(run, pick);
         let ids: Vec<Uuid> = given.iter().map(|record| record.id).collect();
-        let owners: Vec<Uuid> =
-            given.iter().map(|record| record.owner_user_id).collect::<HashSet<_>>().into_iter().collect();
-        let owners = self.existing_users(&owners).await?;
+        let owners: HashSet<Uuid> = given.iter().map(|record| record.owner_user_id).collect();
+        let targets = self.existing_users(&owners.into_iter().collect::<Vec<_>>()).await?;
         let there = sqlx::query_as!(
             MemoryRow,
             r#"SELECT id, content, node_type, tags, metadata, domains, domain_scores AS "domain_scores: _",
@@ -253,55 +278,21 @@ impl Import {
         )
         .fetch_all(self.connection())
         .await?;
-        let there: HashMap<Uuid, MemoryRecord> =
-            rows::records(there)?.into_iter().map(|record| (record.id, record)).collect();
-        let mut places: HashMap<Uuid, usize> = HashMap::with_capacity(given.len());
-        let mut new: Vec<MemoryRecord> = Vec::with_capacity(given.len());
-        for row in run {
-            let checked = row.prepared().and_then(|row| match row {
-                TransferRow::Memory(record) => {
-                    self.check_vector(record.embedding.as_ref())?;
-                    if !owners.contains(&record.owner_user_id) {
-                        let rule = format!("there is no user {}", record.owner_user_id);
-                        return Err(MemoryStoreError::invalid("owner_user_id", rule));
-                    }
-                    Ok(Some(record))
-                }
-                _ => Ok(None),
-            });
-            let record = match checked {
-                Ok(Some(record)) => record,
-                Ok(None) => continue,
-                Err(error) => {
-                    self.refuse(row, error)?;
-                    continue;
-                }
-            };
-            // As `is_new`, without a second copy of every memory of the page.
-            match there.get(&record.id).or_else(|| places.get(&record.id).map(|&at| &new[at])) {
-                Some(known) if *known == record => self.report.unchanged += 1,
-                Some(_) => self.report.conflicts.push(issue(row, "is there with other content".to_owned())),
-                None => {
-                    self.report.inserted += 1;
-                    places.insert(record.id, new.len());
-                    new.push(record);
-                }
-            }
-        }
+        let stored = rows::records(there)?.into_iter().map(|record| (record.id, record)).collect();
+        let found = LookedUp { targets, ..LookedUp::stored(stored) };
+        let new = self.decide(run, pick, |record| record.id, found)?;
         if !new.is_empty() {
             let transaction = self.transaction.take().expect("no COPY is running");
-            self.transaction = Some(copy::memories(transaction, &new).await?);
+            self.transaction = Some(copy::memories(transaction, new.into_iter().map(AsRef::as_ref)).await?);
         }
         Ok(())
     }
 
-    async fn scheduling(&mut self, run: &[TransferRow]) -> Step {
-        let ids: Vec<Uuid> =
-            some(
-                run,
-                |row| if let TransferRow::Scheduling(given) = row { Some(given.memory_id) } else { None },
-            );
-        let memories = self.locked_memories(&ids).await?;
+    async fn scheduling<'r>(&mut self, run: &'r [Row<'r>]) -> Step {
+        let pick: Pick<'r, ScheduledMemory> =
+            |row| if let PreparedRow::Scheduling(scheduled) = row { Some(scheduled) } else { None };
+        let ids: Vec<Uuid> = given(run, pick).iter().map(|scheduled| scheduled.memory_id).collect();
+        let targets = self.locked_memories(&ids).await?;
         let there = sqlx::query_as!(
             SchedulingRow,
             "SELECT memory_id, stability, difficulty, retrievability, last_review, next_review, reps, lapses
@@ -310,26 +301,13 @@ impl Import {
         )
         .fetch_all(self.connection())
         .await?;
-        let mut known: HashMap<Uuid, SchedulingState> = HashMap::new();
+        let mut stored = HashMap::new();
         for row in there {
-            known.insert(row.memory_id, SchedulingState::try_from(row)?);
+            let memory_id = row.memory_id;
+            stored.insert(memory_id, ScheduledMemory { memory_id, state: row.try_into()? });
         }
-        let mut new = Vec::new();
-        for row in run {
-            let scheduled = match row.prepared() {
-                Ok(TransferRow::Scheduling(scheduled)) => scheduled,
-                Ok(_) => continue,
-                Err(error) => {
-                    self.refuse(row, error)?;
-                    continue;
-                }
-            };
-            if !memories.contains(&scheduled.memory_id) {
-                self.refuse(row, MemoryStoreError::not_found("memory", scheduled.memory_id))?;
-            } else if self.is_new(row, &mut known, scheduled.memory_id, &scheduled.state) {
-                new.push(scheduled);
-            }
-        }
+        let found = LookedUp { targets, ..LookedUp::stored(stored) };
+        let new = self.decide(run, pick, |scheduled| scheduled.memory_id, found)?;
         let column = |value: fn(&SchedulingState) -> f64| -> Vec<f64> {
             new.iter().map(|scheduled| value(&scheduled.state)).collect()
         };
@@ -352,40 +330,25 @@ impl Import {
         Ok(())
     }
 
-    async fn edges(&mut self, run: &[TransferRow]) -> Step {
-        let given: Vec<&MemoryEdge> =
-            some(run, |row| if let TransferRow::Edge(edge) = row { Some(edge) } else { None });
+    async fn edges<'r>(&mut self, run: &'r [Row<'r>]) -> Step {
+        let pick: Pick<'r, MemoryEdge> =
+            |row| if let PreparedRow::Edge(edge) = row { Some(edge) } else { None };
+        let given = given(run, pick);
         let ids: HashSet<Uuid> = given.iter().flat_map(|edge| [edge.source_id, edge.target_id]).collect();
-        let memories = self.existing_memories(&ids.into_iter().collect::<Vec<_>>()).await?;
+        let targets = self.existing_memories(&ids.into_iter().collect::<Vec<_>>()).await?;
         let there = sqlx::query_as!(
             MemoryEdge,
             "SELECT source_id, target_id, edge_type, weight, created_at FROM edges
              WHERE (source_id, target_id, edge_type) IN (SELECT * FROM unnest($1::uuid[], $2::uuid[], $3::text[]))",
             &given.iter().map(|edge| edge.source_id).collect::<Vec<_>>(),
             &given.iter().map(|edge| edge.target_id).collect::<Vec<_>>(),
-            &given.iter().map(|edge| edge.edge_type.replace('\0', "")).collect::<Vec<_>>(),
+            &given.iter().map(|edge| edge.edge_type.clone()).collect::<Vec<_>>(),
         )
         .fetch_all(self.connection())
         .await?;
         let key = |edge: &MemoryEdge| (edge.source_id, edge.target_id, edge.edge_type.clone());
-        let mut known: HashMap<_, MemoryEdge> = there.into_iter().map(|edge| (key(&edge), edge)).collect();
-        let mut new = Vec::new();
-        for row in run {
-            let edge = match row.prepared() {
-                Ok(TransferRow::Edge(edge)) => edge,
-                Ok(_) => continue,
-                Err(error) => {
-                    self.refuse(row, error)?;
-                    continue;
-                }
-            };
-            let missing = [edge.source_id, edge.target_id].into_iter().find(|id| !memories.contains(id));
-            if let Some(missing) = missing {
-                self.refuse(row, MemoryStoreError::not_found("memory", missing))?;
-            } else if self.is_new(row, &mut known, key(&edge), &edge) {
-                new.push(edge);
-            }
-        }
+        let stored = there.into_iter().map(|edge| (key(&edge), edge)).collect();
+        let new = self.decide(run, pick, key, LookedUp { targets, ..LookedUp::stored(stored) })?;
         sqlx::query!(
             "INSERT INTO edges (source_id, target_id, edge_type, weight, created_at)
              SELECT * FROM unnest($1::uuid[], $2::uuid[], $3::text[], $4::float8[], $5::timestamptz[])",
@@ -400,10 +363,10 @@ impl Import {
         Ok(())
     }
 
-    /// The log of reviews outlives its memories, so an event needs no memory.
-    async fn reviews(&mut self, run: &[TransferRow]) -> Step {
-        let ids: Vec<Uuid> =
-            some(run, |row| if let TransferRow::ReviewEvent(event) = row { Some(event.id) } else { None });
+    async fn reviews<'r>(&mut self, run: &'r [Row<'r>]) -> Step {
+        let pick: Pick<'r, ReviewEvent> =
+            |row| if let PreparedRow::ReviewEvent(event) = row { Some(event) } else { None };
+        let ids: Vec<Uuid> = given(run, pick).iter().map(|event| event.id).collect();
         let there = sqlx::query_as!(
             ReviewRow,
             r#"SELECT id, memory_id, timestamp, rating, prior_state AS "prior_state: _", new_state AS "new_state: _"
@@ -412,24 +375,11 @@ impl Import {
         )
         .fetch_all(self.connection())
         .await?;
-        let mut known = HashMap::new();
+        let mut stored = HashMap::new();
         for row in there {
-            known.insert(row.id, ReviewEvent::try_from(row)?);
+            stored.insert(row.id, ReviewEvent::try_from(row)?);
         }
-        let mut new = Vec::new();
-        for row in run {
-            let event = match row.prepared() {
-                Ok(TransferRow::ReviewEvent(event)) => event,
-                Ok(_) => continue,
-                Err(error) => {
-                    self.refuse(row, error)?;
-                    continue;
-                }
-            };
-            if self.is_new(row, &mut known, event.id, &event) {
-                new.push(event);
-            }
-        }
+        let new = self.decide(run, pick, |event| event.id, LookedUp::stored(stored))?;
         sqlx::query!(
             "INSERT INTO review_events (id, memory_id, timestamp, rating, prior_state, new_state)
              SELECT * FROM unnest($1::uuid[], $2::uuid[], $3::timestamptz[], $4::text[], $5::jsonb[], $6::jsonb[])",
@@ -444,12 +394,4 @@ impl Import {
         .await?;
         Ok(())
     }
-}
-
-fn some<'r, T>(run: &'r [TransferRow], pick: impl Fn(&'r TransferRow) -> Option<T>) -> Vec<T> {
-    run.iter().filter_map(pick).collect()
-}
-
-fn issue(row: &TransferRow, reason: String) -> RowIssue {
-    RowIssue { key: row.key(), reason }
 }

@@ -1,11 +1,11 @@
 //! Memories one by one, in batches, and in pages.
 
-use std::borrow::Borrow;
 use std::collections::HashSet;
 
 use chrono::{DateTime, TimeDelta, Utc};
 use sqlx::types::Json;
 use uuid::Uuid;
+use vestige_traits::backend::{Prepared, Reference};
 use vestige_traits::{
     ListCursor, ListPage, ListQuery, MemoryRecord, MemoryStoreError, MemoryStoreResult, limits,
 };
@@ -45,10 +45,10 @@ macro_rules! query_of_record {
     };
 }
 
-/// Inserts a prepared record.
+/// Inserts a record.
 pub(crate) async fn insert(
     connections: &Connections,
-    record: &MemoryRecord,
+    record: &Prepared<'_, MemoryRecord>,
     model: &BoundModel,
 ) -> MemoryStoreResult<()> {
     let vector = record.embedding.as_ref().map_or(0, Vec::len);
@@ -76,17 +76,17 @@ pub(crate) async fn insert(
     .map_err(|error| model.map_error(error, vector))?;
     session.commit().await.map_err(error::map)?;
     if inserted.rows_affected() == 0 {
-        let refusal = first_refusal(connections, &[record], model).await?;
+        let refusal = first_refusal(connections, std::slice::from_ref(record), model).await?;
         // The row in the way may have been removed since.
         return Err(refusal.unwrap_or_else(|| MemoryStoreError::already_exists("memory", record.id)));
     }
     Ok(())
 }
 
-/// Inserts prepared records, all or none.
-pub(crate) async fn insert_batch<R: Borrow<MemoryRecord>>(
+/// Inserts records, all or none.
+pub(crate) async fn insert_batch(
     connections: &Connections,
-    records: &[R],
+    records: &[Prepared<'_, MemoryRecord>],
     model: &BoundModel,
 ) -> MemoryStoreResult<()> {
     match copy_in(connections.transaction().await?, records, model).await {
@@ -98,35 +98,35 @@ pub(crate) async fn insert_batch<R: Borrow<MemoryRecord>>(
     }
 }
 
-async fn copy_in<R: Borrow<MemoryRecord>>(
+async fn copy_in(
     mut transaction: Session,
-    records: &[R],
+    records: &[Prepared<'_, MemoryRecord>],
     model: &BoundModel,
 ) -> MemoryStoreResult<()> {
     copy::lock_for_vectors(&mut transaction).await?;
-    if records.iter().any(|record| record.borrow().embedding.is_some()) {
+    if records.iter().any(|record| record.embedding.is_some()) {
         let registered = registry::registered_model(&mut transaction).await?;
         for record in records {
-            if let Some(embedding) = &record.borrow().embedding {
-                model.check(registered.as_ref(), embedding.len())?;
+            if let Some(embedding) = &record.embedding {
+                model.models(registered.as_ref()).check_vector(embedding.len())?;
             }
         }
     }
     let transaction =
-        copy::memories(transaction, records.iter().map(Borrow::borrow)).await.map_err(error::map)?;
+        copy::memories(transaction, records.iter().map(AsRef::as_ref)).await.map_err(error::map)?;
     transaction.commit().await.map_err(error::map)
 }
 
 /// The error for the first of these records that the store does not take; none if it takes them all.
-pub(crate) async fn first_refusal<R: Borrow<MemoryRecord>>(
+pub(crate) async fn first_refusal(
     connections: &Connections,
-    records: &[R],
+    records: &[Prepared<'_, MemoryRecord>],
     model: &BoundModel,
 ) -> MemoryStoreResult<Option<MemoryStoreError>> {
     let mut snapshot = connections.snapshot().await?;
     let registered = registry::registered_model(&mut snapshot).await?;
-    let ids: Vec<Uuid> = records.iter().map(|record| record.borrow().id).collect();
-    let owners: Vec<Uuid> = records.iter().map(|record| record.borrow().owner_user_id).collect();
+    let ids: Vec<Uuid> = records.iter().map(|record| record.id).collect();
+    let owners: Vec<Uuid> = records.iter().map(|record| record.owner_user_id).collect();
     let mut taken: HashSet<Uuid> =
         sqlx::query_scalar!("SELECT id FROM knowledge_nodes WHERE id = ANY ($1)", &ids)
             .fetch_all(&mut snapshot)
@@ -141,15 +141,13 @@ pub(crate) async fn first_refusal<R: Borrow<MemoryRecord>>(
         .into_iter()
         .collect();
     for record in records {
-        let record: &MemoryRecord = record.borrow();
         if let Some(embedding) = &record.embedding
-            && let Err(error) = model.check(registered.as_ref(), embedding.len())
+            && let Err(error) = model.models(registered.as_ref()).check_vector(embedding.len())
         {
             return Ok(Some(error));
         }
         if !users.contains(&record.owner_user_id) {
-            let rule = format!("there is no user {}", record.owner_user_id);
-            return Ok(Some(MemoryStoreError::invalid("owner_user_id", rule)));
+            return Ok(Some(Reference::Owner(record.owner_user_id).missing()));
         }
         if !taken.insert(record.id) {
             return Ok(Some(MemoryStoreError::already_exists("memory", record.id)));
@@ -207,11 +205,11 @@ pub(crate) async fn list(
     Ok(ListPage { records, next })
 }
 
-/// Replaces a memory by a prepared record; if a `version` is given, only the memory of that version. Returns
-/// the new version.
+/// Replaces a memory by a record; if a `version` is given, only the memory of that version. Returns the new
+/// version.
 pub(crate) async fn update(
     connections: &Connections,
-    record: &MemoryRecord,
+    record: &Prepared<'_, MemoryRecord>,
     version: Option<DateTime<Utc>>,
     model: &BoundModel,
     now: DateTime<Utc>,

@@ -4,6 +4,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use chrono::{DateTime, Utc};
 use sqlx::{AssertSqlSafe, Executor};
+use vestige_traits::backend::Models;
 use vestige_traits::{MemoryStoreError, MemoryStoreResult, ModelSignature};
 
 use crate::connection::Connections;
@@ -33,16 +34,9 @@ impl BoundModel {
         self.signature().map(|model| model.hash.as_str())
     }
 
-    /// Whether a store with this registered model takes vectors of this length from the handle.
-    pub(crate) fn check(&self, registered: Option<&ModelSignature>, vector: usize) -> MemoryStoreResult<()> {
-        let Some(registered) = registered else { return Err(MemoryStoreError::ModelNotRegistered) };
-        if let Some(bound) = self.signature().filter(|&bound| bound != registered) {
-            return Err(MemoryStoreError::model_mismatch(registered, bound));
-        }
-        if vector != registered.dimension {
-            return Err(MemoryStoreError::model_mismatch(registered, vector));
-        }
-        Ok(())
+    /// The models of a store with this registered model and of this handle.
+    pub(crate) fn models<'m>(&'m self, registered: Option<&'m ModelSignature>) -> Models<'m> {
+        Models { registered, bound: self.signature() }
     }
 
     /// The meaning of an error of a statement with a vector of this length.

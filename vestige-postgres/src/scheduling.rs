@@ -3,6 +3,7 @@
 use chrono::{DateTime, Utc};
 use sqlx::types::Json;
 use uuid::Uuid;
+use vestige_traits::backend::Prepared;
 use vestige_traits::{DueMemory, MemoryStoreError, MemoryStoreResult, ReviewEvent, SchedulingState, limits};
 
 use crate::error;
@@ -29,7 +30,7 @@ pub(crate) async fn get_scheduling(
 pub(crate) async fn update_scheduling(
     mut transaction: Session,
     memory_id: Uuid,
-    state: &SchedulingState,
+    state: &Prepared<'_, SchedulingState>,
 ) -> MemoryStoreResult<()> {
     if !lock_memory(&mut transaction, memory_id).await? {
         return Err(MemoryStoreError::not_found("memory", memory_id));
@@ -92,7 +93,10 @@ pub(crate) async fn get_due_memories(
     due.collect()
 }
 
-pub(crate) async fn record_review(mut transaction: Session, event: &ReviewEvent) -> MemoryStoreResult<()> {
+pub(crate) async fn record_review(
+    mut transaction: Session,
+    event: &Prepared<'_, ReviewEvent>,
+) -> MemoryStoreResult<()> {
     if !lock_memory(&mut transaction, event.memory_id).await? {
         return Err(MemoryStoreError::not_found("memory", event.memory_id));
     }
@@ -108,7 +112,7 @@ pub(crate) async fn record_review(mut transaction: Session, event: &ReviewEvent)
     .map(ReviewEvent::try_from)
     .transpose()?;
     match known {
-        Some(known) if known == *event => return Ok(()),
+        Some(known) if known == **event => return Ok(()),
         Some(_) => return Err(MemoryStoreError::already_exists("review event", event.id)),
         None => {}
     }
@@ -129,7 +133,7 @@ pub(crate) async fn record_review(mut transaction: Session, event: &ReviewEvent)
             "it is not in the state that the review began with",
         ));
     }
-    upsert(&mut transaction, event.memory_id, &event.new_state).await?;
+    upsert(&mut transaction, event.memory_id, &event.new_state()).await?;
     sqlx::query!(
         "INSERT INTO review_events (id, memory_id, timestamp, rating, prior_state, new_state)
          VALUES ($1, $2, $3, $4, $5, $6)",
@@ -175,7 +179,11 @@ async fn lock_memory(transaction: &mut Session, memory_id: Uuid) -> MemoryStoreR
     Ok(memory.is_some())
 }
 
-async fn upsert(session: &mut Session, memory_id: Uuid, state: &SchedulingState) -> MemoryStoreResult<()> {
+async fn upsert(
+    session: &mut Session,
+    memory_id: Uuid,
+    state: &Prepared<'_, SchedulingState>,
+) -> MemoryStoreResult<()> {
     sqlx::query!(
         "INSERT INTO scheduling
            (memory_id, stability, difficulty, retrievability, last_review, next_review, reps, lapses)

@@ -242,7 +242,7 @@ impl Searcher<'_> {
         }
         if let Some(embedding) = question.embedding {
             if let Some(registered) = registry::registered_model(&mut transaction).await? {
-                self.model.check(Some(&registered), embedding.len())?;
+                self.model.models(Some(&registered)).check_vector(embedding.len())?;
                 step("vector", self.explain_vector(&question, memories, choice));
             } else {
                 step("vector", "nothing: the store has no model".to_owned());

@@ -8,7 +8,7 @@ use chrono::{DateTime, Utc};
 use sqlx::PgPool;
 use tracing::instrument;
 use uuid::Uuid;
-use vestige_traits::backend::{NeighborWalk, PageStart};
+use vestige_traits::backend::{NeighborWalk, PageStart, Prepared};
 use vestige_traits::clock::Clock;
 use vestige_traits::reembed::{PendingMemory, ReembeddedMemory, ReembeddingStatus};
 use vestige_traits::transfer::{
@@ -143,7 +143,7 @@ impl PgMemoryStore {
         record: &MemoryRecord,
         version: Option<DateTime<Utc>>,
     ) -> MemoryStoreResult<DateTime<Utc>> {
-        let record = record.prepared()?;
+        let record = Prepared::new(record)?;
         records::update(self.connections(), &record, version, &self.model(), self.now()).await
     }
 
@@ -264,7 +264,7 @@ impl MemoryStore for PgMemoryStore {
     #[instrument(level = "debug", name = "postgres.insert", skip_all,
         fields(id = %record.id), err(level = "debug"))]
     async fn insert(&self, record: &MemoryRecord) -> MemoryStoreResult<()> {
-        let record = record.prepared()?;
+        let record = Prepared::new(record)?;
         records::insert(self.connections(), &record, &self.model()).await?;
         if keyword::is_check_due(&record) {
             self.refresh_statistics_if_stale().await;
@@ -281,7 +281,7 @@ impl MemoryStore for PgMemoryStore {
         limits::check_len("records", records.len(), limits::MAX_BATCH)?;
         let mut prepared = Vec::with_capacity(records.len());
         for record in records {
-            match record.prepared() {
+            match Prepared::new(record) {
                 Ok(record) => prepared.push(record),
                 // The contract names the first record that is refused, which may be one before this.
                 Err(error) => {
@@ -357,9 +357,8 @@ impl MemoryStore for PgMemoryStore {
     #[instrument(level = "debug", name = "postgres.update_scheduling", skip_all,
         fields(%memory_id), err(level = "debug"))]
     async fn update_scheduling(&self, memory_id: Uuid, state: &SchedulingState) -> MemoryStoreResult<()> {
-        state.validate()?;
-        let transaction = self.connections().transaction().await?;
-        scheduling::update_scheduling(transaction, memory_id, &state.prepared()).await
+        let state = Prepared::new(state)?;
+        scheduling::update_scheduling(self.connections().transaction().await?, memory_id, &state).await
     }
 
     #[instrument(level = "debug", name = "postgres.get_due_memories", skip_all,
@@ -373,8 +372,7 @@ impl MemoryStore for PgMemoryStore {
     #[instrument(level = "debug", name = "postgres.record_review", skip_all,
         fields(memory_id = %event.memory_id), err(level = "debug"))]
     async fn record_review(&self, event: &ReviewEvent) -> MemoryStoreResult<()> {
-        event.validate()?;
-        let event = event.clone().prepared();
+        let event = Prepared::new(event)?;
         scheduling::record_review(self.connections().transaction().await?, &event).await
     }
 
@@ -387,8 +385,7 @@ impl MemoryStore for PgMemoryStore {
     #[instrument(level = "debug", name = "postgres.add_edge", skip_all,
         fields(source = %edge.source_id, target = %edge.target_id), err(level = "debug"))]
     async fn add_edge(&self, edge: &MemoryEdge) -> MemoryStoreResult<()> {
-        edge.validate()?;
-        let edge = edge.clone().prepared();
+        let edge = Prepared::new(edge)?;
         graph::add_edge(self.connections().writer().await?, &edge).await
     }
 
@@ -425,8 +422,7 @@ impl MemoryStore for PgMemoryStore {
 
     #[instrument(level = "debug", name = "postgres.upsert_domain", skip_all, err(level = "debug"))]
     async fn upsert_domain(&self, domain: &Domain) -> MemoryStoreResult<()> {
-        domain.validate()?;
-        let domain = domain.clone().prepared();
+        let domain = Prepared::new(domain)?;
         domains::upsert_domain(self.connections().writer().await?, &domain, &self.model()).await
     }
 
@@ -471,7 +467,7 @@ impl MemoryStore for PgMemoryStore {
         let connections = self.connections();
         connections.check_writable()?;
         limits::check_len("rows", rows.len(), limits::MAX_BATCH)?;
-        let checkpoint = checkpoint.map(Checkpoint::prepared).transpose()?;
+        let checkpoint = checkpoint.map(Prepared::from_owned).transpose()?;
         import::import_page(connections, rows, checkpoint.as_ref(), &self.model()).await
     }
 

@@ -6,7 +6,7 @@ use sqlx::postgres::{PgArguments, PgRow, Postgres};
 use sqlx::query::Query;
 use sqlx::{Column, Decode, FromRow, Row, TypeInfo, ValueRef};
 use uuid::Uuid;
-use vestige_traits::backend::PageStart;
+use vestige_traits::backend::{PageStart, Prepared};
 use vestige_traits::identity::{Group, GroupMembership, GroupRole, User};
 use vestige_traits::transfer::{
     Checkpoint, RowIssue, ScheduledMemory, TransferKey, TransferKind, TransferPage, TransferRow,
@@ -275,7 +275,10 @@ async fn reviews(session: &mut Session, after: Option<Uuid>, limit: i64) -> Memo
 }
 
 /// Writes a checkpoint, in the transaction of the page that it is about.
-pub(crate) async fn put_checkpoint(session: &mut Session, checkpoint: &Checkpoint) -> MemoryStoreResult<()> {
+pub(crate) async fn put_checkpoint(
+    session: &mut Session,
+    checkpoint: &Prepared<'_, Checkpoint>,
+) -> MemoryStoreResult<()> {
     let updated_at: DateTime<Utc> = checkpoint.updated_at;
     sqlx::query!(
         "INSERT INTO checkpoints (name, state, updated_at) VALUES ($1, $2, $3)

@@ -1,5 +1,5 @@
 use rusqlite::{Row, Transaction, params};
-use vestige_traits::backend::round_score;
+use vestige_traits::backend::{Prepared, round_score};
 use vestige_traits::{
     Domain, DomainScore, MemoryStoreError, MemoryStoreResult, ModelSignature, cosine_similarity, limits,
 };
@@ -44,15 +44,20 @@ pub(crate) fn get(tx: &Transaction<'_>, id: &str) -> MemoryStoreResult<Option<Do
     rows.next().map_err(map)?.map(domain).transpose()
 }
 
-/// Writes a prepared domain.
+/// Adds a domain or replaces the one with its id, for a handle that is bound to the model `bound`.
 pub(crate) fn upsert(
     tx: &Transaction<'_>,
-    domain: &Domain,
-    handle: Option<&ModelSignature>,
+    domain: &Prepared<'_, Domain>,
+    bound: Option<&ModelSignature>,
 ) -> MemoryStoreResult<()> {
     if let Some(centroid) = &domain.centroid {
-        registry::check_vector(registry::usable(tx, handle)?.as_ref(), centroid)?;
+        registry::check_vector(tx, bound, centroid)?;
     }
+    write(tx, domain)
+}
+
+/// Writes a domain whose centroid was checked.
+pub(crate) fn write(tx: &Transaction<'_>, domain: &Prepared<'_, Domain>) -> MemoryStoreResult<()> {
     tx.execute(
         "INSERT OR REPLACE INTO domains (id, label, centroid, top_terms, memory_count, created_at, metadata) \
          VALUES (?, ?, ?, ?, ?, ?, ?)",
@@ -81,10 +86,11 @@ pub(crate) fn delete(tx: &Transaction<'_>, id: &str) -> MemoryStoreResult<()> {
 pub(crate) fn classify(
     tx: &Transaction<'_>,
     embedding: &[f32],
-    handle: Option<&ModelSignature>,
+    bound: Option<&ModelSignature>,
 ) -> MemoryStoreResult<Vec<DomainScore>> {
-    let Some(model) = registry::usable(tx, handle)? else { return Ok(Vec::new()) };
-    registry::check_vector(Some(&model), embedding)?;
+    if !registry::may_compare(tx, bound, embedding)? {
+        return Ok(Vec::new());
+    }
     let mut scores: Vec<DomainScore> = list(tx)?
         .into_iter()
         .filter_map(|domain| {

@@ -1,6 +1,6 @@
 use rusqlite::{Row, Transaction, params};
 use uuid::Uuid;
-use vestige_traits::backend::NeighborWalk;
+use vestige_traits::backend::{NeighborWalk, Prepared};
 use vestige_traits::{MemoryEdge, MemoryStoreError, MemoryStoreResult, Neighbor, limits};
 
 use crate::codec;
@@ -21,10 +21,15 @@ pub(crate) fn edge(row: &Row<'_>) -> MemoryStoreResult<MemoryEdge> {
     })
 }
 
-/// Draws a prepared edge, or gives the one with its key a new weight.
-pub(crate) fn add(tx: &Transaction<'_>, edge: &MemoryEdge) -> MemoryStoreResult<()> {
+/// Draws an edge between memories that must exist, or gives the one with its key a new weight.
+pub(crate) fn add(tx: &Transaction<'_>, edge: &Prepared<'_, MemoryEdge>) -> MemoryStoreResult<()> {
     records::existing_node(tx, edge.source_id)?;
     records::existing_node(tx, edge.target_id)?;
+    write(tx, edge)
+}
+
+/// As [`add`], between memories that are there.
+pub(crate) fn write(tx: &Transaction<'_>, edge: &Prepared<'_, MemoryEdge>) -> MemoryStoreResult<()> {
     tx.prepare_cached(
         "INSERT INTO edges (source_id, target_id, edge_type, weight, created_at) VALUES (?, ?, ?, ?, ?) \
          ON CONFLICT DO UPDATE SET weight = excluded.weight",

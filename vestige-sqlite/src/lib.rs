@@ -9,6 +9,8 @@ mod error;
 mod file;
 mod filter;
 mod graph;
+mod identity;
+mod import;
 mod journal;
 mod keyword;
 mod nodes;

@@ -3,6 +3,7 @@ use rusqlite::types::Value;
 use rusqlite::{Connection, OptionalExtension, Transaction, params, params_from_iter};
 use uuid::Uuid;
 use vestige_traits::analysis::{AnalyzedDocument, Analyzer};
+use vestige_traits::backend::{Models, Prepared, Reference};
 use vestige_traits::{
     ListCursor, ListPage, ListQuery, MemoryRecord, MemoryStoreError, MemoryStoreResult, ModelSignature,
     limits,
@@ -11,7 +12,7 @@ use vestige_traits::{
 use crate::codec::{self, RECORD_COLUMNS, to_bytes, to_json};
 use crate::error::{self, map};
 use crate::filter::Condition;
-use crate::{journal, keyword, nodes, reembed, registry, vector};
+use crate::{identity, journal, keyword, nodes, reembed, registry, vector};
 
 pub(crate) fn get(tx: &Transaction<'_>, id: Uuid) -> MemoryStoreResult<Option<MemoryRecord>> {
     let sql = format!("SELECT {RECORD_COLUMNS} FROM knowledge_nodes n WHERE n.id = ?");
@@ -65,25 +66,45 @@ pub(crate) fn list(
     Ok(ListPage { records, next })
 }
 
-/// Adds prepared records.
+/// Adds records, for a handle that is bound to the model `bound`.
 pub(crate) fn insert_all(
     tx: &Transaction<'_>,
-    records: &[MemoryRecord],
-    handle: Option<&ModelSignature>,
+    records: &[Prepared<'_, MemoryRecord>],
+    bound: Option<&ModelSignature>,
 ) -> MemoryStoreResult<()> {
-    let writer = RecordWriter::new(tx, records.iter().any(|record| record.embedding.is_some()), handle)?;
+    let vectors = records.iter().any(|record| record.embedding.is_some());
+    let registered = if vectors { registry::registered(tx)? } else { None };
+    let models = Models { registered: registered.as_ref(), bound };
+    let writer = RecordWriter::new(tx)?;
     for record in records {
+        check(tx, record, models)?;
+        if node_of(tx, record.id)?.is_some() {
+            return Err(MemoryStoreError::already_exists("memory", record.id));
+        }
         writer.insert(record)?;
     }
     journal::trim(tx)
 }
 
-/// If there is a `version`, only of that one.
+/// Refuses a record whose vector or owner does not belong to this store.
+fn check(
+    tx: &Transaction<'_>,
+    record: &Prepared<'_, MemoryRecord>,
+    models: Models<'_>,
+) -> MemoryStoreResult<()> {
+    if let Some(embedding) = &record.embedding {
+        models.check_vector(embedding.len())?;
+    }
+    let owner = Reference::Owner(record.owner_user_id);
+    if identity::exists(tx, owner)? { Ok(()) } else { Err(owner.missing()) }
+}
+
+/// If there is a `version`, only of that one. For a handle that is bound to the model `bound`.
 pub(crate) fn update(
     tx: &Transaction<'_>,
-    record: &MemoryRecord,
+    record: &Prepared<'_, MemoryRecord>,
     version: Option<DateTime<Utc>>,
-    handle: Option<&ModelSignature>,
+    bound: Option<&ModelSignature>,
     now: DateTime<Utc>,
 ) -> MemoryStoreResult<DateTime<Utc>> {
     let previous = tx
@@ -101,8 +122,9 @@ pub(crate) fn update(
     let previous = DateTime::from_timestamp_micros(previous).unwrap_or(now);
     let updated_at = now.max(previous + TimeDelta::microseconds(1));
     limits::check_time("updated_at", updated_at)?;
-    let writer = RecordWriter::new(tx, record.embedding.is_some(), handle)?;
-    writer.replace(node, record, updated_at)?;
+    let registered = if record.embedding.is_some() { registry::registered(tx)? } else { None };
+    check(tx, record, Models { registered: registered.as_ref(), bound })?;
+    RecordWriter::new(tx)?.replace(node, record, updated_at)?;
     reembed::forget(tx, node)?;
     journal::trim(tx)?;
     Ok(updated_at)
@@ -125,7 +147,7 @@ pub(crate) fn rebuild_indexes(connection: &mut Connection) -> MemoryStoreResult<
         for table in ["node_tags", "node_domains", "vector_codes"] {
             tx.execute(&format!("DELETE FROM {table}"), []).map_err(map)?;
         }
-        let writer = RecordWriter { tx, analyzer, model: None };
+        let writer = RecordWriter { tx, analyzer };
         for (node, _) in nodes::all(tx)? {
             if on_damaged_pages.contains(&node) {
                 continue;
@@ -155,29 +177,16 @@ pub(crate) fn of_node(tx: &Transaction<'_>, node: i64) -> MemoryStoreResult<Memo
 pub(crate) struct RecordWriter<'t> {
     tx: &'t Transaction<'t>,
     analyzer: Analyzer,
-    model: Option<ModelSignature>,
 }
 
 impl<'t> RecordWriter<'t> {
-    /// A writer for a handle that is bound to the model `handle`.
-    ///
-    /// Fails with `ModelMismatch` if it is to write `vectors` and the store has another model.
-    pub(crate) fn new(
-        tx: &'t Transaction<'t>,
-        vectors: bool,
-        handle: Option<&ModelSignature>,
-    ) -> MemoryStoreResult<Self> {
-        let model = if vectors { registry::usable(tx, handle)? } else { None };
+    pub(crate) fn new(tx: &'t Transaction<'t>) -> MemoryStoreResult<Self> {
         keyword::check_current(tx)?;
-        Ok(Self { tx, analyzer: Analyzer::default(), model })
+        Ok(Self { tx, analyzer: Analyzer::default() })
     }
 
-    pub(crate) fn insert(&self, record: &MemoryRecord) -> MemoryStoreResult<()> {
-        self.check_vector(record)?;
-        self.check_owner(record.owner_user_id)?;
-        if node_of(self.tx, record.id)?.is_some() {
-            return Err(MemoryStoreError::already_exists("memory", record.id));
-        }
+    /// Adds a record whose id is free, and whose vector and owner were checked.
+    pub(crate) fn insert(&self, record: &Prepared<'_, MemoryRecord>) -> MemoryStoreResult<()> {
         self.tx
             .prepare_cached(
                 "INSERT INTO knowledge_nodes (id, content, node_type, tags, metadata, domains, domain_scores, \
@@ -207,9 +216,13 @@ impl<'t> RecordWriter<'t> {
         journal::announce(self.tx, node)
     }
 
-    fn replace(&self, node: i64, record: &MemoryRecord, updated_at: DateTime<Utc>) -> MemoryStoreResult<()> {
-        self.check_vector(record)?;
-        self.check_owner(record.owner_user_id)?;
+    /// Replaces the record of a node by one whose vector and owner were checked.
+    fn replace(
+        &self,
+        node: i64,
+        record: &Prepared<'_, MemoryRecord>,
+        updated_at: DateTime<Utc>,
+    ) -> MemoryStoreResult<()> {
         keyword::remove(self.tx, &self.analyzer, node)?;
         self.tx
             .prepare_cached(
@@ -270,24 +283,5 @@ impl<'t> RecordWriter<'t> {
             Some(embedding) => vector::add(self.tx, node, embedding),
             None => Ok(()),
         }
-    }
-
-    fn check_vector(&self, record: &MemoryRecord) -> MemoryStoreResult<()> {
-        match &record.embedding {
-            Some(embedding) => registry::check_vector(self.model.as_ref(), embedding),
-            None => Ok(()),
-        }
-    }
-
-    fn check_owner(&self, owner: Uuid) -> MemoryStoreResult<()> {
-        let known = self
-            .tx
-            .prepare_cached("SELECT 1 FROM users WHERE id = ?")
-            .and_then(|mut statement| statement.exists([owner.into_bytes()]))
-            .map_err(map)?;
-        if known {
-            return Ok(());
-        }
-        Err(MemoryStoreError::invalid("owner_user_id", format!("there is no user {owner}")))
     }
 }

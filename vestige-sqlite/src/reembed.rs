@@ -1,7 +1,7 @@
 use chrono::{DateTime, Utc};
 use rusqlite::{Transaction, params};
 use uuid::Uuid;
-use vestige_traits::backend::check_begun;
+use vestige_traits::backend::{Models, check_begun};
 use vestige_traits::reembed::{PendingMemory, ReembeddedMemory, ReembeddingStatus};
 use vestige_traits::{MemoryStoreError, MemoryStoreResult, ModelSignature, limits};
 
@@ -77,7 +77,7 @@ pub(crate) fn write(
     for ReembeddedMemory { id, updated_at, embedding } in vectors {
         if let Some(embedding) = embedding {
             limits::check_embedding("embedding", embedding)?;
-            registry::check_vector(Some(&model), embedding)?;
+            Models { registered: Some(&model), bound: None }.check_vector(embedding.len())?;
         }
         let version = limits::to_micros(*updated_at).timestamp_micros();
         let bytes = embedding.as_deref().map(to_bytes);

@@ -1,5 +1,6 @@
 use chrono::{DateTime, Utc};
 use rusqlite::{OptionalExtension, Transaction, params};
+use vestige_traits::backend::Models;
 use vestige_traits::{MemoryStoreError, MemoryStoreResult, ModelSignature};
 
 use crate::error::{bad_value, map};
@@ -63,28 +64,20 @@ pub(crate) fn dimension(signature: &ModelSignature) -> i64 {
     i64::try_from(signature.dimension).unwrap_or(i64::MAX)
 }
 
-/// The registered model, if this handle may write vectors of it: none is registered, or it is
-/// the one the handle is bound to.
-pub(crate) fn usable(
+/// Refuses a vector that the store must not take from a handle that is bound to the model `bound`.
+pub(crate) fn check_vector(
     tx: &Transaction<'_>,
-    handle: Option<&ModelSignature>,
-) -> MemoryStoreResult<Option<ModelSignature>> {
-    let registered = registered(tx)?;
-    match (&registered, handle) {
-        (Some(registered), Some(handle)) if registered != handle => {
-            Err(MemoryStoreError::model_mismatch(registered, handle))
-        }
-        _ => Ok(registered),
-    }
+    bound: Option<&ModelSignature>,
+    vector: &[f32],
+) -> MemoryStoreResult<()> {
+    Models { registered: registered(tx)?.as_ref(), bound }.check_vector(vector.len())
 }
 
-/// Checks a vector that comes in against the result of [`usable`].
-pub(crate) fn check_vector(model: Option<&ModelSignature>, vector: &[f32]) -> MemoryStoreResult<()> {
-    match model {
-        None => Err(MemoryStoreError::ModelNotRegistered),
-        Some(model) if model.dimension != vector.len() => {
-            Err(MemoryStoreError::model_mismatch(model, vector.len()))
-        }
-        Some(_) => Ok(()),
-    }
+/// Whether a vector of a question can be compared with the store's; false if it has no model.
+pub(crate) fn may_compare(
+    tx: &Transaction<'_>,
+    bound: Option<&ModelSignature>,
+    vector: &[f32],
+) -> MemoryStoreResult<bool> {
+    Models { registered: registered(tx)?.as_ref(), bound }.may_compare(vector.len())
 }

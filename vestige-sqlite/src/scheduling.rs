@@ -1,6 +1,7 @@
 use chrono::{DateTime, Utc};
 use rusqlite::{Row, Transaction, params};
 use uuid::Uuid;
+use vestige_traits::backend::Prepared;
 use vestige_traits::{DueMemory, MemoryStoreError, MemoryStoreResult, ReviewEvent, SchedulingState};
 
 use crate::codec::{self, RECORD_COLUMN_COUNT, RECORD_COLUMNS, to_json};
@@ -52,9 +53,22 @@ pub(crate) fn get(tx: &Transaction<'_>, memory_id: Uuid) -> MemoryStoreResult<Op
     rows.next().map_err(map)?.map(|row| state(row, 0)).transpose()
 }
 
-/// Writes a prepared state.
-pub(crate) fn set(tx: &Transaction<'_>, memory_id: Uuid, state: &SchedulingState) -> MemoryStoreResult<()> {
+/// Sets the state of a memory that must exist.
+pub(crate) fn set(
+    tx: &Transaction<'_>,
+    memory_id: Uuid,
+    state: &Prepared<'_, SchedulingState>,
+) -> MemoryStoreResult<()> {
     records::existing_node(tx, memory_id)?;
+    write(tx, memory_id, state)
+}
+
+/// Writes the state of a memory that is there.
+pub(crate) fn write(
+    tx: &Transaction<'_>,
+    memory_id: Uuid,
+    state: &Prepared<'_, SchedulingState>,
+) -> MemoryStoreResult<()> {
     tx.prepare_cached(
         "INSERT OR REPLACE INTO scheduling (memory_id, stability, difficulty, retrievability, last_review, \
          next_review, reps, lapses) VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
@@ -92,11 +106,11 @@ pub(crate) fn due(
     Ok(due)
 }
 
-/// Appends a prepared event and sets the state it led to.
-pub(crate) fn record(tx: &Transaction<'_>, event: &ReviewEvent) -> MemoryStoreResult<()> {
+/// Appends an event and sets the state it led to.
+pub(crate) fn record(tx: &Transaction<'_>, event: &Prepared<'_, ReviewEvent>) -> MemoryStoreResult<()> {
     records::existing_node(tx, event.memory_id)?;
     match find_event(tx, event.id)? {
-        Some(known) if known == *event => return Ok(()),
+        Some(known) if known == **event => return Ok(()),
         Some(_) => return Err(MemoryStoreError::already_exists("review event", event.id)),
         None => {}
     }
@@ -106,12 +120,12 @@ pub(crate) fn record(tx: &Transaction<'_>, event: &ReviewEvent) -> MemoryStoreRe
             "it is not in the state that the review began with",
         ));
     }
-    set(tx, event.memory_id, &event.new_state)?;
+    write(tx, event.memory_id, &event.new_state())?;
     append(tx, event)
 }
 
 /// Writes an event whose id is free.
-pub(crate) fn append(tx: &Transaction<'_>, event: &ReviewEvent) -> MemoryStoreResult<()> {
+pub(crate) fn append(tx: &Transaction<'_>, event: &Prepared<'_, ReviewEvent>) -> MemoryStoreResult<()> {
     tx.prepare_cached(
         "INSERT INTO review_events (id, memory_id, timestamp, rating, prior_state, new_state) \
          VALUES (?, ?, ?, ?, ?, ?)",

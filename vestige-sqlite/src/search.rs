@@ -10,8 +10,8 @@ use uuid::Uuid;
 use vestige_traits::analysis::{AnalyzedQuery, Analyzer};
 use vestige_traits::backend::FusionScale;
 use vestige_traits::{
-    Fusion, FusionMethod, MemoryFilter, MemoryStoreError, MemoryStoreResult, ModelSignature, PlanStep,
-    SearchPlan, SearchQuery, SearchResult, limits,
+    Fusion, FusionMethod, MemoryFilter, MemoryStoreResult, ModelSignature, PlanStep, SearchPlan, SearchQuery,
+    SearchResult, limits,
 };
 
 use crate::codec::{self, RECORD_COLUMNS};
@@ -171,12 +171,7 @@ impl Searcher {
 
     /// Whether the store's vectors may be compared with this one; false if it has no model.
     fn may_compare(&self, tx: &Transaction<'_>, embedding: &[f32]) -> MemoryStoreResult<bool> {
-        let model = registry::usable(tx, self.model.as_ref())?;
-        match registry::check_vector(model.as_ref(), embedding) {
-            Ok(()) => Ok(true),
-            Err(MemoryStoreError::ModelNotRegistered) => Ok(false),
-            Err(error) => Err(error),
-        }
+        registry::may_compare(tx, self.model.as_ref(), embedding)
     }
 
     pub(crate) fn explain(&self, connection: &mut Connection) -> MemoryStoreResult<SearchPlan> {

@@ -5,6 +5,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use chrono::{DateTime, Utc};
 use rusqlite::Transaction;
 use uuid::Uuid;
+use vestige_traits::backend::Prepared;
 use vestige_traits::clock::Clock;
 use vestige_traits::reembed::{PendingMemory, ReembeddedMemory, ReembeddingStatus};
 use vestige_traits::transfer::{
@@ -20,7 +21,8 @@ use crate::config::SqliteMemoryStoreBuilder;
 use crate::connection::Connections;
 use crate::search::{Caches, Searcher};
 use crate::{
-    diagnose, domains, error, graph, keyword, records, reembed, registry, scheduling, schema, stats, transfer,
+    diagnose, domains, error, graph, import, keyword, records, reembed, registry, scheduling, schema, stats,
+    transfer,
 };
 
 /// A memory store in one SQLite file.
@@ -121,7 +123,7 @@ impl SqliteMemoryStore {
         record: &MemoryRecord,
         version: Option<DateTime<Utc>>,
     ) -> MemoryStoreResult<DateTime<Utc>> {
-        let record = record.prepared()?.into_owned();
+        let record = Prepared::new(record)?.into_static();
         let (model, now) = (self.model(), self.0.clock.now());
         self.write(move |tx| records::update(tx, &record, version, model.as_ref(), now)).await
     }
@@ -218,7 +220,7 @@ impl MemoryStore for SqliteMemoryStore {
         limits::check_len("records", records.len(), limits::MAX_BATCH)?;
         let records = records
             .iter()
-            .map(|record| Ok(record.prepared()?.into_owned()))
+            .map(|record| Prepared::new(record).map(Prepared::into_static))
             .collect::<MemoryStoreResult<Vec<_>>>()?;
         if records.is_empty() {
             return Ok(());
@@ -277,8 +279,7 @@ impl MemoryStore for SqliteMemoryStore {
 
     #[tracing::instrument(level = "debug", skip_all, fields(%memory_id), err(level = "debug"))]
     async fn update_scheduling(&self, memory_id: Uuid, state: &SchedulingState) -> MemoryStoreResult<()> {
-        state.validate()?;
-        let state = state.prepared();
+        let state = Prepared::new(state)?.into_static();
         self.write(move |tx| scheduling::set(tx, memory_id, &state)).await
     }
 
@@ -291,8 +292,7 @@ impl MemoryStore for SqliteMemoryStore {
 
     #[tracing::instrument(level = "debug", skip_all, fields(memory_id = %event.memory_id), err(level = "debug"))]
     async fn record_review(&self, event: &ReviewEvent) -> MemoryStoreResult<()> {
-        event.validate()?;
-        let event = event.clone().prepared();
+        let event = Prepared::new(event)?.into_static();
         self.write(move |tx| scheduling::record(tx, &event)).await
     }
 
@@ -303,8 +303,7 @@ impl MemoryStore for SqliteMemoryStore {
 
     #[tracing::instrument(level = "debug", skip_all, err(level = "debug"))]
     async fn add_edge(&self, edge: &MemoryEdge) -> MemoryStoreResult<()> {
-        edge.validate()?;
-        let edge = edge.clone().prepared();
+        let edge = Prepared::new(edge)?.into_static();
         self.write(move |tx| graph::add(tx, &edge)).await
     }
 
@@ -337,8 +336,7 @@ impl MemoryStore for SqliteMemoryStore {
 
     #[tracing::instrument(level = "debug", skip_all, err(level = "debug"))]
     async fn upsert_domain(&self, domain: &Domain) -> MemoryStoreResult<()> {
-        domain.validate()?;
-        let (domain, model) = (domain.clone().prepared(), self.model());
+        let (domain, model) = (Prepared::new(domain)?.into_static(), self.model());
         self.write(move |tx| domains::upsert(tx, &domain, model.as_ref())).await
     }
 
@@ -379,9 +377,9 @@ impl MemoryStore for SqliteMemoryStore {
         checkpoint: Option<Checkpoint>,
     ) -> MemoryStoreResult<ImportReport> {
         limits::check_len("rows", rows.len(), limits::MAX_BATCH)?;
-        let checkpoint = checkpoint.map(Checkpoint::prepared).transpose()?;
-        let (rows, model) = (rows.to_vec(), self.model());
-        self.write(move |tx| transfer::import(tx, &rows, checkpoint.as_ref(), model.as_ref())).await
+        let checkpoint = checkpoint.map(Prepared::from_owned).transpose()?;
+        let (rows, model) = (import::prepare(rows), self.model());
+        self.write(move |tx| import::page(tx, rows, checkpoint.as_ref(), model.as_ref())).await
     }
 
     async fn begin_bulk_load(&self) -> MemoryStoreResult<()> {

@@ -1,23 +1,17 @@
 use rusqlite::types::Value;
 use rusqlite::{Row, Transaction, params, params_from_iter};
-use uuid::Uuid;
-use vestige_traits::backend::PageStart;
-use vestige_traits::identity::{Group, GroupMembership, User};
+use vestige_traits::backend::{PageStart, Prepared};
 use vestige_traits::transfer::{
-    Checkpoint, ImportReport, RowIssue, ScheduledMemory, TransferKey, TransferKind, TransferPage, TransferRow,
+    Checkpoint, RowIssue, ScheduledMemory, TransferKey, TransferKind, TransferPage, TransferRow,
 };
-use vestige_traits::{MemoryStoreError, MemoryStoreResult, ModelSignature, limits};
+use vestige_traits::{MemoryStoreError, MemoryStoreResult, limits};
 
 use crate::codec::{self, RECORD_COLUMNS, to_json};
 use crate::domains::{self, DOMAIN_COLUMNS};
 use crate::error::map;
 use crate::graph::{self, EDGE_COLUMNS};
-use crate::journal;
-use crate::records::{self, RecordWriter};
+use crate::identity::{self, MEMBERSHIP_COLUMNS, NAMED_COLUMNS};
 use crate::scheduling::{self, EVENT_COLUMNS, STATE_COLUMNS};
-
-const NAMED_COLUMNS: &str = "id, handle, display_name, created_at, metadata";
-const MEMBERSHIP_COLUMNS: &str = "user_id, group_id, role, joined_at";
 
 /// Where the rows of a kind are, and how one is read. The columns of its key come first.
 struct Source {
@@ -30,13 +24,15 @@ struct Source {
 fn source(kind: TransferKind) -> Source {
     let source = |table, columns: &str, key, read| Source { table, columns: columns.to_owned(), key, read };
     match kind {
-        TransferKind::User => source("users", NAMED_COLUMNS, "id", |row| user(row).map(TransferRow::User)),
+        TransferKind::User => {
+            source("users", NAMED_COLUMNS, "id", |row| identity::named(row).map(TransferRow::User))
+        }
         TransferKind::Group => {
-            source("groups", NAMED_COLUMNS, "id", |row| group(row).map(TransferRow::Group))
+            source("groups", NAMED_COLUMNS, "id", |row| identity::named(row).map(TransferRow::Group))
         }
         TransferKind::GroupMembership => {
             source("group_memberships", MEMBERSHIP_COLUMNS, "user_id, group_id", |row| {
-                membership(row).map(TransferRow::GroupMembership)
+                identity::membership(row).map(TransferRow::GroupMembership)
             })
         }
         TransferKind::Domain => {
@@ -207,245 +203,6 @@ fn key_of(row: &Row<'_>, kind: TransferKind) -> (TransferKey, bool) {
     (key, readable)
 }
 
-pub(crate) fn import(
-    tx: &Transaction<'_>,
-    rows: &[TransferRow],
-    checkpoint: Option<&Checkpoint>,
-    handle: Option<&ModelSignature>,
-) -> MemoryStoreResult<ImportReport> {
-    let vectors = rows.iter().any(|row| match row {
-        TransferRow::Memory(record) => record.embedding.is_some(),
-        TransferRow::Domain(domain) => domain.centroid.is_some(),
-        _ => false,
-    });
-    let importer = Importer { tx, records: RecordWriter::new(tx, vectors, handle)?, handle };
-    let mut report = ImportReport::default();
-    for row in rows {
-        let issue = |reason: String| RowIssue { key: row.key(), reason };
-        match importer.import(row) {
-            Ok(Outcome::Inserted) => report.inserted += 1,
-            Ok(Outcome::Unchanged) => report.unchanged += 1,
-            Ok(Outcome::Conflict) => report.conflicts.push(issue("is there with other content".to_owned())),
-            Err(
-                error @ (MemoryStoreError::InvalidInput { .. }
-                | MemoryStoreError::NotFound { .. }
-                | MemoryStoreError::ModelMismatch { .. }
-                | MemoryStoreError::ModelNotRegistered),
-            ) => report.rejected.push(issue(error.to_string())),
-            Err(error) => return Err(error),
-        }
-    }
-    journal::trim(tx)?;
-    if let Some(checkpoint) = checkpoint {
-        tx.execute(
-            "INSERT OR REPLACE INTO transfer_checkpoints (name, state, updated_at) VALUES (?, ?, ?)",
-            params![checkpoint.name, to_json(&checkpoint.state)?, checkpoint.updated_at.timestamp_micros()],
-        )
-        .map_err(map)?;
-    }
-    Ok(report)
-}
-
-enum Outcome {
-    Inserted,
-    Unchanged,
-    Conflict,
-}
-
-struct Importer<'t> {
-    tx: &'t Transaction<'t>,
-    records: RecordWriter<'t>,
-    handle: Option<&'t ModelSignature>,
-}
-
-impl Importer<'_> {
-    fn import(&self, row: &TransferRow) -> MemoryStoreResult<Outcome> {
-        let tx = self.tx;
-        match row.prepared()? {
-            TransferRow::User(user) => {
-                let (id, handle) = (user.id, user.handle.as_str());
-                self.check_handle("user", "SELECT 1 FROM users WHERE handle = ? AND id <> ?", handle, id)?;
-                self.settle(self.find("users", NAMED_COLUMNS, user.id, self::user)?, &user, || {
-                    insert_named(
-                        tx,
-                        "users",
-                        user.id,
-                        &user.handle,
-                        user.display_name.as_deref(),
-                        &user.metadata,
-                        user.created_at,
-                    )
-                })
-            }
-            TransferRow::Group(group) => {
-                let (id, handle) = (group.id, group.handle.as_str());
-                self.check_handle("group", "SELECT 1 FROM groups WHERE handle = ? AND id <> ?", handle, id)?;
-                self.settle(self.find("groups", NAMED_COLUMNS, group.id, self::group)?, &group, || {
-                    insert_named(
-                        tx,
-                        "groups",
-                        group.id,
-                        &group.handle,
-                        group.display_name.as_deref(),
-                        &group.metadata,
-                        group.created_at,
-                    )
-                })
-            }
-            TransferRow::GroupMembership(membership) => {
-                self.check_exists("user", "SELECT 1 FROM users WHERE id = ?", membership.user_id)?;
-                self.check_exists("group", "SELECT 1 FROM groups WHERE id = ?", membership.group_id)?;
-                self.settle(self.find_membership(&membership)?, &membership, || {
-                    tx.prepare_cached(
-                        "INSERT INTO group_memberships (user_id, group_id, role, joined_at) VALUES (?, ?, ?, ?)",
-                    )?
-                    .execute(params![
-                        membership.user_id.into_bytes(),
-                        membership.group_id.into_bytes(),
-                        membership.role.as_str(),
-                        membership.joined_at.timestamp_micros(),
-                    ])
-                    .map(drop)
-                })
-            }
-            TransferRow::Domain(domain) => match domains::get(tx, &domain.id)? {
-                None => domains::upsert(tx, &domain, self.handle).map(|()| Outcome::Inserted),
-                Some(there) => Ok(same(&there, &domain)),
-            },
-            TransferRow::Memory(record) => match self.records.insert(&record) {
-                Ok(()) => Ok(Outcome::Inserted),
-                Err(MemoryStoreError::AlreadyExists { .. }) => {
-                    Ok(records::get(tx, record.id)?.map_or(Outcome::Conflict, |there| same(&there, &record)))
-                }
-                Err(error) => Err(error),
-            },
-            TransferRow::Scheduling(ScheduledMemory { memory_id, state }) => {
-                match scheduling::get(tx, memory_id)? {
-                    None => scheduling::set(tx, memory_id, &state).map(|()| Outcome::Inserted),
-                    Some(there) => Ok(same(&there, &state)),
-                }
-            }
-            TransferRow::Edge(edge) => {
-                match graph::find(tx, edge.source_id, edge.target_id, &edge.edge_type)? {
-                    None => graph::add(tx, &edge).map(|()| Outcome::Inserted),
-                    Some(there) => Ok(same(&there, &edge)),
-                }
-            }
-            // The log outlives its memories, so an event needs none.
-            TransferRow::ReviewEvent(event) => match scheduling::find_event(tx, event.id)? {
-                None => scheduling::append(tx, &event).map(|()| Outcome::Inserted),
-                Some(there) => Ok(same(&there, &event)),
-            },
-        }
-    }
-
-    fn settle<T: PartialEq>(
-        &self,
-        there: Option<T>,
-        row: &T,
-        insert: impl FnOnce() -> rusqlite::Result<()>,
-    ) -> MemoryStoreResult<Outcome> {
-        match there {
-            None => insert().map(|()| Outcome::Inserted).map_err(map),
-            Some(there) => Ok(same(&there, row)),
-        }
-    }
-
-    fn find<T>(
-        &self,
-        table: &str,
-        columns: &str,
-        id: Uuid,
-        read: fn(&Row<'_>) -> MemoryStoreResult<T>,
-    ) -> MemoryStoreResult<Option<T>> {
-        let sql = format!("SELECT {columns} FROM {table} WHERE id = ?");
-        let mut statement = self.tx.prepare_cached(&sql).map_err(map)?;
-        let mut rows = statement.query([id.into_bytes()]).map_err(map)?;
-        rows.next().map_err(map)?.map(read).transpose()
-    }
-
-    fn find_membership(&self, wanted: &GroupMembership) -> MemoryStoreResult<Option<GroupMembership>> {
-        let sql =
-            format!("SELECT {MEMBERSHIP_COLUMNS} FROM group_memberships WHERE user_id = ? AND group_id = ?");
-        let mut statement = self.tx.prepare_cached(&sql).map_err(map)?;
-        let mut rows =
-            statement.query([wanted.user_id.into_bytes(), wanted.group_id.into_bytes()]).map_err(map)?;
-        rows.next().map_err(map)?.map(membership).transpose()
-    }
-
-    fn check_exists(&self, entity: &'static str, sql: &str, id: Uuid) -> MemoryStoreResult<()> {
-        let exists = self
-            .tx
-            .prepare_cached(sql)
-            .and_then(|mut statement| statement.exists([id.into_bytes()]))
-            .map_err(map)?;
-        if exists { Ok(()) } else { Err(MemoryStoreError::not_found(entity, id)) }
-    }
-
-    fn check_handle(&self, kind: &str, sql: &str, handle: &str, id: Uuid) -> MemoryStoreResult<()> {
-        let taken = self
-            .tx
-            .prepare_cached(sql)
-            .and_then(|mut statement| statement.exists(params![handle, id.into_bytes()]))
-            .map_err(map)?;
-        if taken {
-            let rule = format!("{handle:?} belongs to another {kind}");
-            return Err(MemoryStoreError::invalid(format!("{kind}.handle"), rule));
-        }
-        Ok(())
-    }
-}
-
-fn same<T: PartialEq>(there: &T, row: &T) -> Outcome {
-    if there == row { Outcome::Unchanged } else { Outcome::Conflict }
-}
-
-fn insert_named(
-    tx: &Transaction<'_>,
-    table: &str,
-    id: Uuid,
-    handle: &str,
-    display_name: Option<&str>,
-    metadata: &serde_json::Value,
-    created_at: chrono::DateTime<chrono::Utc>,
-) -> rusqlite::Result<()> {
-    tx.prepare_cached(&format!(
-        "INSERT INTO {table} (id, handle, display_name, created_at, metadata) VALUES (?, ?, ?, ?, ?)"
-    ))?
-    .execute(params![
-        id.into_bytes(),
-        handle,
-        display_name,
-        created_at.timestamp_micros(),
-        metadata.to_string()
-    ])
-    .map(drop)
-}
-
-fn user(row: &Row<'_>) -> MemoryStoreResult<User> {
-    Ok(User {
-        id: codec::uuid(row, 0, "id")?,
-        handle: row.get(1).map_err(map)?,
-        display_name: row.get(2).map_err(map)?,
-        created_at: codec::time(row, 3, "created_at")?,
-        metadata: codec::json(row, 4, "metadata")?,
-    })
-}
-
-fn group(row: &Row<'_>) -> MemoryStoreResult<Group> {
-    let User { id, handle, display_name, created_at, metadata } = user(row)?;
-    Ok(Group { id, handle, display_name, created_at, metadata })
-}
-
-fn membership(row: &Row<'_>) -> MemoryStoreResult<GroupMembership> {
-    Ok(GroupMembership {
-        user_id: codec::uuid(row, 0, "user_id")?,
-        group_id: codec::uuid(row, 1, "group_id")?,
-        role: codec::word(row, 2, "role")?,
-        joined_at: codec::time(row, 3, "joined_at")?,
-    })
-}
-
 fn scheduled(row: &Row<'_>) -> MemoryStoreResult<ScheduledMemory> {
     Ok(ScheduledMemory { memory_id: codec::uuid(row, 0, "memory_id")?, state: scheduling::state(row, 1)? })
 }
@@ -462,6 +219,19 @@ pub(crate) fn checkpoint(tx: &Transaction<'_>, name: &str) -> MemoryStoreResult<
         state: codec::json(row, 1, "state")?,
         updated_at: codec::time(row, 2, "updated_at")?,
     }))
+}
+
+/// Writes a checkpoint, in the transaction of the page that it is about.
+pub(crate) fn write_checkpoint(
+    tx: &Transaction<'_>,
+    checkpoint: &Prepared<'_, Checkpoint>,
+) -> MemoryStoreResult<()> {
+    tx.execute(
+        "INSERT OR REPLACE INTO transfer_checkpoints (name, state, updated_at) VALUES (?, ?, ?)",
+        params![checkpoint.name, to_json(&checkpoint.state)?, checkpoint.updated_at.timestamp_micros()],
+    )
+    .map_err(map)?;
+    Ok(())
 }
 
 pub(crate) fn clear_checkpoint(tx: &Transaction<'_>, name: &str) -> MemoryStoreResult<()> {

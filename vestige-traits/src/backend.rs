@@ -2,12 +2,26 @@
 //!
 //! Code that uses a store or an embedder does not need it. What every backend must compute alike is here, so
 //! that no backend computes it in its own way.
+//!
+//! - [`Prepared`] marks a value that was validated: what a backend writes.
+//! - [`classify`] decides what becomes of an imported row, and [`Models`] whether a vector may come in.
+//! - [`PageStart`] takes a key apart for the page that goes on after it.
 
+mod import;
+mod models;
+mod named;
 mod page_start;
+mod prepared;
 mod reembed;
+mod storable;
 
+pub use self::import::{CONFLICT_REASON, Found, Handle, ImportOutcome, Importable, Reference, classify};
+pub use self::models::Models;
+pub use self::named::{Named, NamedRow};
 pub use self::page_start::PageStart;
+pub use self::prepared::{Prepared, PreparedRow};
 pub use self::reembed::check_begun;
+pub use self::storable::Storable;
 pub use crate::__for_each_operation as for_each_operation;
 pub use crate::embedder::LocalEmbedder;
 pub use crate::error::BoxError;

@@ -56,15 +56,6 @@ impl Domain {
         limits::check_time("domain.created_at", self.created_at)?;
         limits::check_metadata("domain.metadata", &self.metadata)
     }
-
-    /// The same domain as a store keeps it: time in whole microseconds, numbers as
-    /// [`limits::normalize_json`] writes them.
-    #[must_use]
-    pub fn prepared(mut self) -> Self {
-        self.created_at = limits::to_micros(self.created_at);
-        limits::normalize_json(&mut self.metadata);
-        self
-    }
 }
 
 /// How near a vector is to a domain.

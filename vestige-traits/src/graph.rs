@@ -54,14 +54,6 @@ impl MemoryEdge {
         limits::check_number("weight", self.weight, 0.0..=1.0)?;
         limits::check_time("created_at", self.created_at)
     }
-
-    /// The same edge as a store keeps it: time in whole microseconds, no negative zero.
-    #[must_use]
-    pub fn prepared(mut self) -> Self {
-        self.created_at = limits::to_micros(self.created_at);
-        self.weight += 0.0;
-        self
-    }
 }
 
 /// A memory that can be reached from another over edges.

@@ -51,15 +51,6 @@ impl User {
     pub fn validate(&self) -> MemoryStoreResult<()> {
         check_named("user", &self.handle, self.display_name.as_deref(), self.created_at, &self.metadata)
     }
-
-    /// The same user as a store keeps it: time in whole microseconds, numbers as
-    /// [`limits::normalize_json`] writes them.
-    #[must_use]
-    pub fn prepared(mut self) -> Self {
-        self.created_at = limits::to_micros(self.created_at);
-        limits::normalize_json(&mut self.metadata);
-        self
-    }
 }
 
 /// Users who share memories. The same shape as [`User`].
@@ -86,15 +77,6 @@ impl Group {
     pub fn validate(&self) -> MemoryStoreResult<()> {
         check_named("group", &self.handle, self.display_name.as_deref(), self.created_at, &self.metadata)
     }
-
-    /// The same group as a store keeps it: time in whole microseconds, numbers as
-    /// [`limits::normalize_json`] writes them.
-    #[must_use]
-    pub fn prepared(mut self) -> Self {
-        self.created_at = limits::to_micros(self.created_at);
-        limits::normalize_json(&mut self.metadata);
-        self
-    }
 }
 
 /// That a user belongs to a group. Its key is (user, group).
@@ -118,13 +100,6 @@ impl GroupMembership {
     /// [`MemoryStoreError::InvalidInput`] naming the field.
     pub fn validate(&self) -> MemoryStoreResult<()> {
         limits::check_time("group_membership.joined_at", self.joined_at)
-    }
-
-    /// The same membership as a store keeps it: time in whole microseconds.
-    #[must_use]
-    pub fn prepared(mut self) -> Self {
-        self.joined_at = limits::to_micros(self.joined_at);
-        self
     }
 }
 

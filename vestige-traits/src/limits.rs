@@ -221,6 +221,16 @@ pub fn normalize_json(value: &mut Value) -> bool {
     }
 }
 
+/// Whether [`normalize_json`] would change nothing.
+pub fn is_normal_json(value: &Value) -> bool {
+    match value {
+        Value::Array(items) => items.iter().all(is_normal_json),
+        Value::Object(map) => map.values().all(is_normal_json),
+        Value::Number(number) => number.as_f64().filter(|_| number.is_f64()).and_then(as_jsonb).is_none(),
+        Value::Null | Value::Bool(_) | Value::String(_) => true,
+    }
+}
+
 /// What `jsonb` makes of a float, where that is something else.
 fn as_jsonb(float: f64) -> Option<Value> {
     const TWO_POW_63: f64 = 9_223_372_036_854_775_808.0;

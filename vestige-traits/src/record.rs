@@ -1,4 +1,3 @@
-use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::fmt;
 use std::str::FromStr;
@@ -115,33 +114,38 @@ impl MemoryRecord {
         limits::check_time("updated_at", self.updated_at)
     }
 
-    /// The record as every backend stores it, checked by [`validate`](Self::validate): times in
-    /// whole microseconds, and numbers as [`limits::normalize_json`] writes them.
+    /// Checks the record by [`validate`](Self::validate), and brings it into the form in which every backend stores
+    /// it: times in whole microseconds, numbers as [`limits::normalize_json`] writes them.
+    ///
+    /// A store does the same with what it is given. Call this to show a record as it will be read back, or to refuse
+    /// it before a store is opened.
     ///
     /// # Errors
     ///
-    /// As [`validate`](Self::validate).
-    pub fn prepared(&self) -> MemoryStoreResult<Cow<'_, Self>> {
+    /// As [`validate`](Self::validate), and the record stays as it is.
+    ///
+    /// ```
+    /// use vestige_traits::MemoryRecord;
+    ///
+    /// let mut record = MemoryRecord::new("The staging database listens on port 5433.");
+    /// record.metadata = serde_json::json!({ "weight": -0.0 });
+    /// record.prepare()?;
+    /// assert_eq!(record.metadata.to_string(), r#"{"weight":0.0}"#);
+    /// # Ok::<(), vestige_traits::MemoryStoreError>(())
+    /// ```
+    pub fn prepare(&mut self) -> MemoryStoreResult<()> {
         self.validate()?;
-        let mut metadata = self.metadata.clone();
-        let renumbered = limits::normalize_json(&mut metadata);
-        let created_at = limits::to_micros(self.created_at);
-        let updated_at = limits::to_micros(self.updated_at);
-        let negative_zero = |score: &f64| *score == 0.0 && score.is_sign_negative();
-        if !renumbered
-            && created_at == self.created_at
-            && updated_at == self.updated_at
-            && !self.domain_scores.values().any(negative_zero)
-        {
-            return Ok(Cow::Borrowed(self));
-        }
-        let mut record = self.clone();
-        record.metadata = metadata;
-        record.created_at = created_at;
-        record.updated_at = updated_at;
+        self.normalize();
+        Ok(())
+    }
+
+    /// Brings a valid record into the form in which every backend stores it.
+    pub(crate) fn normalize(&mut self) {
+        self.created_at = limits::to_micros(self.created_at);
+        self.updated_at = limits::to_micros(self.updated_at);
+        limits::normalize_json(&mut self.metadata);
         // Adding a positive zero turns a negative one positive and leaves every other number.
-        record.domain_scores.values_mut().for_each(|score| *score += 0.0);
-        Ok(Cow::Owned(record))
+        self.domain_scores.values_mut().for_each(|score| *score += 0.0);
     }
 }
 

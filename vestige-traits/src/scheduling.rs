@@ -61,15 +61,6 @@ impl SchedulingState {
         Ok(())
     }
 
-    /// The same state as a store keeps it: times in whole microseconds, no negative zero.
-    #[must_use]
-    pub fn prepared(mut self) -> Self {
-        self.last_review = self.last_review.map(limits::to_micros);
-        self.next_review = self.next_review.map(limits::to_micros);
-        self.retrievability += 0.0;
-        self
-    }
-
     /// The probability that the memory is recalled at `now`: 1 if it was never reviewed.
     pub fn retrievability_at(&self, now: DateTime<Utc>) -> f64 {
         self.last_review.map_or(1.0, |last| retrievability(now - last, self.stability))
@@ -201,15 +192,6 @@ impl ReviewEvent {
         limits::check_time("timestamp", self.timestamp)?;
         self.prior_state.as_ref().map_or(Ok(()), SchedulingState::validate)?;
         self.new_state.validate()
-    }
-
-    /// The same event as a store keeps it: times in whole microseconds.
-    #[must_use]
-    pub fn prepared(mut self) -> Self {
-        self.timestamp = limits::to_micros(self.timestamp);
-        self.prior_state = self.prior_state.map(SchedulingState::prepared);
-        self.new_state = self.new_state.prepared();
-        self
     }
 }
 

@@ -55,48 +55,6 @@ impl TransferRow {
         }
     }
 
-    /// The row as every backend stores it, checked by the `validate` of its type.
-    ///
-    /// # Errors
-    ///
-    /// [`MemoryStoreError::InvalidInput`] naming the first field that
-    /// breaks its rule.
-    pub fn prepared(&self) -> MemoryStoreResult<Self> {
-        let row = match self {
-            Self::User(user) => {
-                user.validate()?;
-                Self::User(user.clone().prepared())
-            }
-            Self::Group(group) => {
-                group.validate()?;
-                Self::Group(group.clone().prepared())
-            }
-            Self::GroupMembership(membership) => {
-                membership.validate()?;
-                Self::GroupMembership(membership.clone().prepared())
-            }
-            Self::Domain(domain) => {
-                domain.validate()?;
-                Self::Domain(domain.clone().prepared())
-            }
-            Self::Memory(record) => Self::Memory(record.prepared()?.into_owned()),
-            Self::Scheduling(scheduled) => {
-                scheduled.state.validate()?;
-                let state = scheduled.state.prepared();
-                Self::Scheduling(ScheduledMemory { memory_id: scheduled.memory_id, state })
-            }
-            Self::Edge(edge) => {
-                edge.validate()?;
-                Self::Edge(edge.clone().prepared())
-            }
-            Self::ReviewEvent(event) => {
-                event.validate()?;
-                Self::ReviewEvent(event.clone().prepared())
-            }
-        };
-        Ok(row)
-    }
-
     /// Its key, which orders the rows of a kind.
     pub fn key(&self) -> TransferKey {
         match self {
@@ -215,19 +173,15 @@ pub struct Checkpoint {
 }
 
 impl Checkpoint {
-    /// The checkpoint as every backend stores it: time in whole microseconds, numbers as
-    /// [`limits::normalize_json`] writes them.
+    /// Checks the name, the state and the time.
     ///
     /// # Errors
     ///
     /// [`MemoryStoreError::InvalidInput`] naming the field.
-    pub fn prepared(mut self) -> MemoryStoreResult<Self> {
+    pub fn validate(&self) -> MemoryStoreResult<()> {
         limits::check_name("checkpoint.name", &self.name)?;
         limits::check_metadata("checkpoint.state", &self.state)?;
-        limits::check_time("checkpoint.updated_at", self.updated_at)?;
-        limits::normalize_json(&mut self.state);
-        self.updated_at = limits::to_micros(self.updated_at);
-        Ok(self)
+        limits::check_time("checkpoint.updated_at", self.updated_at)
     }
 }
 
@@ -238,7 +192,12 @@ mod tests {
     /// The text is what earlier versions wrote.
     #[test]
     fn a_report_of_an_import_is_serialised_as_before() {
-        let written = r#"{"inserted":1,"unchanged":2,"conflicts":[{"kind":"edge","key":["00000000-0000-0000-0000-000000000001","00000000-0000-0000-0000-000000000002","related"],"reason":"is there with other content"}],"rejected":[{"kind":"memory","key":["unreadable"],"reason":"why"}]}"#;
+        let written = concat!(
+            r#"{"inserted":1,"unchanged":2,"conflicts":[{"kind":"edge","key":["#,
+            r#""00000000-0000-0000-0000-000000000001","00000000-0000-0000-0000-000000000002","related"],"#,
+            r#""reason":"is there with other content"}],"#,
+            r#""rejected":[{"kind":"memory","key":["unreadable"],"reason":"why"}]}"#,
+        );
         let report: ImportReport = serde_json::from_str(written).unwrap();
         let edge = TransferKey::Edge {
             source_id: Uuid::from_u128(1),

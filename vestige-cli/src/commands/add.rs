@@ -79,7 +79,8 @@ impl AddArgs {
         args::set_meta(&mut record.metadata, self.meta);
         context.apply(&mut record)?;
         // Before a store is made for it.
-        Ok(record.prepared()?.into_owned())
+        record.prepare()?;
+        Ok(record)
     }
 }
 

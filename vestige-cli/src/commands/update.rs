@@ -116,7 +116,7 @@ impl Changes {
         args::set_meta(&mut record.metadata, self.meta.clone());
         self.context().apply(record)?;
         // As the store keeps it, so that a value that it writes in another way is no change.
-        *record = record.prepared()?.into_owned();
+        record.prepare()?;
         Ok(())
     }
 

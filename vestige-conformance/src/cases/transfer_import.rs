@@ -1,5 +1,6 @@
 use chrono::TimeDelta;
 use serde_json::json;
+use vestige_traits::backend::CONFLICT_REASON;
 use vestige_traits::identity::{Group, GroupRole, User};
 use vestige_traits::transfer::{
     Checkpoint, ImportReport, ScheduledMemory, TransferKey, TransferKind, TransferRow,
@@ -23,6 +24,11 @@ fn assert_rejected(report: &ImportReport, rows: &[TransferRow]) {
         assert!(!issue.reason.is_empty() && !issue.reason.contains('\n'), "{issue:?}");
     }
     assert_eq!(report.inserted + report.unchanged + report.conflicts.len() as u64, 0, "{report:?}");
+}
+
+/// The reasons for which rows were rejected, which are the same for every store.
+fn reasons(report: &ImportReport) -> Vec<&str> {
+    report.rejected.iter().map(|issue| issue.reason.as_str()).collect()
 }
 
 pub async fn importing_the_same_rows_again_changes_nothing(bed: &TestBed<impl StoreFactory>) {
@@ -86,7 +92,7 @@ pub async fn a_row_with_other_content_is_a_conflict_and_not_written(bed: &TestBe
     let report = store.import_page(&others, None).await.unwrap();
     let conflicts: Vec<_> = report.conflicts.iter().map(|issue| (issue.kind(), issue.key.clone())).collect();
     assert_eq!(conflicts, keys(&others), "{report:?}");
-    assert!(report.conflicts.iter().all(|issue| !issue.reason.is_empty()));
+    assert!(report.conflicts.iter().all(|issue| issue.reason == CONFLICT_REASON));
     assert_eq!((report.inserted, report.unchanged, report.rejected.len()), (0, 0, 0));
     for kind in TransferKind::ALL {
         let mut expected = everything();
@@ -144,7 +150,21 @@ pub async fn rows_that_refer_to_nothing_are_rejected(bed: &TestBed<impl StoreFac
         TransferRow::GroupMembership(membership(99, 21, GroupRole::Member)),
         TransferRow::GroupMembership(membership(11, 99, GroupRole::Member)),
     ];
-    assert_rejected(&store.import_page(&bad, None).await.unwrap(), &bad);
+    let report = store.import_page(&bad, None).await.unwrap();
+    assert_rejected(&report, &bad);
+    let missing = id(99);
+    let no_memory = format!("memory {missing} does not exist");
+    assert_eq!(
+        reasons(&report),
+        [
+            format!("owner_user_id: there is no user {missing}"),
+            no_memory.clone(),
+            no_memory.clone(),
+            no_memory,
+            format!("user {missing} does not exist"),
+            format!("group {missing} does not exist"),
+        ]
+    );
     assert_eq!(store.count().await.unwrap(), 1);
 }
 
@@ -169,6 +189,13 @@ pub async fn a_handle_that_is_taken_is_rejected(bed: &TestBed<impl StoreFactory>
     assert_eq!(report.inserted, 2);
     let rejected: Vec<_> = report.rejected.iter().map(|issue| issue.key.clone()).collect();
     assert_eq!(rejected, [taken(12).key(), group_taken.key()]);
+    assert_eq!(
+        reasons(&report),
+        [
+            r#"user.handle: "user-11" belongs to another user"#,
+            r#"group.handle: "group-21" belongs to another group"#
+        ]
+    );
     let impostor = TransferRow::User(User { handle: "local".to_owned(), ..user(13) });
     assert_rejected(
         &bed.store.import_page(std::slice::from_ref(&impostor), None).await.unwrap(),
@@ -186,13 +213,31 @@ pub async fn vectors_that_do_not_fit_are_rejected(bed: &TestBed<impl StoreFactor
     let store = &bed.store;
     let row = |n, vector: &[f32]| TransferRow::Memory(embedded(n, "x", vector));
     let early = [row(1, &[1.0, 0.0, 0.0, 0.0])];
-    assert_rejected(&store.import_page(&early, None).await.unwrap(), &early);
+    let report = store.import_page(&early, None).await.unwrap();
+    assert_rejected(&report, &early);
+    assert_eq!(
+        reasons(&report),
+        ["no embedding model is registered in this store, so it cannot take a vector"]
+    );
     store.register_model(&model()).await.unwrap();
     let mut centred = domain("d");
     centred.centroid = Some(vec![1.0]);
     let bad = [row(1, &[1.0]), row(2, &[0.0; 4]), row(3, &[f32::NAN; 4]), TransferRow::Domain(centred)];
-    assert_rejected(&store.import_page(&bad, None).await.unwrap(), &bad);
+    let report = store.import_page(&bad, None).await.unwrap();
+    assert_rejected(&report, &bad);
+    let unfit = format!("the store is embedded with {}, and this is a vector of 1 dimensions", model());
+    assert_eq!(
+        reasons(&report),
+        [
+            unfit.as_str(),
+            "embedding: is all zero, so it points nowhere",
+            "embedding: component 0 is not finite",
+            unfit.as_str()
+        ]
+    );
     assert_eq!(store.import_page(&early, None).await.unwrap().inserted, 1);
+    // A row that breaks a rule is rejected, also where its key is there with other content.
+    assert_rejected(&store.import_page(&bad[..1], None).await.unwrap(), &bad[..1]);
 }
 
 pub async fn a_page_takes_ten_thousand_rows_and_no_more(bed: &TestBed<impl StoreFactory>) {

@@ -63,8 +63,9 @@ pub async fn numbers_in_metadata_keep_their_value(bed: &TestBed<impl StoreFactor
     ]);
     let record = MemoryRecord { metadata: json!({ "numbers": numbers }), ..memory(1, "x") };
     bed.store.insert(&record).await.unwrap();
-    let expected = record.prepared().unwrap();
-    assert_eq!(bed.store.get(id(1)).await.unwrap().as_ref(), Some(expected.as_ref()));
+    let mut expected = record;
+    expected.prepare().unwrap();
+    assert_eq!(bed.store.get(id(1)).await.unwrap(), Some(expected));
 }
 
 pub async fn numbers_that_databases_rewrite_come_back_normalised(bed: &TestBed<impl StoreFactory>) {

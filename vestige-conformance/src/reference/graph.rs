@@ -1,13 +1,12 @@
 use uuid::Uuid;
-use vestige_traits::backend::NeighborWalk;
+use vestige_traits::backend::{NeighborWalk, Prepared};
 use vestige_traits::{MemoryEdge, MemoryStoreError, MemoryStoreResult, Neighbor, limits};
 
 use super::state::State;
 
 impl State {
     pub(super) fn add_edge(&mut self, edge: &MemoryEdge) -> MemoryStoreResult<()> {
-        edge.validate()?;
-        let edge = edge.clone().prepared();
+        let edge = Prepared::new(edge)?.into_owned();
         self.check_memory(edge.source_id)?;
         self.check_memory(edge.target_id)?;
         let key = (edge.source_id, edge.target_id, edge.edge_type.clone());

@@ -2,6 +2,7 @@ use std::cmp::Reverse;
 
 use chrono::{DateTime, TimeDelta, Utc};
 use uuid::Uuid;
+use vestige_traits::backend::{Prepared, Reference};
 use vestige_traits::{
     ListCursor, ListPage, ListQuery, MemoryRecord, MemoryStoreError, MemoryStoreResult, ModelSignature,
     limits,
@@ -15,7 +16,7 @@ impl State {
         record: &MemoryRecord,
         spoken: Option<&ModelSignature>,
     ) -> MemoryStoreResult<()> {
-        let record = record.prepared()?.into_owned();
+        let record = Prepared::new(record)?.into_owned();
         self.check_references(&record, spoken)?;
         if self.memories.contains_key(&record.id) {
             return Err(MemoryStoreError::already_exists("memory", record.id));
@@ -60,7 +61,7 @@ impl State {
         now: DateTime<Utc>,
         spoken: Option<&ModelSignature>,
     ) -> MemoryStoreResult<DateTime<Utc>> {
-        let mut record = record.prepared()?.into_owned();
+        let mut record = Prepared::new(record)?.into_owned();
         let Some(previous) = self.memories.get(&record.id) else {
             return Err(MemoryStoreError::not_found("memory", record.id));
         };
@@ -97,10 +98,7 @@ impl State {
         spoken: Option<&ModelSignature>,
     ) -> MemoryStoreResult<()> {
         self.check_vector(record.embedding.as_deref(), spoken)?;
-        if !self.users.contains_key(&record.owner_user_id) {
-            let rule = format!("there is no user {}", record.owner_user_id);
-            return Err(MemoryStoreError::invalid("owner_user_id", rule));
-        }
-        Ok(())
+        let owner = Reference::Owner(record.owner_user_id);
+        if self.holds(owner) { Ok(()) } else { Err(owner.missing()) }
     }
 }

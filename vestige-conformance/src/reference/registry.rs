@@ -1,3 +1,4 @@
+use vestige_traits::backend::Models;
 use vestige_traits::{MemoryStoreError, MemoryStoreResult, ModelSignature};
 
 use super::state::State;
@@ -16,35 +17,17 @@ impl State {
         }
     }
 
-    /// Whether a vector of a question may be compared with the store's, from a handle that speaks for
-    /// `spoken`.
-    ///
-    /// False in a store without a model, where no vector finds anything.
-    pub(super) fn may_compare(
-        &self,
-        embedding: &[f32],
-        spoken: Option<&ModelSignature>,
-    ) -> MemoryStoreResult<bool> {
-        let Some(registered) = &self.model else { return Ok(false) };
-        if let Some(spoken) = spoken.filter(|&spoken| spoken != registered) {
-            return Err(MemoryStoreError::model_mismatch(registered, spoken));
-        }
-        if embedding.len() != registered.dimension {
-            return Err(MemoryStoreError::model_mismatch(registered, embedding.len()));
-        }
-        Ok(true)
+    /// The models of this store and of a handle that is bound to `bound`.
+    pub(super) fn models<'m>(&'m self, bound: Option<&'m ModelSignature>) -> Models<'m> {
+        Models { registered: self.model.as_ref(), bound }
     }
 
-    /// Whether the store takes this vector.
+    /// Whether the store takes this vector from a handle that is bound to `bound`.
     pub(super) fn check_vector(
         &self,
         embedding: Option<&[f32]>,
-        spoken: Option<&ModelSignature>,
+        bound: Option<&ModelSignature>,
     ) -> MemoryStoreResult<()> {
-        match embedding {
-            None => Ok(()),
-            Some(embedding) if self.may_compare(embedding, spoken)? => Ok(()),
-            Some(_) => Err(MemoryStoreError::ModelNotRegistered),
-        }
+        embedding.map_or(Ok(()), |embedding| self.models(bound).check_vector(embedding.len()))
     }
 }

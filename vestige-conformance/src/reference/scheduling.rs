@@ -1,5 +1,6 @@
 use chrono::{DateTime, Utc};
 use uuid::Uuid;
+use vestige_traits::backend::Prepared;
 use vestige_traits::{DueMemory, MemoryStoreError, MemoryStoreResult, ReviewEvent, SchedulingState, limits};
 
 use super::state::State;
@@ -10,9 +11,9 @@ impl State {
         memory_id: Uuid,
         state: &SchedulingState,
     ) -> MemoryStoreResult<()> {
-        state.validate()?;
+        let state = Prepared::new(state)?;
         self.check_memory(memory_id)?;
-        self.scheduling.insert(memory_id, state.prepared());
+        self.scheduling.insert(memory_id, *state);
         Ok(())
     }
 
@@ -35,8 +36,7 @@ impl State {
     }
 
     pub(super) fn record_review(&mut self, event: &ReviewEvent) -> MemoryStoreResult<()> {
-        event.validate()?;
-        let event = event.clone().prepared();
+        let event = Prepared::new(event)?.into_owned();
         self.check_memory(event.memory_id)?;
         match self.reviews.get(&event.id) {
             Some(known) if *known == event => return Ok(()),

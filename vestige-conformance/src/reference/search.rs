@@ -24,7 +24,7 @@ impl State {
         query.validate()?;
         let limit = limits::effective_limit(query.limit)?;
         if let Some(embedding) = query.ranking_vector() {
-            self.may_compare(embedding, spoken)?;
+            self.models(spoken).may_compare(embedding.len())?;
         }
         let analyzer = Analyzer::default();
         let words = analyzer.search(query);
@@ -57,7 +57,7 @@ impl State {
     ) -> MemoryStoreResult<SearchPlan> {
         query.validate()?;
         if let Some(embedding) = query.ranking_vector() {
-            self.may_compare(embedding, spoken)?;
+            self.models(spoken).may_compare(embedding.len())?;
         }
         let memories = self.memories.len();
         let step = |stage: &str| PlanStep {

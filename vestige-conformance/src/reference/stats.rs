@@ -1,7 +1,7 @@
 use std::collections::BTreeMap;
 
 use chrono::{DateTime, Utc};
-use vestige_traits::backend::round_score;
+use vestige_traits::backend::{Prepared, round_score};
 use vestige_traits::{
     Domain, DomainScore, MemoryStoreError, MemoryStoreResult, ModelSignature, StoreStats, cosine_similarity,
     limits,
@@ -50,9 +50,9 @@ impl State {
         domain: &Domain,
         spoken: Option<&ModelSignature>,
     ) -> MemoryStoreResult<()> {
-        domain.validate()?;
+        let domain = Prepared::new(domain)?;
         self.check_vector(domain.centroid.as_deref(), spoken)?;
-        self.domains.insert(domain.id.clone(), domain.clone().prepared());
+        self.domains.insert(domain.id.clone(), domain.into_owned());
         Ok(())
     }
 
@@ -70,7 +70,7 @@ impl State {
         spoken: Option<&ModelSignature>,
     ) -> MemoryStoreResult<Vec<DomainScore>> {
         limits::check_embedding("embedding", embedding)?;
-        if !self.may_compare(embedding, spoken)? {
+        if !self.models(spoken).may_compare(embedding.len())? {
             return Ok(Vec::new());
         }
         let score = |domain: &Domain| {

@@ -1,10 +1,13 @@
 use std::collections::BTreeMap;
 
-use vestige_traits::backend::PageStart;
-use vestige_traits::transfer::{
-    Checkpoint, ImportReport, RowIssue, ScheduledMemory, TransferKey, TransferKind, TransferPage, TransferRow,
+use uuid::Uuid;
+use vestige_traits::backend::{
+    self, Found, ImportOutcome, Importable, Named, PageStart, Prepared, PreparedRow, Reference,
 };
-use vestige_traits::{MemoryStoreError, MemoryStoreResult, ModelSignature, limits};
+use vestige_traits::transfer::{
+    Checkpoint, ImportReport, ScheduledMemory, TransferKey, TransferKind, TransferPage, TransferRow,
+};
+use vestige_traits::{MemoryStoreResult, ModelSignature, limits};
 
 use super::state::State;
 
@@ -52,24 +55,19 @@ impl State {
         &mut self,
         rows: &[TransferRow],
         checkpoint: Option<Checkpoint>,
-        spoken: Option<&ModelSignature>,
+        bound: Option<&ModelSignature>,
     ) -> MemoryStoreResult<ImportReport> {
         limits::check_len("rows", rows.len(), limits::MAX_BATCH)?;
         let mut report = ImportReport::default();
         for row in rows {
-            match self.import_row(row, spoken) {
-                Ok(true) => report.inserted += 1,
-                Ok(false) => report.unchanged += 1,
-                Err(error @ MemoryStoreError::AlreadyExists { .. }) => {
-                    report.conflicts.push(issue(row, &error));
-                }
-                // Not the row's fault: this handle is bound to a model that the store no longer has.
-                Err(error) if self.is_stale(spoken, &error) => return Err(error),
-                Err(error) => report.rejected.push(issue(row, &error)),
-            }
+            let outcome = match PreparedRow::new(row) {
+                Ok(row) => self.import_row(&row, bound)?,
+                Err(error) => ImportOutcome::rejected(&error),
+            };
+            outcome.add_to(&mut report, || row.key());
         }
         if let Some(checkpoint) = checkpoint {
-            let checkpoint = checkpoint.prepared()?;
+            let checkpoint = Prepared::from_owned(checkpoint)?.into_owned();
             self.checkpoints.insert(checkpoint.name.clone(), checkpoint);
         }
         Ok(report)
@@ -86,86 +84,91 @@ impl State {
         Ok(())
     }
 
-    /// Takes in one row: true if it is new, false if it is there already.
-    fn import_row(&mut self, row: &TransferRow, spoken: Option<&ModelSignature>) -> MemoryStoreResult<bool> {
-        match row.prepared()? {
-            TransferRow::User(user) => {
-                let rival = self.users.values().find(|known| known.handle == user.handle);
-                check_handle("user", &user.handle, rival.is_some_and(|rival| rival.id != user.id))?;
-                import(&mut self.users, user.id, user, row)
+    fn import_row(
+        &mut self,
+        row: &PreparedRow<'_>,
+        bound: Option<&ModelSignature>,
+    ) -> MemoryStoreResult<ImportOutcome> {
+        Ok(match row {
+            PreparedRow::User(user) => {
+                let outcome = self.decide(user, self.users.get(&user.id), bound)?;
+                keep(&mut self.users, user.id, user, outcome)
             }
-            TransferRow::Group(group) => {
-                let rival = self.groups.values().find(|known| known.handle == group.handle);
-                check_handle("group", &group.handle, rival.is_some_and(|rival| rival.id != group.id))?;
-                import(&mut self.groups, group.id, group, row)
+            PreparedRow::Group(group) => {
+                let outcome = self.decide(group, self.groups.get(&group.id), bound)?;
+                keep(&mut self.groups, group.id, group, outcome)
             }
-            TransferRow::GroupMembership(membership) => {
-                let (user_id, group_id) = (membership.user_id, membership.group_id);
-                if !self.users.contains_key(&user_id) {
-                    return Err(MemoryStoreError::not_found("user", user_id));
-                }
-                if !self.groups.contains_key(&group_id) {
-                    return Err(MemoryStoreError::not_found("group", group_id));
-                }
-                import(&mut self.memberships, (user_id, group_id), membership, row)
+            PreparedRow::GroupMembership(membership) => {
+                let key = (membership.user_id, membership.group_id);
+                let outcome = self.decide(membership, self.memberships.get(&key), bound)?;
+                keep(&mut self.memberships, key, membership, outcome)
             }
-            TransferRow::Domain(domain) => {
-                self.check_vector(domain.centroid.as_deref(), spoken)?;
-                import(&mut self.domains, domain.id.clone(), domain, row)
+            PreparedRow::Domain(domain) => {
+                let outcome = self.decide(domain, self.domains.get(&domain.id), bound)?;
+                keep(&mut self.domains, domain.id.clone(), domain, outcome)
             }
-            TransferRow::Memory(record) => {
-                self.check_references(&record, spoken)?;
-                import(&mut self.memories, record.id, record, row)
+            PreparedRow::Memory(record) => {
+                let outcome = self.decide(record, self.memories.get(&record.id), bound)?;
+                keep(&mut self.memories, record.id, record, outcome)
             }
-            TransferRow::Scheduling(ScheduledMemory { memory_id, state }) => {
-                self.check_memory(memory_id)?;
-                import(&mut self.scheduling, memory_id, state, row)
+            PreparedRow::Scheduling(scheduled) => {
+                let memory_id = scheduled.memory_id;
+                let stored = self.scheduling.get(&memory_id);
+                let stored = stored.map(|&state| ScheduledMemory { memory_id, state });
+                let outcome = self.decide(scheduled, stored.as_ref(), bound)?;
+                keep(&mut self.scheduling, memory_id, &scheduled.state(), outcome)
             }
-            TransferRow::Edge(edge) => {
-                self.check_memory(edge.source_id)?;
-                self.check_memory(edge.target_id)?;
+            PreparedRow::Edge(edge) => {
                 let key = (edge.source_id, edge.target_id, edge.edge_type.clone());
-                import(&mut self.edges, key, edge, row)
+                let outcome = self.decide(edge, self.edges.get(&key), bound)?;
+                keep(&mut self.edges, key, edge, outcome)
             }
-            // The log outlives the memories it speaks of, so an event needs none.
-            TransferRow::ReviewEvent(event) => import(&mut self.reviews, event.id, event, row),
-        }
+            PreparedRow::ReviewEvent(event) => {
+                let outcome = self.decide(event, self.reviews.get(&event.id), bound)?;
+                keep(&mut self.reviews, event.id, event, outcome)
+            }
+        })
     }
 
-    fn is_stale(&self, spoken: Option<&ModelSignature>, error: &MemoryStoreError) -> bool {
-        matches!(error, MemoryStoreError::ModelMismatch { .. })
-            && spoken.is_some_and(|spoken| self.model.as_ref() != Some(spoken))
+    /// Looks up what the decision about a row needs.
+    fn decide<T: Importable>(
+        &self,
+        row: &Prepared<'_, T>,
+        stored: Option<&T>,
+        bound: Option<&ModelSignature>,
+    ) -> MemoryStoreResult<ImportOutcome> {
+        let missing = row.references().into_iter().flatten().find(|&reference| !self.holds(reference));
+        let handle_holder = row.handle().and_then(|wanted| match wanted.kind {
+            TransferKind::Group => holder(self.groups.values(), wanted.handle),
+            _ => holder(self.users.values(), wanted.handle),
+        });
+        backend::classify(row, &Found { stored, missing, handle_holder, models: self.models(bound) })
+    }
+
+    /// Whether what is referred to is there.
+    pub(super) fn holds(&self, reference: Reference) -> bool {
+        match reference.target() {
+            (TransferKind::User, id) => self.users.contains_key(&id),
+            (TransferKind::Group, id) => self.groups.contains_key(&id),
+            (_, id) => self.memories.contains_key(&id),
+        }
     }
 }
 
-fn import<K: Ord, V: PartialEq>(
+/// The id of the row that has this handle.
+fn holder<'r, T: Named + 'r>(mut rows: impl Iterator<Item = &'r T>, handle: &str) -> Option<Uuid> {
+    rows.find(|row| row.name() == handle).map(Named::id)
+}
+
+/// Adds a row that is new.
+fn keep<K: Ord, V: Clone>(
     known: &mut BTreeMap<K, V>,
     key: K,
-    value: V,
-    row: &TransferRow,
-) -> MemoryStoreResult<bool> {
-    match known.get(&key) {
-        Some(there) if *there == value => Ok(false),
-        Some(_) => Err(MemoryStoreError::already_exists("row", row.key())),
-        None => {
-            known.insert(key, value);
-            Ok(true)
-        }
+    row: &Prepared<'_, V>,
+    outcome: ImportOutcome,
+) -> ImportOutcome {
+    if outcome == ImportOutcome::Inserted {
+        known.insert(key, (**row).clone());
     }
-}
-
-fn check_handle(kind: &str, handle: &str, taken: bool) -> MemoryStoreResult<()> {
-    if taken {
-        let rule = format!("{handle:?} belongs to another {kind}");
-        return Err(MemoryStoreError::invalid(format!("{kind}.handle"), rule));
-    }
-    Ok(())
-}
-
-fn issue(row: &TransferRow, error: &MemoryStoreError) -> RowIssue {
-    let reason = match error {
-        MemoryStoreError::AlreadyExists { .. } => "is there with other content".to_owned(),
-        error => error.to_string(),
-    };
-    RowIssue { key: row.key(), reason }
+    outcome
 }

@@ -4,8 +4,9 @@ use std::time::Instant;
 
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
+use vestige_traits::backend::{CONFLICT_REASON, Importable, Models, PreparedRow, Reference};
 use vestige_traits::transfer::{RowIssue, TransferRow};
-use vestige_traits::{MemoryStore, MemoryStoreError};
+use vestige_traits::{MemoryStore, MemoryStoreError, ModelSignature};
 
 use super::engine::{Begin, Engine};
 use super::report::Tally;
@@ -52,9 +53,9 @@ impl<R: Rows, T: MemoryStore + Sync> Engine<'_, '_, R, T> {
             return Ok(plan);
         }
         let total = self.source.counts().await?.total();
-        let dimension = self.source.model().await?.map(|model| model.dimension);
+        let model = self.source.model().await?;
         let mut target = StoreRows { store: self.target, side: MigrateError::Target };
-        let mut rules = Rules { dimension, refused: HashSet::new() };
+        let mut rules = Rules { model: model.as_ref(), refused: HashSet::new() };
         let mut walk = SideBySide::new(self.settings.page_rows);
         let mut done = 0_u64;
         loop {
@@ -72,7 +73,7 @@ impl<R: Rows, T: MemoryStore + Sync> Engine<'_, '_, R, T> {
                 None
             } else if order == Ordering::Equal {
                 tally.conflicts += 1;
-                Some((RejectOutcome::Conflict, "is there with other content".to_owned()))
+                Some((RejectOutcome::Conflict, CONFLICT_REASON.to_owned()))
             } else if let Err(error) = rules.check(&row.row) {
                 tally.rejected += 1;
                 Some((RejectOutcome::Rejected, error.to_string()))
@@ -99,13 +100,14 @@ impl<R: Rows, T: MemoryStore + Sync> Engine<'_, '_, R, T> {
 }
 
 /// The rules a row can break that can be told without writing it.
-struct Rules {
-    dimension: Option<usize>,
+struct Rules<'m> {
+    /// The source's model, which the target has or gets.
+    model: Option<&'m ModelSignature>,
     /// Memories that would be refused, and with them what belongs to them.
     refused: HashSet<Uuid>,
 }
 
-impl Rules {
+impl Rules<'_> {
     fn check(&mut self, row: &TransferRow) -> Result<(), MemoryStoreError> {
         let checked = self.check_alone(row);
         if let (TransferRow::Memory(record), Err(_)) = (row, &checked) {
@@ -115,12 +117,11 @@ impl Rules {
     }
 
     fn check_alone(&self, row: &TransferRow) -> Result<(), MemoryStoreError> {
-        row.prepared()?;
-        match row {
-            TransferRow::Memory(record) => self.check_vector("embedding", record.embedding.as_deref()),
-            TransferRow::Domain(domain) => self.check_vector("domain.centroid", domain.centroid.as_deref()),
-            TransferRow::Scheduling(scheduled) => self.check_memory(scheduled.memory_id),
-            TransferRow::Edge(edge) => {
+        match PreparedRow::new(row)? {
+            PreparedRow::Memory(record) => self.check_vector(record.vector()),
+            PreparedRow::Domain(domain) => self.check_vector(domain.vector()),
+            PreparedRow::Scheduling(scheduled) => self.check_memory(scheduled.memory_id),
+            PreparedRow::Edge(edge) => {
                 self.check_memory(edge.source_id)?;
                 self.check_memory(edge.target_id)
             }
@@ -128,20 +129,14 @@ impl Rules {
         }
     }
 
-    fn check_vector(&self, field: &str, vector: Option<&[f32]>) -> Result<(), MemoryStoreError> {
-        match (vector, self.dimension) {
-            (Some(_), None) => Err(MemoryStoreError::ModelNotRegistered),
-            (Some(vector), Some(dimension)) if vector.len() != dimension => Err(MemoryStoreError::invalid(
-                field,
-                format!("has {} dimensions, the model has {dimension}", vector.len()),
-            )),
-            _ => Ok(()),
-        }
+    fn check_vector(&self, vector: Option<&[f32]>) -> Result<(), MemoryStoreError> {
+        let models = Models { registered: self.model, bound: None };
+        vector.map_or(Ok(()), |vector| models.check_vector(vector.len()))
     }
 
     fn check_memory(&self, id: Uuid) -> Result<(), MemoryStoreError> {
         if self.refused.contains(&id) {
-            return Err(MemoryStoreError::not_found("memory", id));
+            return Err(Reference::Memory(id).missing());
         }
         Ok(())
     }
