@@ -18,7 +18,7 @@ mod sqlite_file;
 mod transfer;
 mod walk;
 
-pub use copy::Copier;
+pub use copy::{Copier, StoreSource};
 pub use error::{MigrateError, MigrateResult};
 pub use inventory::{Inventory, PerKind, RowDigest};
 pub use progress::{Phase, Progress};
@@ -26,4 +26,4 @@ pub use proof::{Difference, DifferenceKind, Differences, Proof, SearchAgreement,
 pub use reembed::{ReembedOutcome, ReembedPlan, ReembedReport, Reembedder};
 pub use rejects::{JsonLinesRejects, Reject, RejectOutcome, RejectSink};
 pub use sqlite_file::sqlite_file;
-pub use transfer::{CopyOutcome, CopyPlan, CopyReport, Tally};
+pub use transfer::{CopyOutcome, CopyPlan, CopyReport, Tally, Transfer};

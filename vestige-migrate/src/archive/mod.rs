@@ -13,4 +13,4 @@ mod restore;
 pub use export::{ExportReport, Exporter};
 pub use header::{FORMAT_VERSION, is_header};
 pub use read::Archive;
-pub use restore::Restorer;
+pub use restore::{ArchiveSource, Restorer};

@@ -1,52 +1,17 @@
-use std::fmt;
 use std::time::Instant;
 
 use futures_util::future;
 use vestige_traits::transfer::{ImportReport, RowIssue, TransferKey, TransferKind, TransferRow};
 use vestige_traits::{MemoryRecord, MemoryStore, ModelSignature};
 
+use super::options::Settings;
 use super::report::{CopyOutcome, CopyReport, Tally};
 use super::state::{Position, Stage, State};
 use crate::error::{MigrateError, MigrateResult};
-use crate::limits::DEFAULT_PAGE_ROWS;
-use crate::progress::{Phase, Reporter};
+use crate::progress::Phase;
 use crate::proof::{Comparison, Proof};
-use crate::rejects::{Reject, RejectOutcome, RejectSink};
+use crate::rejects::{Reject, RejectOutcome};
 use crate::rows::{DigestedPage, Pages, Rows, StoreRows};
-
-/// What a caller may choose.
-pub(crate) struct Settings<'a> {
-    pub(crate) page_rows: usize,
-    pub(crate) into_existing: bool,
-    pub(crate) verify: bool,
-    /// How many memories the proof keeps to make searches from.
-    pub(crate) sample: usize,
-    pub(crate) rejects: Option<&'a mut dyn RejectSink>,
-    pub(crate) reporter: Reporter<'a>,
-}
-
-impl Default for Settings<'_> {
-    fn default() -> Self {
-        Self {
-            page_rows: DEFAULT_PAGE_ROWS,
-            into_existing: false,
-            verify: true,
-            sample: 0,
-            rejects: None,
-            reporter: Reporter::default(),
-        }
-    }
-}
-
-impl fmt::Debug for Settings<'_> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Settings")
-            .field("page_rows", &self.page_rows)
-            .field("into_existing", &self.into_existing)
-            .field("verify", &self.verify)
-            .finish_non_exhaustive()
-    }
-}
 
 /// Moves all rows of `source` into `target`.
 pub(crate) struct Engine<'e, 'a, R, T> {
