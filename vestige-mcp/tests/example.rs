@@ -81,14 +81,14 @@ fn a_binary_of_its_own_remembers_and_recalls() {
     let folder = tempfile::tempdir().expect("a folder");
     let file = folder.path().join("memory.db");
     let mut client = Client::start(&file);
-    for content in ["The ferry leaves at nine.", "渡轮九点开船。", "🦀🦀"] {
+    for content in ["The ferry leaves at nine.", "渡轮九点开船。", "Deployed 🚀"] {
         let stored = client.call("remember", &json!({"memories": [{"content": content}]}));
         assert_eq!(stored["stored"], 1, "{content}: {stored}");
     }
     for (query, expected) in [
         ("when does the ferry leave?", "The ferry leaves at nine."),
         ("渡轮九点开船", "渡轮九点开船。"),
-        ("🦀", "🦀🦀"),
+        ("deployed 🚀", "Deployed 🚀"),
     ] {
         let found = client.call("recall", &json!({"query": query, "limit": 1}));
         assert_eq!(found["results"][0]["content"], expected, "{query}: {found}");
