@@ -11,8 +11,7 @@ use vestige_traits::{AnyMemoryStore, MemoryRecord, MemoryStore};
 
 /// Memories like those of the sample, with new ids.
 fn records(sample: &Sample, count: usize, next: &mut usize) -> Vec<MemoryRecord> {
-    let record =
-        |n: usize| MemoryRecord { id: MemoryRecord::new("").id, ..sample.record(n % sample.texts.len()) };
+    let record = |n: usize| sample.record(n % sample.texts.len()).id(MemoryRecord::new("").id);
     let first = *next;
     *next += count;
     (first..*next).map(record).collect()

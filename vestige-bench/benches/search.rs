@@ -39,7 +39,7 @@ fn search(criterion: &mut Criterion) {
                 for (filtered, filter) in std::iter::once(none).chain(filters) {
                     let name = format!("search/{mode}/{backend}/{size}{filtered}");
                     let queries: Vec<SearchQuery> = (0..sample.questions.len())
-                        .map(|n| query(mode, &sample, n).with_filter(filter.clone()))
+                        .map(|n| query(mode, &sample, n).filter(filter.clone()))
                         .collect();
                     // Answered once before: every answer that is measured has to be the same.
                     let mut answers: Vec<Option<Vec<Uuid>>> = vec![None; queries.len()];

@@ -127,7 +127,7 @@ pub fn codebase(n: usize) -> &'static str {
 
 /// The filter of what a code base holds; of none, everything passes.
 pub fn only(codebase: Option<&str>) -> MemoryFilter {
-    MemoryFilter { codebases: codebase.map(str::to_owned).into_iter().collect(), ..MemoryFilter::default() }
+    MemoryFilter::new().codebases(codebase.map(str::to_owned))
 }
 
 /// The id of a memory.

@@ -55,15 +55,14 @@ impl FilterArgs {
             })
             .transpose()
         };
-        Ok(MemoryFilter {
-            created_from: bound("--since", self.since, When::start)?,
-            created_before: bound("--until", self.until, When::end)?,
-            domains: self.domains,
-            tags: self.tags,
-            node_types: self.types,
-            codebases: self.codebases,
-            min_retrievability: self.min_retrievability,
-        })
+        Ok(MemoryFilter::new()
+            .created_from(bound("--since", self.since, When::start)?)
+            .created_before(bound("--until", self.until, When::end)?)
+            .domains(self.domains)
+            .tags(self.tags)
+            .node_types(self.types)
+            .codebases(self.codebases)
+            .min_retrievability(self.min_retrievability))
     }
 }
 

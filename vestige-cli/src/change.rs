@@ -32,7 +32,7 @@ where
             record.embedding = embed(record.content.clone()).await?;
         }
         match store.update_unless_changed(&record, before.updated_at).await {
-            Ok(updated_at) => return Ok((MemoryRecord { updated_at, ..record }, true)),
+            Ok(updated_at) => return Ok((record.updated_at(updated_at), true)),
             Err(MemoryStoreError::Conflict { .. }) if attempt < MOST_ATTEMPTS => attempt += 1,
             Err(error) => return Err(error.into()),
         }

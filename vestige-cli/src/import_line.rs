@@ -500,10 +500,7 @@ mod tests {
     #[test]
     fn a_line_differs_from_a_memory_only_in_what_it_says() {
         let line = ImportLine::parse(br#"{"content": "x"}"#, &defaults()).unwrap().unwrap();
-        let mut existing = MemoryRecord {
-            created_at: DateTime::UNIX_EPOCH + chrono::TimeDelta::days(1),
-            ..line.record.clone()
-        };
+        let mut existing = line.record.clone().created_at(DateTime::UNIX_EPOCH + chrono::TimeDelta::days(1));
         assert!(line.differences(&existing).is_empty());
         existing.content.push('y');
         existing.tags.push("t".into());

@@ -49,7 +49,7 @@ impl FaultRule {
 
     /// Hits each call with this probability, 0 to 1.
     #[must_use]
-    pub fn with_probability(mut self, probability: f64) -> Self {
+    pub fn probability(mut self, probability: f64) -> Self {
         self.probability = probability;
         self
     }
@@ -80,7 +80,7 @@ pub struct InjectedFault {
 /// # #[tokio::main(flavor = "current_thread")]
 /// # async fn main() {
 /// let store = FaultStore::new(ReferenceStore::new(Arc::new(SystemClock)), 42)
-///     .with(FaultRule::always(Fault::After).on("insert"));
+///     .rule(FaultRule::always(Fault::After).on("insert"));
 /// let error = store.insert(&MemoryRecord::new("a note")).await.unwrap_err();
 /// assert!(error.is_retryable());
 /// assert_eq!(store.count().await.unwrap(), 1, "it was committed all the same");
@@ -107,7 +107,7 @@ impl<S> FaultStore<S> {
 
     /// Adds a rule.
     #[must_use]
-    pub fn with(self, rule: FaultRule) -> Self {
+    pub fn rule(self, rule: FaultRule) -> Self {
         lock(&self.rules).push(rule);
         self
     }

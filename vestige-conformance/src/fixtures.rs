@@ -23,12 +23,12 @@ pub fn id(n: u128) -> Uuid {
 /// Memory number `n`, taken in `n` seconds after [`now`].
 pub fn memory(n: u128, content: impl Into<String>) -> MemoryRecord {
     let taken_in = now() + TimeDelta::seconds(i64::try_from(n).unwrap_or(0));
-    MemoryRecord { id: id(n), ..MemoryRecord::new_at(content, taken_in) }
+    MemoryRecord::new_at(content, taken_in).id(id(n))
 }
 
 /// Memory number `n` with a vector.
 pub fn embedded(n: u128, content: impl Into<String>, embedding: &[f32]) -> MemoryRecord {
-    MemoryRecord { embedding: Some(embedding.to_vec()), ..memory(n, content) }
+    memory(n, content).embedding(embedding.to_vec())
 }
 
 /// Memories number `first` to `last`.

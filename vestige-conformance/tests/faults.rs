@@ -11,7 +11,7 @@ use vestige_traits::clock::{Clock, SystemClock};
 use vestige_traits::{AnyEmbedder, AnyMemoryStore, Embedder, MemoryStore, MemoryStoreError};
 
 fn store(rule: FaultRule) -> FaultStore<ReferenceStore> {
-    FaultStore::new(ReferenceStore::new(Arc::new(SystemClock)), 7).with(rule)
+    FaultStore::new(ReferenceStore::new(Arc::new(SystemClock)), 7).rule(rule)
 }
 
 #[tokio::test]
@@ -50,7 +50,7 @@ async fn the_same_seed_gives_the_same_faults() {
     let mut runs = Vec::new();
     for seed in [1, 1, 2] {
         let store = FaultStore::new(ReferenceStore::new(Arc::new(SystemClock)), seed)
-            .with(FaultRule::always(Fault::Before).with_probability(0.3));
+            .rule(FaultRule::always(Fault::Before).probability(0.3));
         let mut failed = Vec::new();
         for _ in 0..200 {
             failed.push(store.count().await.is_err());
@@ -98,7 +98,7 @@ impl StoreFactory for Faulty {
     }
 
     async fn open(&self, home: &ReferenceStore, _clock: Arc<dyn Clock>) -> FaultStore<ReferenceStore> {
-        FaultStore::new(home.another_handle(), 0).with(FaultRule::always(Fault::After).on(self.0))
+        FaultStore::new(home.another_handle(), 0).rule(FaultRule::always(Fault::After).on(self.0))
     }
 }
 

@@ -73,7 +73,7 @@ where
     async fn nearest_stored(&self, record: &MemoryRecord, vector: &[f32]) -> MemoryResult<Vec<SearchResult>> {
         let mut limit = LOOKED_AT;
         loop {
-            let query = SearchQuery::embedding(vector.to_vec()).with_limit(limit);
+            let query = SearchQuery::embedding(vector.to_vec()).limit(limit);
             let hits = self.store().search(&query).await?;
             let elsewhere =
                 |hit: &SearchResult| self.is_near(similarity(hit)) && !same_place(record, &hit.record);

@@ -105,8 +105,7 @@ where
     /// Those of [`recall`](Self::recall).
     pub async fn search_query(&self, question: impl Into<Recall>) -> MemoryResult<SearchQuery> {
         let Recall { text, limit, filter, fusion, mode } = question.into();
-        let mut query =
-            SearchQuery::text(text).mode(mode).with_limit(limit).with_filter(filter).with_fusion(fusion);
+        let mut query = SearchQuery::text(text).mode(mode).limit(limit).filter(filter).fusion(fusion);
         query.validate()?;
         let text = query.text.as_deref().filter(|_| mode.ranks_by_vector());
         if let Some(meaning) = text.and_then(WebQuery::meaning) {

@@ -212,9 +212,9 @@ proptest! {
             let mut running = JoinSet::new();
             for (editor, edits) in editors.into_iter().enumerate() {
                 let faults = FaultStore::new(store.another_handle(), seed ^ editor as u64)
-                    .with(FaultRule::always(Fault::Before).with_probability(before))
-                    .with(FaultRule::always(Fault::After).on("update_unless_changed").with_probability(after))
-                    .with(FaultRule::always(Fault::Latency(Duration::from_micros(200))).with_probability(0.3));
+                    .rule(FaultRule::always(Fault::Before).probability(before))
+                    .rule(FaultRule::always(Fault::After).on("update_unless_changed").probability(after))
+                    .rule(FaultRule::always(Fault::Latency(Duration::from_micros(200))).probability(0.3));
                 let tags: Vec<String> = (0..edits.rewrites.len()).map(|n| format!("{editor}-{n}")).collect();
                 expected.extend(tags.clone());
                 running.spawn(async move {

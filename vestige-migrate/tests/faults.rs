@@ -18,8 +18,8 @@ const OFTEN: f64 = 0.02;
 
 fn unreliable(store: ReferenceStore, seed: u64) -> FaultStore<ReferenceStore> {
     FaultStore::new(store, seed)
-        .with(FaultRule::always(Fault::Before).with_probability(OFTEN))
-        .with(FaultRule::always(Fault::After).with_probability(OFTEN))
+        .rule(FaultRule::always(Fault::Before).probability(OFTEN))
+        .rule(FaultRule::always(Fault::After).probability(OFTEN))
 }
 
 /// Calls until it succeeds, as a person who runs the same command again does.
@@ -77,7 +77,7 @@ async fn each_operation_may_fail_once_before_and_once_after_it_was_done() {
     ] {
         for fault in [Fault::Before, Fault::After] {
             let into = empty();
-            let to = FaultStore::new(into.another_handle(), 1).with(FaultRule::always(fault).on(operation));
+            let to = FaultStore::new(into.another_handle(), 1).rule(FaultRule::always(fault).on(operation));
             let copy = || Copier::new("a", &source, &to).page_rows(10);
             let error = copy().run().await.unwrap_err();
             assert!(matches!(error, MigrateError::Target(_)), "{operation}: {error}");
@@ -92,7 +92,7 @@ async fn each_operation_may_fail_once_before_and_once_after_it_was_done() {
 
 #[tokio::test]
 async fn a_source_that_fails_is_named_as_the_source() {
-    let source = FaultStore::new(filled(3).await, 1).with(FaultRule::always(Fault::Before).on("export_page"));
+    let source = FaultStore::new(filled(3).await, 1).rule(FaultRule::always(Fault::Before).on("export_page"));
     let error = Copier::new("a", &source, &empty()).run().await.unwrap_err();
     assert!(matches!(error, MigrateError::Source(_)), "{error}");
     assert!(error.to_string().starts_with("source: "), "{error}");
@@ -101,7 +101,7 @@ async fn a_source_that_fails_is_named_as_the_source() {
 #[tokio::test]
 async fn an_export_that_fails_is_no_archive() {
     let store = FaultStore::new(filled(40).await, 3)
-        .with(FaultRule::always(Fault::Before).on("export_page").with_probability(0.05));
+        .rule(FaultRule::always(Fault::Before).on("export_page").probability(0.05));
     let mut failed = 0;
     for _ in 0..40 {
         let mut bytes = Vec::new();
@@ -149,7 +149,7 @@ async fn a_reembedding_of_a_store_that_fails_ends_complete() {
 async fn a_switch_whose_answer_is_lost_counts_as_done() {
     let store = filled(10).await;
     let lossy = FaultStore::new(store.another_handle(), 1)
-        .with(FaultRule::always(Fault::After).on("finish_reembedding"));
+        .rule(FaultRule::always(Fault::After).on("finish_reembedding"));
     let new = Words::new(16);
     Reembedder::new(&lossy, &new).run().await.unwrap_err();
     assert_ne!(store.registered_model().await.unwrap(), Some(model(8)));

@@ -42,7 +42,7 @@ async fn every_memory_has_the_new_vector_and_everything_else_stays() {
     let after = store.export_page(TransferKind::Memory, None, 1000).await.unwrap();
     for (before, after) in before.rows.into_iter().zip(after.rows) {
         let (TransferRow::Memory(before), TransferRow::Memory(after)) = (before, after) else { panic!() };
-        assert_eq!(after, MemoryRecord { embedding: after.embedding.clone(), ..before });
+        assert_eq!(after, before.embedding(after.embedding.clone()));
     }
     let found = store.search(&SearchQuery::text("xyz")).await.unwrap();
     assert_eq!(found[0].record.id, blank.id, "found by its words");
@@ -212,7 +212,7 @@ impl Embedder for Outpaced<'_> {
 
 /// Asserts that the handle takes vectors of the model, and compares them.
 async fn assert_speaks_for(store: &(impl MemoryStore + Sync), model: &Words) {
-    let note = MemoryRecord { embedding: model.vector("plain words"), ..MemoryRecord::new("plain words") };
+    let note = MemoryRecord::new("plain words").embedding(model.vector("plain words"));
     store.insert(&note).await.unwrap();
     let query = SearchQuery::embedding(note.embedding.clone().unwrap());
     assert!(!store.search(&query).await.unwrap().is_empty());

@@ -74,7 +74,7 @@ async fn act(store: &impl MemoryStore, number: usize, step: &Step) {
         }
         Step::Update(n, text, v) => match store.get(id(9, *n)).await.unwrap() {
             Some(record) => {
-                let record = MemoryRecord { content: text.clone(), embedding: embedding(v), ..record };
+                let record = record.content(text.clone()).embedding(embedding(v));
                 store.update(&record).await.map(drop)
             }
             None => Ok(()),
@@ -107,12 +107,12 @@ async fn act(store: &impl MemoryStore, number: usize, step: &Step) {
 /// What a user can ask, as text.
 async fn answers(store: &impl MemoryStore) -> Vec<String> {
     let mut answers = Vec::new();
-    let tagged = MemoryFilter { tags: vec!["lamp".to_owned()], ..MemoryFilter::default() };
+    let tagged = MemoryFilter::new().tags(["lamp"]);
     for text in ["lamp", "harbour boats", "\"lamp pump\"", "strasse -pump", "x"] {
         for query in [
             SearchQuery::text(text),
             SearchQuery::hybrid(text, vector(3, DIMENSION)),
-            SearchQuery::text(text).with_filter(tagged.clone()),
+            SearchQuery::text(text).filter(tagged.clone()),
         ] {
             answers.push(format!("{query:?}: {:?}", store.search(&query).await));
         }

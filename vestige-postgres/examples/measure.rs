@@ -66,11 +66,8 @@ async fn fill(store: &PgMemoryStore, pool: &PgPool, data: &Data) {
     store.finish_bulk_load().await.unwrap();
     println!("the HNSW index and statistics: {:.0} s", began.elapsed().as_secs_f64());
     let began = Instant::now();
-    let few: Vec<_> = records
-        .iter()
-        .take(BATCH / 5)
-        .map(|record| MemoryRecord { id: MemoryRecord::new("").id, ..record.clone() })
-        .collect();
+    let few: Vec<_> =
+        records.iter().take(BATCH / 5).map(|record| record.clone().id(MemoryRecord::new("").id)).collect();
     store.insert_batch(&few).await.unwrap();
     println!(
         "insert_batch of {} into a store with its index: {:.0} memories/s",
@@ -211,10 +208,7 @@ async fn sizes(pool: &PgPool, memories: usize) {
 }
 
 fn filtered(query: SearchQuery, tag: Option<&str>) -> SearchQuery {
-    query.with_filter(MemoryFilter {
-        tags: tag.map(str::to_owned).into_iter().collect(),
-        ..MemoryFilter::default()
-    })
+    query.filter(MemoryFilter::new().tags(tag.map(str::to_owned)))
 }
 
 async fn recall(store: &PgMemoryStore, pool: &PgPool, data: &Data, tag: Option<&str>) -> f64 {

@@ -90,7 +90,7 @@ mod tests {
     use super::*;
 
     fn of(codebase: usize) -> MemoryFilter {
-        MemoryFilter { codebases: vec![codebase.to_string()], ..MemoryFilter::default() }
+        MemoryFilter::new().codebases([codebase.to_string()])
     }
 
     #[test]

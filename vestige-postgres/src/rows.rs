@@ -41,22 +41,19 @@ impl TryFrom<MemoryRow> for MemoryRecord {
             .visibility
             .parse()
             .map_err(|error| error::damaged(format!("memory {}", row.id), format!("{error}")))?;
-        Ok(Self {
-            id: row.id,
-            content: row.content,
-            node_type: row.node_type,
-            tags: row.tags,
-            metadata: row.metadata,
-            domains: row.domains,
-            domain_scores: row.domain_scores.0,
-            embedding: row.embedding,
-            codebase: row.codebase,
-            owner_user_id: row.owner_user_id,
-            visibility,
-            shared_with_groups: row.shared_with_groups,
-            created_at: row.created_at,
-            updated_at: row.updated_at,
-        })
+        let mut record = Self::from_parts(row.id, row.content, row.created_at);
+        record.node_type = row.node_type;
+        record.tags = row.tags;
+        record.metadata = row.metadata;
+        record.domains = row.domains;
+        record.domain_scores = row.domain_scores.0;
+        record.embedding = row.embedding;
+        record.codebase = row.codebase;
+        record.owner_user_id = row.owner_user_id;
+        record.visibility = visibility;
+        record.shared_with_groups = row.shared_with_groups;
+        record.updated_at = row.updated_at;
+        Ok(record)
     }
 }
 

@@ -6,7 +6,7 @@ use common::TestDatabase;
 use sqlx::Executor;
 use uuid::Uuid;
 use vestige_conformance::fixtures::memory;
-use vestige_traits::{MemoryRecord, MemoryStore, Severity};
+use vestige_traits::{MemoryStore, Severity};
 
 #[tokio::test]
 async fn the_counts_of_many_processes_are_folded_by_the_way() {
@@ -32,7 +32,7 @@ async fn the_counts_of_many_processes_are_folded_by_the_way() {
     store.insert(&memory(1001, "no lot")).await.unwrap();
     assert_eq!(rows().await, (2001, 2));
     // Every thousandth id draws the lot.
-    let lot = MemoryRecord { id: Uuid::from_u128(2000), ..memory(1002, "one more") };
+    let lot = memory(1002, "one more").id(Uuid::from_u128(2000));
     store.insert(&lot).await.unwrap();
     let (left, documents) = rows().await;
     assert!(left <= 2, "{left} rows are left");

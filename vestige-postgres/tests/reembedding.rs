@@ -61,7 +61,7 @@ async fn a_memory_deleted_and_added_again_under_the_same_time_keeps_its_new_cont
 
     let pool = database.pool().await;
     let (reader, switching) = held_up_switch(&store, &pool).await;
-    let changed = MemoryRecord { content: "as it is, and longer".to_owned(), ..record.clone() };
+    let changed = record.clone().content("as it is, and longer");
     store.delete(record.id).await.unwrap();
     store.insert(&changed).await.unwrap();
     tokio::time::sleep(Duration::from_millis(50)).await;

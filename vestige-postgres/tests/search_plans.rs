@@ -86,9 +86,8 @@ async fn exact(pool: &PgPool, question: &[f32], tag: Option<&str>) -> Vec<uuid::
 }
 
 fn with_tag(question: &[f32], tag: Option<&str>) -> SearchQuery {
-    let filter =
-        MemoryFilter { tags: tag.map(str::to_owned).into_iter().collect(), ..MemoryFilter::default() };
-    SearchQuery::embedding(question.to_vec()).with_filter(filter)
+    let filter = MemoryFilter::new().tags(tag.map(str::to_owned));
+    SearchQuery::embedding(question.to_vec()).filter(filter)
 }
 
 /// Recall@10 for each filter; fails where fewer than ten come back.
@@ -197,11 +196,10 @@ async fn code_bases_find_what_tags_of_the_same_memories_find() {
             SearchQuery::hybrid(format!("{words} -{}", 20 * n + 1), question.clone()),
         ] {
             for (tag, codebases) in &selected {
-                let filter = MemoryFilter { tags: vec![(*tag).to_owned()], ..MemoryFilter::default() };
-                let by_tag = store.search(&query.clone().with_filter(filter)).await.unwrap();
-                let codebases = codebases.iter().map(|&name| name.to_owned()).collect();
-                let filter = MemoryFilter { codebases, ..MemoryFilter::default() };
-                let by_codebase = store.search(&query.clone().with_filter(filter)).await.unwrap();
+                let filter = MemoryFilter::new().tags([*tag]);
+                let by_tag = store.search(&query.clone().filter(filter)).await.unwrap();
+                let filter = MemoryFilter::new().codebases(codebases.iter().copied());
+                let by_codebase = store.search(&query.clone().filter(filter)).await.unwrap();
                 assert_eq!(by_codebase, by_tag, "{tag}: {query:?}");
                 assert!(!by_tag.is_empty(), "{tag}: {query:?}");
             }
@@ -225,8 +223,8 @@ async fn vectors_too_long_for_the_index_of_code_bases_are_stored_and_found_witho
         record.embedding = Some(numbers.vector(dimension));
         record.codebase = Some(codebase.clone());
         store.insert(&record).await.unwrap();
-        let filter = MemoryFilter { codebases: vec![codebase.clone()], ..MemoryFilter::default() };
-        let query = SearchQuery::embedding(record.embedding.unwrap()).with_filter(filter);
+        let filter = MemoryFilter::new().codebases([codebase.clone()]);
+        let query = SearchQuery::embedding(record.embedding.unwrap()).filter(filter);
         assert_eq!(store.search(&query).await.unwrap()[0].record.id, record.id);
         let there: bool =
             sqlx::query_scalar("SELECT to_regclass('idx_knowledge_nodes_codebase_embedding') IS NOT NULL")

@@ -41,22 +41,20 @@ pub(crate) fn name(id: Option<Uuid>) -> String {
 }
 
 fn read(row: &Row<'_>) -> MemoryStoreResult<MemoryRecord> {
-    Ok(MemoryRecord {
-        id: uuid(row, 0, "id")?,
-        content: row.get(1).map_err(map)?,
-        node_type: row.get(2).map_err(map)?,
-        tags: json(row, 3, "tags")?,
-        metadata: json(row, 4, "metadata")?,
-        domains: json(row, 5, "domains")?,
-        domain_scores: json(row, 6, "domain_scores")?,
-        codebase: row.get(7).map_err(map)?,
-        owner_user_id: uuid(row, 8, "owner_user_id")?,
-        visibility: word(row, 9, "visibility")?,
-        shared_with_groups: json(row, 10, "shared_with_groups")?,
-        created_at: time(row, 11, "created_at")?,
-        updated_at: time(row, 12, "updated_at")?,
-        embedding: vector(row, 13, "embedding")?,
-    })
+    let (id, content) = (uuid(row, 0, "id")?, row.get::<_, String>(1).map_err(map)?);
+    let mut record = MemoryRecord::from_parts(id, content, time(row, 11, "created_at")?);
+    record.node_type = row.get(2).map_err(map)?;
+    record.tags = json(row, 3, "tags")?;
+    record.metadata = json(row, 4, "metadata")?;
+    record.domains = json(row, 5, "domains")?;
+    record.domain_scores = json(row, 6, "domain_scores")?;
+    record.codebase = row.get(7).map_err(map)?;
+    record.owner_user_id = uuid(row, 8, "owner_user_id")?;
+    record.visibility = word(row, 9, "visibility")?;
+    record.shared_with_groups = json(row, 10, "shared_with_groups")?;
+    record.updated_at = time(row, 12, "updated_at")?;
+    record.embedding = vector(row, 13, "embedding")?;
+    Ok(record)
 }
 
 pub(crate) fn uuid(row: &Row<'_>, at: usize, column: &'static str) -> MemoryStoreResult<Uuid> {

@@ -226,7 +226,7 @@ async fn an_index_that_disagrees_with_the_rows_is_found_and_mended() {
     assert_eq!(broken(&store.diagnose().await.unwrap()), ["keyword index", "tag and domain index"]);
     store.rebuild_indexes().await.unwrap();
     assert_eq!(broken(&store.diagnose().await.unwrap()), Vec::<String>::new());
-    assert_eq!(store.search(&SearchQuery::text("longer").with_limit(100)).await.unwrap().len(), 50);
+    assert_eq!(store.search(&SearchQuery::text("longer").limit(100)).await.unwrap().len(), 50);
 }
 
 #[tokio::test]

@@ -71,7 +71,7 @@ impl Dice {
 async fn answers(store: &SqliteMemoryStore, another: &str) -> Vec<Vec<SearchResult>> {
     let mut answers = Vec::new();
     for question in QUESTIONS.into_iter().chain([another]) {
-        answers.push(store.search(&SearchQuery::text(question).with_limit(7)).await.unwrap());
+        answers.push(store.search(&SearchQuery::text(question).limit(7)).await.unwrap());
     }
     answers
 }
@@ -95,7 +95,7 @@ async fn postings_in_memory_give_the_answers_of_the_statement() {
                 1 if !known.is_empty() => {
                     let changed = dice.below(known.len());
                     let fields = dice.record(plain);
-                    known[changed] = MemoryRecord { id: known[changed].id, ..fields };
+                    known[changed] = fields.id(known[changed].id);
                     writer.update(&known[changed]).await.unwrap();
                 }
                 2 if step % 4 == 2 => {

@@ -42,7 +42,7 @@ fn record(n: usize) -> MemoryRecord {
 }
 
 async fn found(store: &SqliteMemoryStore, n: usize) -> Vec<String> {
-    let hits = store.search(&SearchQuery::embedding(vector(n)).with_limit(10)).await.unwrap();
+    let hits = store.search(&SearchQuery::embedding(vector(n)).limit(10)).await.unwrap();
     hits.into_iter().map(|hit| hit.record.content).collect()
 }
 
@@ -94,10 +94,10 @@ async fn the_scan_finds_what_an_exact_scan_finds_under_any_filter() {
     let records: Vec<_> = (0..5000).map(record).collect();
     store.insert_batch(&records).await.unwrap();
     for tags in [vec![], vec!["mod7".to_owned()], (0..30).map(|n| format!("mod{n}")).collect()] {
-        let filter = MemoryFilter { tags: tags.clone(), ..MemoryFilter::default() };
+        let filter = MemoryFilter::new().tags(tags.clone());
         let (mut hits, mut wanted) = (0, 0);
         for question in (0..400).map(|n| vector(10_000 + n)) {
-            let query = SearchQuery::embedding(question.clone()).with_filter(filter.clone());
+            let query = SearchQuery::embedding(question.clone()).filter(filter.clone());
             let found = store.search(&query).await.unwrap();
             assert_eq!(found.len(), 10);
             let mut exact: Vec<_> = records
@@ -124,13 +124,12 @@ async fn what_is_gathered_for_a_filter_follows_the_rows() {
         record.content += ["", " a third"][usize::from(n % 3 == 0)];
     }
     writer.insert_batch(&records).await.unwrap();
-    let filter =
-        MemoryFilter { tags: (0..20).map(|n| format!("mod{n}")).collect(), ..MemoryFilter::default() };
+    let filter = MemoryFilter::new().tags((0..20).map(|n| format!("mod{n}")));
     let queries = |n: usize| {
         [
-            SearchQuery::embedding(vector(n)).with_filter(filter.clone()),
-            SearchQuery::hybrid(format!("number {n} -{}", n + 1), vector(n)).with_filter(filter.clone()),
-            SearchQuery::hybrid("\"third\"", vector(n)).with_filter(filter.clone()),
+            SearchQuery::embedding(vector(n)).filter(filter.clone()),
+            SearchQuery::hybrid(format!("number {n} -{}", n + 1), vector(n)).filter(filter.clone()),
+            SearchQuery::hybrid("\"third\"", vector(n)).filter(filter.clone()),
         ]
     };
     let ask_often = async || {
@@ -207,12 +206,12 @@ async fn vectors_left_on_disk_give_the_same_answers() {
     let records: Vec<_> = (0..400).map(record).collect();
     memory.insert_batch(&records).await.unwrap();
     let disk = SqliteMemoryStore::builder(&path).indexes_in_memory(false).open().unwrap();
-    let filter = MemoryFilter { tags: vec!["mod7".into(), "mod8".into()], ..MemoryFilter::default() };
+    let filter = MemoryFilter::new().tags(["mod7", "mod8"]);
     for n in 0..50 {
         for query in [
             SearchQuery::embedding(vector(n)),
             SearchQuery::hybrid("number -3", vector(n)),
-            SearchQuery::embedding(vector(n)).with_filter(filter.clone()),
+            SearchQuery::embedding(vector(n)).filter(filter.clone()),
         ] {
             assert_eq!(disk.search(&query).await.unwrap(), memory.search(&query).await.unwrap());
         }
@@ -226,7 +225,7 @@ async fn vectors_left_on_disk_give_the_same_answers() {
 /// The answer of a hybrid search, made from each leg's whole answer.
 async fn fused(store: &SqliteMemoryStore, query: &SearchQuery) -> Vec<(Uuid, f64, Option<u32>, Option<u32>)> {
     let depth = query.fusion.leg_depth(query.limit);
-    let leg = SearchQuery { limit: depth, ..query.clone() };
+    let leg = query.clone().limit(depth);
     let words = store.search(&leg.clone().mode(SearchMode::Keyword)).await.unwrap();
     let vectors = store.search(&leg.mode(SearchMode::Vector)).await.unwrap();
     let scores = |leg: &[SearchResult]| leg.iter().map(|hit| hit.score).collect::<Vec<_>>();
@@ -270,7 +269,7 @@ async fn vectors_that_are_not_read_change_no_answer() {
     for n in 0..60 {
         let text = ["blue", "deep green", "number 17 red", "nothing of it", "deep"][n % 5];
         for (limit, depth) in [(1, 0), (7, 0), (10, 20), (40, 0), (200, 0)] {
-            let mut query = SearchQuery::hybrid(text, vector(n * 11)).with_limit(limit);
+            let mut query = SearchQuery::hybrid(text, vector(n * 11)).limit(limit);
             query.fusion.depth = depth;
             let found = store.search(&query).await.unwrap();
             let found: Vec<_> =

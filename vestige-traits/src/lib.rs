@@ -17,6 +17,8 @@ mod any;
 mod domain;
 mod embedder;
 mod error;
+mod filter;
+mod fusion;
 mod graph;
 mod ingest;
 mod model;
@@ -32,6 +34,8 @@ pub use any::{AnyEmbedder, AnyMemoryStore};
 pub use domain::{Domain, DomainScore};
 pub use embedder::{Embedder, EmbedderError, EmbedderResult};
 pub use error::{ActualModel, MemoryStoreError, MemoryStoreResult};
+pub use filter::MemoryFilter;
+pub use fusion::{Fusion, FusionMethod};
 pub use graph::{MemoryEdge, Neighbor};
 pub use ingest::IngestContext;
 pub use model::ModelSignature;
@@ -39,9 +43,6 @@ pub use page::{ListCursor, ListPage, ListQuery};
 pub use query::WebQuery;
 pub use record::{MemoryRecord, Visibility};
 pub use scheduling::{DueMemory, Rating, ReviewEvent, SchedulingState, retrievability};
-pub use search::{
-    Fusion, FusionMethod, MemoryFilter, PlanStep, SearchMode, SearchPlan, SearchQuery, SearchResult,
-    cosine_similarity,
-};
+pub use search::{PlanStep, SearchMode, SearchPlan, SearchQuery, SearchResult, cosine_similarity};
 pub use stats::{Finding, HealthStatus, Severity, StoreStats};
 pub use store::MemoryStore;

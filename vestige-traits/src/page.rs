@@ -3,13 +3,21 @@ use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
 use crate::error::MemoryStoreResult;
+use crate::filter::MemoryFilter;
 use crate::limits;
 use crate::record::MemoryRecord;
-use crate::search::MemoryFilter;
 
 /// Which memories to list.
+///
+/// ```
+/// use vestige_traits::{ListQuery, MemoryFilter};
+///
+/// let query = ListQuery::new().filter(MemoryFilter::new().tags(["deploys"])).limit(50);
+/// assert!(query.validate().is_ok());
+/// ```
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(default)]
+#[non_exhaustive]
 pub struct ListQuery {
     /// Which memories to look at.
     pub filter: MemoryFilter,
@@ -21,6 +29,32 @@ pub struct ListQuery {
 }
 
 impl ListQuery {
+    /// The first page of all memories.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Sets which memories to look at.
+    #[must_use]
+    pub fn filter(mut self, filter: MemoryFilter) -> Self {
+        self.filter = filter;
+        self
+    }
+
+    /// Sets how many memories a page holds at most.
+    #[must_use]
+    pub fn limit(mut self, limit: usize) -> Self {
+        self.limit = limit;
+        self
+    }
+
+    /// Sets where the last page ended; `None` for the first page.
+    #[must_use]
+    pub fn after(mut self, cursor: impl Into<Option<ListCursor>>) -> Self {
+        self.after = cursor.into();
+        self
+    }
+
     /// Checks the filter, the limit and the cursor, and gives the limit to use.
     ///
     /// # Errors

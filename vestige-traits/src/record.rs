@@ -17,12 +17,13 @@ use crate::limits;
 /// ```
 /// use vestige_traits::MemoryRecord;
 ///
-/// let mut record = MemoryRecord::new("The staging database listens on port 5433.");
-/// record.node_type = "fact".into();
-/// record.tags = vec!["staging".into(), "postgres".into()];
+/// let record = MemoryRecord::new("The staging database listens on port 5433.")
+///     .node_type("fact")
+///     .tags(["staging", "postgres"]);
 /// assert_eq!(record.id.get_version_num(), 7);
 /// ```
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[non_exhaustive]
 pub struct MemoryRecord {
     /// The key. Version 7 for new memories; any UUID is accepted.
     pub id: Uuid,
@@ -54,6 +55,11 @@ pub struct MemoryRecord {
     pub updated_at: DateTime<Utc>,
 }
 
+/// Owned strings, for setters that take any.
+pub(crate) fn strings(items: impl IntoIterator<Item = impl Into<String>>) -> Vec<String> {
+    items.into_iter().map(Into::into).collect()
+}
+
 impl MemoryRecord {
     /// The type of a memory whose author names none.
     pub const DEFAULT_NODE_TYPE: &str = "general";
@@ -66,8 +72,14 @@ impl MemoryRecord {
     /// A memory of `content` with a new id, taken in at `now`.
     pub fn new_at(content: impl Into<String>, now: DateTime<Utc>) -> Self {
         let now = limits::to_micros(now);
+        Self::from_parts(new_id(now), content, now)
+    }
+
+    /// A memory of `content` with this id, taken in at `now`, and the default of every other field: for backends,
+    /// which fill in the rest from a row.
+    pub fn from_parts(id: Uuid, content: impl Into<String>, now: DateTime<Utc>) -> Self {
         Self {
-            id: new_id(now),
+            id,
             content: content.into(),
             node_type: Self::DEFAULT_NODE_TYPE.to_owned(),
             tags: Vec::new(),
@@ -82,6 +94,104 @@ impl MemoryRecord {
             created_at: now,
             updated_at: now,
         }
+    }
+
+    /// Sets the key.
+    #[must_use]
+    pub fn id(mut self, id: Uuid) -> Self {
+        self.id = id;
+        self
+    }
+
+    /// Sets the text. The vector of the old text stays: set that too.
+    #[must_use]
+    pub fn content(mut self, content: impl Into<String>) -> Self {
+        self.content = content.into();
+        self
+    }
+
+    /// Sets what kind of memory it is.
+    #[must_use]
+    pub fn node_type(mut self, node_type: impl Into<String>) -> Self {
+        self.node_type = node_type.into();
+        self
+    }
+
+    /// Sets the labels.
+    #[must_use]
+    pub fn tags(mut self, tags: impl IntoIterator<Item = impl Into<String>>) -> Self {
+        self.tags = strings(tags);
+        self
+    }
+
+    /// Sets whatever else belongs to it: a JSON object.
+    #[must_use]
+    pub fn metadata(mut self, metadata: Value) -> Self {
+        self.metadata = metadata;
+        self
+    }
+
+    /// Sets the ids of the domains it belongs to.
+    #[must_use]
+    pub fn domains(mut self, ids: impl IntoIterator<Item = impl Into<String>>) -> Self {
+        self.domains = strings(ids);
+        self
+    }
+
+    /// Sets its raw score per domain.
+    #[must_use]
+    pub fn domain_scores(mut self, scores: BTreeMap<String, f64>) -> Self {
+        self.domain_scores = scores;
+        self
+    }
+
+    /// Sets its vector. An embedder's answer fits: `None` where the model knows no word of the text.
+    #[must_use]
+    pub fn embedding(mut self, embedding: impl Into<Option<Vec<f32>>>) -> Self {
+        self.embedding = embedding.into();
+        self
+    }
+
+    /// Sets the code base it is about.
+    #[must_use]
+    pub fn codebase(mut self, name: impl Into<String>) -> Self {
+        self.codebase = Some(name.into());
+        self
+    }
+
+    /// Sets who owns it.
+    #[must_use]
+    pub fn owner_user_id(mut self, user: Uuid) -> Self {
+        self.owner_user_id = user;
+        self
+    }
+
+    /// Sets who may see it.
+    #[must_use]
+    pub fn visibility(mut self, visibility: Visibility) -> Self {
+        self.visibility = visibility;
+        self
+    }
+
+    /// Sets the groups it is shared with.
+    #[must_use]
+    pub fn shared_with_groups(mut self, groups: impl IntoIterator<Item = Uuid>) -> Self {
+        self.shared_with_groups = groups.into_iter().collect();
+        self
+    }
+
+    /// Sets when it was taken in.
+    #[must_use]
+    pub fn created_at(mut self, time: DateTime<Utc>) -> Self {
+        self.created_at = time;
+        self
+    }
+
+    /// Sets when it last changed.
+    #[must_use]
+    pub fn updated_at(mut self, time: DateTime<Utc>) -> Self {
+        self.updated_at = time;
+        self
     }
 
     /// Checks every rule that does not depend on what a store holds.

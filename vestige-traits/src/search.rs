@@ -1,10 +1,11 @@
 use std::fmt;
 use std::str::FromStr;
 
-use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 
 use crate::error::{MemoryStoreError, MemoryStoreResult};
+use crate::filter::MemoryFilter;
+use crate::fusion::Fusion;
 use crate::limits;
 use crate::record::MemoryRecord;
 
@@ -13,11 +14,12 @@ use crate::record::MemoryRecord;
 /// ```
 /// use vestige_traits::SearchQuery;
 ///
-/// let query = SearchQuery::text("who owns the billing service?").with_limit(5);
+/// let query = SearchQuery::text("who owns the billing service?").limit(5);
 /// assert!(query.validate().is_ok());
 /// ```
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(default)]
+#[non_exhaustive]
 pub struct SearchQuery {
     /// The words, as a person types them. See [`WebQuery`](crate::WebQuery) for phrases and exclusions.
     pub text: Option<String>,
@@ -115,28 +117,28 @@ impl SearchQuery {
         Self { text: Some(text.into()), embedding: embedding.into(), ..Self::default() }
     }
 
-    /// Sets [`limit`](Self::limit).
+    /// Sets how many results come back at most.
     #[must_use]
-    pub fn with_limit(mut self, limit: usize) -> Self {
+    pub fn limit(mut self, limit: usize) -> Self {
         self.limit = limit;
         self
     }
 
-    /// Sets [`filter`](Self::filter).
+    /// Sets which memories may be found.
     #[must_use]
-    pub fn with_filter(mut self, filter: MemoryFilter) -> Self {
+    pub fn filter(mut self, filter: MemoryFilter) -> Self {
         self.filter = filter;
         self
     }
 
-    /// Sets [`fusion`](Self::fusion).
+    /// Sets how the two legs become one ranking.
     #[must_use]
-    pub fn with_fusion(mut self, fusion: Fusion) -> Self {
+    pub fn fusion(mut self, fusion: Fusion) -> Self {
         self.fusion = fusion;
         self
     }
 
-    /// Sets [`mode`](Self::mode).
+    /// Sets what results are ranked by.
     #[must_use]
     pub fn mode(mut self, mode: SearchMode) -> Self {
         self.mode = mode;
@@ -172,195 +174,6 @@ impl SearchQuery {
         limits::effective_limit(self.limit)?;
         self.filter.validate()?;
         self.fusion.validate()
-    }
-}
-
-/// Which memories a search or a list may return.
-///
-/// A memory must match every field that is set. It matches a list if it has at
-/// least one of the list's values; an empty list matches every memory.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
-#[serde(default)]
-pub struct MemoryFilter {
-    /// Ids of domains.
-    pub domains: Vec<String>,
-    /// Tags, compared exactly.
-    pub tags: Vec<String>,
-    /// Types, compared exactly.
-    pub node_types: Vec<String>,
-    /// Code bases, compared exactly. A memory without a code base matches no list of code bases.
-    pub codebases: Vec<String>,
-    /// `created_at` at this time or later.
-    pub created_from: Option<DateTime<Utc>>,
-    /// `created_at` before this time.
-    pub created_before: Option<DateTime<Utc>>,
-    /// A retrievability of at least this now, 0 to 1. A memory that was never reviewed has 1.
-    ///
-    /// See [`retrievability`](crate::retrievability) for the formula.
-    pub min_retrievability: Option<f64>,
-}
-
-impl MemoryFilter {
-    /// Whether it matches every memory.
-    pub fn is_empty(&self) -> bool {
-        *self == Self::default()
-    }
-
-    /// Checks lengths and ranges.
-    ///
-    /// # Errors
-    ///
-    /// [`MemoryStoreError::InvalidInput`] naming the part.
-    pub fn validate(&self) -> MemoryStoreResult<()> {
-        limits::check_names("filter.domains", &self.domains)?;
-        limits::check_names("filter.tags", &self.tags)?;
-        limits::check_names("filter.node_types", &self.node_types)?;
-        limits::check_names("filter.codebases", &self.codebases)?;
-        for (field, time) in
-            [("filter.created_from", self.created_from), ("filter.created_before", self.created_before)]
-        {
-            if let Some(time) = time {
-                limits::check_time(field, time)?;
-            }
-        }
-        match self.min_retrievability {
-            Some(value) => limits::check_number("filter.min_retrievability", value, 0.0..=1.0),
-            None => Ok(()),
-        }
-    }
-}
-
-/// How the rankings of the two legs become one: each leg gives a memory a share, and the score is their
-/// weighted sum.
-///
-/// The default leans on the words, and on short texts is better than either leg for every kind of question
-/// that was measured: `docs/adr/0011`.
-#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(default)]
-pub struct Fusion {
-    /// What a leg's share is made of.
-    pub method: FusionMethod,
-    /// How slowly a rank loses value, 0 to 10,000. Only [`FusionMethod::ReciprocalRank`] looks at it.
-    pub k: f64,
-    /// What the keyword leg counts, 0 to 1,000.
-    pub keyword_weight: f64,
-    /// What the vector leg counts, 0 to 1,000.
-    pub vector_weight: f64,
-    /// How many results of each leg take part; 0 means four times the limit, at least 100.
-    pub depth: usize,
-}
-
-/// What a memory's share of a leg is made of. A leg that did not find the memory gives nothing.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum FusionMethod {
-    /// The memory's score on a scale from 0 to 1: BM25 as a part of the leg's best, since a memory without
-    /// any of the words has 0; the cosine similarity between the leg's last and its best, since models differ
-    /// in what they call unlike. Where all similarities of the leg are the same, each is 1.
-    ///
-    /// A convex combination with min-max normalisation: Bruch, Gai and Ingber, "An Analysis of Fusion
-    /// Functions for Hybrid Retrieval", ACM TOIS 2023.
-    #[default]
-    RelativeScore,
-    /// `1 / (k + rank)`, ranks from 1.
-    ///
-    /// Cormack, Clarke and Büttcher, "Reciprocal Rank Fusion outperforms Condorcet and individual Rank
-    /// Learning Methods", SIGIR 2009, with weights. With equal weights and the paper's k = 60 the fusion is
-    /// worse than its own keyword leg on conversations and on dictionary text alike.
-    ReciprocalRank,
-}
-
-/// Where a leg found a memory: its 1-based rank and its score.
-pub type LegPlace = (u32, f64);
-
-/// What the scores of two legs are measured against by [`FusionMethod::RelativeScore`].
-#[derive(Clone, Copy, Debug, Default, PartialEq)]
-pub struct FusionScale {
-    best_keyword: f64,
-    best_vector: f64,
-    last_vector: f64,
-}
-
-impl FusionScale {
-    /// The scale of two legs by the scores of what takes part, best first.
-    pub fn of(keyword: impl IntoIterator<Item = f64>, vector: impl IntoIterator<Item = f64>) -> Self {
-        let mut vector = vector.into_iter();
-        let best_vector = vector.next().unwrap_or(0.0);
-        Self {
-            best_keyword: keyword.into_iter().next().unwrap_or(0.0),
-            best_vector,
-            last_vector: vector.last().unwrap_or(best_vector),
-        }
-    }
-
-    fn keyword(&self, score: f64) -> f64 {
-        if self.best_keyword > 0.0 { score / self.best_keyword } else { 1.0 }
-    }
-
-    fn vector(&self, score: f64) -> f64 {
-        if self.best_vector > self.last_vector {
-            (score - self.last_vector) / (self.best_vector - self.last_vector)
-        } else {
-            1.0
-        }
-    }
-}
-
-impl Default for Fusion {
-    fn default() -> Self {
-        Self { method: FusionMethod::default(), k: 10.0, keyword_weight: 0.65, vector_weight: 0.35, depth: 0 }
-    }
-}
-
-impl Fusion {
-    /// How many results of each leg take part for a result of `limit`: never fewer than `limit`.
-    pub fn leg_depth(&self, limit: usize) -> usize {
-        match self.depth {
-            0 => (4 * limit).max(100),
-            depth => depth.max(limit),
-        }
-    }
-
-    /// The score of a memory by its places in the legs that found it.
-    pub fn score(&self, scale: &FusionScale, keyword: Option<LegPlace>, vector: Option<LegPlace>) -> f64 {
-        let part = |weight: f64, place: Option<LegPlace>, share: &dyn Fn(f64) -> f64| {
-            place.map_or(0.0, |(rank, score)| match self.method {
-                FusionMethod::RelativeScore => weight * share(score),
-                FusionMethod::ReciprocalRank => weight / (self.k + f64::from(rank)),
-            })
-        };
-        part(self.keyword_weight, keyword, &|score| scale.keyword(score))
-            + part(self.vector_weight, vector, &|score| scale.vector(score))
-    }
-
-    /// Checks the ranges.
-    ///
-    /// # Errors
-    ///
-    /// [`MemoryStoreError::InvalidInput`] naming the parameter.
-    pub fn validate(&self) -> MemoryStoreResult<()> {
-        limits::check_number("fusion.k", self.k, 0.0..=10_000.0)?;
-        limits::check_number("fusion.keyword_weight", self.keyword_weight, 0.0..=1000.0)?;
-        limits::check_number("fusion.vector_weight", self.vector_weight, 0.0..=1000.0)?;
-        if self.depth > 4 * limits::MAX_LIMIT {
-            return Err(MemoryStoreError::invalid(
-                "fusion.depth",
-                format!("is {}, must be at most {}", self.depth, 4 * limits::MAX_LIMIT),
-            ));
-        }
-        Ok(())
-    }
-}
-
-/// One line for people, as a step of a [`SearchPlan`].
-impl fmt::Display for Fusion {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { method, k, keyword_weight, vector_weight, .. } = self;
-        match method {
-            FusionMethod::RelativeScore => f.write_str("relative score fusion")?,
-            FusionMethod::ReciprocalRank => write!(f, "reciprocal rank fusion, k {k}")?,
-        }
-        write!(f, ", keyword weight {keyword_weight}, vector weight {vector_weight}")
     }
 }
 
@@ -444,58 +257,6 @@ mod tests {
         }
         let error = "Vector".parse::<SearchMode>().unwrap_err().to_string();
         assert_eq!(error, "mode: \"Vector\" is not one of hybrid, keyword, vector");
-    }
-
-    #[test]
-    fn ranks_are_fused_by_their_reciprocals() {
-        let method = FusionMethod::ReciprocalRank;
-        let fusion = Fusion { method, k: 10.0, keyword_weight: 0.7, vector_weight: 0.3, depth: 0 };
-        let score = |keyword: Option<u32>, vector: Option<u32>| {
-            let place = |rank: Option<u32>| rank.map(|rank| (rank, 123.0));
-            fusion.score(&FusionScale::default(), place(keyword), place(vector))
-        };
-        assert_eq!(score(Some(1), None), 0.7 / 11.0);
-        assert_eq!(score(None, Some(2)), 0.3 / 12.0);
-        assert_eq!(score(Some(1), Some(2)), 0.7 / 11.0 + 0.3 / 12.0);
-        assert_eq!(score(None, None), 0.0);
-    }
-
-    #[test]
-    fn scores_are_fused_on_the_scale_of_their_leg() {
-        let fusion = Fusion { keyword_weight: 0.5, vector_weight: 0.25, ..Fusion::default() };
-        let scale = FusionScale::of([8.0, 6.0, 4.0], [0.75, 0.5, 0.25]);
-        let score = |keyword: Option<f64>, vector: Option<f64>| {
-            fusion.score(&scale, keyword.map(|score| (7, score)), vector.map(|score| (7, score)))
-        };
-        assert_eq!(score(Some(8.0), Some(0.75)), 0.75);
-        assert_eq!(score(Some(4.0), Some(0.5)), 0.25 + 0.125);
-        assert_eq!(score(None, Some(0.25)), 0.0, "as good as not found");
-        assert_eq!(score(Some(2.0), None), 0.125);
-    }
-
-    #[test]
-    fn a_leg_without_a_span_gives_its_whole_weight() {
-        let fusion = Fusion::default();
-        for vector in [vec![0.3], vec![0.3; 4], vec![-0.5; 2]] {
-            let scale = FusionScale::of([], vector.iter().copied());
-            assert_eq!(fusion.score(&scale, None, Some((1, vector[0]))), fusion.vector_weight);
-        }
-        assert_eq!(fusion.score(&FusionScale::of([], []), None, None), 0.0);
-    }
-
-    #[test]
-    fn a_leg_is_never_shallower_than_the_limit() {
-        assert_eq!(Fusion::default().leg_depth(10), 100);
-        assert_eq!(Fusion::default().leg_depth(1000), 4000);
-        assert_eq!(Fusion { depth: 5, ..Fusion::default() }.leg_depth(10), 10);
-    }
-
-    #[test]
-    fn a_nan_is_outside_every_range() {
-        let fusion = Fusion { k: f64::NAN, ..Fusion::default() };
-        assert!(
-            matches!(fusion.validate(), Err(MemoryStoreError::InvalidInput { field, .. }) if field == "fusion.k")
-        );
     }
 
     #[test]

@@ -58,7 +58,7 @@ async fn main() -> Result<()> {
         let filter = only(filter);
         let (mut times, mut recall) = (Vec::new(), 0.0);
         for question in &questions {
-            let query = SearchQuery::embedding(question.clone()).with_filter(filter.clone());
+            let query = SearchQuery::embedding(question.clone()).filter(filter.clone());
             let started = Instant::now();
             let found = store.search(&query).await?;
             times.push(started.elapsed().as_secs_f64() * 1e3);

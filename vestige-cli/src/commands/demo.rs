@@ -144,9 +144,8 @@ async fn ask(
     embedder: &AnyEmbedder,
     question: &Question,
 ) -> CommandResult<Vec<SearchResult>> {
-    let mut query = SearchQuery::text(&question.query).with_limit(SHOWN);
-    query.filter =
-        MemoryFilter { codebases: question.codebase.iter().cloned().collect(), ..MemoryFilter::default() };
+    let mut query = SearchQuery::text(&question.query).limit(SHOWN);
+    query.filter = MemoryFilter::new().codebases(question.codebase.iter().cloned());
     query.embedding = embedder.embed_query(&question.query).await?;
     Ok(store.search(&query).await?)
 }

@@ -33,7 +33,7 @@ pub(crate) async fn run(args: ListArgs, app: &App, mut out: Output) -> CommandRe
     let filter = args.filter.filter(app.now())?;
     let store = app.open(Access::Read).await?;
     let mut left = if args.all { usize::MAX } else { args.limit };
-    let mut query = ListQuery { filter, limit: 0, after: None };
+    let mut query = ListQuery::new().filter(filter).limit(0);
     let mut shown = 0_usize;
     while left > 0 {
         query.limit = left.min(limits::MAX_LIMIT);

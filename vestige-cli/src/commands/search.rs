@@ -69,10 +69,8 @@ struct ExplainedHit<'a> {
 
 pub(crate) async fn run(args: SearchArgs, app: &App, mut out: Output) -> CommandResult {
     let text = args::text_or_stdin(Some(args.query.join(" ")), "question").await?;
-    let mut query = SearchQuery::text(text)
-        .mode(args.mode)
-        .with_limit(args.limit)
-        .with_filter(args.filter.filter(app.now())?);
+    let mut query =
+        SearchQuery::text(text).mode(args.mode).limit(args.limit).filter(args.filter.filter(app.now())?);
     // Before a store is made for it.
     query.validate()?;
     if args.limit == 0 {

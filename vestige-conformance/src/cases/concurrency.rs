@@ -94,7 +94,7 @@ pub async fn inserts_at_once_are_all_there(bed: &TestBed<impl StoreFactory>) {
         result.unwrap();
     }
     assert_eq!(store.count().await.unwrap(), 60);
-    let query = SearchQuery::hybrid("lamp", vec![1.0, 0.0, 0.0, 0.0]).with_limit(100);
+    let query = SearchQuery::hybrid("lamp", vec![1.0, 0.0, 0.0, 0.0]).limit(100);
     assert_eq!(store.search(&query).await.unwrap().len(), 60);
     assert_eq!(other.search(&in_vector_mode(&query)).await.unwrap().len(), 60);
 }

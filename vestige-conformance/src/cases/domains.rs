@@ -1,6 +1,6 @@
 use chrono::TimeDelta;
 use serde_json::json;
-use vestige_traits::{Domain, MemoryRecord, MemoryStore, limits};
+use vestige_traits::{Domain, MemoryStore, limits};
 
 use crate::fixtures::*;
 use crate::{StoreFactory, TestBed};
@@ -55,11 +55,7 @@ pub async fn delete_of_a_missing_domain_is_not_found(bed: &TestBed<impl StoreFac
 }
 
 pub async fn memories_keep_their_scores_for_a_deleted_domain(bed: &TestBed<impl StoreFactory>) {
-    let record = MemoryRecord {
-        domains: vec!["builds".to_owned()],
-        domain_scores: [("builds".to_owned(), 0.9)].into(),
-        ..memory(1, "x")
-    };
+    let record = memory(1, "x").domains(["builds"]).domain_scores([("builds".to_owned(), 0.9)].into());
     bed.store.upsert_domain(&domain("builds")).await.unwrap();
     bed.store.insert(&record).await.unwrap();
     bed.store.delete_domain("builds").await.unwrap();

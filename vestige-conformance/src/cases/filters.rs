@@ -8,12 +8,12 @@ const EAST: [f32; 4] = [1.0, 0.0, 0.0, 0.0];
 
 /// Asserts what a filter lets through in the list and in each search.
 async fn assert_passes(bed: &TestBed<impl StoreFactory>, filter: MemoryFilter, expected: &[u128]) {
-    let list = ListQuery { filter: filter.clone(), limit: 1000, after: None };
+    let list = ListQuery::new().filter(filter.clone()).limit(1000);
     let mut listed: Vec<_> =
         bed.store.list(&list).await.unwrap().records.into_iter().map(|record| record.id).collect();
     listed.sort();
     assert_eq!(listed, ids(expected.iter().copied()), "list by {filter:?}");
-    let query = SearchQuery::hybrid("lamp", EAST.to_vec()).with_filter(filter.clone()).with_limit(1000);
+    let query = SearchQuery::hybrid("lamp", EAST.to_vec()).filter(filter.clone()).limit(1000);
     for results in [
         bed.store.search(&query).await.unwrap(),
         bed.store.search(&in_keyword_mode(&query)).await.unwrap(),
@@ -44,7 +44,7 @@ pub async fn an_empty_filter_lets_everything_through(bed: &TestBed<impl StoreFac
 }
 
 pub async fn tags_are_met_by_any_of_them_exactly(bed: &TestBed<impl StoreFactory>) {
-    let with = |n, tags: &[&str]| MemoryRecord { tags: strings(tags), ..lamp(n) };
+    let with = |n, tags: &[&str]| lamp(n).tags(strings(tags));
     insert(
         bed,
         &[
@@ -57,7 +57,7 @@ pub async fn tags_are_met_by_any_of_them_exactly(bed: &TestBed<impl StoreFactory
         ],
     )
     .await;
-    let tags = |tags: &[&str]| MemoryFilter { tags: strings(tags), ..MemoryFilter::default() };
+    let tags = |tags: &[&str]| MemoryFilter::new().tags(strings(tags));
     assert_passes(bed, tags(&["red"]), &[1]).await;
     assert_passes(bed, tags(&["red", "blue"]), &[1, 2]).await;
     assert_passes(bed, tags(&["big", "red"]), &[1, 4]).await;
@@ -67,41 +67,41 @@ pub async fn tags_are_met_by_any_of_them_exactly(bed: &TestBed<impl StoreFactory
 }
 
 pub async fn domains_are_met_by_any_of_them_exactly(bed: &TestBed<impl StoreFactory>) {
-    let with = |n, domains: &[&str]| MemoryRecord { domains: strings(domains), ..lamp(n) };
+    let with = |n, domains: &[&str]| lamp(n).domains(strings(domains));
     let mut scored = lamp(4);
     scored.domain_scores = [("infra".to_owned(), 0.1)].into();
     insert(bed, &[with(1, &["infra", "builds"]), with(2, &["builds"]), with(3, &["Infra"]), scored]).await;
-    let domains = |names: &[&str]| MemoryFilter { domains: strings(names), ..MemoryFilter::default() };
+    let domains = |names: &[&str]| MemoryFilter::new().domains(strings(names));
     assert_passes(bed, domains(&["infra"]), &[1]).await;
     assert_passes(bed, domains(&["builds", "x"]), &[1, 2]).await;
     assert_passes(bed, domains(&["x"]), &[]).await;
 }
 
 pub async fn types_are_compared_exactly(bed: &TestBed<impl StoreFactory>) {
-    let with = |n, node_type: &str| MemoryRecord { node_type: node_type.to_owned(), ..lamp(n) };
+    let with = |n, node_type: &str| lamp(n).node_type(node_type);
     insert(bed, &[with(1, "fact"), with(2, "Fact"), with(3, "decision"), lamp(4)]).await;
-    let types = |names: &[&str]| MemoryFilter { node_types: strings(names), ..MemoryFilter::default() };
+    let types = |names: &[&str]| MemoryFilter::new().node_types(strings(names));
     assert_passes(bed, types(&["fact"]), &[1]).await;
     assert_passes(bed, types(&["fact", "general"]), &[1, 4]).await;
     assert_passes(bed, types(&["facts"]), &[]).await;
 }
 
 pub async fn a_memory_without_a_codebase_matches_no_codebase(bed: &TestBed<impl StoreFactory>) {
-    let with = |n, codebase: &str| MemoryRecord { codebase: Some(codebase.to_owned()), ..lamp(n) };
+    let with = |n, codebase: &str| lamp(n).codebase(codebase);
     insert(bed, &[with(1, "atlas"), with(2, "ATLAS"), lamp(3), with(4, "null")]).await;
-    let codebases = |names: &[&str]| MemoryFilter { codebases: strings(names), ..MemoryFilter::default() };
+    let codebases = |names: &[&str]| MemoryFilter::new().codebases(strings(names));
     assert_passes(bed, codebases(&["atlas"]), &[1]).await;
     assert_passes(bed, codebases(&["atlas", "null"]), &[1, 4]).await;
     assert_passes(bed, codebases(&["other"]), &[]).await;
 }
 
 pub async fn the_created_range_includes_its_start_and_not_its_end(bed: &TestBed<impl StoreFactory>) {
-    let at = |n, micros| MemoryRecord { created_at: now() + TimeDelta::microseconds(micros), ..lamp(n) };
+    let at = |n, micros| lamp(n).created_at(now() + TimeDelta::microseconds(micros));
     insert(bed, &[at(1, 0), at(2, 1), at(3, 2), at(4, 3), at(5, -1)]).await;
-    let range = |from: Option<i64>, before: Option<i64>| MemoryFilter {
-        created_from: from.map(|micros| now() + TimeDelta::microseconds(micros)),
-        created_before: before.map(|micros| now() + TimeDelta::microseconds(micros)),
-        ..MemoryFilter::default()
+    let range = |from: Option<i64>, before: Option<i64>| {
+        MemoryFilter::new()
+            .created_from(from.map(|micros| now() + TimeDelta::microseconds(micros)))
+            .created_before(before.map(|micros| now() + TimeDelta::microseconds(micros)))
     };
     assert_passes(bed, range(Some(1), Some(3)), &[2, 3]).await;
     assert_passes(bed, range(Some(2), None), &[3, 4]).await;
@@ -111,27 +111,25 @@ pub async fn the_created_range_includes_its_start_and_not_its_end(bed: &TestBed<
 }
 
 pub async fn times_of_a_filter_are_cut_to_microseconds(bed: &TestBed<impl StoreFactory>) {
-    insert(bed, &[MemoryRecord { created_at: now(), ..lamp(1) }]).await;
+    insert(bed, &[lamp(1).created_at(now())]).await;
     let finer = now() + TimeDelta::nanoseconds(999);
-    let from = MemoryFilter { created_from: Some(finer), ..MemoryFilter::default() };
+    let from = MemoryFilter::new().created_from(finer);
     assert_passes(bed, from, &[1]).await;
-    let before = MemoryFilter { created_before: Some(finer), ..MemoryFilter::default() };
+    let before = MemoryFilter::new().created_before(finer);
     assert_passes(bed, before, &[]).await;
 }
 
 pub async fn a_created_range_reaches_the_ends_of_time(bed: &TestBed<impl StoreFactory>) {
     let first: DateTime<Utc> = "0001-01-01T00:00:00Z".parse().unwrap();
     let last: DateTime<Utc> = "9999-12-31T23:59:59.999999Z".parse().unwrap();
-    let at = |n, created_at| MemoryRecord { created_at, ..lamp(n) };
+    let at = |n, created_at| lamp(n).created_at(created_at);
     insert(bed, &[at(1, first), at(2, now()), at(3, last)]).await;
-    let range = |from, before| MemoryFilter {
-        created_from: Some(from),
-        created_before: Some(before),
-        ..MemoryFilter::default()
+    let range = |from: DateTime<Utc>, before: DateTime<Utc>| {
+        MemoryFilter::new().created_from(from).created_before(before)
     };
     assert_passes(bed, range(first, last), &[1, 2]).await;
     assert_passes(bed, range(now(), last), &[2]).await;
-    assert_passes(bed, MemoryFilter { created_from: Some(last), ..MemoryFilter::default() }, &[3]).await;
+    assert_passes(bed, MemoryFilter::new().created_from(last), &[3]).await;
 }
 
 pub async fn retrievability_is_that_of_the_present(bed: &TestBed<impl StoreFactory>) {
@@ -142,7 +140,7 @@ pub async fn retrievability_is_that_of_the_present(bed: &TestBed<impl StoreFacto
     let mut unseen = ago(0, 0.001);
     unseen.last_review = None;
     bed.store.update_scheduling(id(3), &unseen).await.unwrap();
-    let at_least = |minimum| MemoryFilter { min_retrievability: Some(minimum), ..MemoryFilter::default() };
+    let at_least = |minimum: f64| MemoryFilter::new().min_retrievability(minimum);
     assert_passes(bed, at_least(0.0), &[1, 2, 3, 4]).await;
     assert_passes(bed, at_least(0.9), &[1, 3, 4]).await;
     assert_passes(bed, at_least(1.0), &[3, 4]).await;
@@ -153,7 +151,7 @@ pub async fn retrievability_is_that_of_the_present(bed: &TestBed<impl StoreFacto
 pub async fn retrievability_falls_to_nine_tenths_after_one_stability(bed: &TestBed<impl StoreFactory>) {
     insert(bed, &[lamp(1)]).await;
     bed.store.update_scheduling(id(1), &reviewed(now(), 2.0)).await.unwrap();
-    let filter = MemoryFilter { min_retrievability: Some(0.9), ..MemoryFilter::default() };
+    let filter = MemoryFilter::new().min_retrievability(0.9);
     bed.clock.set(now() + TimeDelta::days(2) - TimeDelta::seconds(1));
     assert_passes(bed, filter.clone(), &[1]).await;
     bed.clock.set(now() + TimeDelta::days(2) + TimeDelta::seconds(1));
@@ -163,7 +161,7 @@ pub async fn retrievability_falls_to_nine_tenths_after_one_stability(bed: &TestB
 pub async fn a_review_in_the_future_counts_as_just_now(bed: &TestBed<impl StoreFactory>) {
     insert(bed, &[lamp(1)]).await;
     bed.store.update_scheduling(id(1), &reviewed(now() + TimeDelta::days(3), 2.0)).await.unwrap();
-    let filter = MemoryFilter { min_retrievability: Some(1.0), ..MemoryFilter::default() };
+    let filter = MemoryFilter::new().min_retrievability(1.0);
     assert_passes(bed, filter, &[1]).await;
 }
 
@@ -171,7 +169,7 @@ pub async fn extreme_stabilities_and_minima_are_no_errors(bed: &TestBed<impl Sto
     insert(bed, &[lamp(1), lamp(2)]).await;
     bed.store.update_scheduling(id(1), &reviewed(now() - TimeDelta::days(300_000), 1e-6)).await.unwrap();
     bed.store.update_scheduling(id(2), &reviewed(now() - TimeDelta::days(1), 1e6)).await.unwrap();
-    let at_least = |minimum| MemoryFilter { min_retrievability: Some(minimum), ..MemoryFilter::default() };
+    let at_least = |minimum: f64| MemoryFilter::new().min_retrievability(minimum);
     assert_passes(bed, at_least(f64::MIN_POSITIVE), &[1, 2]).await;
     assert_passes(bed, at_least(1e-60), &[1, 2]).await;
     assert_passes(bed, at_least(0.5), &[2]).await;
@@ -179,12 +177,8 @@ pub async fn extreme_stabilities_and_minima_are_no_errors(bed: &TestBed<impl Sto
 }
 
 pub async fn every_part_of_a_filter_must_be_met(bed: &TestBed<impl StoreFactory>) {
-    let make = |n: u128, tag: &str, node_type: &str, codebase: &str, domain: &str| MemoryRecord {
-        tags: strings(&[tag]),
-        node_type: node_type.to_owned(),
-        codebase: Some(codebase.to_owned()),
-        domains: strings(&[domain]),
-        ..lamp(n)
+    let make = |n: u128, tag: &str, node_type: &str, codebase: &str, domain: &str| {
+        lamp(n).tags([tag]).node_type(node_type).codebase(codebase).domains([domain])
     };
     insert(
         bed,
@@ -200,18 +194,16 @@ pub async fn every_part_of_a_filter_must_be_met(bed: &TestBed<impl StoreFactory>
     )
     .await;
     bed.store.update_scheduling(id(7), &reviewed(now() - TimeDelta::days(9), 0.1)).await.unwrap();
-    let filter = MemoryFilter {
-        tags: strings(&["t"]),
-        node_types: strings(&["fact"]),
-        codebases: strings(&["c"]),
-        domains: strings(&["d"]),
-        created_from: Some(now() + TimeDelta::seconds(1)),
-        created_before: Some(now() + TimeDelta::seconds(100)),
-        min_retrievability: Some(0.8),
-    };
+    let filter = MemoryFilter::new()
+        .tags(["t"])
+        .node_types(["fact"])
+        .codebases(["c"])
+        .domains(["d"])
+        .created_from(now() + TimeDelta::seconds(1))
+        .created_before(now() + TimeDelta::seconds(100))
+        .min_retrievability(0.8);
     assert_passes(bed, filter.clone(), &[1, 6]).await;
-    assert_passes(bed, MemoryFilter { created_from: Some(now() + TimeDelta::seconds(2)), ..filter }, &[6])
-        .await;
+    assert_passes(bed, filter.created_from(now() + TimeDelta::seconds(2)), &[6]).await;
 }
 
 pub async fn where_limit_memories_match_limit_come_back(bed: &TestBed<impl StoreFactory>) {
@@ -227,42 +219,42 @@ pub async fn where_limit_memories_match_limit_come_back(bed: &TestBed<impl Store
         records.push(record);
     }
     insert(bed, &records).await;
-    let rare = MemoryFilter { tags: strings(&["rare"]), ..MemoryFilter::default() };
+    let rare = MemoryFilter::new().tags(["rare"]);
     for limit in [1, 5, 15, 16] {
-        let query = SearchQuery::hybrid("lamp", EAST.to_vec()).with_filter(rare.clone()).with_limit(limit);
+        let query = SearchQuery::hybrid("lamp", EAST.to_vec()).filter(rare.clone()).limit(limit);
         let expected = limit.min(15);
         assert_eq!(bed.store.search(&query).await.unwrap().len(), expected);
         assert_eq!(bed.store.search(&in_keyword_mode(&query)).await.unwrap().len(), expected);
         assert_eq!(bed.store.search(&in_vector_mode(&query)).await.unwrap().len(), expected);
-        let list = ListQuery { filter: rare.clone(), limit, after: None };
+        let list = ListQuery::new().filter(rare.clone()).limit(limit);
         assert_eq!(bed.store.list(&list).await.unwrap().records.len(), expected);
     }
 }
 
 pub async fn an_invalid_filter_is_refused(bed: &TestBed<impl StoreFactory>) {
     let refused = async |filter: MemoryFilter, field: &str| {
-        let query = SearchQuery::text("lamp").with_filter(filter.clone());
+        let query = SearchQuery::text("lamp").filter(filter.clone());
         assert_invalid(bed.store.search(&query).await, field);
         assert_invalid(bed.store.search(&in_keyword_mode(&query)).await, field);
-        assert_invalid(bed.store.list(&ListQuery { filter, ..ListQuery::default() }).await, field);
+        assert_invalid(bed.store.list(&ListQuery::new().filter(filter)).await, field);
     };
     let none = MemoryFilter::default;
-    refused(MemoryFilter { tags: strings(&["nul\0"]), ..none() }, "filter.tags").await;
-    refused(MemoryFilter { domains: strings(&[""]), ..none() }, "filter.domains").await;
-    refused(MemoryFilter { node_types: vec!["x".repeat(1025)], ..none() }, "filter.node_types").await;
-    refused(MemoryFilter { codebases: vec!["x".to_owned(); 1001], ..none() }, "filter.codebases").await;
+    refused(none().tags(["nul\0"]), "filter.tags").await;
+    refused(none().domains([""]), "filter.domains").await;
+    refused(none().node_types(["x".repeat(1025)]), "filter.node_types").await;
+    refused(none().codebases(["x"; 1001]), "filter.codebases").await;
     for minimum in [-0.1, 1.1, f64::NAN, f64::INFINITY] {
-        let filter = MemoryFilter { min_retrievability: Some(minimum), ..none() };
+        let filter = none().min_retrievability(minimum);
         refused(filter, "filter.min_retrievability").await;
     }
-    let filter = MemoryFilter { created_from: Some(DateTime::<Utc>::MAX_UTC), ..none() };
+    let filter = none().created_from(DateTime::<Utc>::MAX_UTC);
     refused(filter, "filter.created_from").await;
-    let filter = MemoryFilter { created_before: Some(DateTime::<Utc>::MIN_UTC), ..none() };
+    let filter = none().created_before(DateTime::<Utc>::MIN_UTC);
     refused(filter, "filter.created_before").await;
 }
 
 pub async fn a_filter_of_many_values_is_answered(bed: &TestBed<impl StoreFactory>) {
-    insert(bed, &[MemoryRecord { tags: strings(&["tag 999"]), ..lamp(1) }, lamp(2)]).await;
-    let tags = (0..1000).map(|n| format!("tag {n}")).collect();
-    assert_passes(bed, MemoryFilter { tags, ..MemoryFilter::default() }, &[1]).await;
+    insert(bed, &[lamp(1).tags(["tag 999"]), lamp(2)]).await;
+    let tags = (0..1000).map(|n| format!("tag {n}"));
+    assert_passes(bed, MemoryFilter::new().tags(tags), &[1]).await;
 }

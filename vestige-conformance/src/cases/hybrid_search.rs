@@ -58,8 +58,9 @@ pub async fn the_weights_of_the_legs_decide(bed: &TestBed<impl StoreFactory>) {
     fill(bed).await;
     for method in [FusionMethod::RelativeScore, FusionMethod::ReciprocalRank] {
         let with = |keyword_weight, vector_weight| {
-            let fusion = Fusion { method, keyword_weight, vector_weight, ..Fusion::default() };
-            SearchQuery::hybrid("lamp", EAST.to_vec()).with_fusion(fusion)
+            let fusion =
+                Fusion::new().method(method).keyword_weight(keyword_weight).vector_weight(vector_weight);
+            SearchQuery::hybrid("lamp", EAST.to_vec()).fusion(fusion)
         };
         let words = bed.store.search(&with(1.0, 0.0)).await.unwrap();
         assert_eq!(
@@ -84,14 +85,14 @@ pub async fn scores_are_relative_to_the_depth_of_their_leg(bed: &TestBed<impl St
         .collect();
     bed.store.insert_batch(&records).await.unwrap();
     let query = |depth, limit| {
-        let fusion = Fusion { depth, ..Fusion::default() };
-        SearchQuery::hybrid("lamp", EAST.to_vec()).with_fusion(fusion).with_limit(limit)
+        let fusion = Fusion::new().depth(depth);
+        SearchQuery::hybrid("lamp", EAST.to_vec()).fusion(fusion).limit(limit)
     };
     for (depth, limit) in [(1, 1), (5, 3), (10, 10), (0, 40)] {
         let query = query(depth, limit);
         let leg = query.fusion.leg_depth(limit);
-        let by_words = bed.store.search(&in_keyword_mode(&query.clone().with_limit(leg))).await.unwrap();
-        let by_meaning = bed.store.search(&in_vector_mode(&query.clone().with_limit(leg))).await.unwrap();
+        let by_words = bed.store.search(&in_keyword_mode(&query.clone().limit(leg))).await.unwrap();
+        let by_meaning = bed.store.search(&in_vector_mode(&query.clone().limit(leg))).await.unwrap();
         let results = bed.store.search(&query).await.unwrap();
         assert_eq!(results.len(), limit);
         for result in &results {
@@ -117,8 +118,8 @@ pub async fn k_decides_how_fast_ranks_lose_value(bed: &TestBed<impl StoreFactory
     fill(bed).await;
     for k in [0.0, 0.5, 60.0, 10_000.0] {
         let method = FusionMethod::ReciprocalRank;
-        let fusion = Fusion { method, k, keyword_weight: 1.0, vector_weight: 1.0, depth: 0 };
-        let query = SearchQuery::hybrid("lamp", EAST.to_vec()).with_fusion(fusion);
+        let fusion = Fusion::new().method(method).k(k).keyword_weight(1.0).vector_weight(1.0).depth(0);
+        let query = SearchQuery::hybrid("lamp", EAST.to_vec()).fusion(fusion);
         for result in bed.store.search(&query).await.unwrap() {
             assert_close(result.score, fused(fusion, &[], &[], &result));
         }
@@ -136,8 +137,8 @@ pub async fn equal_fused_scores_fall_by_ascending_id(bed: &TestBed<impl StoreFac
         ])
         .await
         .unwrap();
-    let fusion = Fusion { keyword_weight: 0.5, vector_weight: 0.5, ..Fusion::default() };
-    let query = SearchQuery::hybrid("lamp", EAST.to_vec()).with_fusion(fusion);
+    let fusion = Fusion::new().keyword_weight(0.5).vector_weight(0.5);
+    let query = SearchQuery::hybrid("lamp", EAST.to_vec()).fusion(fusion);
     let results = bed.store.search(&query).await.unwrap();
     assert_eq!(results[0].score, results[1].score);
     assert_eq!(found(&results), ids([1, 2]));
@@ -153,8 +154,8 @@ pub async fn only_the_depth_of_each_leg_takes_part(bed: &TestBed<impl StoreFacto
     bed.store.insert_batch(&records).await.unwrap();
     let search = async |depth, limit| {
         let query = SearchQuery::hybrid("lamp", EAST.to_vec())
-            .with_fusion(Fusion { depth, keyword_weight: 0.5, vector_weight: 0.5, ..Fusion::default() })
-            .with_limit(limit);
+            .fusion(Fusion::new().depth(depth).keyword_weight(0.5).vector_weight(0.5))
+            .limit(limit);
         bed.store.search(&query).await.unwrap()
     };
     let shallow = search(5, 3).await;
@@ -218,8 +219,8 @@ pub async fn filters_hold_in_both_legs(bed: &TestBed<impl StoreFactory>) {
         records.push(record);
     }
     bed.store.insert_batch(&records).await.unwrap();
-    let rare = MemoryFilter { codebases: vec!["rare".to_owned()], ..MemoryFilter::default() };
-    let query = SearchQuery::hybrid("lamp", EAST.to_vec()).with_filter(rare).with_limit(5);
+    let rare = MemoryFilter::new().codebases(["rare"]);
+    let query = SearchQuery::hybrid("lamp", EAST.to_vec()).filter(rare).limit(5);
     for results in [
         bed.store.search(&query).await.unwrap(),
         bed.store.search(&in_keyword_mode(&query)).await.unwrap(),
@@ -237,7 +238,7 @@ pub async fn the_same_question_has_the_same_answer_every_time(bed: &TestBed<impl
         .map(|n| embedded(n, format!("lamp {} table", n % 5), &[1.0, (n % 3) as f32, 0.0, 0.0]))
         .collect();
     bed.store.insert_batch(&records).await.unwrap();
-    let query = SearchQuery::hybrid("table lamp 3", EAST.to_vec()).with_limit(50);
+    let query = SearchQuery::hybrid("table lamp 3", EAST.to_vec()).limit(50);
     let first = bed.store.search(&query).await.unwrap();
     assert_eq!(first.len(), 50);
     for _ in 0..3 {
@@ -259,13 +260,13 @@ pub async fn hostile_texts_beside_a_vector_are_answered(bed: &TestBed<impl Store
 
 pub async fn a_fusion_out_of_range_is_invalid(bed: &TestBed<impl StoreFactory>) {
     let search = async |fusion| {
-        let query = SearchQuery::hybrid("lamp", EAST.to_vec()).with_fusion(fusion);
+        let query = SearchQuery::hybrid("lamp", EAST.to_vec()).fusion(fusion);
         bed.store.search(&query).await
     };
     let fusion = Fusion::default();
-    assert_invalid(search(Fusion { k: -0.1, ..fusion }).await, "fusion.k");
-    assert_invalid(search(Fusion { k: f64::NAN, ..fusion }).await, "fusion.k");
-    assert_invalid(search(Fusion { keyword_weight: 1001.0, ..fusion }).await, "fusion.keyword_weight");
-    assert_invalid(search(Fusion { vector_weight: -1.0, ..fusion }).await, "fusion.vector_weight");
-    assert_invalid(search(Fusion { depth: 4001, ..fusion }).await, "fusion.depth");
+    assert_invalid(search(fusion.k(-0.1)).await, "fusion.k");
+    assert_invalid(search(fusion.k(f64::NAN)).await, "fusion.k");
+    assert_invalid(search(fusion.keyword_weight(1001.0)).await, "fusion.keyword_weight");
+    assert_invalid(search(fusion.vector_weight(-1.0)).await, "fusion.vector_weight");
+    assert_invalid(search(fusion.depth(4001)).await, "fusion.depth");
 }

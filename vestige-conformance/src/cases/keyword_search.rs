@@ -11,7 +11,7 @@ async fn fill(bed: &TestBed<impl StoreFactory>, contents: &[&str]) {
 }
 
 async fn hits(bed: &TestBed<impl StoreFactory>, text: &str) -> Vec<uuid::Uuid> {
-    found(&bed.store.search(&SearchQuery::text(text).with_limit(1000)).await.unwrap())
+    found(&bed.store.search(&SearchQuery::text(text).limit(1000)).await.unwrap())
 }
 
 pub async fn any_term_may_match(bed: &TestBed<impl StoreFactory>) {
@@ -239,7 +239,7 @@ pub async fn equal_scores_fall_by_ascending_id(bed: &TestBed<impl StoreFactory>)
     bed.store.insert_batch(&records).await.unwrap();
     bed.store.insert(&memory(99, "unrelated")).await.unwrap();
     assert_eq!(hits(bed, "sparrow").await, ids(1..=40));
-    let page = bed.store.search(&SearchQuery::text("sparrow").with_limit(7)).await.unwrap();
+    let page = bed.store.search(&SearchQuery::text("sparrow").limit(7)).await.unwrap();
     assert_eq!(found(&page), ids(1..=7));
 }
 
@@ -250,11 +250,11 @@ pub async fn a_limit_of_zero_means_ten(bed: &TestBed<impl StoreFactory>) {
 }
 
 pub async fn a_limit_above_a_thousand_is_invalid(bed: &TestBed<impl StoreFactory>) {
-    let query = SearchQuery::text("sparrow").with_limit(1001);
+    let query = SearchQuery::text("sparrow").limit(1001);
     assert_invalid(bed.store.search(&query).await, "limit");
     assert_invalid(bed.store.search(&in_keyword_mode(&query)).await, "limit");
     assert_invalid(bed.store.search(&in_vector_mode(&query)).await, "limit");
-    assert!(bed.store.search(&query.with_limit(1000)).await.unwrap().is_empty());
+    assert!(bed.store.search(&query.limit(1000)).await.unwrap().is_empty());
 }
 
 pub async fn hostile_queries_are_answered(bed: &TestBed<impl StoreFactory>) {
@@ -362,5 +362,5 @@ pub async fn explain_describes_the_legs_that_would_run(bed: &TestBed<impl StoreF
         plan.iter().any(|stage| stage == "keyword") && !plan.iter().any(|stage| stage == "vector"),
         "{plan:?}"
     );
-    assert_invalid(bed.store.explain_search(&hybrid.with_limit(2000)).await, "limit");
+    assert_invalid(bed.store.explain_search(&hybrid.limit(2000)).await, "limit");
 }

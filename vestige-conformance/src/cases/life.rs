@@ -72,7 +72,7 @@ pub async fn vacuum_and_rebuilding_keep_every_answer(bed: &TestBed<impl StoreFac
     for n in (1..=20).step_by(3) {
         store.delete(id(n)).await.unwrap();
     }
-    let query = SearchQuery::hybrid("leaking pump 8", vec![3.0, 1.0, 0.0, 0.0]).with_limit(50);
+    let query = SearchQuery::hybrid("leaking pump 8", vec![3.0, 1.0, 0.0, 0.0]).limit(50);
     let before = store.search(&query).await.unwrap();
     assert_eq!(before.len(), 13);
     store.vacuum().await.unwrap();

@@ -1,15 +1,15 @@
 use chrono::TimeDelta;
-use vestige_traits::{ListCursor, ListQuery, MemoryFilter, MemoryRecord, MemoryStore, limits};
+use vestige_traits::{ListCursor, ListQuery, MemoryFilter, MemoryStore, limits};
 
 use crate::fixtures::*;
 use crate::{StoreFactory, TestBed};
 
 fn page(limit: usize, after: Option<ListCursor>) -> ListQuery {
-    ListQuery { limit, after, ..ListQuery::default() }
+    ListQuery::new().limit(limit).after(after)
 }
 
 pub async fn the_newest_come_first_and_equal_times_fall_by_id(bed: &TestBed<impl StoreFactory>) {
-    let at = |n, seconds| MemoryRecord { created_at: now() + TimeDelta::seconds(seconds), ..memory(n, "x") };
+    let at = |n, seconds| memory(n, "x").created_at(now() + TimeDelta::seconds(seconds));
     bed.store.insert_batch(&[at(4, 1), at(3, 2), at(2, 1), at(1, 1), at(5, 3)]).await.unwrap();
     let listed = bed.store.list(&page(10, None)).await.unwrap();
     let order: Vec<_> = listed.records.iter().map(|record| record.id).collect();
@@ -19,10 +19,7 @@ pub async fn the_newest_come_first_and_equal_times_fall_by_id(bed: &TestBed<impl
 
 pub async fn pages_join_without_gap_or_repeat(bed: &TestBed<impl StoreFactory>) {
     let records: Vec<_> = (1..=47)
-        .map(|n| MemoryRecord {
-            created_at: now() + TimeDelta::microseconds(i64::try_from(n % 5).unwrap()),
-            ..memory(n, "x")
-        })
+        .map(|n| memory(n, "x").created_at(now() + TimeDelta::microseconds(i64::try_from(n % 5).unwrap())))
         .collect();
     bed.store.insert_batch(&records).await.unwrap();
     let whole = bed.store.list(&page(1000, None)).await.unwrap().records;
@@ -61,10 +58,10 @@ pub async fn a_filtered_list_pages_through_the_matching_ones(bed: &TestBed<impl 
         record.tags = vec!["third".to_owned()];
     }
     bed.store.insert_batch(&records).await.unwrap();
-    let filter = MemoryFilter { tags: vec!["third".to_owned()], ..MemoryFilter::default() };
+    let filter = MemoryFilter::new().tags(["third"]);
     let (mut seen, mut after) = (Vec::new(), None);
     loop {
-        let query = ListQuery { filter: filter.clone(), limit: 8, after };
+        let query = ListQuery::new().filter(filter.clone()).limit(8).after(after);
         let listed = bed.store.list(&query).await.unwrap();
         seen.extend(listed.records.into_iter().map(|record| record.id));
         after = listed.next;

@@ -8,20 +8,18 @@ use crate::{StoreFactory, TestBed};
 
 /// A memory in which no field has its default.
 fn rich(n: u128) -> MemoryRecord {
-    MemoryRecord {
-        node_type: "decision".to_owned(),
-        tags: vec!["zeta".to_owned(), "alpha".to_owned(), "zeta".to_owned()],
-        metadata: json!({"nested": {"list": [1, 2.5, null, true, "x"]}, "empty": {}, "": []}),
-        domains: vec!["infra".to_owned(), "builds".to_owned()],
-        domain_scores: [("infra".to_owned(), 0.75), ("rejected".to_owned(), -1.5)].into(),
-        embedding: Some(vec![0.1, -0.2, 1e-7, 3.5]),
-        codebase: Some("atlas".to_owned()),
-        visibility: Visibility::Group,
-        shared_with_groups: vec![id(900), id(800)],
-        created_at: Utc.timestamp_micros(1_700_000_000_123_456).unwrap(),
-        updated_at: Utc.timestamp_micros(1_700_000_100_654_321).unwrap(),
-        ..memory(n, "We chose the blue-green rollout.\n\tTwice.")
-    }
+    memory(n, "We chose the blue-green rollout.\n\tTwice.")
+        .node_type("decision")
+        .tags(["zeta", "alpha", "zeta"])
+        .metadata(json!({"nested": {"list": [1, 2.5, null, true, "x"]}, "empty": {}, "": []}))
+        .domains(["infra", "builds"])
+        .domain_scores([("infra".to_owned(), 0.75), ("rejected".to_owned(), -1.5)].into())
+        .embedding(vec![0.1, -0.2, 1e-7, 3.5])
+        .codebase("atlas")
+        .visibility(Visibility::Group)
+        .shared_with_groups(vec![id(900), id(800)])
+        .created_at(Utc.timestamp_micros(1_700_000_000_123_456).unwrap())
+        .updated_at(Utc.timestamp_micros(1_700_000_100_654_321).unwrap())
 }
 
 pub async fn a_memory_comes_back_as_it_was_inserted(bed: &TestBed<impl StoreFactory>) {
@@ -64,7 +62,7 @@ pub async fn get_of_a_missing_id_is_none(bed: &TestBed<impl StoreFactory>) {
 pub async fn any_uuid_may_be_an_id(bed: &TestBed<impl StoreFactory>) {
     let ids = [Uuid::nil(), Uuid::from_u128(1), Uuid::from_u128(1 << 127), Uuid::max()];
     for (n, id) in ids.into_iter().enumerate() {
-        let record = MemoryRecord { id, ..memory(n as u128, "odd id") };
+        let record = memory(n as u128, "odd id").id(id);
         bed.store.insert(&record).await.unwrap();
         assert_eq!(bed.store.get(id).await.unwrap(), Some(record));
     }
@@ -82,7 +80,7 @@ pub async fn insert_of_an_existing_id_already_exists(bed: &TestBed<impl StoreFac
 }
 
 pub async fn insert_for_an_unknown_owner_is_invalid(bed: &TestBed<impl StoreFactory>) {
-    let stranger = MemoryRecord { owner_user_id: id(77), ..memory(1, "whose?") };
+    let stranger = memory(1, "whose?").owner_user_id(id(77));
     assert_invalid(bed.store.insert(&stranger).await, "owner_user_id");
     assert_invalid(bed.store.insert_batch(&[memory(2, "mine"), stranger.clone()]).await, "owner_user_id");
     assert_eq!(bed.store.count().await.unwrap(), 0);
@@ -146,10 +144,10 @@ pub async fn update_replaces_every_field(bed: &TestBed<impl StoreFactory>) {
     bed.clock.advance(TimeDelta::hours(1));
     let updated_at = bed.store.update(&rich(1)).await.unwrap();
     assert_eq!(updated_at, now() + TimeDelta::hours(1));
-    assert_eq!(bed.store.get(id(1)).await.unwrap(), Some(MemoryRecord { updated_at, ..rich(1) }));
+    assert_eq!(bed.store.get(id(1)).await.unwrap(), Some(rich(1).updated_at(updated_at)));
 
     let updated_at = bed.store.update(&memory(1, "and back")).await.unwrap();
-    let expected = MemoryRecord { updated_at, ..memory(1, "and back") };
+    let expected = memory(1, "and back").updated_at(updated_at);
     assert_eq!(bed.store.get(id(1)).await.unwrap(), Some(expected));
     assert_eq!(bed.store.count().await.unwrap(), 1);
 }

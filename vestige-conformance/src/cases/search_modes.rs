@@ -24,7 +24,7 @@ async fn fill(bed: &TestBed<impl StoreFactory>) {
 }
 
 fn atlas() -> MemoryFilter {
-    MemoryFilter { codebases: vec!["atlas".to_owned()], ..MemoryFilter::default() }
+    MemoryFilter::new().codebases(["atlas"])
 }
 
 pub async fn keyword_mode_is_search_without_the_vector(bed: &TestBed<impl StoreFactory>) {
@@ -79,9 +79,8 @@ pub async fn phrases_and_exclusions_hold_in_every_mode(bed: &TestBed<impl StoreF
 pub async fn phrases_and_exclusions_hold_in_every_mode_behind_a_filter(bed: &TestBed<impl StoreFactory>) {
     fill(bed).await;
     for mode in SearchMode::ALL {
-        let of_atlas = |text: &str| {
-            SearchQuery::hybrid(text, EAST.to_vec()).with_filter(atlas()).with_limit(1).mode(mode)
-        };
+        let of_atlas =
+            |text: &str| SearchQuery::hybrid(text, EAST.to_vec()).filter(atlas()).limit(1).mode(mode);
         let hits = bed.store.search(&of_atlas("\"red lamp\" -broken")).await.unwrap();
         assert_eq!(found(&hits), ids([1]), "{mode}: one memory matches, and one comes back");
         let hits = bed.store.search(&of_atlas("\"red lamp\" -lamp")).await.unwrap();
@@ -133,7 +132,7 @@ pub async fn a_query_is_validated_whole_in_every_mode(bed: &TestBed<impl StoreFa
 
 pub async fn explain_describes_the_legs_of_the_mode(bed: &TestBed<impl StoreFactory>) {
     fill(bed).await;
-    let query = SearchQuery::hybrid("table \"red lamp\" -broken", EAST.to_vec()).with_filter(atlas());
+    let query = SearchQuery::hybrid("table \"red lamp\" -broken", EAST.to_vec()).filter(atlas());
     for (mode, expected) in [
         (SearchMode::Hybrid, vec!["keyword", "vector", "fusion"]),
         (SearchMode::Keyword, vec!["keyword"]),

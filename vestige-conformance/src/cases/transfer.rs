@@ -2,7 +2,7 @@ use chrono::TimeDelta;
 use serde_json::json;
 use vestige_traits::identity::{Group, GroupMembership, GroupRole, User};
 use vestige_traits::transfer::{Checkpoint, ScheduledMemory, TransferKey, TransferKind, TransferRow};
-use vestige_traits::{ListQuery, MemoryRecord, MemoryStore, Visibility};
+use vestige_traits::{ListQuery, MemoryStore, Visibility};
 
 use crate::fixtures::*;
 use crate::{StoreFactory, TestBed};
@@ -144,7 +144,7 @@ pub async fn imported_memories_are_found_by_searches(bed: &TestBed<impl StoreFac
 
 pub async fn an_imported_user_may_own_memories(bed: &TestBed<impl StoreFactory>) {
     bed.store.import_page(&[TransferRow::User(user(11))], None).await.unwrap();
-    let record = MemoryRecord { owner_user_id: id(11), ..memory(1, "mine") };
+    let record = memory(1, "mine").owner_user_id(id(11));
     bed.store.insert(&record).await.unwrap();
     assert_eq!(bed.store.get(id(1)).await.unwrap(), Some(record));
 }

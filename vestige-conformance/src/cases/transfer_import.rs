@@ -5,7 +5,7 @@ use vestige_traits::identity::{Group, GroupRole, User};
 use vestige_traits::transfer::{
     Checkpoint, ImportReport, ScheduledMemory, TransferKey, TransferKind, TransferRow,
 };
-use vestige_traits::{Domain, MemoryEdge, MemoryRecord, MemoryStore, SearchQuery};
+use vestige_traits::{Domain, MemoryEdge, MemoryStore, SearchQuery};
 
 use super::transfer::{everything, export, group, membership, user};
 use crate::fixtures::*;
@@ -47,7 +47,7 @@ pub async fn an_exported_store_imports_unchanged_into_itself(bed: &TestBed<impl 
     store.register_model(&model()).await.unwrap();
     store.import_page(&everything(), None).await.unwrap();
     let metadata = json!({"zero": -0.0, "whole": 1e17, "deep": [[1.5e-9]]});
-    let odd = MemoryRecord { metadata: metadata.clone(), ..memory(600, "odd numbers") };
+    let odd = memory(600, "odd numbers").metadata(metadata.clone());
     store.insert(&odd).await.unwrap();
     let stranger = User { metadata, created_at: now() + TimeDelta::nanoseconds(1), ..user(15) };
     let report = store.import_page(&[TransferRow::User(stranger.clone())], None).await.unwrap();
@@ -143,7 +143,7 @@ pub async fn rows_that_refer_to_nothing_are_rejected(bed: &TestBed<impl StoreFac
         [TransferRow::Memory(memory(1, "x")), TransferRow::User(user(11)), TransferRow::Group(group(21))];
     store.import_page(&seeds, None).await.unwrap();
     let bad = [
-        TransferRow::Memory(MemoryRecord { owner_user_id: id(99), ..memory(2, "whose?") }),
+        TransferRow::Memory(memory(2, "whose?").owner_user_id(id(99))),
         TransferRow::Scheduling(ScheduledMemory { memory_id: id(99), state: reviewed(now(), 1.0) }),
         TransferRow::Edge(edge(1, 99, 1.0)),
         TransferRow::Edge(edge(99, 1, 1.0)),

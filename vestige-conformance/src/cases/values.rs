@@ -1,6 +1,6 @@
 use chrono::{DateTime, TimeDelta, Utc};
 use serde_json::{Value, json};
-use vestige_traits::{MemoryRecord, MemoryStore, SchedulingState, SearchQuery, limits};
+use vestige_traits::{MemoryStore, SchedulingState, SearchQuery, limits};
 
 use crate::fixtures::*;
 use crate::hostile::hostile_queries;
@@ -10,14 +10,14 @@ pub async fn hostile_texts_come_back_as_they_were(bed: &TestBed<impl StoreFactor
     let texts = hostile_queries().into_iter().filter(|text| !text.trim().is_empty() && !text.contains('\0'));
     let records: Vec<_> = (1..)
         .zip(texts)
-        .map(|(n, text)| MemoryRecord {
-            node_type: text.clone(),
-            tags: vec![text.clone(), format!("{text},\"{text}")],
-            metadata: json!({ text.clone(): [text.clone()] }),
-            domains: vec![text.clone()],
-            domain_scores: [(text.clone(), 0.5)].into(),
-            codebase: Some(text.clone()),
-            ..memory(n, text)
+        .map(|(n, text)| {
+            memory(n, text.clone())
+                .node_type(text.clone())
+                .tags([text.clone(), format!("{text},\"{text}")])
+                .metadata(json!({ text.clone(): [text.clone()] }))
+                .domains([text.clone()])
+                .domain_scores([(text.clone(), 0.5)].into())
+                .codebase(text.clone())
         })
         .filter(|record| record.validate().is_ok())
         .collect();
@@ -61,7 +61,7 @@ pub async fn numbers_in_metadata_keep_their_value(bed: &TestBed<impl StoreFactor
         5.3e-17,
         0.7,
     ]);
-    let record = MemoryRecord { metadata: json!({ "numbers": numbers }), ..memory(1, "x") };
+    let record = memory(1, "x").metadata(json!({ "numbers": numbers }));
     bed.store.insert(&record).await.unwrap();
     let mut expected = record;
     expected.prepare().unwrap();
@@ -70,7 +70,7 @@ pub async fn numbers_in_metadata_keep_their_value(bed: &TestBed<impl StoreFactor
 
 pub async fn numbers_that_databases_rewrite_come_back_normalised(bed: &TestBed<impl StoreFactory>) {
     let metadata = json!({ "zero": -0.0, "whole": 1e16, "negative": -1e18, "huge": 1.8e19 });
-    let record = MemoryRecord { metadata, ..memory(1, "x") };
+    let record = memory(1, "x").metadata(metadata);
     bed.store.insert(&record).await.unwrap();
     let back = bed.store.get(id(1)).await.unwrap().unwrap().metadata;
     let expected = json!({
@@ -87,17 +87,14 @@ pub async fn numbers_that_databases_rewrite_come_back_normalised(bed: &TestBed<i
 pub async fn scores_keep_their_last_bit(bed: &TestBed<impl StoreFactory>) {
     let scores = [0.1 + 0.2, 1.0 / 3.0, 1e-300, -5e-324, f64::MAX, f64::MIN, 1e16, 123.0];
     let domain_scores = (0..).zip(scores).map(|(n, score): (i32, f64)| (format!("d{n}"), score)).collect();
-    let record = MemoryRecord { domain_scores, ..memory(1, "x") };
+    let record = memory(1, "x").domain_scores(domain_scores);
     bed.store.insert(&record).await.unwrap();
     assert_eq!(bed.store.get(id(1)).await.unwrap(), Some(record));
 }
 
 pub async fn a_negative_zero_becomes_positive(bed: &TestBed<impl StoreFactory>) {
     let domain_scores = [("d".to_owned(), -0.0)].into();
-    bed.store
-        .insert_batch(&[MemoryRecord { domain_scores, ..memory(1, "x") }, memory(2, "y")])
-        .await
-        .unwrap();
+    bed.store.insert_batch(&[memory(1, "x").domain_scores(domain_scores), memory(2, "y")]).await.unwrap();
     let score = bed.store.get(id(1)).await.unwrap().unwrap().domain_scores["d"];
     assert!(score.is_sign_positive());
     bed.store.add_edge(&edge(1, 2, -0.0)).await.unwrap();
@@ -119,7 +116,7 @@ pub async fn times_keep_their_microseconds_at_the_ends_of_the_calendar(bed: &Tes
     ];
     for (n, text) in (1..).zip(times) {
         let time: DateTime<Utc> = text.parse().unwrap();
-        let record = MemoryRecord { created_at: time, updated_at: time, ..memory(n, "x") };
+        let record = memory(n, "x").created_at(time).updated_at(time);
         bed.store.insert(&record).await.unwrap();
         assert_eq!(bed.store.get(id(n)).await.unwrap(), Some(record), "{text}");
         let state =
@@ -131,7 +128,7 @@ pub async fn times_keep_their_microseconds_at_the_ends_of_the_calendar(bed: &Tes
 
 pub async fn an_update_does_not_leave_the_calendar(bed: &TestBed<impl StoreFactory>) {
     let last: DateTime<Utc> = "9999-12-31T23:59:59.999999Z".parse().unwrap();
-    let record = MemoryRecord { updated_at: last, ..memory(1, "for ever") };
+    let record = memory(1, "for ever").updated_at(last);
     bed.store.insert(&record).await.unwrap();
     assert_invalid(bed.store.update(&memory(1, "no longer")).await, "updated_at");
     assert_invalid(bed.store.update_unless_changed(&memory(1, "no longer"), last).await, "updated_at");
@@ -143,7 +140,7 @@ pub async fn finer_times_are_cut_to_microseconds(bed: &TestBed<impl StoreFactory
     for (n, time) in [(1, now()), (2, "0001-06-01T00:00:00Z".parse().unwrap())] {
         let finer = time + TimeDelta::nanoseconds(1999);
         let cut = time + TimeDelta::microseconds(1);
-        let record = MemoryRecord { created_at: finer, updated_at: finer, ..memory(n, "x") };
+        let record = memory(n, "x").created_at(finer).updated_at(finer);
         bed.store.insert(&record).await.unwrap();
         let back = bed.store.get(id(n)).await.unwrap().unwrap();
         assert_eq!((back.created_at, back.updated_at), (cut, cut));
@@ -155,12 +152,7 @@ pub async fn finer_times_are_cut_to_microseconds(bed: &TestBed<impl StoreFactory
 
 pub async fn order_and_repeats_in_lists_are_kept(bed: &TestBed<impl StoreFactory>) {
     let names = ["b", "a", "B", "b", "a,b", "\"a\"", "{a}", "a\\", "NULL", "null", "😀"];
-    let record = MemoryRecord {
-        tags: names.map(str::to_owned).to_vec(),
-        domains: names.map(str::to_owned).to_vec(),
-        shared_with_groups: ids([3, 1, 2, 3]),
-        ..memory(1, "x")
-    };
+    let record = memory(1, "x").tags(names).domains(names).shared_with_groups(ids([3, 1, 2, 3]));
     bed.store.insert(&record).await.unwrap();
     assert_eq!(bed.store.get(id(1)).await.unwrap(), Some(record));
 }
@@ -170,7 +162,7 @@ pub async fn metadata_of_every_kind_comes_back(bed: &TestBed<impl StoreFactory>)
         "": "", "null": null, "true": true, "list": [], "object": {}, "mixed": [[[]], {"a": [null, false, "x"]}],
         "\u{7f}\u{1}\u{85}\u{2028}": "\u{1b}[0m \u{fffd}\u{10ffff} \\u0000 \\ \" /", "aa": 1, "b": 2, "B": 3,
     });
-    let record = MemoryRecord { metadata, ..memory(1, "x") };
+    let record = memory(1, "x").metadata(metadata);
     bed.store.insert(&record).await.unwrap();
     let back = bed.store.get(id(1)).await.unwrap().unwrap();
     assert_eq!(back.metadata.to_string(), record.metadata.to_string());

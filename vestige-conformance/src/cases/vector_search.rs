@@ -39,7 +39,7 @@ pub async fn the_length_of_a_vector_does_not_matter(bed: &TestBed<impl StoreFact
 pub async fn equal_similarities_fall_by_ascending_id(bed: &TestBed<impl StoreFactory>) {
     let vectors: Vec<[f32; 4]> = (1..=60).map(|n| [n as f32, n as f32 * 2.0, 0.0, 0.0]).collect();
     fill(bed, &vectors).await;
-    let query = SearchQuery::embedding(vec![1.0, 2.0, 0.0, 0.0]).with_limit(30);
+    let query = SearchQuery::embedding(vec![1.0, 2.0, 0.0, 0.0]).limit(30);
     assert_eq!(found(&bed.store.search(&query).await.unwrap()), ids(1..=30));
 }
 
@@ -104,7 +104,7 @@ pub async fn the_exact_nearest_are_found_among_many(bed: &TestBed<impl StoreFact
             .map(|r| (round_score(cosine_similarity(&question, r.embedding.as_ref().unwrap())), r.id))
             .collect();
         expected.sort_by(|a, b| b.0.total_cmp(&a.0).then(a.1.cmp(&b.1)));
-        let query = SearchQuery::embedding(question.to_vec()).with_limit(20);
+        let query = SearchQuery::embedding(question.to_vec()).limit(20);
         let results = found(&bed.store.search(&query).await.unwrap());
         let same = expected[..20].iter().filter(|(_, id)| results.contains(id)).count();
         assert!(same >= 19, "{same} of the 20 nearest were found");

@@ -127,7 +127,7 @@ pub(super) fn sequence(runner: &mut TestRunner, longest: usize) -> Result<Vec<Op
     }
     for n in 1..=memories {
         let insert = records().prop_map(move |record| {
-            let record = MemoryRecord { id: id(u128::from(n)), ..record };
+            let record = record.id(id(u128::from(n)));
             Operation::Insert(0, Box::new(record))
         });
         trees.push(Box::new(insert.new_tree(runner)?));
@@ -166,7 +166,7 @@ fn operations() -> impl Strategy<Value = Operation> {
         1 => handle().prop_map(Operation::AbortReembedding),
         8 => (handle(), queries()).prop_map(|(h, query)| Operation::Search(h, Box::new(query))),
         3 => (handle(), filters(), 0_usize..6).prop_map(|(h, filter, limit)| {
-            Operation::List(h, Box::new(ListQuery { filter, limit, after: None }))
+            Operation::List(h, Box::new(ListQuery::new().filter(filter).limit(limit)))
         }),
         1 => (handle(), 0_i64..20).prop_map(|(h, days)| Operation::Due(h, days)),
         2 => (handle(), any_id(), 0_usize..5).prop_map(|(h, id, depth)| Operation::Neighbors(h, id, depth)),
@@ -214,15 +214,17 @@ fn names(names: &'static [&'static str]) -> impl Strategy<Value = Vec<String>> {
 fn records() -> impl Strategy<Value = MemoryRecord> {
     let labels = (select(&TYPES[..]), names(&TAGS), names(&DOMAINS), option::of(select(&CODEBASES[..])));
     (1..=IDS, text(), labels, option::weighted(0.7, vectors()), times()).prop_map(
-        |(n, content, (node_type, tags, domains, codebase), embedding, created_at)| MemoryRecord {
-            id: id(u128::from(n)),
-            node_type: node_type.to_owned(),
-            tags,
-            domain_scores: domains.iter().map(|domain| (domain.clone(), 0.5)).collect(),
-            domains,
-            codebase: codebase.map(str::to_owned),
-            embedding,
-            ..MemoryRecord::new_at(content, created_at)
+        |(n, content, (node_type, tags, domains, codebase), embedding, created_at)| {
+            let scores = domains.iter().map(|domain| (domain.clone(), 0.5)).collect();
+            let mut record = MemoryRecord::new_at(content, created_at)
+                .id(id(u128::from(n)))
+                .node_type(node_type)
+                .tags(tags)
+                .domain_scores(scores)
+                .domains(domains)
+                .embedding(embedding);
+            record.codebase = codebase.map(str::to_owned);
+            record
         },
     )
 }
@@ -305,15 +307,14 @@ fn filters() -> impl Strategy<Value = MemoryFilter> {
     )
         .prop_map(|(parts, (tags, domains, types, codebases), created_from, created_before, minimum)| {
             let owned = |names: Vec<&str>| names.into_iter().map(str::to_owned).collect();
-            MemoryFilter {
-                tags: if parts.0 { tags } else { Vec::new() },
-                domains: if parts.1 { domains } else { Vec::new() },
-                node_types: if parts.2 { owned(types) } else { Vec::new() },
-                codebases: if parts.3 { owned(codebases) } else { Vec::new() },
-                created_from,
-                created_before,
-                min_retrievability: minimum,
-            }
+            MemoryFilter::new()
+                .tags(if parts.0 { tags } else { Vec::new() })
+                .domains(if parts.1 { domains } else { Vec::new() })
+                .node_types(if parts.2 { owned(types) } else { Vec::new() })
+                .codebases(if parts.3 { owned(codebases) } else { Vec::new() })
+                .created_from(created_from)
+                .created_before(created_before)
+                .min_retrievability(minimum)
         })
 }
 
@@ -322,12 +323,13 @@ fn fusions() -> impl Strategy<Value = Fusion> {
     let weight = || select(&[0.0, 0.25, 0.5, 0.7, 1.0][..]);
     let method = select(&[FusionMethod::RelativeScore, FusionMethod::ReciprocalRank][..]);
     let random = (method, k, weight(), weight(), select(&[0_usize, 1, 3][..])).prop_map(
-        |(method, k, keyword_weight, vector_weight, depth)| Fusion {
-            method,
-            k,
-            keyword_weight,
-            vector_weight,
-            depth,
+        |(method, k, keyword_weight, vector_weight, depth)| {
+            Fusion::new()
+                .method(method)
+                .k(k)
+                .keyword_weight(keyword_weight)
+                .vector_weight(vector_weight)
+                .depth(depth)
         },
     );
     prop_oneof![Just(Fusion::default()), random]
@@ -341,13 +343,10 @@ fn queries() -> impl Strategy<Value = SearchQuery> {
         2 => Just(SearchMode::Vector),
     ];
     (parts, filters(), 0_usize..6, fusions(), mode).prop_map(
-        |((text, embedding), filter, limit, fusion, mode)| SearchQuery {
-            text,
-            embedding,
-            filter,
-            limit,
-            fusion,
-            mode,
+        |((text, embedding), filter, limit, fusion, mode)| {
+            let mut query = SearchQuery::default().filter(filter).limit(limit).fusion(fusion).mode(mode);
+            (query.text, query.embedding) = (text, embedding);
+            query
         },
     )
 }

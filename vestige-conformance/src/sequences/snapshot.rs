@@ -40,18 +40,18 @@ pub(super) async fn snapshot<S: MemoryStore + Sync>(store: &S) -> Vec<(String, A
     push("list_domains".into(), text(&store.list_domains().await));
     push("due".into(), wrap(store.get_due_memories(now() + TimeDelta::days(2), 100).await, Answer::Due));
     for filter in filters() {
-        let query = ListQuery { filter: filter.clone(), limit: 100, after: None };
+        let query = ListQuery::new().filter(filter.clone()).limit(100);
         push(format!("list by {filter:?}"), wrap(store.list(&query).await, Answer::Listed));
         for text in QUESTIONS {
             for embedding in [None, Some(vec![1.0, 2.0, -1.0, 0.0])] {
-                for (limit, fusion) in [(20, Fusion::default()), (3, EVEN_AND_SHALLOW)] {
+                for (limit, fusion) in [(20, Fusion::default()), (3, even_and_shallow())] {
                     let query = SearchQuery::hybrid(text, embedding.clone())
-                        .with_filter(filter.clone())
-                        .with_limit(limit)
-                        .with_fusion(fusion);
+                        .filter(filter.clone())
+                        .limit(limit)
+                        .fusion(fusion);
                     push(format!("search for {query:?}"), wrap(store.search(&query).await, Answer::Found));
                 }
-                let query = SearchQuery::hybrid(text, embedding).with_filter(filter.clone());
+                let query = SearchQuery::hybrid(text, embedding).filter(filter.clone());
                 let query = query.mode(SearchMode::Vector);
                 push(format!("search for {query:?}"), wrap(store.search(&query).await, Answer::Found));
             }
@@ -63,13 +63,10 @@ pub(super) async fn snapshot<S: MemoryStore + Sync>(store: &S) -> Vec<(String, A
 }
 
 /// Many scores are equal under it, so the order falls by id.
-const EVEN_AND_SHALLOW: Fusion = Fusion {
-    method: FusionMethod::ReciprocalRank,
-    k: 1.0,
-    keyword_weight: 0.5,
-    vector_weight: 0.5,
-    depth: 2,
-};
+fn even_and_shallow() -> Fusion {
+    Fusion::new().method(FusionMethod::ReciprocalRank).k(1.0).keyword_weight(0.5).vector_weight(0.5).depth(2)
+}
+
 const QUESTIONS: [&str; 4] =
     ["lamp table pump green", "the running connection of \"red lamp\"", "leak -table red", ""];
 
@@ -77,9 +74,9 @@ fn filters() -> [MemoryFilter; 4] {
     let none = MemoryFilter::default;
     [
         none(),
-        MemoryFilter { tags: vec!["red".into()], ..none() },
-        MemoryFilter { codebases: vec!["atlas".into()], min_retrievability: Some(0.9), ..none() },
-        MemoryFilter { created_from: Some(now() + TimeDelta::days(1)), ..none() },
+        none().tags(["red"]),
+        none().codebases(["atlas"]).min_retrievability(0.9),
+        none().created_from(now() + TimeDelta::days(1)),
     ]
 }
 

@@ -104,15 +104,13 @@ where
         return Err(ToolError::new("query: must not be empty; ask for what you want to know"));
     }
     let now = memory.now();
-    let filter = MemoryFilter {
-        tags: args.tags,
-        node_types: args.types,
-        codebases: args.codebases,
-        created_from: bound("since", args.since.as_deref(), |when| when.start(now))?,
-        created_before: bound("until", args.until.as_deref(), |when| when.end(now))?,
-        min_retrievability: args.min_retrievability,
-        ..MemoryFilter::default()
-    };
+    let filter = MemoryFilter::new()
+        .tags(args.tags)
+        .node_types(args.types)
+        .codebases(args.codebases)
+        .created_from(bound("since", args.since.as_deref(), |when| when.start(now))?)
+        .created_before(bound("until", args.until.as_deref(), |when| when.end(now))?)
+        .min_retrievability(args.min_retrievability);
     let filtered = !filter.is_empty();
     let question = Recall::new(args.query)
         .limit(args.limit.unwrap_or(limits::DEFAULT_LIMIT))

@@ -83,22 +83,19 @@ struct MemoryLine {
 
 impl From<MemoryLine> for MemoryRecord {
     fn from(line: MemoryLine) -> Self {
-        Self {
-            id: line.id,
-            content: line.content,
-            node_type: line.node_type,
-            tags: line.tags,
-            metadata: line.metadata,
-            domains: line.domains,
-            domain_scores: line.domain_scores,
-            embedding: line.embedding,
-            codebase: line.codebase,
-            owner_user_id: line.owner_user_id,
-            visibility: line.visibility,
-            shared_with_groups: line.shared_with_groups,
-            created_at: line.created_at,
-            updated_at: line.updated_at,
-        }
+        let mut record = Self::from_parts(line.id, line.content, line.created_at);
+        record.node_type = line.node_type;
+        record.tags = line.tags;
+        record.metadata = line.metadata;
+        record.domains = line.domains;
+        record.domain_scores = line.domain_scores;
+        record.embedding = line.embedding;
+        record.codebase = line.codebase;
+        record.owner_user_id = line.owner_user_id;
+        record.visibility = line.visibility;
+        record.shared_with_groups = line.shared_with_groups;
+        record.updated_at = line.updated_at;
+        record
     }
 }
 

@@ -45,7 +45,9 @@ fn query(mode: SearchMode, record: &MemoryRecord) -> Option<SearchQuery> {
     if text.as_deref() == Some("") {
         return None;
     }
-    Some(SearchQuery { text, embedding, limit: TOP, mode, ..SearchQuery::default() })
+    let mut query = SearchQuery::default().limit(TOP).mode(mode);
+    (query.text, query.embedding) = (text, embedding);
+    Some(query)
 }
 
 /// Some of the words of a text, longer ones first, as a person would pick them to find it again.

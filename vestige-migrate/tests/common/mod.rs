@@ -182,11 +182,9 @@ pub fn memory(n: usize, dimension: usize) -> MemoryRecord {
 /// A memory of the local user with a vector, which a store on another model refuses: one without a vector it
 /// takes, and leaves without.
 pub fn with_vector(n: usize, dimension: usize) -> MemoryRecord {
-    MemoryRecord {
-        owner_user_id: vestige_traits::identity::LOCAL_USER_ID,
-        embedding: Some(vector(n, dimension)),
-        ..memory(n, dimension)
-    }
+    memory(n, dimension)
+        .owner_user_id(vestige_traits::identity::LOCAL_USER_ID)
+        .embedding(vector(n, dimension))
 }
 
 /// Memories lie around 64 topics, as real ones do.

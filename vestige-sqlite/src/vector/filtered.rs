@@ -179,7 +179,7 @@ mod tests {
     use super::*;
 
     fn filter(name: &str) -> Arc<MemoryFilter> {
-        Arc::new(MemoryFilter { tags: vec![name.to_owned()], ..MemoryFilter::default() })
+        Arc::new(MemoryFilter::new().tags([name]))
     }
 
     /// Searches by a filter until its subset is built, at the last search and no sooner.

@@ -62,8 +62,8 @@ fn search(
     let by_meaning = |_: &str, vector: &[f32]| SearchQuery::embedding(vector.to_vec());
     let by_words = |text: &str, _: &[f32]| SearchQuery::text(text);
     let by_both = |text: &str, vector: &[f32]| SearchQuery::hybrid(text, vector.to_vec());
-    let filtered = |text: &str, vector: &[f32]| by_meaning(text, vector).with_filter(hundredth.clone());
-    let filtered_by_both = |text: &str, vector: &[f32]| by_both(text, vector).with_filter(tenth.clone());
+    let filtered = |text: &str, vector: &[f32]| by_meaning(text, vector).filter(hundredth.clone());
+    let filtered_by_both = |text: &str, vector: &[f32]| by_both(text, vector).filter(tenth.clone());
 
     let numbers = sample.texts.len() * sample.dimension;
     for (ratio, bytes) in [(Ratio::VectorToBits, numbers / 8), (Ratio::VectorToInt8, numbers)] {

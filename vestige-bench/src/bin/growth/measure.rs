@@ -76,6 +76,6 @@ fn query(task: &Task, kind: Kind, question: usize) -> SearchQuery {
         Kind::Keyword => SearchQuery::text(text),
         Kind::Vector => SearchQuery::embedding(vector.clone()),
         Kind::Hybrid => SearchQuery::hybrid(text, vector.clone()),
-        Kind::Filtered => SearchQuery::embedding(vector.clone()).with_filter(only(Some("hundredth"))),
+        Kind::Filtered => SearchQuery::embedding(vector.clone()).filter(only(Some("hundredth"))),
     }
 }

@@ -134,12 +134,12 @@ impl<'a> Ground<'a> {
             true => self.model.embed_query(&question.query).await?,
             false => None,
         };
-        let filter = MemoryFilter { codebases: vec![question.scope.clone()], ..MemoryFilter::default() };
+        let filter = MemoryFilter::new().codebases([question.scope.clone()]);
         Ok(SearchQuery::hybrid(&question.query, embedding)
             .mode(mode)
-            .with_filter(filter)
-            .with_limit(10)
-            .with_fusion(self.fusion))
+            .filter(filter)
+            .limit(10)
+            .fusion(self.fusion))
     }
 
     fn ask_fts5(&self) -> Result<Outcome> {

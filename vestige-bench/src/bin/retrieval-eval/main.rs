@@ -82,16 +82,15 @@ async fn main() -> Result<()> {
     let mut questions: Vec<Question> = read_lines(&args.queries)?;
     questions.retain(|question| args.split.is_none_or(|half| half.holds(&question.id)));
     ensure!(!questions.is_empty(), "there are no questions");
-    let fusion = Fusion {
-        method: match args.fusion {
+    let fusion = Fusion::new()
+        .method(match args.fusion {
             Method::RelativeScore => FusionMethod::RelativeScore,
             Method::ReciprocalRank => FusionMethod::ReciprocalRank,
-        },
-        k: args.k,
-        keyword_weight: args.keyword_weight,
-        vector_weight: args.vector_weight,
-        depth: 0,
-    };
+        })
+        .k(args.k)
+        .keyword_weight(args.keyword_weight)
+        .vector_weight(args.vector_weight)
+        .depth(0);
     let ground = Ground::prepare(
         &memories,
         &questions,

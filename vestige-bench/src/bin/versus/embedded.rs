@@ -123,7 +123,7 @@ pub(crate) fn filters(runtime: &Runtime, sample: &Sample, filled: &Filled) -> Re
         filters.map(|(share, codebase)| (share, only(codebase), sample.truth(codebase))).collect();
     for (kind, ask, exact) in kinds {
         let contenders = filters.iter().map(|(share, filter, truth)| {
-            let filtered = move |n: usize| ask(sample, n).with_filter(filter.clone());
+            let filtered = move |n: usize| ask(sample, n).filter(filter.clone());
             let contender = Contender::new(*share, filled.search(runtime, filtered));
             if exact { contender.truth(truth) } else { contender }
         });

@@ -67,7 +67,7 @@ pub(super) fn run(filled: &Filled<'_>, filter: Option<(&str, &'static str)>) -> 
     let told = pool(options, &statement::SETTINGS);
     let by_both = |n: usize| {
         let (text, vector) = &questions[n];
-        SearchQuery::hybrid(text, vector.clone()).with_filter(restricted.clone())
+        SearchQuery::hybrid(text, vector.clone()).filter(restricted.clone())
     };
     let ask = |store: &PgMemoryStore, query: &SearchQuery| -> Result<Vec<usize>> {
         let found = runtime.block_on(store.search(query))?;

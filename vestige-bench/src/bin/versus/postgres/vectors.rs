@@ -33,7 +33,7 @@ pub(super) fn run(filled: &Filled<'_>, filter: Option<(&str, &'static str)>) -> 
     let contenders = vec![
         Contender::new("floor: the bare statement, ef_search 200", bare(wide)).note("ids alone"),
         Contender::new("Vestige", |n: usize| {
-            let query = SearchQuery::embedding(sample.questions[n].1.clone()).with_filter(restricted.clone());
+            let query = SearchQuery::embedding(sample.questions[n].1.clone()).filter(restricted.clone());
             let found = runtime.block_on(store.search(&query))?;
             Ok(found.iter().map(|hit| number(hit.record.id)).collect())
         }),
