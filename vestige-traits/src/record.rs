@@ -75,8 +75,8 @@ impl MemoryRecord {
         Self::from_parts(new_id(now), content, now)
     }
 
-    /// A memory of `content` with this id, taken in at `now`, and the default of every other field: for backends,
-    /// which fill in the rest from a row.
+    /// A memory of `content` with this id, taken in at `now`, and the default of every other field: for
+    /// backends, which fill in the rest from a row.
     pub fn from_parts(id: Uuid, content: impl Into<String>, now: DateTime<Utc>) -> Self {
         Self {
             id,

@@ -3,7 +3,7 @@
 use std::fmt::Write as _;
 
 use chrono::{DateTime, Utc};
-use rmcp::schemars::{self, JsonSchema};
+use rmcp::schemars::{self, JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::{Deserialize, Serialize};
 use vestige_memory::text::counted;
 use vestige_memory::times::When;
@@ -24,7 +24,8 @@ pub(crate) struct RecallArgs {
     limit: Option<usize>,
     /// hybrid: by words and meaning together (default); keyword: by words alone; vector: by meaning alone.
     #[serde(default)]
-    mode: Mode,
+    #[schemars(schema_with = "mode_schema")]
+    mode: SearchMode,
     /// Only memories with one of these tags.
     #[serde(default)]
     tags: Vec<String>,
@@ -44,24 +45,8 @@ pub(crate) struct RecallArgs {
     min_retrievability: Option<f64>,
 }
 
-#[derive(Clone, Copy, Default, PartialEq, Eq, Deserialize, JsonSchema)]
-#[serde(rename_all = "lowercase")]
-#[schemars(crate = "schemars", inline)]
-enum Mode {
-    #[default]
-    Hybrid,
-    Keyword,
-    Vector,
-}
-
-impl From<Mode> for SearchMode {
-    fn from(mode: Mode) -> Self {
-        match mode {
-            Mode::Hybrid => Self::Hybrid,
-            Mode::Keyword => Self::Keyword,
-            Mode::Vector => Self::Vector,
-        }
-    }
+fn mode_schema(_: &mut SchemaGenerator) -> Schema {
+    json_schema!({"type": "string", "enum": SearchMode::ALL.map(SearchMode::name)})
 }
 
 #[derive(Serialize, JsonSchema)]
@@ -115,7 +100,7 @@ where
     let question = Recall::new(args.query)
         .limit(args.limit.unwrap_or(limits::DEFAULT_LIMIT))
         .filter(filter)
-        .mode(args.mode.into());
+        .mode(args.mode);
     let hits = memory.recall(question).await?;
     let mut text = match hits.len() as u64 {
         0 if filtered => "Nothing found with these filters; call again with fewer of them.".to_owned(),
