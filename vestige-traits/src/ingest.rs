@@ -51,7 +51,8 @@ impl IngestContext {
         texts.chain(topics)
     }
 
-    /// The first of `keys` that [`apply`](Self::apply) sets in the metadata, where it would replace the value given for it.
+    /// The first of `keys` that [`apply`](Self::apply) sets in the metadata, where it would replace the value
+    /// given for it.
     pub fn overwrites(&self, keys: impl IntoIterator<Item = impl AsRef<str>>) -> Option<&'static str> {
         let set: Vec<_> = self.metadata().map(|(key, _)| key).collect();
         keys.into_iter().find_map(|key| set.iter().copied().find(|set| *set == key.as_ref()))
