@@ -224,11 +224,11 @@ impl MemoryRecord {
         limits::check_time("updated_at", self.updated_at)
     }
 
-    /// Checks the record by [`validate`](Self::validate), and brings it into the form in which every backend stores
-    /// it: times in whole microseconds, numbers as [`limits::normalize_json`] writes them.
+    /// Checks the record by [`validate`](Self::validate), and brings it into the form in which every backend
+    /// stores it: times in whole microseconds, numbers as [`limits::normalize_json`] writes them.
     ///
-    /// A store does the same with what it is given. Call this to show a record as it will be read back, or to refuse
-    /// it before a store is opened.
+    /// A store does the same with what it is given. Call this to show a record as it will be read back, or to
+    /// refuse it before a store is opened.
     ///
     /// # Errors
     ///
