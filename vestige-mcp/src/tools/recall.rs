@@ -35,8 +35,11 @@ pub(crate) struct RecallArgs {
     /// Only memories of one of these code bases.
     #[serde(default)]
     codebases: Vec<String>,
-    /// Only memories taken in since then: a day (2026-01-31), a time (RFC 3339), or how long ago (12h, 7d,
-    /// 2w); UTC.
+    // Not a doc comment: a line break in one is a line break in the schema.
+    #[schemars(
+        description = "Only memories taken in since then: a day (2026-01-31), a time (RFC 3339), or how long ago \
+                              (12h, 7d, 2w); UTC."
+    )]
     since: Option<String>,
     /// Only memories taken in until then, in the same forms; a day counts whole.
     until: Option<String>,
