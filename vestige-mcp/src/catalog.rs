@@ -212,7 +212,9 @@ mod tests {
                 tool.name
             );
             for (name, property) in schema["properties"].as_object().into_iter().flatten() {
-                assert!(property["description"].is_string(), "{}: {name} is not described", tool.name);
+                let description = property["description"].as_str().unwrap_or_default();
+                assert!(!description.is_empty(), "{}: {name} is not described", tool.name);
+                assert!(!description.contains('\n'), "{}: {name}: a wrapped doc comment", tool.name);
             }
             let whole = serde_json::to_string(tool).expect("JSON");
             assert!(whole.len() < 6000, "{} takes {} bytes of every prompt", tool.name, whole.len());

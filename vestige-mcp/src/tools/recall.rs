@@ -23,7 +23,8 @@ pub(crate) struct RecallArgs {
     #[schemars(range(min = 1, max = 100))]
     limit: Option<usize>,
     /// hybrid: by words and meaning together (default); keyword: by words alone; vector: by meaning alone.
-    #[serde(default)]
+    // The description names the default; skipping it keeps it out of the schema a second time.
+    #[serde(default, skip_serializing_if = "is_default")]
     #[schemars(schema_with = "mode_schema")]
     mode: SearchMode,
     /// Only memories with one of these tags.
@@ -46,6 +47,10 @@ pub(crate) struct RecallArgs {
     /// Only memories that are still recalled with at least this probability, 0 to 1.
     #[schemars(range(min = 0, max = 1))]
     min_retrievability: Option<f64>,
+}
+
+fn is_default(mode: &SearchMode) -> bool {
+    *mode == SearchMode::default()
 }
 
 fn mode_schema(_: &mut SchemaGenerator) -> Schema {
