@@ -2,8 +2,9 @@
 
 use chrono::{DateTime, Utc};
 use tokio::sync::OnceCell;
+use vestige_memory::{Memory, NoEmbedder};
 use vestige_traits::clock::{Clock, SystemClock};
-use vestige_traits::{AnyEmbedder, AnyMemoryStore, Embedder, MemoryStore, MemoryStoreError};
+use vestige_traits::{AnyEmbedder, AnyMemoryStore, MemoryStore};
 
 use crate::config::Settings;
 use crate::failure::CommandResult;
@@ -30,37 +31,34 @@ impl App {
         self.embedder.get_or_try_init(async || open::embedder(&self.settings)).await
     }
 
-    /// A store to write memories into, whose vectors are those of the configured model.
-    pub(crate) async fn open_for_vectors(&self) -> CommandResult<AnyMemoryStore> {
-        let embedder = self.embedder().await?;
-        let store = self.open(Access::Write).await?;
-        store.register_model(embedder.signature()).await?;
-        Ok(store)
+    /// A memory for what embeds nothing: no model is loaded.
+    pub(crate) async fn memory(&self, access: Access) -> CommandResult<Memory<AnyMemoryStore, NoEmbedder>> {
+        Ok(Memory::new(self.open(access).await?, NoEmbedder))
+    }
+
+    /// A memory to write texts into, bound to the configured model. A model that cannot be loaded makes no store.
+    pub(crate) async fn memory_for_texts(&self) -> CommandResult<Memory<AnyMemoryStore, AnyEmbedder>> {
+        let embedder = self.embedder().await?.clone();
+        let memory = Memory::new(self.open(Access::Write).await?, embedder);
+        memory.register_model().await?;
+        Ok(memory)
+    }
+
+    /// A memory to ask. The model is loaded only if a question is to be `embedded`, and the store has vectors.
+    pub(crate) async fn memory_to_ask(
+        &self,
+        embedded: bool,
+    ) -> CommandResult<Memory<AnyMemoryStore, AnyEmbedder>> {
+        let store = self.open(Access::Read).await?;
+        let embedder = if embedded && store.registered_model().await?.is_some() {
+            self.embedder().await?.clone()
+        } else {
+            AnyEmbedder::new(NoEmbedder)
+        };
+        Ok(Memory::new(store, embedder))
     }
 
     pub(crate) fn now(&self) -> DateTime<Utc> {
         SystemClock.now()
-    }
-
-    /// The vector of one text to be stored; none if the model knows none of its words.
-    pub(crate) async fn embed_document(&self, text: &str) -> CommandResult<Option<Vec<f32>>> {
-        Ok(self.embedder().await?.embed_documents(&[text]).await?.pop().flatten())
-    }
-
-    /// The vector of a question; none if the store has no vectors yet, or the model knows none of the words.
-    ///
-    /// Fails if the store's vectors are another model's.
-    pub(crate) async fn embed_query(
-        &self,
-        store: &AnyMemoryStore,
-        text: &str,
-    ) -> CommandResult<Option<Vec<f32>>> {
-        let Some(registered) = store.registered_model().await? else { return Ok(None) };
-        let embedder = self.embedder().await?;
-        if *embedder.signature() != registered {
-            return Err(MemoryStoreError::model_mismatch(&registered, embedder.signature()).into());
-        }
-        store.register_model(&registered).await?;
-        Ok(embedder.embed_query(text).await?)
     }
 }

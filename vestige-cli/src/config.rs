@@ -8,9 +8,9 @@ use std::ffi::OsString;
 use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 
-use crate::cli::GlobalArgs;
 use crate::config_file::{Backend, ConfigFile, Embeddings};
 use crate::failure::Failure;
+use crate::globals::GlobalArgs;
 use crate::secret::PostgresUrl;
 
 /// The configuration's file name, in the working directory and in the platform's folder.

@@ -5,9 +5,11 @@ use std::io;
 use std::process::ExitCode;
 
 use vestige_memory::text::one_line;
-
+use vestige_memory::{IdError, MemoryError};
 use vestige_migrate::MigrateError;
 use vestige_traits::{EmbedderError, MemoryStoreError};
+
+use crate::models::model_flag;
 
 /// Why a command did not do what it was asked.
 #[derive(Debug)]
@@ -133,11 +135,6 @@ fn asked_by(field: &str) -> Option<&'static str> {
     })
 }
 
-/// How `--model` calls the model of a store.
-pub(crate) fn model_flag(name: &str) -> &str {
-    if name == crate::open::bundled_name() { "bundled" } else { name }
-}
-
 /// The error and what lies directly behind it, unless the error quotes that or a part of it. Deeper causes repeat it in
 /// a driver's own words.
 pub(crate) fn with_sources(error: &dyn std::error::Error) -> String {
@@ -153,6 +150,19 @@ pub(crate) fn with_sources(error: &dyn std::error::Error) -> String {
 impl From<MemoryStoreError> for Failure {
     fn from(error: MemoryStoreError) -> Self {
         Self::Store(error)
+    }
+}
+
+impl From<MemoryError> for Failure {
+    fn from(error: MemoryError) -> Self {
+        match error {
+            MemoryError::Store(error) | MemoryError::InvalidMemory { source: error, .. } => {
+                Self::Store(error)
+            }
+            MemoryError::Embedder(error) => Self::Embedder(error),
+            MemoryError::Id(error @ IdError::NotAnId { .. }) => Self::Usage(error.to_string()),
+            error => Self::Message(error.to_string()),
+        }
     }
 }
 

@@ -4,10 +4,9 @@ use chrono::{DateTime, Utc};
 use serde::Deserialize;
 use serde_json::{Map, Value};
 use uuid::{Builder, Uuid};
+use vestige_memory::add_tags;
 use vestige_memory::json::{Loss, Members, losses};
 use vestige_traits::{MemoryRecord, MemoryStoreError};
-
-use crate::tags::add_tags;
 
 /// The keys that a line may have.
 const KEYS: [&str; 7] = ["content", "id", "node_type", "tags", "codebase", "created_at", "metadata"];

@@ -5,14 +5,16 @@ use std::collections::HashMap;
 use serde::Serialize;
 use uuid::Uuid;
 use vestige_cli::ImportLine;
+use vestige_memory::Memory;
 use vestige_memory::text::counted;
 use vestige_traits::transfer::{TransferKey, TransferRow};
 use vestige_traits::{AnyEmbedder, AnyMemoryStore, Embedder, HealthStatus, MemoryStore};
 
-use crate::commands::import::MOST_COMPLAINTS;
 use crate::failure::CommandResult;
 use crate::output;
 
+/// How many complaints of one kind are printed.
+pub(crate) const MOST_COMPLAINTS: u64 = 20;
 /// From how many memories on it pays to take indexes down and build them again.
 const LARGE: u64 = 1000;
 
@@ -65,10 +67,10 @@ enum Loading {
 type Numbered = (u64, ImportLine);
 
 impl<'a> Importer<'a> {
-    pub(crate) fn new(store: &'a AnyMemoryStore, embedder: &'a AnyEmbedder, label: &'a str) -> Self {
+    pub(crate) fn new(memory: &'a Memory<AnyMemoryStore, AnyEmbedder>, label: &'a str) -> Self {
         Self {
-            store,
-            embedder,
+            store: memory.store(),
+            embedder: memory.embedder(),
             label,
             totals: Totals::default(),
             loading: Loading::RowByRow { before: None },

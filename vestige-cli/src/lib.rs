@@ -3,8 +3,6 @@
 
 mod import_line;
 mod line_reader;
-mod tags;
 
 pub use import_line::{ImportDefaults, ImportLine, UnknownKeys};
 pub use line_reader::{Line, LineReader, MAX_LINE_BYTES};
-pub use tags::add_tags;

@@ -4,29 +4,28 @@
 
 mod app;
 mod args;
-mod change;
 mod cli;
 mod commands;
 mod config;
 mod config_file;
 mod failure;
-mod ids;
+mod globals;
 mod importer;
 mod interrupt;
+mod models;
 mod open;
 #[cfg(feature = "fastembed")]
 mod open_fastembed;
 mod output;
 mod progress;
 mod render;
-mod scheduler;
 mod secret;
 mod side_file;
 
 use std::io;
 use std::process::ExitCode;
 
-use clap::Parser;
+use clap::{CommandFactory, Parser};
 use tracing_subscriber::EnvFilter;
 use tracing_subscriber::fmt::format::FmtSpan;
 
@@ -70,7 +69,7 @@ fn main() -> ExitCode {
 /// Runs the command. `place` is told where the memory lies as soon as that is known.
 fn run(cli: Cli, place: &mut String) -> CommandResult {
     if let Command::Completions(args) = &cli.command {
-        return completions::run(args);
+        return completions::run(args, Cli::command());
     }
     let settings = Settings::resolve(
         &cli.globals,
@@ -123,7 +122,7 @@ async fn dispatch(command: Command, app: &App, out: Output, interrupt: &Interrup
         // Closes its store before it ends.
         Command::Mcp(args) => commands::mcp::run(args, app, out).await,
         Command::Demo(args) => interrupt.guard(demo::run(args, app, out)).await,
-        Command::Completions(args) => completions::run(&args),
+        Command::Completions(args) => completions::run(&args, Cli::command()),
     }
 }
 

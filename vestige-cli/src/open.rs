@@ -2,12 +2,12 @@
 
 use std::path::Path;
 
-use vestige_embed::StaticEmbedder;
 use vestige_sqlite::SqliteMemoryStore;
-use vestige_traits::{AnyEmbedder, AnyMemoryStore, Embedder, MemoryStoreError};
+use vestige_traits::{AnyEmbedder, AnyMemoryStore, MemoryStoreError};
 
 use crate::config::{ModelChoice, Settings, StoreChoice};
 use crate::failure::{CommandResult, Failure};
+use crate::models;
 use crate::output::note;
 
 /// What a command means to do with the store.
@@ -101,7 +101,7 @@ fn create_folder(path: &Path) -> CommandResult {
 
 pub(crate) fn embedder(settings: &Settings) -> CommandResult<AnyEmbedder> {
     match &settings.model {
-        ModelChoice::Bundled => Ok(bundled()),
+        ModelChoice::Bundled => Ok(models::bundled()),
         #[cfg(feature = "fastembed")]
         model => crate::open_fastembed::open(model, &settings.embeddings),
         #[cfg(not(feature = "fastembed"))]
@@ -111,14 +111,4 @@ pub(crate) fn embedder(settings: &Settings) -> CommandResult<AnyEmbedder> {
             settings.model_from
         ))),
     }
-}
-
-/// The model inside the program.
-pub(crate) fn bundled() -> AnyEmbedder {
-    AnyEmbedder::new(StaticEmbedder::bundled())
-}
-
-/// The name in the signature of the bundled model.
-pub(crate) fn bundled_name() -> String {
-    bundled().signature().name.clone()
 }

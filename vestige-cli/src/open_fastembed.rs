@@ -8,7 +8,7 @@ use vestige_traits::{AnyEmbedder, EmbedderError};
 use crate::config::ModelChoice;
 use crate::config_file::{self, Embeddings};
 use crate::failure::{CommandResult, Failure};
-use crate::open;
+use crate::models;
 
 /// Opens a model that is not the bundled one. Blocks while it is read, hashed or downloaded.
 pub(crate) fn open(model: &ModelChoice, settings: &Embeddings) -> CommandResult<AnyEmbedder> {
@@ -20,7 +20,7 @@ pub(crate) fn open(model: &ModelChoice, settings: &Embeddings) -> CommandResult<
         options = options.max_tokens(tokens);
     }
     let embedder = match model {
-        ModelChoice::Bundled => return Ok(open::bundled()),
+        ModelChoice::Bundled => return Ok(models::bundled()),
         ModelChoice::Named(name) => {
             let cache = settings.cache_dir.as_deref().ok_or_else(|| {
                 Failure::message(

@@ -3,9 +3,7 @@ use vestige_traits::{Embedder, MemoryRecord, MemoryStore, MemoryStoreError};
 
 use crate::error::{MemoryError, MemoryResult};
 use crate::memory::Memory;
-
-/// How often an edit or a review is computed anew when others change the same memory at the same moment.
-pub(crate) const MAX_ATTEMPTS: usize = 64;
+use crate::retry::MAX_ATTEMPTS;
 
 /// A memory after an edit.
 #[derive(Clone, Debug, PartialEq)]

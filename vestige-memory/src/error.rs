@@ -1,5 +1,8 @@
 use vestige_traits::{EmbedderError, MemoryStoreError};
 
+/// The fewest digits that name a memory.
+pub(crate) const MIN_DIGITS: usize = 4;
+
 /// The result of an operation of a [`Memory`](crate::Memory).
 pub type MemoryResult<T> = Result<T, MemoryError>;
 
@@ -52,7 +55,7 @@ impl MemoryError {
 #[non_exhaustive]
 pub enum IdError {
     /// It is neither a UUID nor the beginning of one. Correct it.
-    #[error("{text:?} is no id; give a UUID or its first digits, at least {min}", min = crate::ids::MIN_DIGITS)]
+    #[error("{text:?} is no id; give a UUID or its first digits, at least {min}", min = MIN_DIGITS)]
     NotAnId {
         /// The text, shortened to 60 characters.
         text: String,

@@ -4,12 +4,10 @@ use uuid::Uuid;
 use vestige_traits::MemoryStore;
 use vestige_traits::transfer::{TransferKey, TransferKind};
 
-use crate::error::{IdError, MemoryResult};
+use crate::error::{IdError, MIN_DIGITS, MemoryResult};
 use crate::memory::Memory;
 use crate::text::shortened;
 
-/// The fewest digits that name a memory.
-pub(crate) const MIN_DIGITS: usize = 4;
 /// How much of a text that is no id an error repeats, in characters.
 const QUOTED_CHARS: usize = 60;
 

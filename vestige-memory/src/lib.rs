@@ -16,6 +16,7 @@ mod memory;
 mod new_memory;
 mod recall;
 mod remember;
+mod retry;
 mod schedule;
 #[cfg(feature = "fsrs")]
 mod scheduler;

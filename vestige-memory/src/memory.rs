@@ -8,6 +8,8 @@ use vestige_traits::clock::{Clock, SystemClock};
 use vestige_traits::{ListPage, ListQuery, MemoryRecord, MemoryStore, MemoryStoreError, StoreStats};
 
 use crate::error::MemoryResult;
+#[cfg(feature = "fsrs")]
+use crate::scheduler::Scheduler;
 
 /// From this cosine similarity on a text is a near duplicate of another, unless the builder says otherwise.
 const NEAR_DUPLICATE_SIMILARITY: f64 = 0.95;
@@ -61,7 +63,7 @@ struct Shared<S, E> {
     /// Whether the store is known to belong to the embedder's model.
     bound: AtomicBool,
     #[cfg(feature = "fsrs")]
-    scheduler: crate::Scheduler,
+    scheduler: Scheduler,
 }
 
 impl<S, E> Memory<S, E> {
@@ -107,7 +109,7 @@ impl<S, E> Memory<S, E> {
     }
 
     #[cfg(feature = "fsrs")]
-    pub(crate) fn scheduler(&self) -> &crate::Scheduler {
+    pub(crate) fn scheduler(&self) -> &Scheduler {
         &self.0.scheduler
     }
 }
@@ -233,7 +235,7 @@ impl<S, E> MemoryBuilder<S, E> {
             near_duplicate_similarity: self.near_duplicate_similarity,
             bound: AtomicBool::new(false),
             #[cfg(feature = "fsrs")]
-            scheduler: crate::Scheduler::new(),
+            scheduler: Scheduler::new(),
         }))
     }
 }

@@ -1,7 +1,8 @@
 //! What a question looks for by words and by meaning.
 
 use vestige_traits::{
-    Embedder, Fusion, MemoryFilter, MemoryStore, SearchMode, SearchQuery, SearchResult, WebQuery,
+    Embedder, Fusion, MemoryFilter, MemoryStore, MemoryStoreResult, SearchMode, SearchQuery, SearchResult,
+    WebQuery,
 };
 
 use crate::error::MemoryResult;
@@ -60,6 +61,21 @@ impl Recall {
         self.fusion = fusion;
         self
     }
+
+    /// Checks everything that does not depend on what the store holds. [`recall`](Memory::recall) does so too.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`SearchQuery::validate`].
+    pub fn validate(&self) -> MemoryStoreResult<()> {
+        self.clone().query().validate()
+    }
+
+    /// The query without a vector.
+    fn query(self) -> SearchQuery {
+        let Self { text, limit, filter, fusion, mode } = self;
+        SearchQuery::text(text).mode(mode).limit(limit).filter(filter).fusion(fusion)
+    }
 }
 
 impl From<&str> for Recall {
@@ -104,10 +120,9 @@ where
     ///
     /// Those of [`recall`](Self::recall).
     pub async fn search_query(&self, question: impl Into<Recall>) -> MemoryResult<SearchQuery> {
-        let Recall { text, limit, filter, fusion, mode } = question.into();
-        let mut query = SearchQuery::text(text).mode(mode).limit(limit).filter(filter).fusion(fusion);
+        let mut query = question.into().query();
         query.validate()?;
-        let text = query.text.as_deref().filter(|_| mode.ranks_by_vector());
+        let text = query.text.as_deref().filter(|_| query.mode.ranks_by_vector());
         if let Some(meaning) = text.and_then(WebQuery::meaning) {
             query.embedding = self.embed_query(&meaning).await?;
         }

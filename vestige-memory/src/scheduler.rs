@@ -8,7 +8,7 @@ use vestige_traits::{
     MemoryStore, MemoryStoreError, MemoryStoreResult, Rating, ReviewEvent, SchedulingState, limits,
 };
 
-use crate::edit::MAX_ATTEMPTS;
+use crate::retry::MAX_ATTEMPTS;
 
 /// A memory is due when its probability of recall has fallen to this.
 const DESIRED_RETENTION: f32 = 0.9;

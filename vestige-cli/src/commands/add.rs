@@ -2,9 +2,9 @@
 
 use clap::Args;
 use serde_json::Value;
-use vestige_cli::add_tags;
 use vestige_memory::times::When;
-use vestige_traits::{IngestContext, MemoryRecord, MemoryStore};
+use vestige_memory::{NearDuplicates, RememberOptions, add_tags};
+use vestige_traits::{IngestContext, MemoryRecord};
 
 use crate::app::App;
 use crate::args;
@@ -85,14 +85,17 @@ impl AddArgs {
 }
 
 pub(crate) async fn run(args: AddArgs, app: &App, mut out: Output) -> CommandResult {
-    let mut record = args.record(app).await?;
-    let store = app.open_for_vectors().await?;
-    record.embedding = app.embed_document(&record.content).await?;
-    store.insert(&record).await?;
-    if out.json {
-        out.json_value(&MemoryJson::from(&record))?;
-    } else {
-        out.line(Styled(CYAN, record.id))?;
+    let record = args.record(app).await?;
+    let memory = app.memory_for_texts().await?;
+    // Who types a text means it: nobody asks whether it is there already.
+    let options = RememberOptions::new().near_duplicates(NearDuplicates::Ignore);
+    let stored = memory.remember_all([record], options).await?;
+    for record in stored.iter().map(|remembered| &remembered.record) {
+        if out.json {
+            out.json_value(&MemoryJson::from(record))?;
+        } else {
+            out.line(Styled(CYAN, record.id))?;
+        }
     }
     out.finish()
 }

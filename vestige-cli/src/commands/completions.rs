@@ -2,10 +2,9 @@
 
 use std::io::Write;
 
-use clap::{Args, CommandFactory};
+use clap::{Args, Command};
 use clap_complete::Shell;
 
-use crate::cli::Cli;
 use crate::failure::{CommandResult, Failure};
 
 /// Print a completion script for a shell
@@ -19,9 +18,10 @@ pub(crate) struct CompletionsArgs {
     shell: Shell,
 }
 
-pub(crate) fn run(args: &CompletionsArgs) -> CommandResult {
+/// Prints the completions of `command`, the whole command line.
+pub(crate) fn run(args: &CompletionsArgs, mut command: Command) -> CommandResult {
     // Written at once, since the generator panics where a reader goes away.
     let mut script = Vec::new();
-    clap_complete::generate(args.shell, &mut Cli::command(), "vestige", &mut script);
+    clap_complete::generate(args.shell, &mut command, "vestige", &mut script);
     std::io::stdout().write_all(&script).map_err(Failure::io("stdout"))
 }

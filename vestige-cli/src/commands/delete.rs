@@ -3,11 +3,11 @@
 use clap::Args;
 use serde_json::json;
 use vestige_memory::text::shortened;
-use vestige_traits::{AnyMemoryStore, MemoryRecord, MemoryStore, MemoryStoreError};
+use vestige_memory::{Memory, MemoryError, NoEmbedder};
+use vestige_traits::{AnyMemoryStore, MemoryRecord, MemoryStoreError};
 
 use crate::app::App;
 use crate::failure::CommandResult;
-use crate::ids;
 use crate::open::Access;
 use crate::output::{self, DIM, Output, Styled};
 
@@ -26,38 +26,47 @@ pub(crate) struct DeleteArgs {
 }
 
 pub(crate) async fn run(args: DeleteArgs, app: &App, out: Output) -> CommandResult {
-    let (store, records) = app.interrupt.guard(find(&args, app)).await?;
+    let (memory, records) = app.interrupt.guard(find(&args, app)).await?;
     let mut deleted = Vec::with_capacity(records.len());
-    let done = delete(&store, &records, app, &mut deleted).await;
+    let done = delete(&memory, &records, app, &mut deleted).await;
     let said = say(&deleted, out);
     done.and(said)
 }
 
 /// All of the memories, or a failure.
-async fn find(args: &DeleteArgs, app: &App) -> CommandResult<(AnyMemoryStore, Vec<MemoryRecord>)> {
-    let store = app.open(Access::Existing).await?;
-    let mut records = Vec::new();
-    for id in ids::resolve_all(&store, &args.ids).await? {
-        let record = store.get(id).await?.ok_or_else(|| MemoryStoreError::not_found("memory", id))?;
-        records.push(record);
+async fn find(
+    args: &DeleteArgs,
+    app: &App,
+) -> CommandResult<(Memory<AnyMemoryStore, NoEmbedder>, Vec<MemoryRecord>)> {
+    let memory = app.memory(Access::Existing).await?;
+    let mut ids = Vec::with_capacity(args.ids.len());
+    for text in &args.ids {
+        let id = memory.resolve(text).await?;
+        if !ids.contains(&id) {
+            ids.push(id);
+        }
     }
-    Ok((store, records))
+    let mut records = Vec::with_capacity(ids.len());
+    for (id, record) in ids.iter().zip(memory.get_many(&ids).await?) {
+        records.push(record.ok_or_else(|| MemoryStoreError::not_found("memory", id))?);
+    }
+    Ok((memory, records))
 }
 
 /// Deletes one by one, and puts each that is gone by it into `deleted`. An interruption waits for the one
 /// under way, since of one that is dropped nobody knows.
 async fn delete<'a>(
-    store: &AnyMemoryStore,
+    memory: &Memory<AnyMemoryStore, NoEmbedder>,
     records: &'a [MemoryRecord],
     app: &App,
     deleted: &mut Vec<&'a MemoryRecord>,
 ) -> CommandResult {
     for record in records {
         app.interrupt.check()?;
-        match store.delete(record.id).await {
+        match memory.forget(record.id).await {
             Ok(()) => deleted.push(record),
             // Somebody else was faster.
-            Err(MemoryStoreError::NotFound { .. }) => {
+            Err(MemoryError::Store(MemoryStoreError::NotFound { .. })) => {
                 output::note(&format!("{} was deleted by somebody else meanwhile", record.id));
             }
             Err(error) => return Err(error.into()),

@@ -6,18 +6,16 @@ use clap::Args;
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 use vestige_cli::{ImportDefaults, ImportLine};
-use vestige_memory::text::labels;
-use vestige_memory::text::shortened;
+use vestige_memory::text::{labels, shortened};
+use vestige_memory::{Link, Memory, Recall};
 use vestige_sqlite::{Durability, SqliteMemoryStore};
-use vestige_traits::{
-    AnyEmbedder, AnyMemoryStore, Embedder, MemoryEdge, MemoryFilter, MemoryStore, SearchQuery, SearchResult,
-};
+use vestige_traits::{AnyEmbedder, AnyMemoryStore, MemoryFilter, SearchResult};
 
 use crate::app::App;
 use crate::commands::search::contributions;
 use crate::failure::{CommandResult, Failure};
 use crate::importer::Importer;
-use crate::open;
+use crate::models;
 use crate::output::{BOLD, CYAN, DIM, GREEN, Output, Styled};
 use crate::render::HitJson;
 
@@ -45,7 +43,7 @@ struct Question {
 }
 
 #[derive(Deserialize)]
-struct Link {
+struct SampleLink {
     source: Uuid,
     target: Uuid,
     edge_type: String,
@@ -70,16 +68,16 @@ pub(crate) async fn run(_: DemoArgs, app: &App, mut out: Output) -> CommandResul
     // It is thrown away in a moment, so nothing is lost with the power.
     let store =
         SqliteMemoryStore::builder(folder.path().join("demo.db")).durability(Durability::Process).open()?;
-    let store = AnyMemoryStore::new(store);
-    let embedder = open::bundled();
+    let memory = Memory::new(AnyMemoryStore::new(store), models::bundled());
+    memory.register_model().await?;
 
     let began = Instant::now();
-    let (memories, links) = fill(&store, &embedder, app).await?;
+    let (memories, links) = fill(&memory, app).await?;
     let filled = began.elapsed();
     let began = Instant::now();
     let mut answers = Vec::new();
     for question in sample::<Vec<Question>>(QUESTIONS)? {
-        let hits = ask(&store, &embedder, &question).await?;
+        let hits = ask(&memory, &question).await?;
         answers.push(Answer { question, hits });
     }
     let asked = began.elapsed();
@@ -111,8 +109,7 @@ pub(crate) async fn run(_: DemoArgs, app: &App, mut out: Output) -> CommandResul
 }
 
 /// The sample's memories and links.
-async fn fill(store: &AnyMemoryStore, embedder: &AnyEmbedder, app: &App) -> CommandResult<(u64, usize)> {
-    store.register_model(embedder.signature()).await?;
+async fn fill(memory: &Memory<AnyMemoryStore, AnyEmbedder>, app: &App) -> CommandResult<(u64, usize)> {
     let defaults = ImportDefaults::new(app.now());
     let mut lines = Vec::new();
     for (number, line) in (1..).zip(MEMORIES.lines()) {
@@ -120,16 +117,13 @@ async fn fill(store: &AnyMemoryStore, embedder: &AnyEmbedder, app: &App) -> Comm
             .map_err(|reason| Failure::message(format!("the sample, line {number}: {reason}")))?;
         lines.extend(line.map(|line| (number, line)));
     }
-    let mut importer = Importer::new(store, embedder, "the sample");
+    let mut importer = Importer::new(memory, "the sample");
     importer.store(lines).await?;
 
     let mut links = 0;
     for line in LINKS.lines() {
-        let link: Link = sample(line)?;
-        let mut edge = MemoryEdge::new(link.source, link.target, app.now());
-        edge.edge_type = link.edge_type;
-        edge.weight = link.weight;
-        store.add_edge(&edge).await?;
+        let SampleLink { source, target, edge_type, weight } = sample(line)?;
+        memory.link(Link::new(source, target).edge_type(edge_type).weight(weight)).await?;
         links += 1;
     }
     Ok((importer.totals.stored, links))
@@ -140,14 +134,11 @@ fn sample<'t, T: Deserialize<'t>>(text: &'t str) -> CommandResult<T> {
 }
 
 async fn ask(
-    store: &AnyMemoryStore,
-    embedder: &AnyEmbedder,
+    memory: &Memory<AnyMemoryStore, AnyEmbedder>,
     question: &Question,
 ) -> CommandResult<Vec<SearchResult>> {
-    let mut query = SearchQuery::text(&question.query).limit(SHOWN);
-    query.filter = MemoryFilter::new().codebases(question.codebase.iter().cloned());
-    query.embedding = embedder.embed_query(&question.query).await?;
-    Ok(store.search(&query).await?)
+    let filter = MemoryFilter::new().codebases(question.codebase.iter().cloned());
+    Ok(memory.recall(Recall::new(&question.query).limit(SHOWN).filter(filter)).await?)
 }
 
 fn print(out: &mut Output, Answer { question, hits }: &Answer) -> CommandResult {

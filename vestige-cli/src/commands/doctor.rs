@@ -3,14 +3,15 @@
 use clap::Args;
 use serde::Serialize;
 use vestige_memory::text::{counted, one_line};
+use vestige_memory::{Memory, NoEmbedder, RebuiltSchedule};
 use vestige_traits::{AnyMemoryStore, Embedder, Finding, MemoryStore, MemoryStoreError, Severity};
 
 use crate::app::App;
 use crate::config::StoreChoice;
 use crate::failure::{CommandResult, Failure};
+use crate::models::model_flag;
 use crate::open::Access;
 use crate::output::{BOLD, DIM, GREEN, Output, RED, Styled, YELLOW};
-use crate::scheduler::{Rebuilt, Scheduler};
 
 /// Check the memory: its file, schema, indexes and model
 ///
@@ -105,7 +106,7 @@ async fn examine(args: &DoctorArgs, app: &App) -> Vec<Finding> {
         }
     }
     if args.rebuild_scheduling {
-        match Scheduler::new().rebuild(&store).await {
+        match Memory::new(store.clone(), NoEmbedder).rebuild_schedule().await {
             Ok(rebuilt) => findings.push(Finding::ok("scheduling", rebuilt_line(rebuilt))),
             Err(error) => findings.push(broken("scheduling", &error.into())),
         }
@@ -118,7 +119,7 @@ async fn examine(args: &DoctorArgs, app: &App) -> Vec<Finding> {
     findings
 }
 
-fn rebuilt_line(rebuilt: Rebuilt) -> String {
+fn rebuilt_line(rebuilt: RebuiltSchedule) -> String {
     let mut line = format!(
         "{} with reviews, of which {} had another schedule than the log says and has it now",
         counted(rebuilt.reviewed, "memory"),
@@ -167,7 +168,7 @@ async fn check_model(store: Option<&AnyMemoryStore>, app: &App) -> Vec<Finding> 
             format!(
                 "use the store's model (`--model {}`, or [embeddings] in vestige.toml), or move the store to another one by \
                  `vestige migrate --reembed --model NAME`",
-                crate::failure::model_flag(&registered.name)
+                model_flag(&registered.name)
             ),
         )],
         Err(error) => {

@@ -3,14 +3,13 @@
 use clap::Args;
 use serde::Serialize;
 use vestige_memory::text::schedule_line;
-use vestige_traits::{MemoryStore, SchedulingState};
+use vestige_traits::SchedulingState;
 
 use crate::app::App;
 use crate::failure::CommandResult;
 use crate::open::Access;
 use crate::output::{DIM, Output, Styled, note};
 use crate::render::{MemoryJson, brief};
-use crate::scheduler::as_of;
 
 /// List the memories that are due for review, longest overdue first
 #[derive(Args, Debug)]
@@ -32,19 +31,16 @@ struct DueJson<'a> {
 }
 
 pub(crate) async fn run(args: DueArgs, app: &App, mut out: Output) -> CommandResult {
-    let store = app.open(Access::Read).await?;
-    let now = app.now();
+    let memory = app.memory(Access::Read).await?;
     // To a store 0 means its default.
-    let due = if args.limit == 0 { Vec::new() } else { store.get_due_memories(now, args.limit).await? };
+    let due = if args.limit == 0 { Vec::new() } else { memory.due(args.limit).await? };
     if out.json {
-        let json = due
-            .iter()
-            .map(|due| DueJson { memory: (&due.record).into(), scheduling: as_of(due.scheduling, now) });
+        let json = due.iter().map(|due| DueJson { memory: (&due.record).into(), scheduling: due.scheduling });
         out.json_value(&json.collect::<Vec<_>>())?;
     } else {
         for due in &due {
             out.line(brief(&due.record))?;
-            out.line(format_args!("   {}", Styled(DIM, schedule_line(&as_of(due.scheduling, now)))))?;
+            out.line(format_args!("   {}", Styled(DIM, schedule_line(&due.scheduling))))?;
         }
     }
     out.finish()?;

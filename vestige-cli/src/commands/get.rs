@@ -3,17 +3,15 @@
 use clap::Args;
 use serde::Serialize;
 use uuid::Uuid;
-use vestige_memory::text::schedule_line;
-use vestige_memory::text::{one_line, shortened};
-use vestige_traits::{AnyMemoryStore, MemoryEdge, MemoryRecord, MemoryStore, SchedulingState};
+use vestige_memory::text::{one_line, schedule_line, shortened};
+use vestige_memory::{Memory, NoEmbedder};
+use vestige_traits::{AnyMemoryStore, MemoryEdge, MemoryRecord, SchedulingState};
 
 use crate::app::App;
 use crate::failure::{CommandResult, Failure};
-use crate::ids;
 use crate::open::Access;
 use crate::output::{self, DIM, Output, Styled};
 use crate::render::{MemoryJson, whole};
-use crate::scheduler::as_of;
 
 /// Show complete memories, with their links
 ///
@@ -37,12 +35,12 @@ struct WholeJson<'a> {
 }
 
 pub(crate) async fn run(args: GetArgs, app: &App, mut out: Output) -> CommandResult {
-    let store = app.open(Access::Existing).await?;
+    let memory = app.memory(Access::Existing).await?;
     let mut shown = Vec::new();
     let mut missing = false;
     for text in &args.ids {
-        let found = match ids::resolve(&store, text).await {
-            Ok(id) => store.get(id).await?,
+        let found = match memory.resolve(text).await.map_err(Failure::from) {
+            Ok(id) => memory.get(id).await?,
             Err(failure @ Failure::Message(_)) => {
                 output::error(&failure.line("").unwrap_or_default());
                 missing = true;
@@ -61,8 +59,8 @@ pub(crate) async fn run(args: GetArgs, app: &App, mut out: Output) -> CommandRes
     if out.json {
         let mut values = Vec::new();
         for record in &shown {
-            let edges = store.get_edges(record.id).await?;
-            let scheduling = store.get_scheduling(record.id).await?.map(|state| as_of(state, app.now()));
+            let edges = memory.links(record.id).await?;
+            let scheduling = memory.schedule(record.id).await?;
             let whole = WholeJson { memory: record.into(), scheduling, edges: &edges };
             values.push(serde_json::to_value(&whole).map_err(|error| Failure::message(error.to_string()))?);
         }
@@ -73,10 +71,10 @@ pub(crate) async fn run(args: GetArgs, app: &App, mut out: Output) -> CommandRes
                 out.line("")?;
             }
             out.line(whole(record))?;
-            if let Some(state) = store.get_scheduling(record.id).await? {
-                out.line(format_args!("   {}", Styled(DIM, schedule_line(&as_of(state, app.now())))))?;
+            if let Some(state) = memory.schedule(record.id).await? {
+                out.line(format_args!("   {}", Styled(DIM, schedule_line(&state))))?;
             }
-            for line in links(&store, record).await? {
+            for line in links(&memory, record).await? {
                 out.line(line)?;
             }
         }
@@ -86,13 +84,16 @@ pub(crate) async fn run(args: GetArgs, app: &App, mut out: Output) -> CommandRes
 }
 
 /// A line for each edge, with the beginning of what stands at its other end.
-async fn links(store: &AnyMemoryStore, record: &MemoryRecord) -> CommandResult<Vec<String>> {
+async fn links(
+    memory: &Memory<AnyMemoryStore, NoEmbedder>,
+    record: &MemoryRecord,
+) -> CommandResult<Vec<String>> {
     let mut lines = Vec::new();
-    for edge in store.get_edges(record.id).await? {
+    for edge in memory.links(record.id).await? {
         let outward = edge.source_id == record.id;
         let (arrow, other): (&str, Uuid) =
             if outward { ("→", edge.target_id) } else { ("←", edge.source_id) };
-        let text = store.get(other).await?.map(|record| shortened(&record.content, 60)).unwrap_or_default();
+        let text = memory.get(other).await?.map(|record| shortened(&record.content, 60)).unwrap_or_default();
         let kind = one_line(&edge.edge_type);
         lines.push(format!("   {arrow} {kind} {other}  {}", Styled(DIM, text)));
     }

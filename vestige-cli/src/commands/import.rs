@@ -14,7 +14,7 @@ use vestige_traits::MemoryRecord;
 
 use crate::app::App;
 use crate::failure::{CommandResult, Failure};
-use crate::importer::{Importer, Totals};
+use crate::importer::{Importer, MOST_COMPLAINTS, Totals};
 use crate::interrupt::Interrupt;
 use crate::output::{self, Output};
 use crate::progress;
@@ -85,9 +85,6 @@ struct Summary<'a> {
     totals: &'a Totals,
 }
 
-/// How many complaints of one kind are printed.
-pub(crate) const MOST_COMPLAINTS: u64 = 20;
-
 pub(crate) async fn run(args: ImportArgs, app: &App, out: Output) -> CommandResult {
     let defaults = args.defaults(app)?;
     let source = Source::open(&args.file)?;
@@ -106,9 +103,8 @@ pub(crate) async fn run(args: ImportArgs, app: &App, out: Output) -> CommandResu
     if args.dry_run {
         return dry_run(&source, &defaults, app, out).await;
     }
-    let store = app.open_for_vectors().await?;
-    let embedder = app.embedder().await?;
-    let mut importer = Importer::new(&store, embedder, &source.label);
+    let memory = app.memory_for_texts().await?;
+    let mut importer = Importer::new(&memory, &source.label);
     importer.totals.bad = bad;
     let stored = read_and_store(&source, &args, &defaults, &mut importer, app).await;
     if stored.is_err() {

@@ -2,12 +2,12 @@
 
 use clap::Args;
 use serde_json::json;
+use vestige_memory::Link;
 use vestige_memory::text::one_line;
-use vestige_traits::{MemoryEdge, MemoryStore};
+use vestige_traits::MemoryEdge;
 
 use crate::app::App;
 use crate::failure::{CommandResult, Failure};
-use crate::ids;
 use crate::open::Access;
 use crate::output::Output;
 
@@ -34,16 +34,14 @@ pub(crate) struct LinkArgs {
 }
 
 pub(crate) async fn run(args: LinkArgs, app: &App, mut out: Output) -> CommandResult {
-    let store = app.open(Access::Existing).await?;
-    let source = ids::resolve(&store, &args.from).await?;
-    let target = ids::resolve(&store, &args.to).await?;
+    let memory = app.memory(Access::Existing).await?;
+    let source = memory.resolve(&args.from).await?;
+    let target = memory.resolve(&args.to).await?;
     if source == target {
         return Err(Failure::usage("a memory cannot be linked to itself"));
     }
-    let mut edge = MemoryEdge::new(source, target, app.now());
-    edge.edge_type = args.edge_type;
-    edge.weight = args.weight;
-    store.add_edge(&edge).await?;
+    let link = Link::new(source, target).edge_type(args.edge_type).weight(args.weight);
+    let edge = memory.link(link).await?;
     if out.json {
         let weight = edge.weight;
         out.json_value(

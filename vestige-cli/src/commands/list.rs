@@ -1,7 +1,7 @@
 //! `vestige list`.
 
 use clap::Args;
-use vestige_traits::{ListQuery, MemoryStore, limits};
+use vestige_traits::{ListQuery, limits};
 
 use crate::app::App;
 use crate::args::FilterArgs;
@@ -31,13 +31,13 @@ pub(crate) struct ListArgs {
 
 pub(crate) async fn run(args: ListArgs, app: &App, mut out: Output) -> CommandResult {
     let filter = args.filter.filter(app.now())?;
-    let store = app.open(Access::Read).await?;
+    let memory = app.memory(Access::Read).await?;
     let mut left = if args.all { usize::MAX } else { args.limit };
     let mut query = ListQuery::new().filter(filter).limit(0);
     let mut shown = 0_usize;
     while left > 0 {
         query.limit = left.min(limits::MAX_LIMIT);
-        let page = match store.list(&query).await {
+        let page = match memory.list(&query).await {
             Ok(page) => page,
             Err(error) => {
                 if out.json && shown > 0 {

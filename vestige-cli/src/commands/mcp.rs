@@ -7,7 +7,6 @@ use std::io::IsTerminal;
 
 use clap::Args;
 use vestige_mcp::{Ended, LineTransport, Server};
-use vestige_memory::Memory;
 use vestige_traits::{Embedder, MemoryStore};
 
 use self::clients::Client;
@@ -44,14 +43,13 @@ pub(crate) async fn run(args: McpArgs, app: &App, out: Output) -> CommandResult 
 }
 
 async fn serve(app: &App) -> CommandResult {
-    let opening = async { Ok((app.open_for_vectors().await?, app.embedder().await?.clone())) };
-    let (store, embedder) = app.interrupt.guard(opening).await?;
+    let memory = app.interrupt.guard(app.memory_for_texts()).await?;
     // In a folder that is gone no code base is worked on.
     let working_dir = std::env::current_dir().unwrap_or_default();
     tracing::info!(
         store = %app.settings.store,
-        model = %embedder.signature(),
-        memories = store.count().await?,
+        model = %memory.embedder().signature(),
+        memories = memory.store().count().await?,
         "serving MCP on stdin and stdout"
     );
     if std::io::stdin().is_terminal() {
@@ -59,9 +57,7 @@ async fn serve(app: &App) -> CommandResult {
             "waiting for an MCP client on stdin; a client starts this command itself (--print-config), and Ctrl-D ends it",
         );
     }
-    let server = Server::new(Memory::new(store, embedder))
-        .store_name(app.settings.store.to_string())
-        .working_dir(working_dir);
+    let server = Server::new(memory).store_name(app.settings.store.to_string()).working_dir(working_dir);
     let interrupted = async {
         let _ = app.interrupt.guard(pending::<CommandResult>()).await;
     };

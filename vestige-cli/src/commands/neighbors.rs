@@ -2,13 +2,11 @@
 
 use clap::Args;
 use serde::Serialize;
-use vestige_memory::text::labels;
-use vestige_memory::text::shortened;
-use vestige_traits::{MemoryStore, limits};
+use vestige_memory::text::{labels, shortened};
+use vestige_traits::limits;
 
 use crate::app::App;
 use crate::failure::CommandResult;
-use crate::ids;
 use crate::open::Access;
 use crate::output::{CYAN, DIM, Output, Styled, note};
 use crate::render::MemoryJson;
@@ -39,9 +37,9 @@ struct NeighborJson<'a> {
 }
 
 pub(crate) async fn run(args: NeighborsArgs, app: &App, mut out: Output) -> CommandResult {
-    let store = app.open(Access::Existing).await?;
-    let id = ids::resolve(&store, &args.id).await?;
-    let neighbors = store.get_neighbors(id, args.depth).await?;
+    let memory = app.memory(Access::Existing).await?;
+    let id = memory.resolve(&args.id).await?;
+    let neighbors = memory.neighbors(id, args.depth).await?;
     if out.json {
         let json = neighbors.iter().map(|neighbor| NeighborJson {
             hops: neighbor.hops,

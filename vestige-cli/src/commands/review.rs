@@ -3,16 +3,14 @@
 use clap::{Args, ValueEnum};
 use serde::Serialize;
 use uuid::Uuid;
-use vestige_memory::text::schedule_line;
-use vestige_memory::text::shortened;
-use vestige_traits::{MemoryStore, MemoryStoreError, Rating, SchedulingState};
+use vestige_memory::as_of;
+use vestige_memory::text::{schedule_line, shortened};
+use vestige_traits::{MemoryStoreError, Rating, SchedulingState};
 
 use crate::app::App;
 use crate::failure::CommandResult;
-use crate::ids;
 use crate::open::Access;
 use crate::output::{CYAN, DIM, Output, Styled};
-use crate::scheduler::{Scheduler, as_of};
 
 /// Record how well you recalled a memory, and schedule the next review
 ///
@@ -59,12 +57,12 @@ struct ReviewJson {
 }
 
 pub(crate) async fn run(args: ReviewArgs, app: &App, mut out: Output) -> CommandResult {
-    let store = app.open(Access::Existing).await?;
-    let memory_id = ids::resolve(&store, &args.id).await?;
+    let memory = app.memory(Access::Existing).await?;
+    let memory_id = memory.resolve(&args.id).await?;
     let record =
-        store.get(memory_id).await?.ok_or_else(|| MemoryStoreError::not_found("memory", memory_id))?;
-    let event = Scheduler::new().review(&store, memory_id, args.rating.into(), app.now()).await?;
-    let state = as_of(event.new_state, app.now());
+        memory.get(memory_id).await?.ok_or_else(|| MemoryStoreError::not_found("memory", memory_id))?;
+    let event = memory.review(memory_id, args.rating.into()).await?;
+    let state = as_of(event.new_state, memory.now());
     if out.json {
         out.json_value(&ReviewJson { memory_id, rating: event.rating, scheduling: state })?;
     } else {

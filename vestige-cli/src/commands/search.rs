@@ -2,6 +2,7 @@
 
 use clap::Args;
 use serde::Serialize;
+use vestige_memory::Recall;
 use vestige_memory::text::{labels, one_line, shortened};
 use vestige_traits::{
     AnyMemoryStore, MemoryStore, SearchMode, SearchPlan, SearchQuery, SearchResult, WebQuery, limits,
@@ -10,7 +11,6 @@ use vestige_traits::{
 use crate::app::App;
 use crate::args::{self, FilterArgs};
 use crate::failure::CommandResult;
-use crate::open::Access;
 use crate::output::{BOLD, CYAN, DIM, Output, Styled, note};
 use crate::render::{HitJson, indented};
 
@@ -69,15 +69,17 @@ struct ExplainedHit<'a> {
 
 pub(crate) async fn run(args: SearchArgs, app: &App, mut out: Output) -> CommandResult {
     let text = args::text_or_stdin(Some(args.query.join(" ")), "question").await?;
-    let mut query =
-        SearchQuery::text(text).mode(args.mode).limit(args.limit).filter(args.filter.filter(app.now())?);
+    let embedded = args.mode.ranks_by_vector() && WebQuery::meaning(&text).is_some();
+    let mut question =
+        Recall::new(text).mode(args.mode).limit(args.limit).filter(args.filter.filter(app.now())?);
     // Before a store is made for it.
-    query.validate()?;
+    question.validate()?;
     if args.limit == 0 {
-        query.limit = limits::DEFAULT_LIMIT;
+        question = question.limit(limits::DEFAULT_LIMIT);
     }
-    let store = app.open(Access::Read).await?;
-    let why_no_vector = add_vector(&mut query, app, &store).await?;
+    let memory = app.memory_to_ask(embedded).await?;
+    let query = memory.search_query(question).await?;
+    let store = memory.store();
     let hits = store.search(&query).await?;
     let plan = if args.explain { Some(store.explain_search(&query).await?) } else { None };
     match &plan {
@@ -96,7 +98,7 @@ pub(crate) async fn run(args: SearchArgs, app: &App, mut out: Output) -> Command
     }
     out.finish()?;
     if hits.is_empty() {
-        say_why_nothing(&store, &query, why_no_vector).await?;
+        say_why_nothing(store, &query, embedded).await?;
     }
     Ok(())
 }
@@ -104,24 +106,13 @@ pub(crate) async fn run(args: SearchArgs, app: &App, mut out: Output) -> Command
 /// Said of `-word` without anything else: in no mode does it find anything.
 const ONLY_EXCLUDES: &str = "the question only excludes; say what to look for too";
 
-/// Embeds the question where the mode ranks by vector. Returns why there is no vector, where one was wanted.
-async fn add_vector(
-    query: &mut SearchQuery,
-    app: &App,
-    store: &AnyMemoryStore,
-) -> CommandResult<Option<&'static str>> {
-    let Some(text) = query.text.as_deref().filter(|_| query.mode.ranks_by_vector()) else { return Ok(None) };
-    let Some(meaning) = WebQuery::meaning(text) else { return Ok(Some(ONLY_EXCLUDES)) };
-    let embedding = app.embed_query(store, &meaning).await?;
-    query.embedding = embedding;
-    Ok(query.embedding.is_none().then_some("the model knows no word of the question"))
-}
-
-async fn say_why_nothing(
-    store: &AnyMemoryStore,
-    query: &SearchQuery,
-    why_no_vector: Option<&str>,
-) -> CommandResult {
+/// Says why nothing was found. `embedded` is whether something of the question was to be embedded.
+async fn say_why_nothing(store: &AnyMemoryStore, query: &SearchQuery, embedded: bool) -> CommandResult {
+    let why_no_vector = match embedded {
+        _ if !query.mode.ranks_by_vector() || query.embedding.is_some() => None,
+        true => Some("the model knows no word of the question"),
+        false => Some(ONLY_EXCLUDES),
+    };
     let read = query.text.as_deref().map(WebQuery::parse).unwrap_or_default();
     let asks_nothing = read.is_empty() || !query.mode.ranks_by_words();
     let excludes = read.is_empty() && !read.excluded.is_empty();

@@ -4,7 +4,7 @@ use clap::Args;
 use serde::Serialize;
 use vestige_memory::text::one_line;
 use vestige_memory::times::rfc3339;
-use vestige_traits::{MemoryStore, StoreStats};
+use vestige_traits::StoreStats;
 
 use crate::app::App;
 use crate::failure::CommandResult;
@@ -23,8 +23,7 @@ struct StatsJson<'a> {
 }
 
 pub(crate) async fn run(_: StatsArgs, app: &App, mut out: Output) -> CommandResult {
-    let store = app.open(Access::Read).await?;
-    let stats = store.get_stats().await?;
+    let stats = app.memory(Access::Read).await?.stats().await?;
     let place = app.settings.store.to_string();
     if out.json {
         out.json_value(&StatsJson { store: place, stats: &stats })?;

@@ -2,12 +2,12 @@
 
 use clap::Args;
 use serde_json::json;
+use vestige_memory::MemoryError;
 use vestige_memory::text::one_line;
-use vestige_traits::{MemoryEdge, MemoryStore, MemoryStoreError};
+use vestige_traits::{MemoryEdge, MemoryStoreError};
 
 use crate::app::App;
 use crate::failure::{CommandResult, Failure};
-use crate::ids;
 use crate::open::Access;
 use crate::output::Output;
 
@@ -28,11 +28,11 @@ pub(crate) struct UnlinkArgs {
 }
 
 pub(crate) async fn run(args: UnlinkArgs, app: &App, mut out: Output) -> CommandResult {
-    let store = app.open(Access::Existing).await?;
-    let source = ids::resolve(&store, &args.from).await?;
-    let target = ids::resolve(&store, &args.to).await?;
-    store.remove_edge(source, target, &args.edge_type).await.map_err(|error| match error {
-        MemoryStoreError::NotFound { entity: "edge", id } => Failure::message(format!(
+    let memory = app.memory(Access::Existing).await?;
+    let source = memory.resolve(&args.from).await?;
+    let target = memory.resolve(&args.to).await?;
+    memory.unlink(source, target, &args.edge_type).await.map_err(|error| match error {
+        MemoryError::Store(MemoryStoreError::NotFound { entity: "edge", id }) => Failure::message(format!(
             "link {id} does not exist in {}; `vestige get {source}` shows the links there are",
             app.settings.store
         )),

@@ -2,14 +2,12 @@
 
 use clap::Args;
 use serde_json::Value;
-use vestige_cli::add_tags;
-use vestige_traits::{Embedder, IngestContext, MemoryRecord, MemoryStore};
+use vestige_memory::{Memory, add_tags};
+use vestige_traits::{IngestContext, MemoryRecord};
 
 use crate::app::App;
 use crate::args;
-use crate::change::change;
 use crate::failure::CommandResult;
-use crate::ids;
 use crate::open::Access;
 use crate::output::{Output, note};
 use crate::render::{MemoryJson, whole};
@@ -115,8 +113,6 @@ impl Changes {
         }
         args::set_meta(&mut record.metadata, self.meta.clone());
         self.context().apply(record)?;
-        // As the store keeps it, so that a value that it writes in another way is no change.
-        record.prepare()?;
         Ok(())
     }
 
@@ -134,19 +130,19 @@ impl Changes {
 pub(crate) async fn run(mut args: UpdateArgs, app: &App, mut out: Output) -> CommandResult {
     args::check_meta(&args.changes.meta, &args.changes.context())?;
     args.changes.read_stdin().await?;
-    let store = app.open(Access::Existing).await?;
-    let id = ids::resolve(&store, &args.id).await?;
-    let embed = |content: String| {
-        let store = &store;
-        async move {
-            store.register_model(app.embedder().await?.signature()).await?;
-            app.embed_document(&content).await
-        }
+    let memory = app.memory(Access::Existing).await?;
+    let id = memory.resolve(&args.id).await?;
+    let apply = |record: &mut MemoryRecord| args.changes.apply(record);
+    let edited = if args.changes.content.is_some() {
+        let embedder = app.embedder().await?.clone();
+        Memory::new(memory.store().clone(), embedder).try_edit(id, apply).await?
+    } else {
+        memory.try_edit(id, apply).await?
     };
-    let (record, changed) = change(&store, id, |record| args.changes.apply(record), embed).await?;
-    if !changed {
+    if !edited.changed {
         note("nothing to change: the memory says all that already");
     }
+    let record = edited.record;
     if out.json {
         out.json_value(&MemoryJson::from(&record))?;
     } else {

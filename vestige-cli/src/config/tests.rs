@@ -4,7 +4,14 @@ use std::fs;
 use clap::Parser;
 
 use super::*;
-use crate::cli::Cli;
+
+/// A command line: the global flags and the name of a command.
+#[derive(Parser)]
+struct Line {
+    #[command(flatten)]
+    globals: GlobalArgs,
+    _command: String,
+}
 
 /// Resolves the settings of `vestige ARGS stats` in a working directory with some files and variables.
 fn resolve(args: &[&str], files: &[(&str, &str)], variables: &[(&str, &str)]) -> Result<Settings, String> {
@@ -37,8 +44,8 @@ fn resolve_for(
         }),
     };
     let args = ["vestige"].iter().chain(args).chain([&command]);
-    let cli = Cli::try_parse_from(args).map_err(|error| error.to_string())?;
-    let mut settings = Settings::resolve(&cli.globals, &around).map_err(|failure| {
+    let line = Line::try_parse_from(args).map_err(|error| error.to_string())?;
+    let mut settings = Settings::resolve(&line.globals, &around).map_err(|failure| {
         failure.line("").unwrap_or_default().replace(&folder.path().display().to_string(), "·")
     })?;
     // So that the tests can name paths.
@@ -107,8 +114,8 @@ fn a_configuration_file_that_cannot_be_reached_is_named() {
         trusts_working_dir: true,
         folders: Some(Folders { home, config: config.clone(), data, cache }),
     };
-    let cli = Cli::try_parse_from(["vestige", "stats"]).unwrap();
-    let resolve = || match Settings::resolve(&cli.globals, &around) {
+    let command = Line::try_parse_from(["vestige", "stats"]).unwrap();
+    let resolve = || match Settings::resolve(&command.globals, &around) {
         Ok(settings) => settings.store.to_string(),
         Err(failure) => failure.line("").unwrap_or_default(),
     };

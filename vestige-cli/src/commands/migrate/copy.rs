@@ -3,9 +3,11 @@
 use vestige_migrate::{Copier, Verifier};
 use vestige_traits::AnyMemoryStore;
 
+use super::args::{Backend, MigrateArgs};
+use super::outcome::{say, write_report};
 use super::places::{Place, default_rejects};
 use super::rejects::RejectFile;
-use super::{Backend, MigrateArgs, progress, report, say, write_report};
+use super::{progress, report};
 use crate::app::App;
 use crate::failure::{CommandResult, Failure, with_sources};
 use crate::output::{self, Output};

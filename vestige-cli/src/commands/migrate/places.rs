@@ -7,7 +7,7 @@ use tempfile::TempDir;
 use vestige_sqlite::SqliteMemoryStore;
 use vestige_traits::{AnyMemoryStore, MemoryStoreError};
 
-use super::{Backend, MigrateArgs};
+use super::args::{Backend, MigrateArgs};
 use crate::app::App;
 use crate::config::StoreChoice;
 use crate::failure::{CommandResult, Failure};

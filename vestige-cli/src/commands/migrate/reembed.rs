@@ -9,11 +9,13 @@ use serde_json::json;
 use vestige_migrate::{ReembedOutcome, ReembedPlan, ReembedReport, Reembedder};
 use vestige_traits::{MemoryStore, MemoryStoreError};
 
+use super::args::MigrateArgs;
+use super::outcome::{say, write_report};
 use super::progress::{self, duration};
-use super::{MigrateArgs, say, write_report};
 use crate::app::App;
 use crate::config::StoreChoice;
-use crate::failure::{CommandResult, Failure, model_flag};
+use crate::failure::{CommandResult, Failure};
+use crate::models::model_flag;
 use crate::open::Access;
 use crate::output::{self, Output};
 
