@@ -25,7 +25,7 @@ where
     /// Reads the memory, calls `change`, and writes the result if the memory is still the one that was read. Otherwise
     /// it begins again with the newer one, so `change` may be called several times and must depend on nothing but the
     /// record. New content gets a new vector. The record is compared and stored as the store keeps it (see
-    /// [`MemoryRecord::prepared`]), so a value that is only written in another way is no change. Links, reviews and
+    /// [`MemoryRecord::prepare`]), so a value that is only written in another way is no change. Links, reviews and
     /// the schedule stay. `id` and `updated_at` are not for `change` to set: what it says of them is ignored.
     ///
     /// # Errors
