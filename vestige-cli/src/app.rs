@@ -36,7 +36,8 @@ impl App {
         Ok(Memory::new(self.open(access).await?, NoEmbedder))
     }
 
-    /// A memory to write texts into, bound to the configured model. A model that cannot be loaded makes no store.
+    /// A memory to write texts into, bound to the configured model. A model that cannot be loaded makes no
+    /// store.
     pub(crate) async fn memory_for_texts(&self) -> CommandResult<Memory<AnyMemoryStore, AnyEmbedder>> {
         let embedder = self.embedder().await?.clone();
         let memory = Memory::new(self.open(Access::Write).await?, embedder);
@@ -44,7 +45,8 @@ impl App {
         Ok(memory)
     }
 
-    /// A memory to ask. The model is loaded only if a question is to be `embedded`, and the store has vectors.
+    /// A memory to ask. The model is loaded only if a question is to be `embedded`, and the store has
+    /// vectors.
     pub(crate) async fn memory_to_ask(
         &self,
         embedded: bool,

@@ -1,8 +1,8 @@
 //! Where the memory lies and which model embeds it: flags, then the environment, then `vestige.toml`,
 //! then the platform's own folders.
 //!
-//! A client starts the server in the folder of whatever project it works on, so to `vestige mcp` a `vestige.toml` in the
-//! working directory says nothing.
+//! A client starts the server in the folder of whatever project it works on, so to `vestige mcp` a
+//! `vestige.toml` in the working directory says nothing.
 
 use std::ffi::OsString;
 use std::io::ErrorKind;
@@ -168,8 +168,8 @@ impl Surroundings<'_> {
         let of_the_platform = self.folders.as_ref().map(|folders| &folders.config);
         let places = here.into_iter().chain(of_the_platform);
         for path in places.map(|folder| folder.join(FILE_NAME)) {
-            // A link that leads nowhere is no absence of a file: without what it says memories would go elsewhere. A folder
-            // that this user may not look into has none for them.
+            // A link that leads nowhere is no absence of a file: without what it says memories would go
+            // elsewhere. A folder that this user may not look into has none for them.
             match path.symlink_metadata() {
                 Ok(_) => return Ok(Some(path)),
                 Err(error)

@@ -135,8 +135,8 @@ fn asked_by(field: &str) -> Option<&'static str> {
     })
 }
 
-/// The error and what lies directly behind it, unless the error quotes that or a part of it. Deeper causes repeat it in
-/// a driver's own words.
+/// The error and what lies directly behind it, unless the error quotes that or a part of it. Deeper causes
+/// repeat it in a driver's own words.
 pub(crate) fn with_sources(error: &dyn std::error::Error) -> String {
     let text = error.to_string();
     let causes = std::iter::successors(error.source(), |&cause| cause.source()).map(ToString::to_string);

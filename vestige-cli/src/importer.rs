@@ -114,8 +114,9 @@ impl<'a> Importer<'a> {
         Ok(())
     }
 
-    /// Prepares the store for many more lines, once as many are stored as there were memories: how many will come is
-    /// not known of a stream, and to build indexes over twice that takes less time than was spent on filling them.
+    /// Prepares the store for many more lines, once as many are stored as there were memories: how many will
+    /// come is not known of a stream, and to build indexes over twice that takes less time than was spent on
+    /// filling them.
     async fn take_indexes_down(&mut self) -> CommandResult {
         let Loading::RowByRow { before } = self.loading else { return Ok(()) };
         let stored = self.totals.stored;

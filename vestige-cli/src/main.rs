@@ -126,7 +126,8 @@ async fn dispatch(command: Command, app: &App, out: Output, interrupt: &Interrup
     }
 }
 
-/// Logs go to stderr: Vestige's warnings, with `-v` what is done, with `-vv` every operation; `VESTIGE_LOG` says it in detail.
+/// Logs go to stderr: Vestige's warnings, with `-v` what is done, with `-vv` every operation; `VESTIGE_LOG`
+/// says it in detail.
 fn trace(verbose: u8) {
     let level = match verbose {
         0 => "warn",
@@ -137,8 +138,8 @@ fn trace(verbose: u8) {
     let variable = std::env::var("VESTIGE_LOG").ok().filter(|filter| !filter.is_empty());
     let quiet = match (level, &variable) {
         ("trace", _) => "",
-        // What the database's driver warns of is a slow statement, which a large store has, and a connection that is lost
-        // behind a command that has done its work.
+        // What the database's driver warns of is a slow statement, which a large store has, and a connection
+        // that is lost behind a command that has done its work.
         ("warn", None) => "rmcp=error,sqlx=error,",
         // The protocol's library logs whole messages at DEBUG, and memories are not for logs.
         _ => "rmcp=error,",

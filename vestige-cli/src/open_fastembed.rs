@@ -36,7 +36,8 @@ pub(crate) fn open(model: &ModelChoice, settings: &Embeddings) -> CommandResult<
     Ok(AnyEmbedder::new(embedder))
 }
 
-/// What the model in a folder wants done to a text: as the list knows it by the model's name, or as configured.
+/// What the model in a folder wants done to a text: as the list knows it by the model's name, or as
+/// configured.
 fn preparation(folder: &Path, settings: &Embeddings) -> CommandResult<Preparation> {
     let own_name = folder.file_name().map(|name| name.to_string_lossy().into_owned());
     let name = settings.name.clone().or(own_name).unwrap_or_default();

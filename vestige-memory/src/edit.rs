@@ -22,19 +22,21 @@ where
 {
     /// Changes a part of a memory, and keeps what others change meanwhile.
     ///
-    /// Reads the memory, calls `change`, and writes the result if the memory is still the one that was read. Otherwise
-    /// it begins again with the newer one, so `change` may be called several times and must depend on nothing but the
-    /// record. New content gets a new vector. The record is compared and stored as the store keeps it (see
-    /// [`MemoryRecord::prepare`]), so a value that is only written in another way is no change. Links, reviews and
-    /// the schedule stay. `id` and `updated_at` are not for `change` to set: what it says of them is ignored.
+    /// Reads the memory, calls `change`, and writes the result if the memory is still the one that was read.
+    /// Otherwise it begins again with the newer one, so `change` may be called several times and must depend
+    /// on nothing but the record. New content gets a new vector. The record is compared and stored as the
+    /// store keeps it (see [`MemoryRecord::prepare`]), so a value that is only written in another way is no
+    /// change. Links, reviews and the schedule stay. `id` and `updated_at` are not for `change` to set: what
+    /// it says of them is ignored.
     ///
     /// # Errors
     ///
     /// - [`NotFound`](MemoryStoreError::NotFound) if there is no such memory.
     /// - [`InvalidInput`](MemoryStoreError::InvalidInput) if what `change` leaves breaks a rule.
-    /// - [`ModelMismatch`](MemoryStoreError::ModelMismatch) if the content changed and the store belongs to another
-    ///   model.
-    /// - [`Conflict`](MemoryStoreError::Conflict) if 64 attempts in a row met another change; try again later.
+    /// - [`ModelMismatch`](MemoryStoreError::ModelMismatch) if the content changed and the store belongs to
+    ///   another model.
+    /// - [`Conflict`](MemoryStoreError::Conflict) if 64 attempts in a row met another change; try again
+    ///   later.
     /// - [`MemoryError::Embedder`], and those of the store.
     ///
     /// # Examples

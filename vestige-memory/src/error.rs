@@ -8,8 +8,8 @@ pub type MemoryResult<T> = Result<T, MemoryError>;
 
 /// Why an operation of a [`Memory`](crate::Memory) did not happen.
 ///
-/// The variant says where to look. What to do is said by the error inside, whose variants are sorted by what a caller
-/// must do: for example [`NotFound`](MemoryStoreError::NotFound) means to look the memory up again.
+/// The variant says where to look. What to do is said by the error inside, whose variants are sorted by what
+/// a caller must do: for example [`NotFound`](MemoryStoreError::NotFound) means to look the memory up again.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum MemoryError {

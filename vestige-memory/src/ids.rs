@@ -14,12 +14,13 @@ const QUOTED_CHARS: usize = 60;
 impl<S: MemoryStore + Sync, E> Memory<S, E> {
     /// The id that `text` means: a whole UUID, or the first digits of the only id that begins with them.
     ///
-    /// At least 4 digits, upper or lower case, with or without hyphens. A whole UUID is returned without a look at the
-    /// store, so there may be no such memory.
+    /// At least 4 digits, upper or lower case, with or without hyphens. A whole UUID is returned without a
+    /// look at the store, so there may be no such memory.
     ///
     /// # Errors
     ///
-    /// [`MemoryError::Id`](crate::MemoryError::Id) if the text names no memory or several, and those of the store.
+    /// [`MemoryError::Id`](crate::MemoryError::Id) if the text names no memory or several, and those of the
+    /// store.
     pub async fn resolve(&self, text: &str) -> MemoryResult<Uuid> {
         if let Ok(id) = Uuid::try_parse(text) {
             return Ok(id);

@@ -16,24 +16,27 @@ const NEAR_DUPLICATE_SIMILARITY: f64 = 0.95;
 
 /// The memory of an agent: a store of memories, and the embedder that turns their texts into vectors.
 ///
-/// Everything here can be done with a [`MemoryStore`] and an [`Embedder`](vestige_traits::Embedder) alone. This type
-/// does what every agent would have to write around them: it embeds what is stored and what is asked, it finds near
-/// duplicates, and it repeats an edit that met another one. What it has no method for is done with
-/// [`store`](Self::store).
+/// Everything here can be done with a [`MemoryStore`] and an [`Embedder`](vestige_traits::Embedder) alone.
+/// This type does what every agent would have to write around them: it embeds what is stored and what is
+/// asked, it finds near duplicates, and it repeats an edit that met another one. What it has no method for is
+/// done with [`store`](Self::store).
 ///
-/// A clone is another handle on the same memory and costs as much as a clone of an [`Arc`]. Any async runtime will do.
+/// A clone is another handle on the same memory and costs as much as a clone of an [`Arc`]. Any async runtime
+/// will do.
 ///
 /// # Model
 ///
-/// The vectors of one store belong to one model. The first operation that writes a vector registers the embedder's
-/// model in a store that has none; [`register_model`](Self::register_model) does it earlier. An operation that needs
-/// vectors fails with [`ModelMismatch`](MemoryStoreError::ModelMismatch) if the store belongs to another model; all
-/// others work. [`NoEmbedder`](crate::NoEmbedder) makes a memory that finds by words alone.
+/// The vectors of one store belong to one model. The first operation that writes a vector registers the
+/// embedder's model in a store that has none; [`register_model`](Self::register_model) does it earlier. An
+/// operation that needs vectors fails with [`ModelMismatch`](MemoryStoreError::ModelMismatch) if the store
+/// belongs to another model; all others work. [`NoEmbedder`](crate::NoEmbedder) makes a memory that finds by
+/// words alone.
 ///
 /// # Cancellation
 ///
-/// Dropping the future of an operation leaves it done or not done, never half done, as the store promises it for each
-/// of its methods. An operation here writes at most once, at its end, except where its documentation says otherwise.
+/// Dropping the future of an operation leaves it done or not done, never half done, as the store promises it
+/// for each of its methods. An operation here writes at most once, at its end, except where its documentation
+/// says otherwise.
 ///
 /// # Examples
 ///
@@ -67,7 +70,8 @@ struct Shared<S, E> {
 }
 
 impl<S, E> Memory<S, E> {
-    /// A memory in `store`, embedded by `embedder`, with the defaults of [`MemoryBuilder`]. Neither of them is used yet.
+    /// A memory in `store`, embedded by `embedder`, with the defaults of [`MemoryBuilder`]. Neither of them
+    /// is used yet.
     pub fn new(store: S, embedder: E) -> Self {
         Self::builder(store, embedder).build()
     }
@@ -84,8 +88,8 @@ impl<S, E> Memory<S, E> {
 
     /// The store, for what this type has no method for.
     ///
-    /// What is written there directly is found here at once. After the store has been moved to another model through
-    /// this handle, make a new `Memory` with an embedder of that model.
+    /// What is written there directly is found here at once. After the store has been moved to another model
+    /// through this handle, make a new `Memory` with an embedder of that model.
     pub fn store(&self) -> &S {
         &self.0.store
     }
@@ -143,7 +147,8 @@ impl<S: MemoryStore + Sync, E> Memory<S, E> {
     ///
     /// # Errors
     ///
-    /// [`InvalidInput`](MemoryStoreError::InvalidInput) for a filter or a limit out of range, and those of the store.
+    /// [`InvalidInput`](MemoryStoreError::InvalidInput) for a filter or a limit out of range, and those of
+    /// the store.
     pub async fn list(&self, query: &ListQuery) -> MemoryResult<ListPage> {
         Ok(self.store().list(query).await?)
     }
@@ -217,8 +222,8 @@ impl<S, E> MemoryBuilder<S, E> {
     /// From which cosine similarity on [`remember`](Memory::remember) calls a text a near duplicate, -1 to 1.
     /// Default: 0.95.
     ///
-    /// The default was chosen for the bundled model of `vestige-embed`: it finds most restatements and corrections,
-    /// and few texts that say something else. Another model needs another threshold.
+    /// The default was chosen for the bundled model of `vestige-embed`: it finds most restatements and
+    /// corrections, and few texts that say something else. Another model needs another threshold.
     #[must_use]
     pub fn near_duplicate_similarity(mut self, similarity: f64) -> Self {
         self.near_duplicate_similarity = similarity;

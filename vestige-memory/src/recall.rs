@@ -10,8 +10,8 @@ use crate::memory::Memory;
 
 /// A question to a memory.
 ///
-/// A text alone will do, so [`recall`](Memory::recall) takes a `&str` too. In the text, `"a phrase"` must occur and
-/// `-word` must not.
+/// A text alone will do, so [`recall`](Memory::recall) takes a `&str` too. In the text, `"a phrase"` must
+/// occur and `-word` must not.
 ///
 /// ```
 /// use vestige_memory::Recall;
@@ -37,8 +37,8 @@ impl Recall {
         Self { text: text.into(), ..Self::default() }
     }
 
-    /// How many results at most, up to [`MAX_LIMIT`](vestige_traits::limits::MAX_LIMIT). Default, and what 0 means:
-    /// [`DEFAULT_LIMIT`](vestige_traits::limits::DEFAULT_LIMIT).
+    /// How many results at most, up to [`MAX_LIMIT`](vestige_traits::limits::MAX_LIMIT). Default, and what 0
+    /// means: [`DEFAULT_LIMIT`](vestige_traits::limits::DEFAULT_LIMIT).
     pub fn limit(mut self, limit: usize) -> Self {
         self.limit = limit;
         self
@@ -62,7 +62,8 @@ impl Recall {
         self
     }
 
-    /// Checks everything that does not depend on what the store holds. [`recall`](Memory::recall) does so too.
+    /// Checks everything that does not depend on what the store holds. [`recall`](Memory::recall) does so
+    /// too.
     ///
     /// # Errors
     ///
@@ -97,16 +98,16 @@ where
 {
     /// Finds the memories that answer a question by their words and by their meaning, best first.
     ///
-    /// What the question excludes is not embedded: a vector knows no "not", and would look for just that. A question in
-    /// which the model knows no word, such as an emoji, is answered by words alone, and so is every question as long as
-    /// the store has no vectors. An empty question finds nothing.
+    /// What the question excludes is not embedded: a vector knows no "not", and would look for just that. A
+    /// question in which the model knows no word, such as an emoji, is answered by words alone, and so is
+    /// every question as long as the store has no vectors. An empty question finds nothing.
     ///
     /// # Errors
     ///
-    /// - [`InvalidInput`](vestige_traits::MemoryStoreError::InvalidInput) for a question too long, a limit or a filter
-    ///   out of range.
-    /// - [`ModelMismatch`](vestige_traits::MemoryStoreError::ModelMismatch) if the store belongs to another model,
-    ///   except by words alone.
+    /// - [`InvalidInput`](vestige_traits::MemoryStoreError::InvalidInput) for a question too long, a limit or
+    ///   a filter out of range.
+    /// - [`ModelMismatch`](vestige_traits::MemoryStoreError::ModelMismatch) if the store belongs to another
+    ///   model, except by words alone.
     /// - [`MemoryError::Embedder`](crate::MemoryError::Embedder), and those of the store.
     pub async fn recall(&self, question: impl Into<Recall>) -> MemoryResult<Vec<SearchResult>> {
         let query = self.search_query(question).await?;

@@ -28,8 +28,8 @@ pub struct RebuiltSchedule {
 
 /// When a memory should come up again: FSRS-6 with its default parameters, over any store.
 ///
-/// The same reviews give the same states wherever and whenever they are computed. [`Memory`](crate::Memory) has one;
-/// use this type to schedule without a memory.
+/// The same reviews give the same states wherever and whenever they are computed. [`Memory`](crate::Memory)
+/// has one; use this type to schedule without a memory.
 #[derive(Debug)]
 pub struct Scheduler(FSRS);
 
@@ -50,8 +50,8 @@ impl Scheduler {
     ///
     /// # Errors
     ///
-    /// [`InvalidInput`](MemoryStoreError::InvalidInput) if there is no next state for `prior`, or if the next review
-    /// would lie outside the calendar.
+    /// [`InvalidInput`](MemoryStoreError::InvalidInput) if there is no next state for `prior`, or if the next
+    /// review would lie outside the calendar.
     pub fn next(
         &self,
         prior: Option<&SchedulingState>,
@@ -89,7 +89,8 @@ impl Scheduler {
         })
     }
 
-    /// Reviews a memory and records it. Where somebody else reviews it at the same moment, one comes after the other.
+    /// Reviews a memory and records it. Where somebody else reviews it at the same moment, one comes after
+    /// the other.
     ///
     /// No review is earlier than the one before it, whatever the clocks of two machines say, so that
     /// the log in the order of its times gives the same states again.
@@ -97,7 +98,8 @@ impl Scheduler {
     /// # Errors
     ///
     /// [`NotFound`](MemoryStoreError::NotFound) if there is no such memory,
-    /// [`Conflict`](MemoryStoreError::Conflict) if 64 attempts in a row met another review, and those of the store.
+    /// [`Conflict`](MemoryStoreError::Conflict) if 64 attempts in a row met another review, and those of the
+    /// store.
     pub async fn review<S: MemoryStore>(
         &self,
         store: &S,
@@ -157,8 +159,8 @@ impl Scheduler {
         ))
     }
 
-    /// The state after these reviews, oldest first, beginning with the state before the first of them. None without
-    /// reviews.
+    /// The state after these reviews, oldest first, beginning with the state before the first of them. None
+    /// without reviews.
     ///
     /// # Errors
     ///
@@ -188,7 +190,8 @@ async fn reviewed_memories<S: MemoryStore>(store: &S) -> MemoryStoreResult<BTree
     }
 }
 
-/// The double with the fewest digits that is this single: 0.212, not 0.21199999749660492. It narrows to the same single.
+/// The double with the fewest digits that is this single: 0.212, not 0.21199999749660492. It narrows to the
+/// same single.
 fn widened(single: f32) -> f64 {
     single
         .to_string()

@@ -47,7 +47,8 @@ pub(crate) struct AddArgs {
     #[arg(long = "session", value_name = "ID")]
     session_id: Option<String>,
 
-    /// Anything else; the value is JSON if it reads as JSON and loses nothing by it, else text; may be given several times
+    /// Anything else; the value is JSON if it reads as JSON and loses nothing by it, else text; may be given
+    /// several times
     #[arg(short, long = "meta", value_name = "KEY=VALUE", value_parser = args::meta)]
     meta: Vec<(String, Value)>,
 

@@ -4,6 +4,7 @@ use std::fs::File;
 use std::io::{self, BufRead, BufReader};
 use std::path::{Path, PathBuf};
 
+use clap::builder::RangedI64ValueParser;
 use clap::{Args, ValueEnum};
 use serde::Serialize;
 use tokio::sync::mpsc;
@@ -64,8 +65,12 @@ pub(crate) struct ImportArgs {
     dry_run: bool,
 
     /// How many memories to store in one transaction
-    #[arg(long, value_name = "N", default_value_t = 500, value_parser = clap::value_parser!(u16).range(1..=10_000))]
+    #[arg(long, value_name = "N", default_value_t = 500, value_parser = batch_sizes())]
     batch_size: u16,
+}
+
+fn batch_sizes() -> RangedI64ValueParser<u16> {
+    RangedI64ValueParser::new().range(1..=10_000)
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]

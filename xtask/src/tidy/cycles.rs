@@ -9,9 +9,6 @@ use super::tree::Tree;
 use super::violation::Violation;
 use graph::Graph;
 
-/// Crates with cycles that are on their way out.
-const NOT_YET: [&str; 2] = ["vestige-cli", "vestige-memory"];
-
 /// The page that names the cycles that are left.
 const PAGE: &str = "ARCHITECTURE.md";
 
@@ -38,8 +35,7 @@ pub(super) fn modules_have_no_cycles(tree: &Tree) -> Vec<Violation> {
 fn check(tree: &Tree, known: &[Known]) -> Vec<Violation> {
     let mut found = Vec::new();
     let mut used = vec![false; known.len()];
-    let checked = |path: &Path| is_root(path) && !NOT_YET.iter().any(|name| path.starts_with(name));
-    for root in tree.rust().filter(|file| checked(&file.path)) {
+    for root in tree.rust().filter(|file| is_root(&file.path)) {
         for cycle in Graph::of(tree, &root.path).cycles() {
             let listed = known.iter().position(|known| {
                 root.path == Path::new(known.root)

@@ -6,9 +6,6 @@ use super::source::{self, Kind};
 use super::tree::Tree;
 use super::violation::Violation;
 
-/// Crates whose lines are still wide: they are on their way.
-const NOT_YET: [&str; 2] = ["vestige-cli", "vestige-memory"];
-
 /// Lines of code, comments and documentation keep `max_width`, in characters.
 ///
 /// rustfmt leaves some lines wider, because it breaks no comment, no literal and no macro call that it
@@ -22,7 +19,7 @@ pub(super) fn lines_keep_the_width(tree: &Tree) -> Vec<Violation> {
         return vec![Violation::of_file(Path::new("rustfmt.toml"), "names no max_width")];
     };
     let mut found = Vec::new();
-    for file in tree.rust().filter(|file| !NOT_YET.iter().any(|name| file.path.starts_with(name))) {
+    for file in tree.rust() {
         let Some(text) = &file.text else { continue };
         if text.lines().all(|line| line.chars().count() <= width) {
             continue;

@@ -7,8 +7,8 @@ use clap::{Args, ValueEnum};
 /// Move the memory to another store, or to another embedding model, and prove that nothing was lost
 ///
 /// A copy overwrites nothing, and opens the source for reading only. At its end it compares every row of both
-/// sides. If it is interrupted, run the same command again, and it continues where it stopped. Running it again
-/// after the end changes nothing.
+/// sides. If it is interrupted, run the same command again, and it continues where it stopped. Running it
+/// again after the end changes nothing.
 ///
 /// With --reembed the memory stays where it is, and gets the vectors of the model that --model names.
 /// Searches and writes use the old model until all new vectors are there. The switch happens in one
