@@ -1,6 +1,8 @@
 //! An agent that remembers three texts and is asked about them. Run it by `cargo run -p vestige-memory
 //! --example agent`.
 
+#![allow(clippy::print_stdout, reason = "an example shows what it found")]
+
 use vestige_embed::StaticEmbedder;
 use vestige_memory::{Memory, MemoryResult};
 use vestige_sqlite::SqliteMemoryStore;

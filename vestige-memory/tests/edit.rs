@@ -1,5 +1,7 @@
 //! An edit keeps what others change meanwhile, whatever fails.
 
+#![allow(clippy::unwrap_used, reason = "a test fails by panicking, its helpers too")]
+
 mod support;
 
 use std::sync::Arc;

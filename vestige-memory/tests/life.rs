@@ -1,5 +1,7 @@
 //! Reading, forgetting, links, ids, and reviews.
 
+#![allow(clippy::unwrap_used, reason = "a test fails by panicking, its helpers too")]
+
 mod support;
 
 use support::{embedder, with_clock};

@@ -1,5 +1,7 @@
 //! What `recall` embeds, and what it finds.
 
+#![allow(clippy::unwrap_used, reason = "a test fails by panicking, its helpers too")]
+
 mod support;
 
 use support::{Broken, Recording, embedder, reference};

@@ -1,5 +1,7 @@
 //! What `remember` stores, what it refuses, and what it reports.
 
+#![allow(clippy::unwrap_used, reason = "a test fails by panicking, its helpers too")]
+
 mod support;
 
 use std::sync::Mutex;

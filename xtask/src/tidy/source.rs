@@ -71,7 +71,7 @@ fn literal(text: &str) -> Option<usize> {
         // An escape ends at the next quote, but for the escape of a quote.
         Some(escape) => {
             1 + escape
-                .find(|c| c == '\'')
+                .find('\'')
                 .filter(|&at| at > 0)
                 .or_else(|| escape.strip_prefix('\'').and_then(|rest| rest.find('\'').map(|at| at + 1)))?
         }

@@ -39,7 +39,7 @@ impl Graph {
         paths.children = children.iter().map(|(name, _)| name.clone()).collect();
         self.modules.insert(module.clone(), paths);
         for (name, file) in children {
-            self.read(tree, [&module[..], &[name.clone()]].concat(), &file, &folder.join(name));
+            self.read(tree, [&module[..], std::slice::from_ref(&name)].concat(), &file, &folder.join(name));
         }
     }
 
