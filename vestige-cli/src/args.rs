@@ -68,7 +68,7 @@ impl FilterArgs {
 
 /// Reads a search mode, and shows the modes in help and completions.
 pub(crate) fn search_mode() -> impl TypedValueParser<Value = SearchMode> {
-    PossibleValuesParser::new(SearchMode::ALL.map(SearchMode::name)).try_map(|name| name.parse())
+    PossibleValuesParser::new(SearchMode::ALL.map(SearchMode::as_str)).try_map(|name| name.parse())
 }
 
 /// `KEY=VALUE`, the value being JSON if it reads as JSON and loses nothing by it, else text: `12e4567`,

@@ -38,9 +38,8 @@ use crate::model::ModelSignature;
 ///
 /// # Implementing it
 ///
-/// Implement `Embedder`, the variant whose futures are `Send`. A blanket
-/// implementation then provides `LocalEmbedder`. Neither trait is
-/// dyn-compatible: callers that choose a model at run time use
+/// Implement `Embedder`, the variant whose futures are `Send`. A blanket implementation then provides
+/// `LocalEmbedder`. Neither trait is dyn-compatible: callers that choose a model at run time use
 /// [`AnyEmbedder`](crate::AnyEmbedder).
 #[trait_variant::make(Embedder: Send)]
 pub trait LocalEmbedder {
@@ -50,19 +49,16 @@ pub trait LocalEmbedder {
     /// Embeds texts that are to be stored: one answer for each text, in their
     /// order; `None` for a text in which the model knows no word.
     ///
-    /// An empty slice gives an empty answer. Text beyond the model's window is
-    /// ignored.
+    /// An empty slice gives an empty answer. Text beyond the model's window is ignored.
     ///
     /// # Errors
     ///
-    /// [`EmbedderError::Inference`] if the model fails. All or nothing: on an
-    /// error no vector is returned.
+    /// [`EmbedderError::Inference`] if the model fails. All or nothing: on an error no vector is returned.
     async fn embed_documents(&self, texts: &[&str]) -> EmbedderResult<Vec<Option<Vec<f32>>>>;
 
     /// Embeds a question; `None` if the model knows no word of it.
     ///
-    /// [`WebQuery::meaning`](crate::WebQuery::meaning) says what of a question
-    /// should be embedded.
+    /// [`WebQuery::meaning`](crate::WebQuery::meaning) says what of a question should be embedded.
     ///
     /// # Errors
     ///

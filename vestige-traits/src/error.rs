@@ -13,9 +13,8 @@ pub type BoxError = Box<dyn StdError + Send + Sync + 'static>;
 
 /// Why an operation of a store failed.
 ///
-/// Each variant says what the caller can do about it. An operation that
-/// returns an error has changed nothing, unless its documentation says
-/// otherwise.
+/// Each variant says what the caller can do about it. An operation that returns an error has changed nothing,
+/// unless its documentation says otherwise.
 ///
 /// ```
 /// use vestige_traits::MemoryStoreError;
@@ -179,10 +178,9 @@ impl MemoryStoreError {
 
     /// Whether the same call may succeed if it is simply made again.
     ///
-    /// True, for example, for a lock that another writer holds, a serialization
-    /// failure, a deadlock, and a lost connection. A write that was interrupted by
-    /// a lost connection may have been committed: repeat it only if the operation
-    /// is idempotent, or read first.
+    /// True, for example, for a lock that another writer holds, a serialization failure, a deadlock, and a
+    /// lost connection. A write that was interrupted by a lost connection may have been committed: repeat it
+    /// only if the operation is idempotent, or read first.
     pub fn is_retryable(&self) -> bool {
         match self {
             Self::Backend { retryable, .. } | Self::Unavailable { retryable, .. } => *retryable,

@@ -4,6 +4,7 @@ use serde::{Deserialize, Serialize};
 use crate::error::MemoryStoreResult;
 use crate::limits;
 use crate::record::strings;
+use crate::setters::setters;
 
 /// Which memories a search or a list may return.
 ///
@@ -44,53 +45,21 @@ impl MemoryFilter {
         Self::default()
     }
 
-    /// Matches memories of any of these domains.
-    #[must_use]
-    pub fn domains(mut self, ids: impl IntoIterator<Item = impl Into<String>>) -> Self {
-        self.domains = strings(ids);
-        self
-    }
-
-    /// Matches memories with any of these tags.
-    #[must_use]
-    pub fn tags(mut self, tags: impl IntoIterator<Item = impl Into<String>>) -> Self {
-        self.tags = strings(tags);
-        self
-    }
-
-    /// Matches memories of any of these types.
-    #[must_use]
-    pub fn node_types(mut self, types: impl IntoIterator<Item = impl Into<String>>) -> Self {
-        self.node_types = strings(types);
-        self
-    }
-
-    /// Matches memories of any of these code bases.
-    #[must_use]
-    pub fn codebases(mut self, names: impl IntoIterator<Item = impl Into<String>>) -> Self {
-        self.codebases = strings(names);
-        self
-    }
-
-    /// Matches memories with a `created_at` at this time or later.
-    #[must_use]
-    pub fn created_from(mut self, time: impl Into<Option<DateTime<Utc>>>) -> Self {
-        self.created_from = time.into();
-        self
-    }
-
-    /// Matches memories with a `created_at` before this time.
-    #[must_use]
-    pub fn created_before(mut self, time: impl Into<Option<DateTime<Utc>>>) -> Self {
-        self.created_before = time.into();
-        self
-    }
-
-    /// Matches memories whose retrievability now is at least this, 0 to 1.
-    #[must_use]
-    pub fn min_retrievability(mut self, retrievability: impl Into<Option<f64>>) -> Self {
-        self.min_retrievability = retrievability.into();
-        self
+    setters! {
+        /// Matches memories of any of these domains.
+        domains(ids: impl IntoIterator<Item = impl Into<String>>) = strings(ids);
+        /// Matches memories with any of these tags.
+        tags(tags: impl IntoIterator<Item = impl Into<String>>) = strings(tags);
+        /// Matches memories of any of these types.
+        node_types(types: impl IntoIterator<Item = impl Into<String>>) = strings(types);
+        /// Matches memories of any of these code bases.
+        codebases(names: impl IntoIterator<Item = impl Into<String>>) = strings(names);
+        /// Matches memories with a `created_at` at this time or later.
+        created_from(time: impl Into<Option<DateTime<Utc>>>) = time.into();
+        /// Matches memories with a `created_at` before this time.
+        created_before(time: impl Into<Option<DateTime<Utc>>>) = time.into();
+        /// Matches memories whose retrievability now is at least this, 0 to 1.
+        min_retrievability(retrievability: impl Into<Option<f64>>) = retrievability.into();
     }
 
     /// Whether it matches every memory.

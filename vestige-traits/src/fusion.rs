@@ -4,6 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::error::{MemoryStoreError, MemoryStoreResult};
 use crate::limits;
+use crate::setters::setters;
 
 /// How the rankings of the two legs become one: each leg gives a memory a share, and the score is their
 /// weighted sum.
@@ -101,39 +102,17 @@ impl Fusion {
         Self::default()
     }
 
-    /// Sets what a leg's share is made of.
-    #[must_use]
-    pub fn method(mut self, method: FusionMethod) -> Self {
-        self.method = method;
-        self
-    }
-
-    /// Sets how slowly a rank loses value, 0 to 10,000.
-    #[must_use]
-    pub fn k(mut self, k: f64) -> Self {
-        self.k = k;
-        self
-    }
-
-    /// Sets what the keyword leg counts, 0 to 1,000.
-    #[must_use]
-    pub fn keyword_weight(mut self, weight: f64) -> Self {
-        self.keyword_weight = weight;
-        self
-    }
-
-    /// Sets what the vector leg counts, 0 to 1,000.
-    #[must_use]
-    pub fn vector_weight(mut self, weight: f64) -> Self {
-        self.vector_weight = weight;
-        self
-    }
-
-    /// Sets how many results of each leg take part; 0 means four times the limit, at least 100.
-    #[must_use]
-    pub fn depth(mut self, depth: usize) -> Self {
-        self.depth = depth;
-        self
+    setters! {
+        /// Sets what a leg's share is made of.
+        method(method: FusionMethod) = method;
+        /// Sets how slowly a rank loses value, 0 to 10,000.
+        k(k: f64) = k;
+        /// Sets what the keyword leg counts, 0 to 1,000.
+        keyword_weight(weight: f64) = weight;
+        /// Sets what the vector leg counts, 0 to 1,000.
+        vector_weight(weight: f64) = weight;
+        /// Sets how many results of each leg take part; 0 means four times the limit, at least 100.
+        depth(depth: usize) = depth;
     }
 
     /// How many results of each leg take part for a result of `limit`: never fewer than `limit`.

@@ -69,10 +69,9 @@ pub struct Neighbor {
 
 /// The breadth-first walk behind `get_neighbors`, fed level by level.
 ///
-/// A backend asks for the [`frontier`](Self::frontier), reads all edges that
-/// touch it, and gives them to [`advance`](Self::advance) until the frontier is
-/// empty; [`reached`](Self::reached) is the answer. So the semantics stand in
-/// one place, and a backend sends one query for each level.
+/// A backend asks for the [`frontier`](Self::frontier), reads all edges that touch it, and gives them to
+/// [`advance`](Self::advance) until the frontier is empty; [`reached`](Self::reached) is the answer. So the
+/// semantics stand in one place, and a backend sends one query for each level.
 #[derive(Debug)]
 pub struct NeighborWalk {
     start: Uuid,

@@ -5,8 +5,9 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 use uuid::Uuid;
 
-use crate::error::{MemoryStoreError, MemoryStoreResult};
+use crate::error::MemoryStoreResult;
 use crate::limits;
+use crate::words::words;
 
 /// The user that owns every memory until there are others.
 pub const LOCAL_USER_ID: Uuid = Uuid::from_u128(1);
@@ -114,27 +115,7 @@ pub enum GroupRole {
     Admin,
 }
 
-impl GroupRole {
-    /// The word that stands in the database and in JSON.
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::Member => "member",
-            Self::Admin => "admin",
-        }
-    }
-}
-
-impl std::str::FromStr for GroupRole {
-    type Err = MemoryStoreError;
-
-    fn from_str(word: &str) -> Result<Self, Self::Err> {
-        match word {
-            "member" => Ok(Self::Member),
-            "admin" => Ok(Self::Admin),
-            _ => Err(MemoryStoreError::invalid("role", format!("is {word:?}, must be member or admin"))),
-        }
-    }
-}
+words!(GroupRole { Member: "member", Admin: "admin" } "role", "member or admin");
 
 fn check_named(
     kind: &str,

@@ -27,8 +27,10 @@ mod query;
 mod record;
 mod scheduling;
 mod search;
+mod setters;
 mod stats;
 mod store;
+mod words;
 
 pub use any::{AnyEmbedder, AnyMemoryStore};
 pub use domain::{Domain, DomainScore};

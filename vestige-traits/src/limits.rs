@@ -1,7 +1,8 @@
 //! The sizes a store accepts, and the checks that hold for every backend.
 //!
-//! A backend calls these before it touches its database, so that the same
-//! input is refused with the same words wherever it is stored.
+//! A backend calls these before it touches its database, so that the same input is refused with the same words wherever
+//! it is stored. Each `check_…` function fails with [`MemoryStoreError::InvalidInput`], which names the `field` that it
+//! was given and the rule.
 
 use chrono::{DateTime, Datelike, Timelike, Utc};
 use serde_json::Value;
@@ -59,10 +60,6 @@ pub fn effective_limit(limit: usize) -> MemoryStoreResult<usize> {
 }
 
 /// Refuses a page size of 0 or above [`MAX_BATCH`].
-///
-/// # Errors
-///
-/// [`MemoryStoreError::InvalidInput`] naming `field`.
 pub fn check_page(field: &str, size: usize) -> MemoryStoreResult<()> {
     if (1..=MAX_BATCH).contains(&size) {
         return Ok(());
@@ -71,10 +68,6 @@ pub fn check_page(field: &str, size: usize) -> MemoryStoreResult<()> {
 }
 
 /// Refuses a text that is too long or holds U+0000, which PostgreSQL cannot store.
-///
-/// # Errors
-///
-/// [`MemoryStoreError::InvalidInput`] naming `field`.
 pub fn check_text(field: &str, text: &str, max_bytes: usize) -> MemoryStoreResult<()> {
     if text.len() > max_bytes {
         return Err(MemoryStoreError::invalid(
@@ -86,10 +79,6 @@ pub fn check_text(field: &str, text: &str, max_bytes: usize) -> MemoryStoreResul
 }
 
 /// Refuses a name that is blank, too long, or holds U+0000.
-///
-/// # Errors
-///
-/// [`MemoryStoreError::InvalidInput`] naming `field`.
 pub fn check_name(field: &str, name: &str) -> MemoryStoreResult<()> {
     if name.trim().is_empty() {
         return Err(MemoryStoreError::invalid(field, "must not be empty"));
@@ -98,20 +87,12 @@ pub fn check_name(field: &str, name: &str) -> MemoryStoreResult<()> {
 }
 
 /// Checks a list of names: its length and each name.
-///
-/// # Errors
-///
-/// [`MemoryStoreError::InvalidInput`] naming `field`.
 pub fn check_names(field: &str, names: &[String]) -> MemoryStoreResult<()> {
     check_len(field, names.len(), MAX_LIST_ITEMS)?;
     names.iter().try_for_each(|name| check_name(field, name))
 }
 
 /// Refuses more than `max` items.
-///
-/// # Errors
-///
-/// [`MemoryStoreError::InvalidInput`] naming `field`.
 pub fn check_len(field: &str, len: usize, max: usize) -> MemoryStoreResult<()> {
     if len > max {
         return Err(MemoryStoreError::invalid(field, format!("has {len} items, must have at most {max}")));
@@ -120,10 +101,6 @@ pub fn check_len(field: &str, len: usize, max: usize) -> MemoryStoreResult<()> {
 }
 
 /// Checks a metadata value: a JSON object within the limits of size and depth, without U+0000.
-///
-/// # Errors
-///
-/// [`MemoryStoreError::InvalidInput`] naming `field`.
 pub fn check_metadata(field: &str, metadata: &Value) -> MemoryStoreResult<()> {
     if !metadata.is_object() {
         return Err(MemoryStoreError::invalid(field, "must be a JSON object"));
@@ -142,10 +119,6 @@ pub fn check_metadata(field: &str, metadata: &Value) -> MemoryStoreResult<()> {
 }
 
 /// Checks a vector by itself: finite, of a norm within [`NORM_RANGE`], no longer than [`MAX_DIMENSION`].
-///
-/// # Errors
-///
-/// [`MemoryStoreError::InvalidInput`] naming `field`.
 pub fn check_embedding(field: &str, embedding: &[f32]) -> MemoryStoreResult<()> {
     if embedding.is_empty() || embedding.len() > MAX_DIMENSION {
         return Err(MemoryStoreError::invalid(
@@ -170,10 +143,6 @@ pub fn check_embedding(field: &str, embedding: &[f32]) -> MemoryStoreResult<()> 
 }
 
 /// Refuses a number that is not finite or lies outside `range`.
-///
-/// # Errors
-///
-/// [`MemoryStoreError::InvalidInput`] naming `field`.
 pub fn check_number(field: &str, value: f64, range: std::ops::RangeInclusive<f64>) -> MemoryStoreResult<()> {
     if range.contains(&value) {
         return Ok(());
@@ -182,10 +151,6 @@ pub fn check_number(field: &str, value: f64, range: std::ops::RangeInclusive<f64
 }
 
 /// Refuses a time outside the years 1 to 9999, which is what RFC 3339 can write.
-///
-/// # Errors
-///
-/// [`MemoryStoreError::InvalidInput`] naming `field`.
 pub fn check_time(field: &str, time: DateTime<Utc>) -> MemoryStoreResult<()> {
     if (1..=9999).contains(&time.year()) {
         return Ok(());
@@ -203,9 +168,8 @@ pub fn to_micros(time: DateTime<Utc>) -> DateTime<Utc> {
 /// Rewrites the numbers of a JSON value that PostgreSQL's `jsonb` would give back in another form,
 /// and says whether there were any.
 ///
-/// `jsonb` keeps numbers as decimals: a negative zero loses its sign, and a
-/// whole number written with an exponent comes back as an integer. After this
-/// the value survives either backend unchanged.
+/// `jsonb` keeps numbers as decimals: a negative zero loses its sign, and a whole number written with an
+/// exponent comes back as an integer. After this the value survives either backend unchanged.
 pub fn normalize_json(value: &mut Value) -> bool {
     match value {
         Value::Array(items) => items.iter_mut().fold(false, |changed, item| normalize_json(item) | changed),
@@ -292,8 +256,7 @@ impl ModelSignature {
     ///
     /// # Errors
     ///
-    /// [`MemoryStoreError::InvalidInput`] naming `model.name`,
-    /// `model.dimension` or `model.hash`.
+    /// [`MemoryStoreError::InvalidInput`] naming `model.name`, `model.dimension` or `model.hash`.
     pub fn validate(&self) -> MemoryStoreResult<()> {
         check_text("model.name", &self.name, MAX_NAME_BYTES)?;
         if self.name.trim().is_empty() {

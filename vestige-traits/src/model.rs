@@ -4,9 +4,8 @@ use serde::{Deserialize, Serialize};
 
 /// What an embedding model is, precisely enough to tell whether two vectors may be compared.
 ///
-/// Two signatures are the same model only if all three fields are equal. The
-/// `hash` covers whatever changes a vector: the weights, the tokenizer, the
-/// pooling, the prefixes and the normalisation.
+/// Two signatures are the same model only if all three fields are equal. The `hash` covers whatever changes a
+/// vector: the weights, the tokenizer, the pooling, the prefixes and the normalisation.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct ModelSignature {
     /// The model's published name, such as `sentence-transformers/all-MiniLM-L6-v2`.

@@ -6,6 +6,7 @@ use crate::error::MemoryStoreResult;
 use crate::filter::MemoryFilter;
 use crate::limits;
 use crate::record::MemoryRecord;
+use crate::setters::setters;
 
 /// Which memories to list.
 ///
@@ -34,25 +35,13 @@ impl ListQuery {
         Self::default()
     }
 
-    /// Sets which memories to look at.
-    #[must_use]
-    pub fn filter(mut self, filter: MemoryFilter) -> Self {
-        self.filter = filter;
-        self
-    }
-
-    /// Sets how many memories a page holds at most.
-    #[must_use]
-    pub fn limit(mut self, limit: usize) -> Self {
-        self.limit = limit;
-        self
-    }
-
-    /// Sets where the last page ended; `None` for the first page.
-    #[must_use]
-    pub fn after(mut self, cursor: impl Into<Option<ListCursor>>) -> Self {
-        self.after = cursor.into();
-        self
+    setters! {
+        /// Sets which memories to look at.
+        filter(filter: MemoryFilter) = filter;
+        /// Sets how many memories a page holds at most.
+        limit(limit: usize) = limit;
+        /// Sets where the last page ended; `None` for the first page.
+        after(cursor: impl Into<Option<ListCursor>>) = cursor.into();
     }
 
     /// Checks the filter, the limit and the cursor, and gives the limit to use.

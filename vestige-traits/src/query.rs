@@ -5,17 +5,15 @@ use crate::limits::{MAX_PHRASE_BYTES, MAX_QUERY_TERMS};
 /// A question's text, read as a web search box reads it. Every text has a reading.
 ///
 /// - A word may match, in its English forms; more matching words and rarer ones rank higher.
-/// - `"a phrase"` must occur, its words in this order side by side. A closing
-///   quote may be missing.
+/// - `"a phrase"` must occur, its words in this order side by side. A closing quote may be missing.
 /// - `-word` and `-"a phrase"` must not occur. A dash counts only in front of a
 ///   word and after a space (or at the start): `well-known` is two words.
 /// - Everything else, operators of any query language included, is text.
 ///
-/// Quotes are `"` and the typographic pairs. Phrases and exclusions hold for
-/// the vector leg of a hybrid search too. Each of the three lists keeps its
-/// first [`MAX_QUERY_TERMS`] different entries. Of phrases [`MAX_PHRASE_BYTES`]
-/// are looked for, and the rest is cut; an exclusion beyond as many is dropped.
-/// So a text beyond the limits lets more through, not less.
+/// Quotes are `"` and the typographic pairs. Phrases and exclusions hold for the vector leg of a hybrid
+/// search too. Each of the three lists keeps its first [`MAX_QUERY_TERMS`] different entries. Of phrases
+/// [`MAX_PHRASE_BYTES`] are looked for, and the rest is cut; an exclusion beyond as many is dropped. So a
+/// text beyond the limits lets more through, not less.
 ///
 /// ```
 /// use vestige_traits::WebQuery;

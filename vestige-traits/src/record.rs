@@ -1,6 +1,4 @@
 use std::collections::BTreeMap;
-use std::fmt;
-use std::str::FromStr;
 
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
@@ -11,6 +9,8 @@ use crate::clock::{Clock, SystemClock, new_id};
 use crate::error::{MemoryStoreError, MemoryStoreResult};
 use crate::identity::LOCAL_USER_ID;
 use crate::limits;
+use crate::setters::setters;
+use crate::words::words;
 
 /// One memory.
 ///
@@ -96,102 +96,35 @@ impl MemoryRecord {
         }
     }
 
-    /// Sets the key.
-    #[must_use]
-    pub fn id(mut self, id: Uuid) -> Self {
-        self.id = id;
-        self
-    }
-
-    /// Sets the text. The vector of the old text stays: set that too.
-    #[must_use]
-    pub fn content(mut self, content: impl Into<String>) -> Self {
-        self.content = content.into();
-        self
-    }
-
-    /// Sets what kind of memory it is.
-    #[must_use]
-    pub fn node_type(mut self, node_type: impl Into<String>) -> Self {
-        self.node_type = node_type.into();
-        self
-    }
-
-    /// Sets the labels.
-    #[must_use]
-    pub fn tags(mut self, tags: impl IntoIterator<Item = impl Into<String>>) -> Self {
-        self.tags = strings(tags);
-        self
-    }
-
-    /// Sets whatever else belongs to it: a JSON object.
-    #[must_use]
-    pub fn metadata(mut self, metadata: Value) -> Self {
-        self.metadata = metadata;
-        self
-    }
-
-    /// Sets the ids of the domains it belongs to.
-    #[must_use]
-    pub fn domains(mut self, ids: impl IntoIterator<Item = impl Into<String>>) -> Self {
-        self.domains = strings(ids);
-        self
-    }
-
-    /// Sets its raw score per domain.
-    #[must_use]
-    pub fn domain_scores(mut self, scores: BTreeMap<String, f64>) -> Self {
-        self.domain_scores = scores;
-        self
-    }
-
-    /// Sets its vector. An embedder's answer fits: `None` where the model knows no word of the text.
-    #[must_use]
-    pub fn embedding(mut self, embedding: impl Into<Option<Vec<f32>>>) -> Self {
-        self.embedding = embedding.into();
-        self
-    }
-
-    /// Sets the code base it is about.
-    #[must_use]
-    pub fn codebase(mut self, name: impl Into<String>) -> Self {
-        self.codebase = Some(name.into());
-        self
-    }
-
-    /// Sets who owns it.
-    #[must_use]
-    pub fn owner_user_id(mut self, user: Uuid) -> Self {
-        self.owner_user_id = user;
-        self
-    }
-
-    /// Sets who may see it.
-    #[must_use]
-    pub fn visibility(mut self, visibility: Visibility) -> Self {
-        self.visibility = visibility;
-        self
-    }
-
-    /// Sets the groups it is shared with.
-    #[must_use]
-    pub fn shared_with_groups(mut self, groups: impl IntoIterator<Item = Uuid>) -> Self {
-        self.shared_with_groups = groups.into_iter().collect();
-        self
-    }
-
-    /// Sets when it was taken in.
-    #[must_use]
-    pub fn created_at(mut self, time: DateTime<Utc>) -> Self {
-        self.created_at = time;
-        self
-    }
-
-    /// Sets when it last changed.
-    #[must_use]
-    pub fn updated_at(mut self, time: DateTime<Utc>) -> Self {
-        self.updated_at = time;
-        self
+    setters! {
+        /// Sets the key.
+        id(id: Uuid) = id;
+        /// Sets the text. The vector of the old text stays: set that too.
+        content(content: impl Into<String>) = content.into();
+        /// Sets what kind of memory it is.
+        node_type(node_type: impl Into<String>) = node_type.into();
+        /// Sets the labels.
+        tags(tags: impl IntoIterator<Item = impl Into<String>>) = strings(tags);
+        /// Sets whatever else belongs to it: a JSON object.
+        metadata(metadata: Value) = metadata;
+        /// Sets the ids of the domains it belongs to.
+        domains(ids: impl IntoIterator<Item = impl Into<String>>) = strings(ids);
+        /// Sets its raw score per domain.
+        domain_scores(scores: BTreeMap<String, f64>) = scores;
+        /// Sets its vector. An embedder's answer fits: `None` where the model knows no word of the text.
+        embedding(embedding: impl Into<Option<Vec<f32>>>) = embedding.into();
+        /// Sets the code base it is about.
+        codebase(name: impl Into<String>) = Some(name.into());
+        /// Sets who owns it.
+        owner_user_id(user: Uuid) = user;
+        /// Sets who may see it.
+        visibility(visibility: Visibility) = visibility;
+        /// Sets the groups it is shared with.
+        shared_with_groups(groups: impl IntoIterator<Item = Uuid>) = groups.into_iter().collect();
+        /// Sets when it was taken in.
+        created_at(time: DateTime<Utc>) = time;
+        /// Sets when it last changed.
+        updated_at(time: DateTime<Utc>) = time;
     }
 
     /// Checks every rule that does not depend on what a store holds.
@@ -272,35 +205,4 @@ pub enum Visibility {
     Public,
 }
 
-impl Visibility {
-    /// The word that stands in the database and in JSON.
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::Private => "private",
-            Self::Group => "group",
-            Self::Public => "public",
-        }
-    }
-}
-
-impl fmt::Display for Visibility {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.as_str())
-    }
-}
-
-impl FromStr for Visibility {
-    type Err = MemoryStoreError;
-
-    fn from_str(word: &str) -> Result<Self, Self::Err> {
-        match word {
-            "private" => Ok(Self::Private),
-            "group" => Ok(Self::Group),
-            "public" => Ok(Self::Public),
-            _ => Err(MemoryStoreError::invalid(
-                "visibility",
-                format!("is {word:?}, must be private, group or public"),
-            )),
-        }
-    }
-}
+words!(Visibility { Private: "private", Group: "group", Public: "public" } "visibility", "private, group or public");

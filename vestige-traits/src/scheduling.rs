@@ -1,6 +1,3 @@
-use std::fmt;
-use std::str::FromStr;
-
 use chrono::{DateTime, TimeDelta, Utc};
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
@@ -9,6 +6,7 @@ use crate::clock::new_id;
 use crate::error::{MemoryStoreError, MemoryStoreResult};
 use crate::limits;
 use crate::record::MemoryRecord;
+use crate::words::words;
 
 /// The exponent of the forgetting curve: FSRS-6's default parameter w20.
 pub const FSRS_DECAY: f64 = 0.1542;
@@ -118,39 +116,8 @@ pub enum Rating {
     Easy = 4,
 }
 
-impl Rating {
-    /// The word that stands in the database and in JSON.
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::Again => "again",
-            Self::Hard => "hard",
-            Self::Good => "good",
-            Self::Easy => "easy",
-        }
-    }
-}
-
-impl fmt::Display for Rating {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.as_str())
-    }
-}
-
-impl FromStr for Rating {
-    type Err = MemoryStoreError;
-
-    fn from_str(word: &str) -> Result<Self, Self::Err> {
-        match word {
-            "again" => Ok(Self::Again),
-            "hard" => Ok(Self::Hard),
-            "good" => Ok(Self::Good),
-            "easy" => Ok(Self::Easy),
-            _ => Err(MemoryStoreError::invalid(
-                "rating",
-                format!("is {word:?}, must be again, hard, good or easy"),
-            )),
-        }
-    }
+words! {
+    Rating { Again: "again", Hard: "hard", Good: "good", Easy: "easy" } "rating", "again, hard, good or easy"
 }
 
 /// One review, as the log keeps it for ever.

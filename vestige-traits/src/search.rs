@@ -1,6 +1,3 @@
-use std::fmt;
-use std::str::FromStr;
-
 use serde::{Deserialize, Serialize};
 
 use crate::error::{MemoryStoreError, MemoryStoreResult};
@@ -8,6 +5,8 @@ use crate::filter::MemoryFilter;
 use crate::fusion::Fusion;
 use crate::limits;
 use crate::record::MemoryRecord;
+use crate::setters::setters;
+use crate::words::words;
 
 /// A question to the store.
 ///
@@ -37,7 +36,7 @@ pub struct SearchQuery {
 
 /// What results are ranked by. The filter, and the phrases and exclusions of the text, hold in every mode.
 ///
-/// The names, in lower case, are what [`Display`](fmt::Display), [`FromStr`] and serde write and read.
+/// The names, in lower case, are what `Display`, `FromStr` and serde write and read.
 ///
 /// ```
 /// use vestige_traits::SearchMode;
@@ -63,15 +62,6 @@ impl SearchMode {
     /// Every mode.
     pub const ALL: [Self; 3] = [Self::Hybrid, Self::Keyword, Self::Vector];
 
-    /// The name, in lower case.
-    pub const fn name(self) -> &'static str {
-        match self {
-            Self::Hybrid => "hybrid",
-            Self::Keyword => "keyword",
-            Self::Vector => "vector",
-        }
-    }
-
     /// Whether the words of the text rank results.
     pub const fn ranks_by_words(self) -> bool {
         matches!(self, Self::Hybrid | Self::Keyword)
@@ -83,21 +73,8 @@ impl SearchMode {
     }
 }
 
-impl fmt::Display for SearchMode {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.pad(self.name())
-    }
-}
-
-impl FromStr for SearchMode {
-    type Err = MemoryStoreError;
-
-    fn from_str(name: &str) -> Result<Self, Self::Err> {
-        Self::ALL.into_iter().find(|mode| mode.name() == name).ok_or_else(|| {
-            let names = Self::ALL.map(Self::name).join(", ");
-            MemoryStoreError::invalid("mode", format!("{name:?} is not one of {names}"))
-        })
-    }
+words! {
+    SearchMode { Hybrid: "hybrid", Keyword: "keyword", Vector: "vector" } "mode", "hybrid, keyword or vector"
 }
 
 impl SearchQuery {
@@ -117,32 +94,15 @@ impl SearchQuery {
         Self { text: Some(text.into()), embedding: embedding.into(), ..Self::default() }
     }
 
-    /// Sets how many results come back at most.
-    #[must_use]
-    pub fn limit(mut self, limit: usize) -> Self {
-        self.limit = limit;
-        self
-    }
-
-    /// Sets which memories may be found.
-    #[must_use]
-    pub fn filter(mut self, filter: MemoryFilter) -> Self {
-        self.filter = filter;
-        self
-    }
-
-    /// Sets how the two legs become one ranking.
-    #[must_use]
-    pub fn fusion(mut self, fusion: Fusion) -> Self {
-        self.fusion = fusion;
-        self
-    }
-
-    /// Sets what results are ranked by.
-    #[must_use]
-    pub fn mode(mut self, mode: SearchMode) -> Self {
-        self.mode = mode;
-        self
+    setters! {
+        /// Sets how many results come back at most.
+        limit(limit: usize) = limit;
+        /// Sets which memories may be found.
+        filter(filter: MemoryFilter) = filter;
+        /// Sets how the two legs become one ranking.
+        fusion(fusion: Fusion) = fusion;
+        /// Sets what results are ranked by.
+        mode(mode: SearchMode) = mode;
     }
 
     /// The vector that results are ranked by: [`embedding`](Self::embedding), unless the mode ignores it.
@@ -154,11 +114,9 @@ impl SearchQuery {
     ///
     /// # Errors
     ///
-    /// [`MemoryStoreError::InvalidInput`] for a text over
-    /// [`limits::MAX_QUERY_BYTES`], a vector that is empty, longer than
-    /// [`limits::MAX_DIMENSION`], not finite, all zero or of a norm outside
-    /// [`limits::NORM_RANGE`], a limit above [`limits::MAX_LIMIT`], or a filter
-    /// or fusion out of range.
+    /// [`MemoryStoreError::InvalidInput`] for a text over [`limits::MAX_QUERY_BYTES`], a vector that is
+    /// empty, longer than [`limits::MAX_DIMENSION`], not finite, all zero or of a norm outside
+    /// [`limits::NORM_RANGE`], a limit above [`limits::MAX_LIMIT`], or a filter or fusion out of range.
     pub fn validate(&self) -> MemoryStoreResult<()> {
         if let Some(text) = &self.text
             && text.len() > limits::MAX_QUERY_BYTES
@@ -213,8 +171,7 @@ pub struct PlanStep {
 
 /// The cosine similarity of two vectors of the same length, summed in double precision: -1 to 1.
 ///
-/// `a·b / sqrt(a·a × b·b)`, the formula of pgvector's cosine distance, so
-/// that backends agree.
+/// `a·b / sqrt(a·a × b·b)`, the formula of pgvector's cosine distance, so that backends agree.
 ///
 /// # Panics
 ///
@@ -238,9 +195,8 @@ pub fn cosine_similarity(a: &[f32], b: &[f32]) -> f64 {
 
 /// Cuts a leg's score to nine decimals.
 ///
-/// Backends sum in different orders, so their scores differ in the last bits;
-/// each rounds before it orders, so that a tie is a tie everywhere and falls by id. A negative zero
-/// becomes positive.
+/// Backends sum in different orders, so their scores differ in the last bits; each rounds before it orders,
+/// so that a tie is a tie everywhere and falls by id. A negative zero becomes positive.
 pub fn round_score(score: f64) -> f64 {
     (score * 1e9).round() / 1e9 + 0.0
 }
@@ -253,10 +209,10 @@ mod tests {
     fn a_mode_is_written_and_read_by_its_name() {
         for mode in SearchMode::ALL {
             assert_eq!(mode.to_string().parse::<SearchMode>().ok(), Some(mode));
-            assert_eq!(serde_json::to_value(mode).ok(), Some(mode.name().into()));
+            assert_eq!(serde_json::to_value(mode).ok(), Some(mode.as_str().into()));
         }
         let error = "Vector".parse::<SearchMode>().unwrap_err().to_string();
-        assert_eq!(error, "mode: \"Vector\" is not one of hybrid, keyword, vector");
+        assert_eq!(error, "mode: is \"Vector\", must be hybrid, keyword or vector");
     }
 
     #[test]

@@ -1,11 +1,11 @@
 use std::collections::BTreeMap;
-use std::fmt;
 
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 
 use crate::error::MemoryStoreError;
 use crate::model::ModelSignature;
+use crate::words::words;
 
 /// What a store holds.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -127,15 +127,7 @@ pub enum Severity {
     Error,
 }
 
-impl fmt::Display for Severity {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Self::Ok => "ok",
-            Self::Warning => "warning",
-            Self::Error => "error",
-        })
-    }
-}
+words!(Severity { Ok: "ok", Warning: "warning", Error: "error" });
 
 #[cfg(test)]
 mod tests {

@@ -26,59 +26,50 @@ use crate::transfer::{Checkpoint, ImportReport, TransferKey, TransferKind, Trans
 ///   or the server dies. A write that has returned without an error is durable.
 /// - **Visible.** Once a write has returned, every read that begins later sees
 ///   it, through this handle, another handle, or another process.
-/// - **Cancellation.** Dropping the future of a read loses its result and
-///   nothing else. Dropping the future of a write leaves the write done or not
-///   done, never half done, and leaves nothing locked. The backend may first
-///   finish the statement that is running at that moment: a dropped
-///   [`rebuild_indexes`](Self::rebuild_indexes), [`vacuum`](Self::vacuum) or
-///   index build may keep its locks until then.
-/// - **Errors.** A method that fails has changed nothing. Besides the errors
-///   that its documentation names, each method may return
-///   [`Backend`](crate::MemoryStoreError::Backend) and
+/// - **Cancellation.** Dropping the future of a read loses its result and nothing else. Dropping the future
+///   of a write leaves the write done or not done, never half done, and leaves nothing locked. The backend
+///   may first finish the statement that is running at that moment: a dropped
+///   [`rebuild_indexes`](Self::rebuild_indexes), [`vacuum`](Self::vacuum) or index build may keep its locks
+///   until then.
+/// - **Errors.** A method that fails has changed nothing. Besides the errors that its documentation names,
+///   each method may return [`Backend`](crate::MemoryStoreError::Backend) and
 ///   [`Unavailable`](crate::MemoryStoreError::Unavailable).
-///   [`is_retryable`](crate::MemoryStoreError::is_retryable) says whether the
-///   same call may succeed later. In a store that is opened read-only, writes
-///   return [`ReadOnly`](crate::MemoryStoreError::ReadOnly).
-/// - **Input.** Every input is checked by the rules of [`limits`](crate::limits)
-///   and the `validate` methods of the types. Input that breaks a rule is
-///   [`InvalidInput`](crate::MemoryStoreError::InvalidInput), which names the field and the rule.
-///   If an input breaks several rules, the error may name any of them.
+///   [`is_retryable`](crate::MemoryStoreError::is_retryable) says whether the same call may succeed later. In
+///   a store that is opened read-only, writes return [`ReadOnly`](crate::MemoryStoreError::ReadOnly).
+/// - **Input.** Every input is checked by the rules of [`limits`](crate::limits) and the `validate` methods
+///   of the types. Input that breaks a rule is [`InvalidInput`](crate::MemoryStoreError::InvalidInput), which
+///   names the field and the rule. If an input breaks several rules, the error may name any of them.
 /// - **Times** are UTC in whole microseconds; finer parts are cut off. Only [`update`](Self::update) and
 ///   [`update_unless_changed`](Self::update_unless_changed) touch `updated_at`.
-/// - **Models.** A handle that has called [`register_model`](Self::register_model)
-///   is bound to that model. After the store has been switched to another model,
-///   writes of vectors and vector searches by this handle return
-///   [`ModelMismatch`](crate::MemoryStoreError::ModelMismatch), never a wrong result.
+/// - **Models.** A handle that has called [`register_model`](Self::register_model) is bound to that model.
+///   After the store has been switched to another model, writes of vectors and vector searches by this handle
+///   return [`ModelMismatch`](crate::MemoryStoreError::ModelMismatch), never a wrong result.
 ///
 /// # Where backends may differ
 ///
-/// Small stores give the same results in the same order on every backend.
-/// A large store may give up some of that for speed, in the first two of these
-/// ways; the third one is allowed in a store of any size:
+/// Small stores give the same results in the same order on every backend. A large store may give up some of
+/// that for speed, in the first two of these ways; the third one is allowed in a store of any size:
 ///
 /// - **Common words.** The backend may estimate how many memories contain a
 ///   common word, and may stop collecting candidates for such words once it has
 ///   enough. Scores and the order of results may then differ.
 /// - **Nearest vectors.** The vector leg may be approximate: some of the nearest
 ///   memories may be missing from it.
-/// - **Very long memories.** The backend may index only part of the positions of
-///   a word in a memory. A word that occurs more often then counts as if it
-///   occurred less often, and a phrase at a position that is not indexed is not
-///   found, neither as a required nor as an excluded one. A word may be missed
-///   beyond the first half megabyte of a memory.
+/// - **Very long memories.** The backend may index only part of the positions of a word in a memory. A word
+///   that occurs more often then counts as if it occurred less often, and a phrase at a position that is not
+///   indexed is not found, neither as a required nor as an excluded one. A word may be missed beyond the
+///   first half megabyte of a memory.
 ///
-/// The documentation of each backend names its thresholds, the settings that
-/// change them, and the recall that was measured: see "What large stores give up"
-/// in [`vestige-sqlite`](https://docs.rs/vestige-sqlite) and
+/// The documentation of each backend names its thresholds, the settings that change them, and the recall that
+/// was measured: see "What large stores give up" in [`vestige-sqlite`](https://docs.rs/vestige-sqlite) and
 /// [`vestige-postgres`](https://docs.rs/vestige-postgres).
 ///
 /// # Implementing it
 ///
-/// Implement `MemoryStore`, the variant whose futures are `Send`. A blanket
-/// implementation then provides `LocalMemoryStore`. Neither trait is
-/// dyn-compatible: callers that choose a backend at run time use
-/// [`AnyMemoryStore`](crate::AnyMemoryStore). The module
-/// [`backend`](crate::backend) has helpers for implementors.
+/// Implement `MemoryStore`, the variant whose futures are `Send`. A blanket implementation then provides
+/// `LocalMemoryStore`. Neither trait is dyn-compatible: callers that choose a backend at run time use
+/// [`AnyMemoryStore`](crate::AnyMemoryStore). The module [`backend`](crate::backend) has helpers for
+/// implementors.
 #[trait_variant::make(MemoryStore: Send)]
 pub trait LocalMemoryStore {
     // ---- life ----
@@ -178,18 +169,16 @@ pub trait LocalMemoryStore {
 
     /// A page of memories, newest `created_at` first, equal times by ascending id.
     ///
-    /// Pages are joined by a keyset cursor, so memories that are added or deleted
-    /// between two pages make no other memory appear twice or be left out. A page
-    /// has `limit` records if as many match.
+    /// Pages are joined by a keyset cursor, so memories that are added or deleted between two pages make no
+    /// other memory appear twice or be left out. A page has `limit` records if as many match.
     #[doc = include_str!("../doc/store/list.md")]
     async fn list(&self, query: &ListQuery) -> MemoryStoreResult<ListPage>;
 
     /// Replaces every field of the memory with the same id, and sets its `updated_at`.
     ///
-    /// Returns the `updated_at` that was set: the store's time, or one
-    /// microsecond after the previous `updated_at` if that is later, so that two
-    /// versions of a memory never have the same time. Scheduling, edges and
-    /// reviews stay as they are.
+    /// Returns the `updated_at` that was set: the store's time, or one microsecond after the previous
+    /// `updated_at` if that is later, so that two versions of a memory never have the same time. Scheduling,
+    /// edges and reviews stay as they are.
     ///
     /// # Errors
     ///
@@ -245,10 +234,9 @@ pub trait LocalMemoryStore {
     ///
     /// # Errors
     ///
-    /// [`InvalidInput`](crate::MemoryStoreError::InvalidInput) by
-    /// [`SearchQuery::validate`];
-    /// [`ModelMismatch`](crate::MemoryStoreError::ModelMismatch) for a vector
-    /// of another model, where the mode ranks by vector.
+    /// [`InvalidInput`](crate::MemoryStoreError::InvalidInput) by [`SearchQuery::validate`];
+    /// [`ModelMismatch`](crate::MemoryStoreError::ModelMismatch) for a vector of another model, where the
+    /// mode ranks by vector.
     #[doc = include_str!("../doc/store/search.md")]
     async fn search(&self, query: &SearchQuery) -> MemoryStoreResult<Vec<SearchResult>>;
 
@@ -379,10 +367,9 @@ pub trait LocalMemoryStore {
 
     /// A page of the rows of a kind, ascending by key, starting after the key `after`.
     ///
-    /// `limit` is 1 to [`MAX_BATCH`](crate::limits::MAX_BATCH). Rows that cannot
-    /// be read are listed in [`TransferPage::damaged`] and do not stop the export.
-    /// A row that can be read is exported even if it breaks a rule; the importing
-    /// store rejects it.
+    /// `limit` is 1 to [`MAX_BATCH`](crate::limits::MAX_BATCH). Rows that cannot be read are listed in
+    /// [`TransferPage::damaged`] and do not stop the export. A row that can be read is exported even if it
+    /// breaks a rule; the importing store rejects it.
     #[doc = include_str!("../doc/store/export_page.md")]
     async fn export_page(
         &self,
@@ -393,12 +380,11 @@ pub trait LocalMemoryStore {
 
     /// Imports rows exactly as given, including ids and times, and writes the checkpoint, in one transaction.
     ///
-    /// Idempotent: a row that the store already has with the same content counts
-    /// as unchanged. A row that the store has with other content, or that breaks
-    /// a rule, is reported and not written; the other rows are written. At most
-    /// [`MAX_BATCH`](crate::limits::MAX_BATCH) rows of any kinds, ordered so that
-    /// every row comes after the rows that it refers to. Events of the review log
-    /// refer to no other row, because the log outlives its memories.
+    /// Idempotent: a row that the store already has with the same content counts as unchanged. A row that the
+    /// store has with other content, or that breaks a rule, is reported and not written; the other rows are
+    /// written. At most [`MAX_BATCH`](crate::limits::MAX_BATCH) rows of any kinds, ordered so that every row
+    /// comes after the rows that it refers to. Events of the review log refer to no other row, because the
+    /// log outlives its memories.
     ///
     /// # Errors
     ///

@@ -54,7 +54,7 @@ fn is_default(mode: &SearchMode) -> bool {
 }
 
 fn mode_schema(_: &mut SchemaGenerator) -> Schema {
-    json_schema!({"type": "string", "enum": SearchMode::ALL.map(SearchMode::name)})
+    json_schema!({"type": "string", "enum": SearchMode::ALL.map(SearchMode::as_str)})
 }
 
 #[derive(Serialize, JsonSchema)]

@@ -27,22 +27,10 @@ impl<'k> PageStart<'k> {
     pub fn new(kind: TransferKind, after: Option<&'k TransferKey>) -> MemoryStoreResult<Self> {
         let Some(key) = after else { return Ok(Self::default()) };
         let wrong = || MemoryStoreError::invalid("after", format!("{key} is no key of a {kind}"));
-        if key.kind() != kind {
+        if key.kind() != kind || matches!(key, TransferKey::Unreadable { .. }) {
             return Err(wrong());
         }
-        let (first, second, text) = match key {
-            TransferKey::User(id)
-            | TransferKey::Group(id)
-            | TransferKey::Memory(id)
-            | TransferKey::Scheduling(id)
-            | TransferKey::ReviewEvent(id) => (Some(*id), None, None),
-            TransferKey::GroupMembership { user_id, group_id } => (Some(*user_id), Some(*group_id), None),
-            TransferKey::Domain(id) => (None, None, Some(id.as_str())),
-            TransferKey::Edge { source_id, target_id, edge_type } => {
-                (Some(*source_id), Some(*target_id), Some(edge_type.as_str()))
-            }
-            TransferKey::Unreadable { .. } => return Err(wrong()),
-        };
+        let (first, second, text) = key.values();
         if text.is_some_and(|text| text.contains('\0')) {
             return Err(wrong());
         }

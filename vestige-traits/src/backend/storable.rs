@@ -46,45 +46,9 @@ fn without_negative_zero(number: &mut f64) {
     *number += 0.0;
 }
 
-impl sealed::Sealed for MemoryRecord {}
-
-impl Storable for MemoryRecord {
-    fn check(&self) -> MemoryStoreResult<()> {
-        self.validate()
-    }
-
-    fn is_normal(&self) -> bool {
-        is_micros(self.created_at)
-            && is_micros(self.updated_at)
-            && is_normal_json(&self.metadata)
-            && !self.domain_scores.values().any(|&score| is_negative_zero(score))
-    }
-
-    fn normalize(&mut self) {
-        self.normalize();
-    }
-}
-
-impl sealed::Sealed for Domain {}
-
-impl Storable for Domain {
-    fn check(&self) -> MemoryStoreResult<()> {
-        self.validate()
-    }
-
-    fn is_normal(&self) -> bool {
-        is_micros(self.created_at) && is_normal_json(&self.metadata)
-    }
-
-    fn normalize(&mut self) {
-        self.created_at = to_micros(self.created_at);
-        normalize_json(&mut self.metadata);
-    }
-}
-
-/// Users and groups have the same fields.
-macro_rules! named {
-    ($($type:ty),*) => { $(
+/// `Type, value => whether it is normal, how it becomes so;` for types that have a `validate`.
+macro_rules! storable {
+    ($( $type:ty, $value:ident => $is_normal:expr, $normalize:block; )*) => { $(
         impl sealed::Sealed for $type {}
 
         impl Storable for $type {
@@ -93,70 +57,65 @@ macro_rules! named {
             }
 
             fn is_normal(&self) -> bool {
-                is_micros(self.created_at) && is_normal_json(&self.metadata)
+                let $value = self;
+                $is_normal
             }
 
             fn normalize(&mut self) {
-                self.created_at = to_micros(self.created_at);
-                normalize_json(&mut self.metadata);
+                let $value = self;
+                $normalize
             }
         }
     )* };
 }
 
-named!(User, Group);
-
-impl sealed::Sealed for GroupMembership {}
-
-impl Storable for GroupMembership {
-    fn check(&self) -> MemoryStoreResult<()> {
-        self.validate()
-    }
-
-    fn is_normal(&self) -> bool {
-        is_micros(self.joined_at)
-    }
-
-    fn normalize(&mut self) {
-        self.joined_at = to_micros(self.joined_at);
-    }
-}
-
-impl sealed::Sealed for MemoryEdge {}
-
-impl Storable for MemoryEdge {
-    fn check(&self) -> MemoryStoreResult<()> {
-        self.validate()
-    }
-
-    fn is_normal(&self) -> bool {
-        is_micros(self.created_at) && !is_negative_zero(self.weight)
-    }
-
-    fn normalize(&mut self) {
-        self.created_at = to_micros(self.created_at);
-        without_negative_zero(&mut self.weight);
-    }
-}
-
-impl sealed::Sealed for SchedulingState {}
-
-impl Storable for SchedulingState {
-    fn check(&self) -> MemoryStoreResult<()> {
-        self.validate()
-    }
-
-    fn is_normal(&self) -> bool {
-        self.last_review.is_none_or(is_micros)
-            && self.next_review.is_none_or(is_micros)
-            && !is_negative_zero(self.retrievability)
-    }
-
-    fn normalize(&mut self) {
-        self.last_review = self.last_review.map(to_micros);
-        self.next_review = self.next_review.map(to_micros);
-        without_negative_zero(&mut self.retrievability);
-    }
+storable! {
+    MemoryRecord, record => is_micros(record.created_at)
+        && is_micros(record.updated_at)
+        && is_normal_json(&record.metadata)
+        && !record.domain_scores.values().any(|&score| is_negative_zero(score)),
+    {
+        MemoryRecord::normalize(record);
+    };
+    Domain, domain => is_micros(domain.created_at) && is_normal_json(&domain.metadata), {
+        domain.created_at = to_micros(domain.created_at);
+        normalize_json(&mut domain.metadata);
+    };
+    User, user => is_micros(user.created_at) && is_normal_json(&user.metadata), {
+        user.created_at = to_micros(user.created_at);
+        normalize_json(&mut user.metadata);
+    };
+    Group, group => is_micros(group.created_at) && is_normal_json(&group.metadata), {
+        group.created_at = to_micros(group.created_at);
+        normalize_json(&mut group.metadata);
+    };
+    GroupMembership, membership => is_micros(membership.joined_at), {
+        membership.joined_at = to_micros(membership.joined_at);
+    };
+    MemoryEdge, edge => is_micros(edge.created_at) && !is_negative_zero(edge.weight), {
+        edge.created_at = to_micros(edge.created_at);
+        without_negative_zero(&mut edge.weight);
+    };
+    SchedulingState, state => state.last_review.is_none_or(is_micros)
+        && state.next_review.is_none_or(is_micros)
+        && !is_negative_zero(state.retrievability),
+    {
+        state.last_review = state.last_review.map(to_micros);
+        state.next_review = state.next_review.map(to_micros);
+        without_negative_zero(&mut state.retrievability);
+    };
+    ReviewEvent, event => is_micros(event.timestamp)
+        && event.prior_state.as_ref().is_none_or(Storable::is_normal)
+        && event.new_state.is_normal(),
+    {
+        event.timestamp = to_micros(event.timestamp);
+        event.prior_state.iter_mut().for_each(Storable::normalize);
+        event.new_state.normalize();
+    };
+    Checkpoint, checkpoint => is_micros(checkpoint.updated_at) && is_normal_json(&checkpoint.state), {
+        checkpoint.updated_at = to_micros(checkpoint.updated_at);
+        normalize_json(&mut checkpoint.state);
+    };
 }
 
 impl sealed::Sealed for ScheduledMemory {}
@@ -172,42 +131,5 @@ impl Storable for ScheduledMemory {
 
     fn normalize(&mut self) {
         self.state.normalize();
-    }
-}
-
-impl sealed::Sealed for ReviewEvent {}
-
-impl Storable for ReviewEvent {
-    fn check(&self) -> MemoryStoreResult<()> {
-        self.validate()
-    }
-
-    fn is_normal(&self) -> bool {
-        is_micros(self.timestamp)
-            && self.prior_state.as_ref().is_none_or(Storable::is_normal)
-            && self.new_state.is_normal()
-    }
-
-    fn normalize(&mut self) {
-        self.timestamp = to_micros(self.timestamp);
-        self.prior_state.iter_mut().for_each(Storable::normalize);
-        self.new_state.normalize();
-    }
-}
-
-impl sealed::Sealed for Checkpoint {}
-
-impl Storable for Checkpoint {
-    fn check(&self) -> MemoryStoreResult<()> {
-        self.validate()
-    }
-
-    fn is_normal(&self) -> bool {
-        is_micros(self.updated_at) && is_normal_json(&self.state)
-    }
-
-    fn normalize(&mut self) {
-        self.updated_at = to_micros(self.updated_at);
-        normalize_json(&mut self.state);
     }
 }

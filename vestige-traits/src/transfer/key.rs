@@ -90,18 +90,28 @@ impl TransferKey {
 
     /// Its parts as text, in the order in which they are compared.
     pub fn to_parts(&self) -> Vec<String> {
+        if let Self::Unreadable { parts, .. } = self {
+            return parts.clone();
+        }
+        let (first, second, text) = self.values();
+        let ids = [first, second].into_iter().flatten().map(|id| id.to_string());
+        ids.chain(text.map(str::to_owned)).collect()
+    }
+
+    /// Its values in the order in which they are compared: one or two UUIDs, a text, or two UUIDs and a text.
+    pub(crate) fn values(&self) -> (Option<Uuid>, Option<Uuid>, Option<&str>) {
         match self {
             Self::User(id)
             | Self::Group(id)
             | Self::Memory(id)
             | Self::Scheduling(id)
-            | Self::ReviewEvent(id) => vec![id.to_string()],
-            Self::GroupMembership { user_id, group_id } => vec![user_id.to_string(), group_id.to_string()],
-            Self::Domain(id) => vec![id.clone()],
+            | Self::ReviewEvent(id) => (Some(*id), None, None),
+            Self::GroupMembership { user_id, group_id } => (Some(*user_id), Some(*group_id), None),
+            Self::Domain(id) => (None, None, Some(id)),
             Self::Edge { source_id, target_id, edge_type } => {
-                vec![source_id.to_string(), target_id.to_string(), edge_type.clone()]
+                (Some(*source_id), Some(*target_id), Some(edge_type))
             }
-            Self::Unreadable { parts, .. } => parts.clone(),
+            Self::Unreadable { .. } => (None, None, None),
         }
     }
 

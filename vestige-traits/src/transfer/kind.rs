@@ -1,5 +1,4 @@
-use std::fmt;
-
+use crate::words::words;
 use serde::{Deserialize, Serialize};
 
 /// The kinds of rows a store holds, in the order in which they must be imported.
@@ -36,24 +35,11 @@ impl TransferKind {
         Self::Edge,
         Self::ReviewEvent,
     ];
-
-    /// The word that stands in archives.
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::User => "user",
-            Self::Group => "group",
-            Self::GroupMembership => "group_membership",
-            Self::Domain => "domain",
-            Self::Memory => "memory",
-            Self::Scheduling => "scheduling",
-            Self::Edge => "edge",
-            Self::ReviewEvent => "review_event",
-        }
-    }
 }
 
-impl fmt::Display for TransferKind {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.as_str())
+words! {
+    TransferKind {
+        User: "user", Group: "group", GroupMembership: "group_membership", Domain: "domain", Memory: "memory",
+        Scheduling: "scheduling", Edge: "edge", ReviewEvent: "review_event",
     }
 }
