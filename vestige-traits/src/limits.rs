@@ -1,8 +1,8 @@
 //! The sizes a store accepts, and the checks that hold for every backend.
 //!
-//! A backend calls these before it touches its database, so that the same input is refused with the same words wherever
-//! it is stored. Each `check_…` function fails with [`MemoryStoreError::InvalidInput`], which names the `field` that it
-//! was given and the rule.
+//! A backend calls these before it touches its database, so that the same input is refused with the same
+//! words wherever it is stored. Each `check_…` function fails with [`MemoryStoreError::InvalidInput`], which
+//! names the `field` that it was given and the rule.
 
 use chrono::{DateTime, Datelike, Timelike, Utc};
 use serde_json::Value;

@@ -1,5 +1,5 @@
-/// The word of each variant of an enum, as it stands in the database, in archives and in JSON: `as_str` and `Display`; and
-/// `FromStr`, where the name of the field is given and what its words are.
+/// The word of each variant of an enum, as it stands in the database, in archives and in JSON: `as_str` and
+/// `Display`. Also `FromStr`, where the name of the field is given and what its words are.
 macro_rules! words {
     ($type:ident { $($variant:ident: $word:literal),* $(,)? }) => {
         impl $type {
