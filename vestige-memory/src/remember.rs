@@ -227,8 +227,11 @@ where
             };
             outcomes.push((refused, near));
         }
-        if !accepted.is_empty() {
-            self.store().insert_batch(&accepted).await?;
+        match accepted.as_slice() {
+            [] => {}
+            // A store has a shorter way for one than for many.
+            [record] => self.store().insert(record).await?,
+            records => self.store().insert_batch(records).await?,
         }
         let mut accepted = accepted.into_iter();
         let remembered = outcomes.into_iter().filter_map(|(refused, near_duplicate)| {

@@ -156,7 +156,7 @@ async fn a_model_that_fails_stores_nothing_and_is_told_apart() {
 #[tokio::test]
 async fn a_write_that_was_done_although_it_failed_is_a_near_duplicate_the_second_time() {
     let memory = Memory::new(FaultStore::new(reference(), 7), embedder());
-    memory.store().set_rules(vec![FaultRule::always(Fault::After).on("insert_batch")]);
+    memory.store().set_rules(vec![FaultRule::always(Fault::After).on("insert")]);
     let error = memory.remember("The ferry leaves at nine.").await.unwrap_err();
     assert!(error.is_retryable());
     memory.store().set_rules(Vec::new());
