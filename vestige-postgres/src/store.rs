@@ -160,15 +160,17 @@ impl PgMemoryStoreBuilder {
     ///
     /// # Errors
     ///
-    /// - [`InvalidInput`](MemoryStoreError::InvalidInput) for a URL or setting that cannot be used.
-    /// - [`Unavailable`](MemoryStoreError::Unavailable) if no server answers, if the server refuses the
-    ///   login, or if it cannot hold the store because it is older than PostgreSQL 18, has no pgvector, or
-    ///   the database is not in UTF-8.
-    /// - [`SchemaTooNew`](MemoryStoreError::SchemaTooNew) if a newer Vestige wrote the store, which stays as
-    ///   it was.
-    /// - [`Backend`](MemoryStoreError::Backend) if a migration failed; the schema is as it was.
-    /// - [`Damaged`](MemoryStoreError::Damaged) for a read-only store on a database without the present
-    ///   schema.
+    /// - [`InvalidInput`](vestige_traits::MemoryStoreError::InvalidInput) for a URL or setting that cannot be
+    ///   used.
+    /// - [`Unavailable`](vestige_traits::MemoryStoreError::Unavailable) if no server answers, if the server
+    ///   refuses the login, or if it cannot hold the store because it is older than PostgreSQL 18, has no
+    ///   pgvector, or the database is not in UTF-8.
+    /// - [`SchemaTooNew`](vestige_traits::MemoryStoreError::SchemaTooNew) if a newer Vestige wrote the store,
+    ///   which stays as it was.
+    /// - [`Backend`](vestige_traits::MemoryStoreError::Backend) if a migration failed; the schema is as it
+    ///   was.
+    /// - [`Damaged`](vestige_traits::MemoryStoreError::Damaged) for a read-only store on a database without
+    ///   the present schema.
     pub async fn connect(self) -> MemoryStoreResult<PgMemoryStore> {
         let pool = connection::open_pool(&self).await?;
         PgMemoryStore::open(pool, &self).await

@@ -71,7 +71,7 @@ impl MemoryFilter {
     ///
     /// # Errors
     ///
-    /// [`MemoryStoreError::InvalidInput`] naming the part.
+    /// [`InvalidInput`](crate::MemoryStoreError::InvalidInput) naming the part.
     pub fn validate(&self) -> MemoryStoreResult<()> {
         limits::check_names("filter.domains", &self.domains)?;
         limits::check_names("filter.tags", &self.tags)?;

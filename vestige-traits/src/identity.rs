@@ -48,7 +48,7 @@ impl User {
     ///
     /// # Errors
     ///
-    /// [`MemoryStoreError::InvalidInput`] naming the field.
+    /// [`InvalidInput`](crate::MemoryStoreError::InvalidInput) naming the field.
     pub fn validate(&self) -> MemoryStoreResult<()> {
         check_named("user", &self.handle, self.display_name.as_deref(), self.created_at, &self.metadata)
     }
@@ -74,7 +74,7 @@ impl Group {
     ///
     /// # Errors
     ///
-    /// [`MemoryStoreError::InvalidInput`] naming the field.
+    /// [`InvalidInput`](crate::MemoryStoreError::InvalidInput) naming the field.
     pub fn validate(&self) -> MemoryStoreResult<()> {
         check_named("group", &self.handle, self.display_name.as_deref(), self.created_at, &self.metadata)
     }
@@ -98,7 +98,7 @@ impl GroupMembership {
     ///
     /// # Errors
     ///
-    /// [`MemoryStoreError::InvalidInput`] naming the field.
+    /// [`InvalidInput`](crate::MemoryStoreError::InvalidInput) naming the field.
     pub fn validate(&self) -> MemoryStoreResult<()> {
         limits::check_time("group_membership.joined_at", self.joined_at)
     }

@@ -39,7 +39,7 @@ impl fmt::Debug for Settings<'_> {
 }
 
 /// A transfer of every row of a source into a store, with its options: a [`Copier`](crate::Copier) or a
-/// [`Restorer`](crate::Restorer).
+/// [`Restorer`](crate::archive::Restorer).
 #[derive(Debug)]
 pub struct Transfer<'a, S, T> {
     pub(crate) source: S,
