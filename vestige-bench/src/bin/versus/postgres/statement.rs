@@ -65,9 +65,10 @@ pub(super) fn search(sample: &Sample, words: &str, phrases: &str, excluded: &str
         "20000".to_owned(),
         "2000".to_owned(),
         format!("(cardinality({phrases}::text[]) + cardinality({excluded}::text[]) > 0)"),
-        // Whether the index finds enough; whether code bases are all that is asked for.
+        // Whether the index finds enough; whether code bases are all that is asked for; whether words rank.
         "true".to_owned(),
         "false".to_owned(),
+        "true".to_owned(),
     ];
     let mut sql = String::with_capacity(SEARCH.len());
     for line in SEARCH.lines() {
