@@ -46,9 +46,9 @@ fn without_negative_zero(number: &mut f64) {
     *number += 0.0;
 }
 
-/// `Type, value => whether it is normal, how it becomes so;` for types that have a `validate`.
+/// `Type | Type, value => whether it is normal, how it becomes so;` for types that have a `validate`.
 macro_rules! storable {
-    ($( $type:ty, $value:ident => $is_normal:expr, $normalize:block; )*) => { $(
+    ($( $($type:ident)|+, $value:ident => $is_normal:expr, $normalize:block; )*) => { $($(
         impl sealed::Sealed for $type {}
 
         impl Storable for $type {
@@ -66,7 +66,7 @@ macro_rules! storable {
                 $normalize
             }
         }
-    )* };
+    )+)* };
 }
 
 storable! {
@@ -77,17 +77,9 @@ storable! {
     {
         MemoryRecord::normalize(record);
     };
-    Domain, domain => is_micros(domain.created_at) && is_normal_json(&domain.metadata), {
-        domain.created_at = to_micros(domain.created_at);
-        normalize_json(&mut domain.metadata);
-    };
-    User, user => is_micros(user.created_at) && is_normal_json(&user.metadata), {
-        user.created_at = to_micros(user.created_at);
-        normalize_json(&mut user.metadata);
-    };
-    Group, group => is_micros(group.created_at) && is_normal_json(&group.metadata), {
-        group.created_at = to_micros(group.created_at);
-        normalize_json(&mut group.metadata);
+    Domain | User | Group, row => is_micros(row.created_at) && is_normal_json(&row.metadata), {
+        row.created_at = to_micros(row.created_at);
+        normalize_json(&mut row.metadata);
     };
     GroupMembership, membership => is_micros(membership.joined_at), {
         membership.joined_at = to_micros(membership.joined_at);
