@@ -41,8 +41,7 @@ impl TryFrom<MemoryRow> for MemoryRecord {
             .visibility
             .parse()
             .map_err(|error| error::damaged(format!("memory {}", row.id), format!("{error}")))?;
-        let mut record = Self::from_parts(row.id, row.content, row.created_at);
-        record.node_type = row.node_type;
+        let mut record = Self::from_parts(row.id, row.content, row.node_type, row.created_at);
         record.tags = row.tags;
         record.metadata = row.metadata;
         record.domains = row.domains;

@@ -42,8 +42,8 @@ pub(crate) fn name(id: Option<Uuid>) -> String {
 
 fn read(row: &Row<'_>) -> MemoryStoreResult<MemoryRecord> {
     let (id, content) = (uuid(row, 0, "id")?, row.get::<_, String>(1).map_err(map)?);
-    let mut record = MemoryRecord::from_parts(id, content, time(row, 11, "created_at")?);
-    record.node_type = row.get(2).map_err(map)?;
+    let created_at = time(row, 11, "created_at")?;
+    let mut record = MemoryRecord::from_parts(id, content, row.get::<_, String>(2).map_err(map)?, created_at);
     record.tags = json(row, 3, "tags")?;
     record.metadata = json(row, 4, "metadata")?;
     record.domains = json(row, 5, "domains")?;

@@ -72,16 +72,21 @@ impl MemoryRecord {
     /// A memory of `content` with a new id, taken in at `now`.
     pub fn new_at(content: impl Into<String>, now: DateTime<Utc>) -> Self {
         let now = limits::to_micros(now);
-        Self::from_parts(new_id(now), content, now)
+        Self::from_parts(new_id(now), content, Self::DEFAULT_NODE_TYPE, now)
     }
 
-    /// A memory of `content` with this id, taken in at `now`, and the default of every other field: for
-    /// backends, which fill in the rest from a row.
-    pub fn from_parts(id: Uuid, content: impl Into<String>, now: DateTime<Utc>) -> Self {
+    /// A memory of `content` with this id and type, taken in at `now`, and the default of every other field:
+    /// for backends, which fill in the rest from a row. It allocates nothing that a row replaces.
+    pub fn from_parts(
+        id: Uuid,
+        content: impl Into<String>,
+        node_type: impl Into<String>,
+        now: DateTime<Utc>,
+    ) -> Self {
         Self {
             id,
             content: content.into(),
-            node_type: Self::DEFAULT_NODE_TYPE.to_owned(),
+            node_type: node_type.into(),
             tags: Vec::new(),
             metadata: Value::Object(Map::new()),
             domains: Vec::new(),

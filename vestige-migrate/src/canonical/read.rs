@@ -83,8 +83,7 @@ struct MemoryLine {
 
 impl From<MemoryLine> for MemoryRecord {
     fn from(line: MemoryLine) -> Self {
-        let mut record = Self::from_parts(line.id, line.content, line.created_at);
-        record.node_type = line.node_type;
+        let mut record = Self::from_parts(line.id, line.content, line.node_type, line.created_at);
         record.tags = line.tags;
         record.metadata = line.metadata;
         record.domains = line.domains;
