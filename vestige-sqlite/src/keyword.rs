@@ -7,7 +7,7 @@ mod top_k;
 
 use rusqlite::{Rows, Transaction, params};
 use vestige_traits::MemoryStoreResult;
-use vestige_traits::analysis::{AnalyzedQuery, Analyzer, Bm25, FIELD_WEIGHTS, Term};
+use vestige_traits::analysis::{AnalyzedQuery, Analyzer, Bm25, FIELD_WEIGHTS, Phrase};
 
 use crate::error::map;
 use crate::filter::{Admission, NodeSet};
@@ -30,7 +30,7 @@ pub(crate) fn search(
     if query.is_empty() {
         return Ok(Vec::new());
     }
-    match cache.lists(tx, &query.terms)? {
+    match cache.lists(tx, query)? {
         Some(lists) => Ok(rank::top_k(&lists, admission, depth)),
         None => by_statement(tx, query, admission, depth),
     }
@@ -53,18 +53,20 @@ fn by_statement(
     let [content, node_type, tags] = FIELD_WEIGHTS.map(|weight| weight * K1 / Bm25::K1);
     let bm25 = postings::totals(tx)?;
     let mut holding = tx.prepare_cached(HOLDING).map_err(map)?;
+    let mut holding = |term: &str| -> MemoryStoreResult<u64> {
+        let documents: i64 = holding.query_row([quoted(term)], |row| row.get(0)).map_err(map)?;
+        Ok(documents.cast_unsigned())
+    };
+    let counting = query.rarest(&mut holding)?;
     // One statement for each term, all read side by side.
-    let statements = query.terms.iter().map(|_| tx.prepare_cached(SCORES));
+    let statements = counting.iter().map(|_| tx.prepare_cached(SCORES));
     let mut statements = statements.collect::<rusqlite::Result<Vec<_>>>().map_err(map)?;
     let mut terms = Vec::with_capacity(statements.len());
-    for (statement, term) in statements.iter_mut().zip(&query.terms) {
-        // A term is letters and digits, so quoting needs no escapes.
-        let quoted = format!("\"{term}\"");
-        let n: i64 = holding.query_row([&quoted], |row| row.get(0)).map_err(map)?;
-        let n = n.cast_unsigned();
+    for (statement, term) in statements.iter_mut().zip(counting) {
+        let n = holding(&term.text)?;
         let factor = bm25.idf(n).powi(2) * (Bm25::K1 + 1.0) / (fts5_idf(bm25.documents, n) * (K1 + 1.0));
-        let hits = statement.query(params![content, node_type, tags, quoted]).map_err(map)?;
-        terms.push(Hits::new(hits, factor)?);
+        let hits = statement.query(params![content, node_type, tags, quoted(&term.text)]).map_err(map)?;
+        terms.push(Hits::new(hits, term.weight * factor)?);
     }
     let mut top = TopK::new(depth);
     while let Some(node) = terms.iter().filter_map(|hits| hits.next).map(|(node, _)| node).min() {
@@ -134,17 +136,17 @@ pub(crate) fn constrain(
 }
 
 /// The nodes that hold a phrase.
-fn holding(tx: &Transaction<'_>, analyzer: &Analyzer, phrase: &[Term]) -> MemoryStoreResult<NodeSet> {
+fn holding(tx: &Transaction<'_>, analyzer: &Analyzer, phrase: &Phrase) -> MemoryStoreResult<NodeSet> {
     let mut statement =
         tx.prepare_cached("SELECT rowid FROM memory_terms WHERE memory_terms MATCH ?").map_err(map)?;
     let candidates = statement
-        .query_map([all_of(phrase)], |row| row.get(0))
+        .query_map([candidates(phrase)], |row| row.get(0))
         .and_then(Iterator::collect::<rusqlite::Result<NodeSet>>)
         .map_err(map)?;
-    if phrase.len() == 1 {
+    if phrase.terms.len() == 1 {
         return Ok(candidates);
     }
-    // The index does not hold the stop words between the terms, so the distance is checked on the text.
+    // The index does not hold the words between the terms, so the distance is checked on the text.
     let mut nodes = NodeSet::default();
     for node in candidates.iter() {
         if document(tx, analyzer, node)?.is_some_and(|document| document.contains(phrase)) {
@@ -154,8 +156,17 @@ fn holding(tx: &Transaction<'_>, analyzer: &Analyzer, phrase: &[Term]) -> Memory
     Ok(nodes)
 }
 
-/// An FTS5 query for all of a phrase's terms, wherever they stand.
-fn all_of(phrase: &[Term]) -> String {
-    let quoted: Vec<String> = phrase.iter().map(|term| format!("\"{}\"", term.text)).collect();
-    quoted.join(" AND ")
+/// An FTS5 query for all of a phrase's terms, wherever they stand, or its whole.
+fn candidates(phrase: &Phrase) -> String {
+    let terms: Vec<String> = phrase.terms.iter().map(|term| quoted(&term.text)).collect();
+    let terms = terms.join(" AND ");
+    match &phrase.whole {
+        Some(whole) => format!("({terms}) OR {}", quoted(whole)),
+        None => terms,
+    }
+}
+
+/// A term as a string of an FTS5 query. No term holds a quote, so it needs no escapes.
+fn quoted(term: &str) -> String {
+    format!("\"{term}\"")
 }

@@ -196,7 +196,8 @@ impl Searcher {
             step("filter", format!("{} memories hold an excluded word", admission.never.len()));
         }
         if !self.words.is_empty() {
-            let terms = self.words.terms.join(", ");
+            let terms: Vec<&str> = self.words.terms.iter().map(|term| &*term.text).collect();
+            let terms = terms.join(", ");
             let place = self.caches.postings.place();
             step("keyword", format!("BM25 over {place}, any of [{terms}], best {depth}"));
         }

@@ -5,6 +5,9 @@
 //! digits, and the stem of *break* for *broke* and *broken* ([`replaced_stems`]). PostgreSQL computes the
 //! same in SQL with its `english` configuration.
 
+mod bm25;
+mod document;
+mod query;
 mod replaced;
 mod stem;
 
@@ -16,20 +19,21 @@ use crate::limits::{MAX_INDEXED_CHARS, MAX_QUERY_TERMS};
 use crate::query::WebQuery;
 use crate::search::SearchQuery;
 
+pub use bm25::Bm25;
+pub use document::{AnalyzedDocument, FIELD_WEIGHTS, MAX_PLACES, MAX_POSITION, MAX_TERM_BYTES};
+pub use query::{AnalyzedQuery, Phrase, QueryTerm};
 pub use replaced::replaced_stems;
 use stem::Stems;
 
-/// The weight of a term in each field: content, type, tags.
-pub const FIELD_WEIGHTS: [f64; 3] = [1.0, 0.5, 0.5];
 /// The longest word that is indexed, in bytes. A longer one is passed over, as PostgreSQL does.
 pub const MAX_WORD_BYTES: usize = 2046;
 
-/// A searchable term and its place among the words of its text, from 1.
+/// A searchable term and its position in its text, from 1.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Term {
-    /// The stem.
+    /// What is looked up, such as a stem.
     pub text: String,
-    /// Its position. Stop words count, so that phrases keep their distances.
+    /// Its position. Words without a term count, so that phrases keep their distances; several terms may share one.
     pub position: u32,
 }
 
@@ -59,20 +63,23 @@ impl Analyzer {
     /// What a query's text looks for.
     pub fn query(&self, text: &str) -> AnalyzedQuery {
         let query = WebQuery::parse(text);
-        let mut analyzed = AnalyzedQuery::default();
-        let phrases = |texts: &[String]| -> Vec<Vec<Term>> {
-            texts.iter().map(|text| self.terms(text)).filter(|terms| !terms.is_empty()).collect()
+        let phrases = |texts: &[String]| -> Vec<Phrase> {
+            let terms = texts.iter().map(|text| self.terms(text));
+            terms.filter(|terms| !terms.is_empty()).map(|terms| Phrase { terms, whole: None }).collect()
         };
-        analyzed.required = phrases(&query.phrases);
-        analyzed.excluded = phrases(&query.excluded);
+        let mut analyzed = AnalyzedQuery {
+            terms: Vec::new(),
+            required: phrases(&query.phrases),
+            excluded: phrases(&query.excluded),
+        };
         let words = query.words.iter().flat_map(|word| self.terms(word));
-        let phrase_words = analyzed.required.iter().flatten().cloned();
-        for term in words.chain(phrase_words) {
+        let phrase_words = analyzed.required.iter().flat_map(|phrase| &phrase.terms).cloned();
+        for Term { text, .. } in words.chain(phrase_words) {
             if analyzed.terms.len() == MAX_QUERY_TERMS {
                 break;
             }
-            if !analyzed.terms.contains(&term.text) {
-                analyzed.terms.push(term.text);
+            if !analyzed.terms.iter().any(|known| known.text == text) {
+                analyzed.terms.push(QueryTerm { text, weight: 1.0 });
             }
         }
         analyzed
@@ -98,7 +105,10 @@ impl Analyzer {
         let terms: Vec<String> = self.terms(SAMPLE).into_iter().map(|term| term.text).collect();
         let terms = terms.join(" ");
         let (forms, parts) = (replaced::FORMS.as_str(), replaced::PARTS);
-        format!("Unicode {major}.{minor}.{patch} and {of_normalization}: {terms}; {forms}; {parts}")
+        let limits = format!("{MAX_POSITION}, {MAX_PLACES}, {MAX_TERM_BYTES}");
+        format!(
+            "Unicode {major}.{minor}.{patch} and {of_normalization}, limits {limits}: {terms}; {forms}; {parts}"
+        )
     }
 
     fn stem<'w>(&self, word: &'w str) -> Option<Cow<'w, str>> {
@@ -113,118 +123,6 @@ impl Analyzer {
                 Some(instead) => instead.as_deref().map(Cow::Borrowed),
             }
         }
-    }
-}
-
-/// A query in terms of the index.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct AnalyzedQuery {
-    /// The terms that count for the score, each once: of the words, then of the phrases.
-    pub terms: Vec<String>,
-    /// Phrases that must occur.
-    pub required: Vec<Vec<Term>>,
-    /// Words and phrases that must not occur.
-    pub excluded: Vec<Vec<Term>>,
-}
-
-impl AnalyzedQuery {
-    /// Whether the keyword leg has nothing to look for.
-    pub fn is_empty(&self) -> bool {
-        self.terms.is_empty()
-    }
-
-    /// Whether there is a phrase that must or must not occur.
-    pub fn has_constraints(&self) -> bool {
-        !self.required.is_empty() || !self.excluded.is_empty()
-    }
-
-    /// Whether a document meets the phrases and exclusions.
-    pub fn admits(&self, document: &AnalyzedDocument) -> bool {
-        self.required.iter().all(|phrase| document.contains(phrase))
-            && !self.excluded.iter().any(|phrase| document.contains(phrase))
-    }
-}
-
-/// The terms of a memory's fields.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct AnalyzedDocument {
-    /// The terms of content, type and tags.
-    pub fields: [Vec<Term>; 3],
-}
-
-impl AnalyzedDocument {
-    /// Analyses the three fields. The tags are read as one text.
-    pub fn new(analyzer: &Analyzer, content: &str, node_type: &str, tags: &[String]) -> Self {
-        Self { fields: [analyzer.terms(content), analyzer.terms(node_type), analyzer.terms(&tags.join(" "))] }
-    }
-
-    /// How many terms the fields have together: the document length of BM25.
-    pub fn len(&self) -> usize {
-        self.fields.iter().map(Vec::len).sum()
-    }
-
-    /// Whether no field has a term.
-    pub fn is_empty(&self) -> bool {
-        self.len() == 0
-    }
-
-    /// How often a term occurs, by [`FIELD_WEIGHTS`].
-    pub fn frequency(&self, term: &str) -> f64 {
-        let count = |field: &Vec<Term>| field.iter().filter(|known| known.text == term).count() as f64;
-        self.fields.iter().zip(FIELD_WEIGHTS).map(|(field, weight)| weight * count(field)).sum()
-    }
-
-    /// Whether the phrase's terms stand in one field at the phrase's distances.
-    pub fn contains(&self, phrase: &[Term]) -> bool {
-        let Some((first, rest)) = phrase.split_first() else { return true };
-        self.fields.iter().any(|field| {
-            field.iter().filter(|term| term.text == first.text).any(|start| {
-                rest.iter().all(|wanted| {
-                    let position = start.position + (wanted.position - first.position);
-                    field
-                        .binary_search_by_key(&position, |term| term.position)
-                        .is_ok_and(|at| field[at].text == wanted.text)
-                })
-            })
-        })
-    }
-}
-
-/// Okapi BM25 with the square of the inverse document frequency.
-///
-/// Robertson and Zaragoza, "The Probabilistic Relevance Framework: BM25 and Beyond", 2009, with Lucene's
-/// inverse document frequency, which is above zero for every term. The square stands for a weight of the term
-/// in the question beside that in the document, as in the vector space model (Salton and Buckley,
-/// "Term-weighting approaches in automatic text retrieval", 1988): a question as people ask it has more words
-/// than it is about. Memories are short, and a word that comes twice in one says little more than a word that
-/// comes once: so k1 is low.
-#[derive(Clone, Copy, Debug)]
-pub struct Bm25 {
-    /// How many documents there are.
-    pub documents: u64,
-    /// The mean of their lengths, in terms.
-    pub mean_length: f64,
-}
-
-impl Bm25 {
-    /// Saturation of the term frequency.
-    pub const K1: f64 = 0.4;
-    /// Weight of the document's length.
-    pub const B: f64 = 0.75;
-    /// The least inverse document frequency: a term that every document holds still finds them.
-    pub const MIN_IDF: f64 = 1e-3;
-
-    /// The inverse document frequency of a term that stands in `n` documents: `ln(1 + (N - n + 0.5) / (n +
-    /// 0.5))`.
-    pub fn idf(&self, n: u64) -> f64 {
-        let (total, n) = (self.documents as f64, n as f64);
-        (1.0 + (total - n + 0.5).max(0.0) / (n + 0.5)).ln().max(Self::MIN_IDF)
-    }
-
-    /// What a term adds to the score of a document of `length` terms in which it has `frequency`.
-    pub fn term_score(&self, idf: f64, frequency: f64, length: f64) -> f64 {
-        let saturation = frequency + Self::K1 * (1.0 - Self::B + Self::B * length / self.mean_length);
-        idf * idf * (frequency * (Self::K1 + 1.0) / saturation)
     }
 }
 
@@ -350,15 +248,6 @@ mod tests {
     }
 
     #[test]
-    fn a_phrase_keeps_the_distance_over_stop_words() {
-        let analyzer = Analyzer::default();
-        let document = AnalyzedDocument::new(&analyzer, "It ran out of the memory", "bug", &[]);
-        assert!(document.contains(&analyzer.terms("ran out of the memory")));
-        assert!(!document.contains(&analyzer.terms("ran memory")));
-        assert!(!document.contains(&analyzer.terms("memory bug")));
-    }
-
-    #[test]
     fn the_fingerprint_is_of_the_sample() {
         let name = Analyzer::default().fingerprint();
         assert_eq!(name, Analyzer::default().fingerprint());
@@ -370,15 +259,5 @@ mod tests {
             assert!(terms.contains(&term), "{term} in {terms:?}");
         }
         assert!(!terms.contains(&"the") && terms.len() > 120, "{terms:?}");
-    }
-
-    #[test]
-    fn bm25_prefers_rare_terms_and_short_documents() {
-        let bm25 = Bm25 { documents: 100, mean_length: 10.0 };
-        assert!(bm25.idf(1) > bm25.idf(10));
-        assert!(bm25.idf(80) > bm25.idf(100));
-        assert!(bm25.idf(100) > Bm25::MIN_IDF);
-        assert_eq!(Bm25 { documents: 100_000, mean_length: 10.0 }.idf(100_000), Bm25::MIN_IDF);
-        assert!(bm25.term_score(1.0, 1.0, 5.0) > bm25.term_score(1.0, 1.0, 20.0));
     }
 }

@@ -95,7 +95,7 @@ pub fn matches(sample: &Sample) -> Vec<String> {
     let analyzer = Analyzer::default();
     let any_of = |text: &str| {
         let terms = analyzer.query(text).terms;
-        let quoted: Vec<String> = terms.iter().map(|term| format!("\"{term}\"")).collect();
+        let quoted: Vec<String> = terms.iter().map(|term| format!("\"{}\"", term.text)).collect();
         quoted.join(" OR ")
     };
     sample.questions.iter().map(|(text, _)| any_of(text)).collect()

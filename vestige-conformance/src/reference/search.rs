@@ -1,4 +1,5 @@
 use std::collections::{BTreeMap, BTreeSet};
+use std::convert::Infallible;
 
 use chrono::{DateTime, Utc};
 use uuid::Uuid;
@@ -157,16 +158,17 @@ fn keyword_leg(
     let total: usize = documents.values().map(AnalyzedDocument::len).sum();
     let bm25 = Bm25 { documents: documents.len() as u64, mean_length: total as f64 / documents.len() as f64 };
     let holds = |document: &AnalyzedDocument, term: &str| document.frequency(term) > 0.0;
-    let idf = |term: &String| {
-        let holding = documents.values().filter(|document| holds(document, term)).count();
-        (term.clone(), bm25.idf(holding as u64))
-    };
-    let terms: Vec<_> = words.terms.iter().map(idf).collect();
+    let holding = |term: &str| documents.values().filter(|document| holds(document, term)).count() as u64;
+    let Ok(terms) = words.rarest(|term| Ok::<_, Infallible>(holding(term)));
+    let terms: Vec<_> = terms.into_iter().map(|term| (term, bm25.idf(holding(&term.text)))).collect();
     let scores = candidates.iter().filter_map(|id| {
         let document = &documents[id];
-        let found = terms.iter().filter(|(term, _)| holds(document, term));
+        let found = terms.iter().filter(|(term, _)| holds(document, &term.text));
         let parts: Vec<f64> = found
-            .map(|(term, idf)| bm25.term_score(*idf, document.frequency(term), document.len() as f64))
+            .map(|(term, idf)| {
+                let frequency = document.frequency(&term.text);
+                term.weight * bm25.term_score(*idf, frequency, document.len() as f64)
+            })
             .collect();
         (!parts.is_empty()).then(|| (*id, round_score(parts.iter().sum())))
     });

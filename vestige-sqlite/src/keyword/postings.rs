@@ -8,8 +8,8 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use rusqlite::types::ValueRef;
 use rusqlite::{Rows, Transaction};
-use vestige_traits::MemoryStoreResult;
-use vestige_traits::analysis::{AnalyzedDocument, Analyzer, Bm25, FIELD_WEIGHTS};
+use vestige_traits::analysis::{AnalyzedDocument, AnalyzedQuery, Analyzer, Bm25, FIELD_WEIGHTS};
+use vestige_traits::{MemoryStoreError, MemoryStoreResult};
 
 use crate::codec;
 use crate::error::{bad_value, map};
@@ -26,10 +26,11 @@ pub(super) struct Posting {
     pub(super) frequency: f64,
 }
 
-/// The postings of some terms, each in ascending order of nodes, and what all of them have in common.
+/// The postings of a question's terms, each in ascending order of nodes, and what all of them have in common.
 pub(super) struct Lists {
     pub(super) bm25: Bm25,
-    pub(super) lists: Vec<Arc<Vec<Posting>>>,
+    /// The weight of each term, and the nodes that hold it.
+    pub(super) lists: Vec<(f64, Arc<Vec<Posting>>)>,
 }
 
 /// The lists that the readers of one process share.
@@ -95,9 +96,13 @@ impl PostingCache {
 
     /// The lists of terms as of this view. None where FTS5 has to be asked: where nothing is kept, another
     /// reader has seen a later view, or FTS5 may write a term in another way.
-    pub(super) fn lists(&self, view: &Transaction<'_>, terms: &[String]) -> MemoryStoreResult<Option<Lists>> {
+    pub(super) fn lists(
+        &self,
+        view: &Transaction<'_>,
+        query: &AnalyzedQuery,
+    ) -> MemoryStoreResult<Option<Lists>> {
         let Some(cached) = &self.0 else { return Ok(None) };
-        if !terms.iter().all(|term| is_plain(term)) {
+        if !query.terms.iter().all(|term| is_plain(&term.text)) {
             return Ok(None);
         }
         let now = journal::state(view)?;
@@ -105,7 +110,7 @@ impl PostingCache {
         if cached.state > now {
             return Ok(None);
         }
-        let lists = cached.lists(view, now, terms);
+        let lists = cached.lists(view, now, query);
         if lists.is_err() {
             // Half caught up: the next search starts from nothing.
             *cached = Cached::new();
@@ -130,13 +135,18 @@ impl Cached {
         }
     }
 
-    fn lists(&mut self, view: &Transaction<'_>, now: State, terms: &[String]) -> MemoryStoreResult<Lists> {
+    fn lists(
+        &mut self,
+        view: &Transaction<'_>,
+        now: State,
+        query: &AnalyzedQuery,
+    ) -> MemoryStoreResult<Lists> {
         if self.state != now {
             self.catch_up(view, now)?;
         }
         self.searches += 1;
         let unknown = |term: &&String| !self.whole && !self.terms.contains_key(*term);
-        let unknown: Vec<&String> = terms.iter().filter(unknown).collect();
+        let unknown: Vec<&String> = query.terms.iter().map(|term| &term.text).filter(unknown).collect();
         if !unknown.is_empty() {
             if self.all_are_due() {
                 self.read_all(view)?;
@@ -144,11 +154,14 @@ impl Cached {
                 self.read(view, &unknown)?;
             }
         }
-        let mut lists = Vec::with_capacity(terms.len());
-        for term in terms {
-            if let Some(list) = self.terms.get_mut(term) {
+        let terms = &mut self.terms;
+        let holding = |term: &str| terms.get(term).map_or(0, |list| list.postings.len() as u64);
+        let counting = query.rarest(|term| Ok::<_, MemoryStoreError>(holding(term)))?;
+        let mut lists = Vec::with_capacity(counting.len());
+        for term in counting {
+            if let Some(list) = terms.get_mut(&term.text) {
                 list.asked = self.searches;
-                lists.push(Arc::clone(&list.postings));
+                lists.push((term.weight, Arc::clone(&list.postings)));
             }
         }
         self.shrink();

@@ -10,16 +10,17 @@ const WINDOW: u32 = 4096;
 /// The top `depth` of the admitted nodes that are in any of the lists, with their rounded scores, highest
 /// first, and all that share the last one's score.
 pub(super) fn top_k(lists: &Lists, admission: &Admission, depth: usize) -> Vec<(i64, f64)> {
-    let mut rests: Vec<(f64, &[Posting])> = lists
+    // The weight and the inverse document frequency of each term, and what is left of its list.
+    let mut rests: Vec<(f64, f64, &[Posting])> = lists
         .lists
         .iter()
-        .map(|postings| (lists.bm25.idf(postings.len() as u64), postings.as_slice()))
+        .map(|(weight, postings)| (*weight, lists.bm25.idf(postings.len() as u64), postings.as_slice()))
         .collect();
     let mut scores = vec![0.0; WINDOW as usize];
     let mut scored = Vec::new();
     let mut top = TopK::new(depth);
-    while let Some(first) = rests.iter().filter_map(|(_, rest)| rest.first()).map(|next| next.node).min() {
-        for (idf, rest) in &mut rests {
+    while let Some(first) = rests.iter().filter_map(|(.., rest)| rest.first()).map(|next| next.node).min() {
+        for (weight, idf, rest) in &mut rests {
             while let Some((posting, others)) = rest.split_first()
                 && posting.node - first < WINDOW
             {
@@ -31,7 +32,7 @@ pub(super) fn top_k(lists: &Lists, admission: &Admission, depth: usize) -> Vec<(
                     }
                     scored.push(posting.node);
                 }
-                *score += lists.bm25.term_score(*idf, posting.frequency, f64::from(posting.length));
+                *score += *weight * lists.bm25.term_score(*idf, posting.frequency, f64::from(posting.length));
             }
         }
         for node in scored.drain(..) {
@@ -64,19 +65,19 @@ mod tests {
         let lists = Lists {
             bm25: Bm25 { documents: 100_000, mean_length: 8.0 },
             lists: vec![
-                list((1..60_000).step_by(7)),
-                list((1..90_000).step_by(11)),
-                list([3, 4095, 4096, 4097, 89_999].into_iter()),
+                (1.0, list((1..60_000).step_by(7))),
+                (0.25, list((1..90_000).step_by(11))),
+                (0.5, list([3, 4095, 4096, 4097, 89_999].into_iter())),
             ],
         };
         let never: NodeSet = (0..90_000).step_by(13).collect();
         let admission = Admission { never, ..Admission::default() };
         let mut expected = std::collections::BTreeMap::new();
-        for postings in &lists.lists {
+        for (weight, postings) in &lists.lists {
             let idf = lists.bm25.idf(postings.len() as u64);
             for posting in postings.iter().filter(|posting| admission.admits(posting.node.into())) {
                 *expected.entry(i64::from(posting.node)).or_insert(0.0) +=
-                    lists.bm25.term_score(idf, posting.frequency, posting.length.into());
+                    weight * lists.bm25.term_score(idf, posting.frequency, posting.length.into());
             }
         }
         for depth in [1, 10, 100, 50_000] {
