@@ -6,7 +6,7 @@ use clap::{Parser, Subcommand};
 
 use crate::commands::{
     add, completions, delete, demo, doctor, due, export, get, import, link, list, mcp, migrate, neighbors,
-    restore, review, search, stats, unlink, update,
+    restore, review, search, stats, trust, unlink, update,
 };
 use crate::globals::GlobalArgs;
 
@@ -35,8 +35,8 @@ Where the memory is (the first of these that is set):
   1. --db or --postgres-url
   2. VESTIGE_DB or VESTIGE_POSTGRES_URL
   3. vestige.toml: the file that --config or VESTIGE_CONFIG names, else the one in the working
-     directory (not for `vestige mcp`), else the one in the platform's configuration folder
-     (on Linux ~/.config/vestige)
+     directory if you have trusted it (`vestige trust`; not for `vestige mcp`), else the one in
+     the platform's configuration folder (on Linux ~/.config/vestige)
   4. vestige.db in the platform's data folder (on Linux ~/.local/share/vestige)
 `vestige doctor` shows which store is in use.
 
@@ -100,5 +100,6 @@ pub(crate) enum Command {
     Migrate(migrate::MigrateArgs),
     Mcp(mcp::McpArgs),
     Demo(demo::DemoArgs),
+    Trust(trust::TrustArgs),
     Completions(completions::CompletionsArgs),
 }

@@ -18,5 +18,6 @@ pub(crate) mod restore;
 pub(crate) mod review;
 pub(crate) mod search;
 pub(crate) mod stats;
+pub(crate) mod trust;
 pub(crate) mod unlink;
 pub(crate) mod update;

@@ -1,8 +1,8 @@
 //! Where the memory lies and which model embeds it: flags, then the environment, then `vestige.toml`,
 //! then the platform's own folders.
 //!
-//! A client starts the server in the folder of whatever project it works on, so to `vestige mcp` a
-//! `vestige.toml` in the working directory says nothing.
+//! The `vestige.toml` in the working directory counts if it is trusted ([`crate::trusted_files`]), and to
+//! `vestige mcp` not at all: a client starts the server in the folder of whatever project it works on.
 
 use std::ffi::OsString;
 use std::io::ErrorKind;
@@ -12,6 +12,7 @@ use crate::config_file::{Backend, ConfigFile, Embeddings};
 use crate::failure::Failure;
 use crate::globals::GlobalArgs;
 use crate::secret::PostgresUrl;
+use crate::trusted_files::{self, TrustedFiles};
 
 /// The configuration's file name, in the working directory and in the platform's folder.
 pub(crate) const FILE_NAME: &str = "vestige.toml";
@@ -31,6 +32,8 @@ pub(crate) struct Settings {
     pub(crate) embeddings: Embeddings,
     /// The `vestige.toml` that was read.
     pub(crate) file: Option<PathBuf>,
+    /// Why the `vestige.toml` in the working directory does not count, where it does not.
+    pub(crate) ignored: Option<String>,
 }
 
 #[derive(Clone, Debug, PartialEq)]
@@ -102,8 +105,8 @@ pub(crate) struct Surroundings<'a> {
     pub(crate) variable: &'a dyn Fn(&str) -> Option<OsString>,
     /// None where it is gone, or may not be asked for.
     pub(crate) working_dir: Option<PathBuf>,
-    /// Whether a configuration file in the working directory counts.
-    pub(crate) trusts_working_dir: bool,
+    /// Whether a configuration file in the working directory counts if it is trusted.
+    pub(crate) reads_working_dir: bool,
     pub(crate) folders: Option<Folders>,
 }
 
@@ -158,29 +161,51 @@ impl Surroundings<'_> {
         whole(path, self.working_dir.as_deref())
     }
 
-    /// The configuration file in use: the one that is named, else the nearest that exists.
-    fn config_path(&self, globals: &GlobalArgs) -> Result<Option<PathBuf>, Failure> {
+    /// The configuration file that a flag or a variable names.
+    fn named_file(&self, globals: &GlobalArgs) -> Result<Option<PathBuf>, Failure> {
         let named = globals.config.clone().or_else(|| self.path("VESTIGE_CONFIG"));
-        if let Some(path) = named {
-            return self.whole(&path).map(Some);
+        named.map(|path| self.whole(&path)).transpose()
+    }
+
+    /// The configuration file in the working directory, if it is trusted; if not, why it does not count.
+    fn file_here(&self) -> Result<Option<PathBuf>, String> {
+        let here = self.working_dir.as_ref().filter(|_| self.reads_working_dir);
+        let Some(path) = here.map(|folder| folder.join(FILE_NAME)) else { return Ok(None) };
+        if path.symlink_metadata().is_err() {
+            return Ok(None);
         }
-        let here = self.working_dir.as_ref().filter(|_| self.trusts_working_dir);
-        let of_the_platform = self.folders.as_ref().map(|folders| &folders.config);
-        let places = here.into_iter().chain(of_the_platform);
-        for path in places.map(|folder| folder.join(FILE_NAME)) {
-            // A link that leads nowhere is no absence of a file: without what it says memories would go
-            // elsewhere. A folder that this user may not look into has none for them.
-            match path.symlink_metadata() {
-                Ok(_) => return Ok(Some(path)),
-                Err(error)
-                    if matches!(
-                        error.kind(),
-                        ErrorKind::NotFound | ErrorKind::NotADirectory | ErrorKind::PermissionDenied
-                    ) => {}
-                Err(error) => return Err(Failure::usage(format!("{}: {error}", path.display()))),
+        let ignored = |why: &str| format!("{} does not count: {why}", path.display());
+        let text = trusted_files::read(&path).map_err(|why| ignored(&why))?;
+        let trusted = self.folders.as_ref().map(|folders| TrustedFiles::in_folder(&folders.config));
+        if trusted.is_some_and(|trusted| trusted.contains(&path, &text)) {
+            return Ok(Some(path));
+        }
+        let sets = match trusted_files::settings_named(&text) {
+            names if names.is_empty() => String::new(),
+            names => format!(" (it sets {names})"),
+        };
+        Err(ignored(&format!("you have not trusted it as it is{sets}; read it, then run `vestige trust`")))
+    }
+
+    /// The configuration file in the platform's folder.
+    fn file_of_the_platform(&self) -> Result<Option<PathBuf>, Failure> {
+        let Some(path) = self.folders.as_ref().map(|folders| folders.config.join(FILE_NAME)) else {
+            return Ok(None);
+        };
+        // A link that leads nowhere is no absence of a file: without what it says memories would go
+        // elsewhere. A folder that this user may not look into has none for them.
+        match path.symlink_metadata() {
+            Ok(_) => Ok(Some(path)),
+            Err(error)
+                if matches!(
+                    error.kind(),
+                    ErrorKind::NotFound | ErrorKind::NotADirectory | ErrorKind::PermissionDenied
+                ) =>
+            {
+                Ok(None)
             }
+            Err(error) => Err(Failure::usage(format!("{}: {error}", path.display()))),
         }
-        Ok(None)
     }
 }
 
@@ -199,7 +224,16 @@ fn whole(path: &Path, base: Option<&Path>) -> Result<PathBuf, Failure> {
 impl Settings {
     /// Decides what this run works with.
     pub(crate) fn resolve(globals: &GlobalArgs, around: &Surroundings<'_>) -> Result<Self, Failure> {
-        let path = around.config_path(globals)?;
+        let (mut path, mut ignored) = (around.named_file(globals)?, None);
+        if path.is_none() {
+            path = around.file_here().unwrap_or_else(|why| {
+                ignored = Some(why);
+                None
+            });
+        }
+        if path.is_none() {
+            path = around.file_of_the_platform()?;
+        }
         let file = path.as_deref().map(ConfigFile::read).transpose()?.unwrap_or_default();
         let (store, store_from) = store_choice(globals, around, &file, path.as_deref())?;
         let (model, model_from) = model_choice(globals, around, &file, path.as_deref())?;
@@ -210,7 +244,7 @@ impl Settings {
             None => around.folders.as_ref().map(|folders| folders.cache.join("models")),
         };
         embeddings.runtime = embeddings.runtime.map(|path| around.resolve(&path, folder)).transpose()?;
-        Ok(Self { store, store_from, model, model_from, embeddings, file: path })
+        Ok(Self { store, store_from, model, model_from, embeddings, file: path, ignored })
     }
 }
 

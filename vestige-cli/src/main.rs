@@ -21,6 +21,7 @@ mod progress;
 mod render;
 mod secret;
 mod side_file;
+mod trusted_files;
 
 use std::io;
 use std::process::ExitCode;
@@ -33,7 +34,7 @@ use crate::app::App;
 use crate::cli::{Cli, Command};
 use crate::commands::{
     add, completions, delete, demo, doctor, due, export, get, import, link, list, migrate, neighbors,
-    restore, review, search, stats, unlink, update,
+    restore, review, search, stats, trust, unlink, update,
 };
 use crate::config::{Folders, Settings, Surroundings};
 use crate::failure::{CommandResult, Failure};
@@ -71,15 +72,21 @@ fn run(cli: Cli, place: &mut String) -> CommandResult {
     if let Command::Completions(args) = &cli.command {
         return completions::run(args, Cli::command());
     }
+    if let Command::Trust(args) = &cli.command {
+        return trust::run(args, Output::new(cli.globals.json));
+    }
     let settings = Settings::resolve(
         &cli.globals,
         &Surroundings {
             variable: &|name| std::env::var_os(name),
             working_dir: std::env::current_dir().ok(),
-            trusts_working_dir: !matches!(cli.command, Command::Mcp(_)),
+            reads_working_dir: !matches!(cli.command, Command::Mcp(_)),
             folders: Folders::of_this_platform(),
         },
     )?;
+    if let Some(why) = &settings.ignored {
+        output::note(why);
+    }
     *place = settings.store.to_string();
     // One thread works; the other hears Ctrl-C while it does.
     let runtime = tokio::runtime::Builder::new_multi_thread()
@@ -123,6 +130,7 @@ async fn dispatch(command: Command, app: &App, out: Output, interrupt: &Interrup
         Command::Mcp(args) => commands::mcp::run(args, app, out).await,
         Command::Demo(args) => interrupt.guard(demo::run(args, app, out)).await,
         Command::Completions(args) => completions::run(&args, Cli::command()),
+        Command::Trust(args) => trust::run(&args, out),
     }
 }
 

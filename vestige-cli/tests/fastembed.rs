@@ -34,7 +34,7 @@ fn assets(test: &str) -> Option<(PathBuf, PathBuf)> {
 fn a_folder_is_a_model_and_a_store_stays_with_it() {
     let Some((runtime, model)) = assets("a_folder_is_a_model_and_a_store_stays_with_it") else { return };
     let vestige = Vestige::new();
-    vestige.write("vestige.toml", format!("[embeddings]\nmodel = {model:?}\nruntime = {runtime:?}\n"));
+    vestige.configure(format!("[embeddings]\nmodel = {model:?}\nruntime = {runtime:?}\n"));
     vestige.add(&["The kitten was treated for an ear infection."]);
     vestige.add(&["The invoice run takes four minutes."]);
     let found = vestige.json(&["search", "sick cat", "--mode", "vector"]);
@@ -51,16 +51,16 @@ fn a_folder_is_a_model_and_a_store_stays_with_it() {
         std::fs::copy(model.join(file), vestige.path("copy").join(file)).expect("a copy");
     }
     let text = format!("[embeddings]\nmodel = \"./copy\"\nruntime = {runtime:?}\n");
-    vestige.write("vestige.toml", &text);
+    vestige.configure(&text);
     vestige.run(&["search", "cat"]).refuses(1, &["copy", "`name`", "`pooling`"]);
-    vestige.write("vestige.toml", text + "name = \"all-MiniLM-L6-v2\"\n");
+    vestige.configure(text + "name = \"all-MiniLM-L6-v2\"\n");
     assert_eq!(contents(&vestige.json(&["search", "sick cat", "--mode", "vector"])), contents(&found));
 }
 
 #[test]
 fn a_missing_runtime_is_one_line_and_makes_no_store() {
     let vestige = Vestige::new();
-    vestige.write("vestige.toml", "[embeddings]\nmodel = \"./all-MiniLM-L6-v2\"\nruntime = \"none.so\"\n");
+    vestige.configure("[embeddings]\nmodel = \"./all-MiniLM-L6-v2\"\nruntime = \"none.so\"\n");
     vestige.run(&["add", "x"]).refuses(1, &["ONNX Runtime", "none.so"]);
     assert!(!vestige.db().exists());
 }
@@ -136,7 +136,7 @@ fn a_reembedding_to_minilm_killed_many_times_while_in_use_ends_complete_and_is_n
     let (memories, kills) = std::env::var("VESTIGE_REEMBED_MEMORIES")
         .map_or((400, 4), |n| (n.parse::<usize>().expect("a number"), 20));
     let vestige = Vestige::new();
-    vestige.write("vestige.toml", format!("[embeddings]\nruntime = {runtime:?}\n"));
+    vestige.configure(format!("[embeddings]\nruntime = {runtime:?}\n"));
     let file = vestige.write("memories.jsonl", lines(memories));
     let (file, minilm) = (file.to_str().expect("UTF-8"), model.to_str().expect("UTF-8"));
     vestige.ok(&["import", file]);

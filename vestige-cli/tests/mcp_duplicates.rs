@@ -130,7 +130,7 @@ fn minilm_reports_no_other_statement() {
         return;
     }
     let vestige = Vestige::new();
-    vestige.write("vestige.toml", format!("[embeddings]\nmodel = {model:?}\nruntime = {runtime:?}\n"));
+    vestige.configure(format!("[embeddings]\nmodel = {model:?}\nruntime = {runtime:?}\n"));
     let (restated, corrected, other) = measure(&vestige, "MiniLM");
     assert!(restated >= 6 && corrected >= 5 && other == 0, "{restated}, {corrected}, {other}");
 }

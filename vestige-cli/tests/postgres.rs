@@ -322,7 +322,7 @@ fn the_configuration_file_names_the_database() {
         "[storage]\nbackend = \"postgres\"\n[storage.postgres]\nurl = {:?}\nmax_connections = 2\n",
         database.url
     );
-    vestige.write("vestige.toml", text);
+    vestige.configure(text);
     let output =
         vestige.command().env_remove("VESTIGE_DB").args(["stats", "--json"]).output().expect("it runs");
     let stats: serde_json::Value = serde_json::from_slice(&output.stdout).expect("JSON");

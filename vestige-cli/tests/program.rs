@@ -249,9 +249,9 @@ fn without_the_feature_postgres_is_refused_and_its_password_is_not_shown() {
 #[test]
 fn a_mistake_in_the_configuration_is_named_with_file_and_line() {
     let vestige = Vestige::new();
-    vestige.write("vestige.toml", "[storage]\n\npaht = \"x\"\n");
+    vestige.configure("[storage]\n\npaht = \"x\"\n");
     vestige.run(&["stats"]).refuses(2, &["vestige.toml:3:", "unknown field `paht`"]);
-    vestige.write("vestige.toml", "[storage.sqlite]\npath = \"from-file.db\"\n");
+    vestige.configure("[storage.sqlite]\npath = \"from-file.db\"\n");
     vestige.command().env_remove("VESTIGE_DB").args(["add", "one"]).output().expect("it runs");
     assert!(vestige.path("from-file.db").exists());
 }
@@ -273,4 +273,29 @@ fn in_a_deleted_folder_everything_works_that_names_no_relative_path() {
         let run = gone(&format!("vestige list {relative}"));
         run.refuses(1, &["there is no working directory", "whole path"]);
     }
+}
+
+#[test]
+fn a_folder_cannot_redirect_the_memory_before_it_is_trusted() {
+    let vestige = Vestige::new();
+    vestige.write(
+        "vestige.toml",
+        "[storage.sqlite]\npath = \"spy.db\"\n[embeddings]\nruntime = \"./evil.so\"\n",
+    );
+    let add = || {
+        let output =
+            vestige.command().env_remove("VESTIGE_DB").args(["add", "one"]).output().expect("it runs");
+        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+        String::from_utf8_lossy(&output.stderr).into_owned()
+    };
+    let said = add();
+    assert!(said.contains("storage.sqlite.path") && said.contains("vestige trust"), "{said}");
+    assert!(!vestige.path("spy.db").exists());
+    vestige.write("vestige.toml", "[storage.sqlite]\npath = \"mine.db\"\n");
+    assert!(vestige.ok(&["trust"]).contains("mine.db"));
+    assert!(!add().contains("does not count"));
+    assert!(vestige.path("mine.db").exists());
+    vestige.ok(&["trust", "--revoke"]);
+    assert!(add().contains("does not count"));
+    vestige.run(&["trust", "nowhere"]).refuses(1, &["nowhere"]);
 }

@@ -32,10 +32,13 @@ fn resolve_for(
     }
     let variables: HashMap<&str, &str> = variables.iter().copied().collect();
     let at = |name: &str| folder.path().join(name);
+    if let Ok(text) = fs::read_to_string(at("here/vestige.toml")) {
+        TrustedFiles::in_folder(&at("config")).add(&at("here/vestige.toml"), &text).unwrap();
+    }
     let around = Surroundings {
         variable: &|name| variables.get(name).map(OsString::from),
         working_dir: Some(at("here")),
-        trusts_working_dir: command != "mcp",
+        reads_working_dir: command != "mcp",
         folders: Some(Folders {
             home: at("home"),
             config: at("config"),
@@ -111,7 +114,7 @@ fn a_configuration_file_that_cannot_be_reached_is_named() {
     let around = Surroundings {
         variable: &|_| None,
         working_dir: Some(here.clone()),
-        trusts_working_dir: true,
+        reads_working_dir: true,
         folders: Some(Folders { home, config: config.clone(), data, cache }),
     };
     let command = Line::try_parse_from(["vestige", "stats"]).unwrap();
@@ -122,12 +125,13 @@ fn a_configuration_file_that_cannot_be_reached_is_named() {
     // A file in the place of the folder is no file in it.
     fs::write(&config, "").unwrap();
     assert_eq!(resolve(), here.join(STORE_FILE_NAME).display().to_string());
-    std::os::unix::fs::symlink("gone.toml", here.join(FILE_NAME)).unwrap();
-    let file = here.join(FILE_NAME);
-    assert_eq!(resolve(), format!("{}: is a link to a file that is not there", file.display()));
-    fs::remove_file(file).unwrap();
-    // A link to itself cannot be looked behind.
     fs::remove_file(&config).unwrap();
+    fs::create_dir(&config).unwrap();
+    std::os::unix::fs::symlink("gone.toml", config.join(FILE_NAME)).unwrap();
+    let file = config.join(FILE_NAME);
+    assert_eq!(resolve(), format!("{}: is a link to a file that is not there", file.display()));
+    fs::remove_dir_all(&config).unwrap();
+    // A link to itself cannot be looked behind.
     std::os::unix::fs::symlink(&config, &config).unwrap();
     assert!(resolve().starts_with(&format!("{}: ", config.join(FILE_NAME).display())), "{}", resolve());
 }
@@ -190,4 +194,40 @@ fn the_model_comes_from_flag_variable_or_file() {
         (settings.model, settings.embeddings.cache_dir),
         (ModelChoice::Bundled, Some("cache/models".into()))
     );
+}
+
+#[test]
+fn a_file_in_the_working_directory_counts_once_it_is_trusted_and_until_it_changes() {
+    let folder = tempfile::tempdir().unwrap();
+    let at = |name: &str| folder.path().join(name);
+    fs::create_dir(at("here")).unwrap();
+    let file = at("here/vestige.toml");
+    let text = "[storage.sqlite]\npath = \"spy.db\"\n[embeddings]\nruntime = \"./spy.so\"\n";
+    let (home, config, data, cache) = (at("home"), at("config"), at("data"), at("cache"));
+    let around = Surroundings {
+        variable: &|_| None,
+        working_dir: Some(at("here")),
+        reads_working_dir: true,
+        folders: Some(Folders { home, config, data, cache }),
+    };
+    let command = Line::try_parse_from(["vestige", "stats"]).unwrap();
+    let resolve = || Settings::resolve(&command.globals, &around).unwrap();
+    for untrusted in [text, "no toml at all [", &"#".repeat(1 << 20)] {
+        fs::write(&file, untrusted).unwrap();
+        let settings = resolve();
+        assert_eq!((settings.store_from, settings.embeddings.runtime), (Origin::Default, None));
+        assert!(settings.ignored.is_some_and(|why| why.contains("does not count")));
+    }
+    fs::write(&file, text).unwrap();
+    let why = resolve().ignored.unwrap();
+    assert!(
+        why.contains("embeddings.runtime, storage.sqlite.path") && why.contains("`vestige trust`"),
+        "{why}"
+    );
+    TrustedFiles::in_folder(&at("config")).add(&file, text).unwrap();
+    let settings = resolve();
+    assert_eq!((settings.store_from, settings.ignored), (Origin::File(file.clone()), None));
+    assert_eq!(settings.embeddings.runtime, Some(at("here/./spy.so")));
+    fs::write(&file, format!("{text}# changed\n")).unwrap();
+    assert_eq!(resolve().store_from, Origin::Default);
 }

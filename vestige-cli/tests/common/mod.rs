@@ -50,6 +50,12 @@ impl Vestige {
         path
     }
 
+    /// Writes the `vestige.toml` of the working directory, and trusts it.
+    pub(crate) fn configure(&self, text: impl AsRef<[u8]>) {
+        self.write("vestige.toml", text);
+        self.ok(&["trust"]);
+    }
+
     /// The command without any environment of the machine's.
     pub(crate) fn command(&self) -> Command {
         self.command_of(PROGRAM)
