@@ -189,7 +189,7 @@ fn unknown_methods_tools_and_wrong_types_are_answered_with_an_error() {
         ("remember", json!({"memories": ["text"]})),
         ("remember", json!({"memories": [{"content": null}]})),
         ("remember", json!({"memories": [{"content": ["a"]}]})),
-        ("remember", json!({"memories": [{"content": "x", "tags": "a"}]})),
+        ("remember", json!({"memories": [{"content": "x", "tags": "a, b"}]})),
         ("remember", json!({"memories": [{"content": "x", "metadata": [1]}]})),
         ("remember", json!({"memories": [{"content": "x", "type": ""}]})),
         ("remember", json!({"memories": [{"content": "x", "codebase": "\u{0}"}]})),

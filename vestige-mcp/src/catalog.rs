@@ -49,7 +49,8 @@ fn all() -> Vec<Tool> {
             "recall",
             "Recall",
             "Find memories by words and meaning, best first. Ask in plain language; \"a phrase\" must occur, -word must \
-             not. Filters narrow the search: leave them out unless you know the values (`stats` lists types and code bases).",
+             not. Without a question it lists memories, newest first. Filters narrow both: leave them out unless you know the \
+             values (`stats` lists types and code bases).",
             Effect::Reads,
         ),
         described::<memories::GetArgs, memories::Got>(

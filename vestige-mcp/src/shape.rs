@@ -28,25 +28,100 @@ pub(crate) const KEYWORDS: [&str; 12] = [
 /// How much of a wrong value is quoted, in characters. It may be many megabytes long.
 const QUOTED: usize = 60;
 
-/// The arguments of a call, checked against the tool's schema. Models write `null` for an argument that they
-/// leave out, whatever the schema says, so an argument that is `null` is dropped; inside of other objects
-/// `null` is a value.
+/// The arguments of a call, checked against the tool's schema.
+///
+/// Models write `null` for an argument that they leave out, whatever the schema says, so an argument that is
+/// `null` is dropped; inside of other objects `null` is a value. Clients write arguments as text, which is
+/// taken for what it stands for, see [`adapt`].
 pub(crate) fn arguments<T: DeserializeOwned>(
     schema: &JsonObject,
     arguments: Option<JsonObject>,
 ) -> ToolResult<T> {
-    let mut arguments = arguments.unwrap_or_default();
-    arguments.retain(|_, value| !value.is_null());
-    for item in arguments.values_mut().filter_map(Value::as_array_mut).flatten() {
-        if let Value::Object(item) = item {
-            item.retain(|_, value| !value.is_null());
-        }
+    let mut arguments = Value::Object(arguments.unwrap_or_default());
+    adapt(schema, &mut arguments);
+    drop_nulls(&mut arguments);
+    for items in arguments.as_object_mut().into_iter().flat_map(JsonObject::values_mut) {
+        items.as_array_mut().into_iter().flatten().for_each(drop_nulls);
     }
-    let mut arguments = Value::Object(arguments);
     check(schema, &mut arguments)?;
     // The schema is made from the type, so this does not fail.
     serde_json::from_value(arguments)
         .map_err(|error| ToolError::new(format!("wrong arguments: {}", shortened(&error.to_string(), 300))))
+}
+
+fn drop_nulls(value: &mut Value) {
+    if let Value::Object(object) = value {
+        object.retain(|_, value| !value.is_null());
+    }
+}
+
+/// Makes of a value what the schema wants, where it can be read in one way only. A model cannot mend what its
+/// client does to arguments:
+///
+/// - a list, an object, a number or a boolean that is written as text;
+/// - one item where a list is wanted (a text with a comma may be several, so it stays as it is);
+/// - a choice in other letters (`HYBRID`), and an empty text for a choice that may be left out.
+fn adapt(schema: &JsonObject, value: &mut Value) {
+    if let Some(choices) = schema.get("enum").and_then(Value::as_array) {
+        let folded = value.as_str().map(|text| text.trim().to_lowercase());
+        let choice =
+            choices.iter().find(|choice| choice.as_str().is_some() && choice.as_str() == folded.as_deref());
+        if let Some(choice) = choice {
+            *value = choice.clone();
+        }
+        return;
+    }
+    let items = schema.get("items").and_then(Value::as_object);
+    let item_kind = items.and_then(kind_wanted).unwrap_or_default();
+    let read = match (kind_wanted(schema).unwrap_or_default(), &*value) {
+        ("array", Value::String(text)) => match serde_json::from_str(text) {
+            Ok(list @ Value::Array(_)) => Some(list),
+            Ok(item @ Value::Object(_)) if item_kind == "object" => Some(Value::Array(vec![item])),
+            _ if item_kind == "string" && !text.contains(',') && !text.trim().is_empty() => {
+                Some(Value::Array(vec![Value::from(text.trim())]))
+            }
+            _ => None,
+        },
+        ("array", item @ Value::Object(_)) if item_kind == "object" => Some(Value::Array(vec![item.clone()])),
+        ("object", Value::String(text)) => serde_json::from_str(text).ok().filter(Value::is_object),
+        ("integer" | "number", Value::String(text)) => {
+            serde_json::from_str(text.trim()).ok().filter(Value::is_number)
+        }
+        ("boolean", Value::String(text)) => text.trim().to_ascii_lowercase().parse().ok().map(Value::Bool),
+        _ => None,
+    };
+    if let Some(read) = read {
+        *value = read;
+    }
+    match value {
+        Value::Array(list) => {
+            if let Some(schema) = items {
+                list.iter_mut().for_each(|item| adapt(schema, item));
+            }
+        }
+        Value::Object(object) => {
+            let properties = schema.get("properties").and_then(Value::as_object);
+            let required = schema.get("required").and_then(Value::as_array);
+            object.retain(|name, value| {
+                let Some(schema) = properties.and_then(|known| known.get(name)).and_then(Value::as_object)
+                else {
+                    return true;
+                };
+                let must = required.is_some_and(|names| names.iter().any(|known| known == name));
+                let is_empty = value.as_str().is_some_and(|text| text.trim().is_empty());
+                if is_empty && !must && schema.contains_key("enum") {
+                    return false;
+                }
+                adapt(schema, value);
+                true
+            });
+        }
+        _ => {}
+    }
+}
+
+fn kind_wanted(schema: &JsonObject) -> Option<&str> {
+    schema.get("type").and_then(Value::as_str)
 }
 
 /// Refuses a value that the schema does not allow. A whole number that is written as 5.0 becomes 5.
@@ -191,6 +266,7 @@ mod tests {
 
     fn said(tool: &str, mut arguments: Value) -> String {
         let schema = &catalog::tool(tool).expect("it is there").input_schema;
+        adapt(schema, &mut arguments);
         check(schema, &mut arguments).err().map(|error| error.to_string()).unwrap_or_default()
     }
 
@@ -200,15 +276,20 @@ mod tests {
             ("remember", json!({}), "memories is missing, an array of objects must be given"),
             (
                 "remember",
-                json!({"memories": "[{\"content\": \"x\"}]"}),
-                "memories: is the string \"[{\\\"content\\\": \\\"x\\\"}]\", must be an array of objects",
+                json!({"memories": "[{\"content\": \"x\"}"}),
+                "memories: is the string \"[{\\\"content\\\": \\\"x\\\"}\", must be an array of objects",
+            ),
+            (
+                "remember",
+                json!({"memories": "[{\"text\": 1}]"}),
+                "memories[0].text is not known; there are: ",
             ),
             ("remember", json!({"memories": ["x"]}), "memories[0]: is the string \"x\", must be an object"),
             ("remember", json!({"memories": []}), "memories: has 0 items, must have 1 to 1000"),
             (
                 "remember",
-                json!({"memories": [{"content": "x"}, {"content": "y", "tags": "a"}]}),
-                "memories[1].tags: is the string \"a\", must be an array of strings",
+                json!({"memories": [{"content": "x"}, {"content": "y", "tags": "a, b"}]}),
+                "memories[1].tags: is the string \"a, b\", must be an array of strings",
             ),
             ("remember", json!({"memories": [{"text": "x"}]}), "memories[0].text is not known; there are: "),
             (
@@ -220,7 +301,14 @@ mod tests {
             ("recall", json!({"query": "x", "limit": 101}), "limit: is 101, must be 1 to 100"),
             ("recall", json!({"query": "x", "limit": 0.5}), "limit: is 0.5, must be an integer"),
             ("recall", json!({"query": "x", "limit": 1e300}), "limit: is 1e+300, must be an integer"),
-            ("recall", json!({"query": "x", "limit": "5"}), "limit: is the string \"5\", must be an integer"),
+            (
+                "recall",
+                json!({"query": "x", "limit": "five"}),
+                "limit: is the string \"five\", must be an integer",
+            ),
+            ("recall", json!({"query": "x", "limit": "101"}), "limit: is 101, must be 1 to 100"),
+            ("recall", json!({"query": "x", "limit": ""}), "limit: is the string \"\", must be an integer"),
+            ("review", json!({"id": "x", "rating": ""}), "rating: is the string \"\", must be one of again,"),
             (
                 "recall",
                 json!({"query": "x", "min_retrievability": 7}),
@@ -241,6 +329,40 @@ mod tests {
         ] {
             let said = said(tool, arguments);
             assert!(said.starts_with(expected) && said.ends_with("; nothing was done"), "{said}");
+        }
+    }
+
+    #[test]
+    fn what_a_client_turned_into_text_is_read() {
+        for (tool, written, meant) in [
+            (
+                "remember",
+                json!({"memories": "[{\"content\": \"x\", \"tags\": \"[\\\"db\\\"]\"}]", "force": "True"}),
+                json!({"memories": [{"content": "x", "tags": ["db"]}], "force": true}),
+            ),
+            ("remember", json!({"memories": {"content": "x"}}), json!({"memories": [{"content": "x"}]})),
+            (
+                "remember",
+                json!({"memories": "{\"content\": \"x\"}"}),
+                json!({"memories": [{"content": "x"}]}),
+            ),
+            (
+                "remember",
+                json!({"memories": [{"content": "[1, 2]", "tags": "db", "metadata": "{\"a\": \"1\"}"}]}),
+                json!({"memories": [{"content": "[1, 2]", "tags": ["db"], "metadata": {"a": "1"}}]}),
+            ),
+            (
+                "recall",
+                json!({"query": "5", "limit": "5", "mode": "HYBRID", "tags": "[draft]", "min_retrievability": " 0.5"}),
+                json!({"query": "5", "limit": 5, "mode": "hybrid", "tags": ["[draft]"], "min_retrievability": 0.5}),
+            ),
+            ("recall", json!({"query": "x", "mode": ""}), json!({"query": "x"})),
+            ("review", json!({"id": "7", "rating": "Good"}), json!({"id": "7", "rating": "good"})),
+        ] {
+            let mut arguments = written;
+            adapt(&catalog::tool(tool).expect("it is there").input_schema, &mut arguments);
+            assert_eq!(arguments, meant);
+            assert_eq!(said(tool, arguments), "");
         }
     }
 

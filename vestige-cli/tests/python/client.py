@@ -137,8 +137,9 @@ async def refuses(client, first):
     await refused(client, "remember", {"memories": [{"content": 5}]}, "memories[0].content", "must be a string")
     await refused(client, "remember", {"memories": [{"content": "x", "colour": "red"}]}, "colour")
     await refused(client, "remember", {"memories": [{"content": "a\u0000b"}]}, "U+0000")
-    await refused(client, "recall", {}, "query")
-    await refused(client, "recall", {"query": " "}, "query", "empty")
+    await refused(client, "recall", {"query": 5}, "query", "must be a string")
+    await refused(client, "recall", {"cursor": "here"}, "cursor", "next")
+    assert len((await ok(client, "recall", {}))["results"]) == len((await ok(client, "recall", {"query": "*"}))["results"]) > 0
     await refused(client, "recall", {"query": "x", "limit": 0}, "1 to 100")
     await refused(client, "recall", {"query": "x", "since": "yesterday"}, "since", "7d")
     await refused(client, "update", {"id": missing, "content": "x"}, "does not exist", "recall")

@@ -142,3 +142,47 @@ async fn a_model_that_fails_is_said_and_words_alone_still_find() -> MemoryStoreR
     assert_eq!(by_words["structuredContent"]["results"].as_array().map(Vec::len), Some(1));
     Ok(())
 }
+
+#[tokio::test]
+async fn without_a_question_memories_are_listed_page_by_page() {
+    let mut client = Client::connect(reference(), HashEmbedder::new(64, 1)).await;
+    let memories: Vec<_> = (0..5)
+        .map(|n| json!({"content": format!("fact {n}"), "tags": if n < 4 { vec!["kept"] } else { Vec::new() }}))
+        .collect();
+    client.call("remember", json!({"memories": memories, "force": true})).await;
+    let everything = client.call("recall", json!({"query": "*"})).await;
+    assert_eq!(everything["structuredContent"]["results"].as_array().map(Vec::len), Some(5));
+    let (mut seen, mut cursor, mut pages) = (Vec::new(), json!(""), 0);
+    while !cursor.is_null() {
+        let page = client.call("recall", json!({"tags": ["kept"], "limit": 3, "cursor": cursor})).await;
+        let results = page["structuredContent"]["results"].as_array().cloned().unwrap_or_default();
+        assert!(results.iter().all(|result| result["score"].is_null()), "{page}");
+        seen.extend(results.iter().map(|result| result["id"].to_string()));
+        cursor = page["structuredContent"]["next"].clone();
+        assert_eq!(said(&page).contains("call again with `cursor`"), !cursor.is_null(), "{page}");
+        pages += 1;
+    }
+    seen.sort_unstable();
+    seen.dedup();
+    assert_eq!((seen.len(), pages), (4, 2));
+    for wrong in [json!({"cursor": "next"}), json!({"query": "fact", "cursor": "2026-01-31T12:00:00Z x"})] {
+        let refused = client.call("recall", wrong).await;
+        assert!(refused["isError"] == true && said(&refused).starts_with("cursor: "), "{refused}");
+    }
+    let none = client.call("recall", json!({"tags": ["nowhere"]})).await;
+    assert!(said(&none).contains("fewer of them"), "{none}");
+}
+
+#[tokio::test]
+async fn a_few_digits_do_not_forget_a_memory() {
+    let mut client = Client::connect(reference(), HashEmbedder::new(64, 1)).await;
+    let stored = client.remember("The ferry leaves at nine.").await;
+    let id = stored["structuredContent"]["results"][0]["id"].as_str().unwrap_or_default().to_owned();
+    let refused = client.call("forget", json!({"ids": [&id[..8]]})).await;
+    assert!(refused["isError"] == true && said(&refused).contains("whole id"), "{refused}");
+    assert_eq!(client.store().count().await.unwrap(), 1);
+    assert_eq!(
+        client.call("forget", json!({"ids": id})).await["structuredContent"]["forgotten"],
+        json!([id])
+    );
+}

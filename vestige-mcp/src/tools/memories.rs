@@ -12,7 +12,7 @@ use vestige_traits::{
     Embedder, IngestContext, MemoryEdge, MemoryRecord, MemoryStore, MemoryStoreError, SchedulingState,
 };
 
-use crate::answer::{Answer, ToolResult};
+use crate::answer::{Answer, ToolError, ToolResult};
 use crate::metadata::refuse_overwritten;
 use crate::view::{LinkView, MemoryView, ScheduleView, block};
 
@@ -78,7 +78,7 @@ pub(crate) struct Updated {
 #[serde(deny_unknown_fields)]
 #[schemars(crate = "schemars")]
 pub(crate) struct ForgetArgs {
-    /// The ids, 1 to 100.
+    /// The whole ids, 1 to 100.
     #[schemars(length(min = 1, max = 100))]
     ids: Vec<String>,
 }
@@ -125,7 +125,19 @@ where
     Answer::new(format!("{head}\n\n{}", block(&edited.record, false)), &updated)
 }
 
+/// How many digits of an id it takes to forget a memory. Fewer may be those of another by chance: ids begin
+/// with the time, and all of a year have the same first four.
+const DIGITS_TO_FORGET: usize = 12;
+
 pub(crate) async fn forget<S: MemoryStore + Sync, E>(memory: &Memory<S, E>, args: ForgetArgs) -> ToolResult {
+    for (at, id) in args.ids.iter().enumerate() {
+        if id.chars().filter(char::is_ascii_hexdigit).count() < DIGITS_TO_FORGET {
+            return Err(ToolError::new(format!(
+                "ids[{at}]: {:?} is too short to forget a memory by; give the whole id; nothing was done",
+                shortened(id, 60)
+            )));
+        }
+    }
     let (records, mut missing) = records(memory, &args.ids).await?;
     let mut forgotten = Vec::with_capacity(records.len());
     let mut lines = String::new();

@@ -8,7 +8,10 @@ use serde::{Deserialize, Serialize};
 use vestige_memory::text::counted;
 use vestige_memory::times::When;
 use vestige_memory::{Memory, Recall, SearchMode};
-use vestige_traits::{Embedder, MemoryFilter, MemoryStore, SearchResult, limits};
+use vestige_traits::{
+    Embedder, ListCursor, ListPage, ListQuery, MemoryFilter, MemoryRecord, MemoryStore, SearchResult,
+    WebQuery, limits,
+};
 
 use crate::answer::{Answer, ToolError, ToolResult};
 use crate::view::{MemoryView, block};
@@ -17,7 +20,8 @@ use crate::view::{MemoryView, block};
 #[serde(deny_unknown_fields)]
 #[schemars(crate = "schemars")]
 pub(crate) struct RecallArgs {
-    /// The question, in plain language.
+    /// The question, in plain language. Without one, or with *, memories are listed, newest first.
+    #[serde(default)]
     query: String,
     /// How many results at most, 1 to 100. Default: 10.
     #[schemars(range(min = 1, max = 100))]
@@ -47,6 +51,8 @@ pub(crate) struct RecallArgs {
     /// Only memories that are still recalled with at least this probability, 0 to 1.
     #[schemars(range(min = 0, max = 1))]
     min_retrievability: Option<f64>,
+    /// Where to go on with a list: the `next` of the last one.
+    cursor: Option<String>,
 }
 
 fn is_default(mode: &SearchMode) -> bool {
@@ -60,15 +66,17 @@ fn mode_schema(_: &mut SchemaGenerator) -> Schema {
 #[derive(Serialize, JsonSchema)]
 #[schemars(crate = "schemars")]
 pub(crate) struct Recalled {
-    /// The memories found, best first.
+    /// The memories found, best first; of a list, newest first.
     results: Vec<HitView>,
+    /// Of a list, the `cursor` of its next page; null if there is no more.
+    next: Option<String>,
 }
 
 #[derive(Serialize, JsonSchema)]
 #[schemars(crate = "schemars", inline)]
 struct HitView {
-    /// What the order goes by; higher is better. Not a probability.
-    score: f64,
+    /// What the order goes by; higher is better. Not a probability. Null in a list.
+    score: Option<f64>,
     /// By words (BM25); null if the words did not find it.
     fts_score: Option<f64>,
     /// By meaning (cosine similarity); null if the meaning did not find it.
@@ -80,11 +88,17 @@ struct HitView {
 impl From<&SearchResult> for HitView {
     fn from(hit: &SearchResult) -> Self {
         Self {
-            score: hit.score,
+            score: Some(hit.score),
             fts_score: hit.fts_score,
             vector_score: hit.vector_score,
             memory: MemoryView::shortened(&hit.record),
         }
+    }
+}
+
+impl From<&MemoryRecord> for HitView {
+    fn from(record: &MemoryRecord) -> Self {
+        Self { score: None, fts_score: None, vector_score: None, memory: MemoryView::shortened(record) }
     }
 }
 
@@ -93,9 +107,6 @@ where
     S: MemoryStore + Sync,
     E: Embedder + Sync,
 {
-    if args.query.trim().is_empty() {
-        return Err(ToolError::new("query: must not be empty; ask for what you want to know"));
-    }
     let now = memory.now();
     let filter = MemoryFilter::new()
         .tags(args.tags)
@@ -105,20 +116,60 @@ where
         .created_before(bound("until", args.until.as_deref(), |when| when.end(now))?)
         .min_retrievability(args.min_retrievability);
     let filtered = !filter.is_empty();
-    let question = Recall::new(args.query)
-        .limit(args.limit.unwrap_or(limits::DEFAULT_LIMIT))
-        .filter(filter)
-        .mode(args.mode);
+    let limit = args.limit.unwrap_or(limits::DEFAULT_LIMIT);
+    let cursor = args.cursor.filter(|cursor| !cursor.trim().is_empty());
+    if asks_for_nothing(&args.query) {
+        let after = cursor.as_deref().map(read_cursor).transpose()?;
+        let page = memory.list(&ListQuery::new().filter(filter).limit(limit).after(after)).await?;
+        return listed(&page, filtered);
+    }
+    if cursor.is_some() {
+        return Err(ToolError::new("cursor: goes on with a list; leave `query` out, or the cursor"));
+    }
+    let question = Recall::new(args.query).limit(limit).filter(filter).mode(args.mode);
     let hits = memory.recall(question).await?;
     let mut text = match hits.len() as u64 {
-        0 if filtered => "Nothing found with these filters; call again with fewer of them.".to_owned(),
+        0 if filtered => NOTHING_FILTERED.to_owned(),
         0 => "Nothing is known about this.".to_owned(),
         found => format!("{} found, best first.", counted(found, "memory")),
     };
     for (at, hit) in hits.iter().enumerate() {
         let _ = write!(text, "\n\n{}. {}", at + 1, block(&hit.record, false));
     }
-    Answer::new(text, &Recalled { results: hits.iter().map(HitView::from).collect() })
+    Answer::new(text, &Recalled { results: hits.iter().map(HitView::from).collect(), next: None })
+}
+
+const NOTHING_FILTERED: &str = "Nothing found with these filters; call again with fewer of them.";
+
+/// Whether a text has neither a word nor a phrase, nor an exclusion: empty, or `*`.
+fn asks_for_nothing(query: &str) -> bool {
+    let WebQuery { words, phrases, excluded } = WebQuery::parse(query);
+    words.is_empty() && phrases.is_empty() && excluded.is_empty()
+}
+
+fn listed(page: &ListPage, filtered: bool) -> ToolResult {
+    let next = page.next.map(|next| format!("{} {}", next.created_at.to_rfc3339(), next.id));
+    let mut text = match page.records.len() as u64 {
+        0 if filtered => NOTHING_FILTERED.to_owned(),
+        0 => "There are no more memories.".to_owned(),
+        listed => format!("{}, newest first.", counted(listed, "memory")),
+    };
+    for (at, record) in page.records.iter().enumerate() {
+        let _ = write!(text, "\n\n{}. {}", at + 1, block(record, false));
+    }
+    if let Some(next) = &next {
+        let _ = write!(text, "\n\nThere are more: call again with `cursor`: \"{next}\".");
+    }
+    Answer::new(text, &Recalled { results: page.records.iter().map(HitView::from).collect(), next })
+}
+
+/// The place that the `next` of a list names.
+fn read_cursor(text: &str) -> ToolResult<ListCursor> {
+    let read = || {
+        let (created_at, id) = text.trim().split_once(' ')?;
+        Some(ListCursor { created_at: created_at.parse().ok()?, id: id.parse().ok()? })
+    };
+    read().ok_or_else(|| ToolError::new("cursor: is none; give the `next` of the last list, or leave it out"))
 }
 
 /// The moment that the argument `name` means; none where it is left out.
@@ -127,7 +178,7 @@ fn bound(
     text: Option<&str>,
     moment: impl FnOnce(When) -> Option<DateTime<Utc>>,
 ) -> ToolResult<Option<DateTime<Utc>>> {
-    let Some(text) = text else { return Ok(None) };
+    let Some(text) = text.filter(|text| !text.trim().is_empty()) else { return Ok(None) };
     let when = When::parse(text).map_err(|error| ToolError::new(format!("{name}: {error}")))?;
     moment(when).map(Some).ok_or_else(|| ToolError::new(format!("{name}: lies outside of the calendar")))
 }
