@@ -5,7 +5,7 @@ use std::process::Command;
 use anyhow::Result;
 use clap::Args;
 
-use crate::pg::{self, Provider};
+use crate::pg::{self, OptionalPostgresArgs};
 use crate::{process, project};
 
 /// The arguments of `cargo xtask bench`.
@@ -17,12 +17,9 @@ pub struct BenchArgs {
     /// The large sizes too: 100,000 memories.
     #[arg(long)]
     pub heavy: bool,
-    /// Leave the benches out that need PostgreSQL.
-    #[arg(long)]
-    pub no_postgres: bool,
     /// Where PostgreSQL comes from.
-    #[arg(long, value_enum, default_value_t)]
-    pub provider: Provider,
+    #[command(flatten)]
+    pub postgres: OptionalPostgresArgs,
     /// Instead of the benches, ratios of ours to the floor in a few minutes: fails where one is beyond its
     /// bound by more than the spread of the run.
     #[arg(long, conflicts_with_all = ["quick", "heavy", "filter"])]
@@ -38,7 +35,8 @@ pub struct BenchArgs {
 /// Where a bench fails, or a ratio of the gate is beyond its bound.
 pub fn run(args: &BenchArgs) -> Result<()> {
     process::caught_signal()?;
-    let server = pg::Server::to_measure("benches on PostgreSQL are", args.provider, args.no_postgres)?;
+    let server =
+        pg::Server::to_measure("benches on PostgreSQL are", args.postgres.server, args.postgres.no_postgres)?;
     let mut bench = if args.gate { gate(server.is_some()) } else { benches(args, server.is_some())? };
     for variable in pg::VARIABLES {
         bench.env_remove(variable);

@@ -8,7 +8,7 @@ use anyhow::{Context, Result, bail};
 use clap::Args;
 use serde_json::Value;
 
-use crate::pg::{self, Provider, ServerArgs};
+use crate::pg::{self, OptionalPostgresArgs, ProviderArgs, ServerArgs};
 use crate::report::Report;
 use crate::sqlx_prepare::{self, PrepareArgs};
 use crate::test::{self, TestArgs};
@@ -21,8 +21,8 @@ pub struct CiArgs {
     #[arg(long)]
     pub strict: bool,
     /// Where PostgreSQL comes from.
-    #[arg(long, value_enum, default_value_t)]
-    pub provider: Provider,
+    #[command(flatten)]
+    pub server: ProviderArgs,
     /// How long each fuzz target runs; 0 leaves them out.
     #[arg(long, default_value_t = 10)]
     pub fuzz_seconds: u32,
@@ -43,10 +43,14 @@ pub fn run(args: &CiArgs) -> Result<()> {
     report.step("clippy, feature by feature", clippy_by_feature)?;
     report.step("beside others' sqlx", beside_others)?;
     report.step("docs", docs)?;
-    let tests = TestArgs { provider: args.provider, strict: args.strict, ..TestArgs::default() };
+    let tests = TestArgs {
+        postgres: OptionalPostgresArgs { server: args.server, ..OptionalPostgresArgs::default() },
+        strict: args.strict,
+        ..TestArgs::default()
+    };
     test::run_into(&mut report, &tests)?;
-    through_pgbouncer(&mut report, args.provider)?;
-    prepared(&mut report, args.provider)?;
+    through_pgbouncer(&mut report, args.server)?;
+    prepared(&mut report, args.server)?;
     report.step("benches compile", benches)?;
     report.step("packages", packages)?;
     fuzzed(&mut report, args.fuzz_seconds)?;
@@ -116,13 +120,13 @@ fn docs() -> Result<()> {
     process::run_ok(&mut doc)
 }
 
-fn through_pgbouncer(report: &mut Report, provider: Provider) -> Result<()> {
+fn through_pgbouncer(report: &mut Report, server: ProviderArgs) -> Result<()> {
     const NAME: &str = "conformance through PgBouncer";
-    match (pg::bouncer::lacks(), provider.resolve()) {
+    match (pg::bouncer::lacks(), server.provider.resolve()) {
         (Some(lack), _) => report.not_run(NAME, lack),
         (None, Err(lack)) => report.not_run(NAME, format!("{lack:#}")),
         (None, Ok(provider)) => {
-            let server = ServerArgs { provider, fsync: false };
+            let server = ServerArgs::new(provider, false);
             let suite = pg::TestPgArgs { server, pgbouncer: true, runner: Vec::new() };
             report.step(NAME, || pg::test_pg(&suite))?;
         }
@@ -130,18 +134,18 @@ fn through_pgbouncer(report: &mut Report, provider: Provider) -> Result<()> {
     Ok(())
 }
 
-fn prepared(report: &mut Report, provider: Provider) -> Result<()> {
+fn prepared(report: &mut Report, server: ProviderArgs) -> Result<()> {
     const NAME: &str = "sqlx cache";
     if !sqlx_prepare::is_there() {
         return Ok(());
     }
-    match provider.resolve() {
+    match server.provider.resolve() {
         Err(lack) => {
             report.not_run(NAME, format!("{lack:#}"));
             Ok(())
         }
         Ok(provider) => {
-            let server = ServerArgs { provider, fsync: false };
+            let server = ServerArgs::new(provider, false);
             report.step(NAME, || sqlx_prepare::run(&PrepareArgs { check: true, server }))
         }
     }

@@ -3,7 +3,7 @@
 use anyhow::{Result, bail};
 use clap::{Args, ValueEnum};
 
-use crate::pg::{self, Provider};
+use crate::pg::{self, ProviderArgs};
 use crate::versus::TEXTS;
 use crate::{process, project};
 
@@ -34,8 +34,8 @@ pub struct GrowthArgs {
     #[arg(long)]
     pub plot_only: bool,
     /// Where PostgreSQL comes from.
-    #[arg(long, value_enum, default_value_t)]
-    pub provider: Provider,
+    #[command(flatten)]
+    pub server: ProviderArgs,
 }
 
 /// Measures what is asked for, joins it with what `docs/growth.json` has, prints the table and draws
@@ -47,7 +47,7 @@ pub struct GrowthArgs {
 pub fn run(args: &GrowthArgs) -> Result<()> {
     process::caught_signal()?;
     let unwanted = args.plot_only || !args.stores.contains(&Store::Postgres);
-    let server = pg::Server::to_measure("PostgreSQL is", args.provider, unwanted)?;
+    let server = pg::Server::to_measure("PostgreSQL is", args.server, unwanted)?;
     if args.stores == [Store::Postgres] && server.is_none() && !args.plot_only {
         bail!("there is nothing to measure");
     }

@@ -19,7 +19,7 @@ mod settings;
 mod suite;
 pub mod wheel;
 
-pub use provider::{IMAGE, Provider, SMALL_DISK, ServerArgs, TAG};
+pub use provider::{IMAGE, OptionalPostgresArgs, Provider, ProviderArgs, SMALL_DISK, ServerArgs, TAG};
 pub use server::{Server, VARIABLES};
 pub use settings::settings;
 pub use suite::{TestPgArgs, test_pg};

@@ -6,22 +6,19 @@ use std::process::Command;
 use anyhow::Result;
 use clap::Args;
 
-use crate::pg::{self, Provider, ServerArgs};
+use crate::pg::{self, OptionalPostgresArgs, ServerArgs};
 use crate::report::Report;
 use crate::{assets, process, project, runner};
 
 /// The arguments of `cargo xtask test`.
 #[derive(Debug, Default, Args)]
 pub struct TestArgs {
-    /// Leave the tests out that need PostgreSQL.
-    #[arg(long)]
-    pub no_postgres: bool,
+    /// Where PostgreSQL comes from.
+    #[command(flatten)]
+    pub postgres: OptionalPostgresArgs,
     /// Fail where something cannot run on this machine, instead of only saying so.
     #[arg(long)]
     pub strict: bool,
-    /// Where PostgreSQL comes from.
-    #[arg(long, value_enum, default_value_t)]
-    pub provider: Provider,
     /// Arguments of the test runner, after `--`.
     #[arg(last = true)]
     pub runner: Vec<OsString>,
@@ -46,7 +43,8 @@ pub fn run(args: &TestArgs) -> Result<()> {
 pub fn run_into(report: &mut Report, args: &TestArgs) -> Result<()> {
     const POSTGRES: &str = "tests on PostgreSQL";
     process::caught_signal()?;
-    let provider = if args.no_postgres { None } else { Some(args.provider.resolve()) };
+    let provider =
+        if args.postgres.no_postgres { None } else { Some(args.postgres.server.provider.resolve()) };
     let has_server = matches!(provider, Some(Ok(_)));
     let has_python = process::succeeds(Command::new("python3").args(["-c", "import ensurepip, venv"]));
     if !has_python {
@@ -60,7 +58,7 @@ pub fn run_into(report: &mut Report, args: &TestArgs) -> Result<()> {
         None => report.not_run(POSTGRES, "left out by --no-postgres"),
         Some(Err(lack)) => report.not_run(POSTGRES, format!("{lack:#}")),
         Some(Ok(provider)) => {
-            let server = ServerArgs { provider, fsync: false };
+            let server = ServerArgs::new(provider, false);
             let suite = pg::TestPgArgs { server, pgbouncer: false, runner: args.runner.clone() };
             report.step(&format!("{POSTGRES} by {provider}"), || pg::test_pg(&suite))?;
         }

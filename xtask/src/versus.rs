@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use anyhow::{Result, bail};
 use clap::{Args, ValueEnum};
 
-use crate::pg::{self, Provider};
+use crate::pg::{self, OptionalPostgresArgs};
 use crate::{process, project};
 
 /// The texts that are used where they are at hand, seen from the workspace.
@@ -18,15 +18,12 @@ pub struct VersusArgs {
     /// Memories.
     #[arg(long, default_value_t = 100_000)]
     pub memories: usize,
-    /// Leave PostgreSQL out.
-    #[arg(long, conflicts_with = "only")]
-    pub no_postgres: bool,
-    /// Measure this part alone.
-    #[arg(long, value_enum)]
-    pub only: Option<Part>,
     /// Where PostgreSQL comes from.
-    #[arg(long, value_enum, default_value_t)]
-    pub provider: Provider,
+    #[command(flatten)]
+    pub postgres: OptionalPostgresArgs,
+    /// Measure this part alone.
+    #[arg(long, value_enum, conflicts_with = "no_postgres")]
+    pub only: Option<Part>,
 }
 
 /// A part of the comparison.
@@ -45,8 +42,8 @@ pub enum Part {
 /// Where it cannot be built, or fails.
 pub fn run(args: &VersusArgs) -> Result<()> {
     process::caught_signal()?;
-    let unwanted = args.no_postgres || args.only == Some(Part::Embedded);
-    let server = pg::Server::to_measure("PostgreSQL is", args.provider, unwanted)?;
+    let unwanted = args.postgres.no_postgres || args.only == Some(Part::Embedded);
+    let server = pg::Server::to_measure("PostgreSQL is", args.postgres.server, unwanted)?;
     if server.is_none() && args.only == Some(Part::Postgres) {
         bail!("there is no PostgreSQL to measure");
     }

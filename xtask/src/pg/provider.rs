@@ -33,15 +33,41 @@ pub enum Provider {
     Auto,
 }
 
-/// Which server, and how it runs.
-#[derive(Debug, Clone, Args)]
-pub struct ServerArgs {
+/// Which server.
+#[derive(Debug, Clone, Copy, Default, Args)]
+pub struct ProviderArgs {
     /// Where PostgreSQL comes from.
     #[arg(long, value_enum, default_value_t)]
     pub provider: Provider,
+}
+
+/// Which server, where the command can do without one.
+#[derive(Debug, Clone, Copy, Default, Args)]
+pub struct OptionalPostgresArgs {
+    /// Leave out what needs PostgreSQL.
+    #[arg(long)]
+    pub no_postgres: bool,
+    /// Where PostgreSQL comes from.
+    #[command(flatten)]
+    pub server: ProviderArgs,
+}
+
+/// Which server, and how it runs.
+#[derive(Debug, Clone, Copy, Args)]
+pub struct ServerArgs {
+    /// Where PostgreSQL comes from.
+    #[command(flatten)]
+    pub server: ProviderArgs,
     /// Let the server wait for the disk: slower, and only needed where the machine itself may lose power.
     #[arg(long)]
     pub fsync: bool,
+}
+
+impl ServerArgs {
+    /// A server of a provider, which waits for the disk where `fsync` says so.
+    pub fn new(provider: Provider, fsync: bool) -> Self {
+        Self { server: ProviderArgs { provider }, fsync }
+    }
 }
 
 impl std::fmt::Display for Provider {

@@ -8,7 +8,7 @@ use std::time::Instant;
 use anyhow::{Context, Result, bail};
 
 use super::guard;
-use super::provider::{Provider, SMALL_DISK, ServerArgs, URL_VARIABLE};
+use super::provider::{Provider, ProviderArgs, SMALL_DISK, ServerArgs, URL_VARIABLE};
 use crate::{process, project};
 
 /// Set to 1, a test that finds no server fails.
@@ -44,12 +44,12 @@ impl Server {
     /// # Errors
     ///
     /// Where the server does not start.
-    pub fn to_measure(what: &str, provider: Provider, unwanted: bool) -> Result<Option<Self>> {
+    pub fn to_measure(what: &str, server: ProviderArgs, unwanted: bool) -> Result<Option<Self>> {
         if unwanted {
             return Ok(None);
         }
-        match provider.resolve() {
-            Ok(provider) => Self::start(&ServerArgs { provider, fsync: true }).map(Some),
+        match server.provider.resolve() {
+            Ok(provider) => Self::start(&ServerArgs::new(provider, true)).map(Some),
             Err(lack) => {
                 note(&format!("{what} left out: {lack:#}"));
                 Ok(None)
@@ -63,7 +63,7 @@ impl Server {
     ///
     /// Where the provider is missing something, or the server does not come up.
     pub fn start(args: &ServerArgs) -> Result<Self> {
-        let provider = args.provider.resolve()?;
+        let provider = args.server.provider.resolve()?;
         let mut guard = match provider {
             Provider::Url => return Self::from_environment(),
             Provider::Docker => docker_guard()?,
