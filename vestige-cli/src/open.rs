@@ -1,4 +1,4 @@
-//! The one room that knows which backends and which models there are.
+//! Opens stores and embedders: the one module that knows which backends and models there are.
 
 use std::path::Path;
 

@@ -179,7 +179,7 @@ async fn a_reembedding_killed_many_times_while_in_use_is_never_a_mixture() {
         while !done.load(Relaxed) {
             match writer.insert(&common::with_vector(100_000 + written, 8)).await {
                 Ok(()) => written += 1,
-                // The switch was made: this process speaks for the old model.
+                // The switch was made: this process is bound to the old model.
                 Err(MemoryStoreError::ModelMismatch { .. }) => break,
                 Err(error) => panic!("{error}"),
             }

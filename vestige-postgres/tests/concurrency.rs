@@ -155,7 +155,7 @@ async fn a_store_is_re_embedded_while_it_is_written_and_searched() {
     store.add_edge(&MemoryEdge::new(id(1), id(2), now())).await.unwrap();
     let working = Arc::new(AtomicBool::new(true));
 
-    // A writer that speaks for no model, and a searcher by words: both go on through the switch.
+    // A writer that is bound to no model, and a searcher by words: both go on through the switch.
     let writer = tokio::spawn({
         let (store, working) = (database.builder().connect().await.unwrap(), Arc::clone(&working));
         async move {

@@ -145,7 +145,7 @@ pub async fn finishing_early_is_a_conflict(bed: &TestBed<impl StoreFactory>) {
     assert_conflict(store.finish_reembedding().await);
     assert_eq!(store.registered_model().await.unwrap(), Some(model()));
     assert_eq!(store.reembedding_status().await.unwrap(), Some(status(4, 1)), "it goes on");
-    store.insert(&embedded(6, "the handle still speaks for the old model", &EAST)).await.unwrap();
+    store.insert(&embedded(6, "the handle still is bound to the old model", &EAST)).await.unwrap();
 }
 
 pub async fn new_and_changed_memories_become_pending(bed: &TestBed<impl StoreFactory>) {

@@ -50,7 +50,7 @@ fn picture(data: &Data) -> String {
     svg.title(24.0, 38.0, "How cost grows with the number of memories");
     svg.text(24.0, 62.0, "Both axes are logarithmic. Latency: lines are medians, dashes 99th percentiles.");
     let panels =
-        [latencies(data, Store::Sqlite), latencies(data, Store::Postgres), room(data), durations(data)];
+        [latencies(data, Store::Sqlite), latencies(data, Store::Postgres), sizes(data), durations(data)];
     // Side by side, the two stores are compared by their height.
     let shared = panel::common(&panels[0], &panels[1]);
     let sizes: Vec<f64> = data.rows().map(|row| row.memories as f64).collect();
@@ -98,7 +98,7 @@ fn latencies(data: &Data, store: Store) -> Panel {
     Panel { title: format!("Latency, {}", store.name()), unit: milliseconds, series }
 }
 
-fn room(data: &Data) -> Panel {
+fn sizes(data: &Data) -> Panel {
     let of = |store, value: fn(&Row) -> Option<u64>| {
         points(data, store, move |row| value(row).map(|bytes| bytes as f64))
     };
