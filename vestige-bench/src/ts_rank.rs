@@ -7,6 +7,7 @@ use std::time::Instant;
 use anyhow::Result;
 use sqlx::postgres::PgPoolOptions;
 use uuid::Uuid;
+use vestige_traits::analysis::Analyzer;
 
 use crate::agreement::Ranking;
 use crate::data::Question;
@@ -14,7 +15,7 @@ use crate::data::Question;
 const STATEMENT: &str = "
     WITH question AS MATERIALIZED (
       SELECT string_agg(quote_literal(term), ' | ')::tsquery AS words
-      FROM unnest(vestige_terms($1)) AS found (term, positions, weights)
+      FROM unnest($1::text[]) AS asked (term)
     )
     SELECT n.id
     FROM knowledge_nodes AS n, question
@@ -35,13 +36,12 @@ pub async fn run(
 ) -> Result<(Vec<Ranking>, Vec<f64>)> {
     let pool = PgPoolOptions::new().max_connections(1).connect(url).await?;
     let (mut rankings, mut times) = (Vec::new(), Vec::new());
+    let analyzer = Analyzer::default();
     for question in questions {
         let started = Instant::now();
-        let found: Vec<Uuid> = sqlx::query_scalar(STATEMENT)
-            .bind(&question.query)
-            .bind(&question.scope)
-            .fetch_all(&pool)
-            .await?;
+        let terms: Vec<String> = analyzer.terms(&question.query).into_iter().map(|term| term.text).collect();
+        let found: Vec<Uuid> =
+            sqlx::query_scalar(STATEMENT).bind(terms).bind(&question.scope).fetch_all(&pool).await?;
         times.push(started.elapsed().as_secs_f64() * 1e3);
         let ranking: Vec<&str> = found.iter().filter_map(|id| names.get(id).copied()).collect();
         rankings.push(Ranking::new(&question.id, &ranking));

@@ -7,8 +7,10 @@ use chrono::{DateTime, Utc};
 use uuid::Uuid;
 use vestige_traits::{MemoryRecord, MemoryStoreResult};
 
+use crate::analysis;
 use crate::error;
 use crate::session::Session;
+use crate::tsvector::TsVector;
 
 const SIGNATURE: &[u8] = b"PGCOPY\n\xff\r\n\0\0\0\0\0\0\0\0\0";
 const TRAILER: [u8; 2] = (-1_i16).to_be_bytes();
@@ -19,26 +21,27 @@ const UUID_OID: u32 = 2950;
 /// 2000-01-01, from which PostgreSQL counts, in microseconds since 1970.
 const EPOCH_MICROS: i64 = 946_684_800_000_000;
 
-/// Takes the lock that every writer of vectors holds. It is taken before the registry is read, so that no
-/// switch to another model happens between the check of the model and the write.
-pub(crate) async fn lock_for_vectors(transaction: &mut Session) -> MemoryStoreResult<()> {
+/// Takes the lock that every writer of vectors and terms holds, and checks that the terms of the store are of
+/// this version of the analysis. The lock is taken before that, and before the registry is read, so that
+/// neither another analysis nor another model comes between the check and the write.
+pub(crate) async fn lock_for_derived(transaction: &mut Session, analysis: i64) -> MemoryStoreResult<()> {
     sqlx::query!("LOCK TABLE knowledge_nodes IN ROW EXCLUSIVE MODE")
         .execute(&mut *transaction)
         .await
         .map_err(error::map)?;
-    Ok(())
+    analysis::check(transaction, analysis).await.map_err(error::map)
 }
 
-/// Adds memories as they are.
+/// Adds memories as they are, with their terms.
 ///
 /// If a COPY is dropped half way, sqlx miscounts the server's answers, and the connection is useless. So the
 /// COPY runs in a task of its own, which owns the transaction. If the caller's future is dropped, the task
 /// completes and rolls back.
 pub(crate) async fn memories<'r>(
     transaction: Session,
-    records: impl IntoIterator<Item = &'r MemoryRecord>,
+    rows: impl IntoIterator<Item = (&'r MemoryRecord, &'r TsVector)>,
 ) -> sqlx::Result<Session> {
-    let chunks = encode(records);
+    let chunks = encode(rows);
     let copying = tokio::spawn(async move {
         let mut transaction = transaction;
         send(&mut transaction, &chunks).await?;
@@ -59,7 +62,7 @@ async fn send(session: &mut Session, chunks: &[Vec<u8>]) -> sqlx::Result<()> {
         .connection()
         .copy_in_raw(
             "COPY knowledge_nodes (id, content, node_type, tags, metadata, domains, domain_scores, embedding,
-               codebase, owner_user_id, visibility, shared_with_groups, created_at, updated_at)
+               codebase, owner_user_id, visibility, shared_with_groups, created_at, updated_at, search_vec)
              FROM STDIN (FORMAT binary)",
         )
         .await?;
@@ -70,11 +73,11 @@ async fn send(session: &mut Session, chunks: &[Vec<u8>]) -> sqlx::Result<()> {
     Ok(())
 }
 
-fn encode<'r>(records: impl IntoIterator<Item = &'r MemoryRecord>) -> Vec<Vec<u8>> {
+fn encode<'r>(rows: impl IntoIterator<Item = (&'r MemoryRecord, &'r TsVector)>) -> Vec<Vec<u8>> {
     let mut chunks = Vec::new();
     let mut buffer = Buffer(SIGNATURE.to_vec());
-    for record in records {
-        buffer.memory(record);
+    for (record, terms) in rows {
+        buffer.memory(record, terms);
         if buffer.0.len() >= CHUNK {
             chunks.push(std::mem::replace(&mut buffer.0, Vec::with_capacity(CHUNK + CHUNK / 4)));
         }
@@ -88,8 +91,8 @@ fn encode<'r>(records: impl IntoIterator<Item = &'r MemoryRecord>) -> Vec<Vec<u8
 struct Buffer(Vec<u8>);
 
 impl Buffer {
-    fn memory(&mut self, record: &MemoryRecord) {
-        self.0.extend_from_slice(&14_i16.to_be_bytes());
+    fn memory(&mut self, record: &MemoryRecord, terms: &TsVector) {
+        self.0.extend_from_slice(&15_i16.to_be_bytes());
         self.uuid(record.id);
         self.text(&record.content);
         self.text(&record.node_type);
@@ -110,6 +113,7 @@ impl Buffer {
         self.uuids(&record.shared_with_groups);
         self.time(record.created_at);
         self.time(record.updated_at);
+        self.value(|bytes| bytes.extend_from_slice(terms.as_bytes()));
     }
 
     fn null(&mut self) {

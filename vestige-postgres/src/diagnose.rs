@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 
 use vestige_traits::{Finding, HealthStatus, MemoryStoreResult};
 
+use crate::analysis::{self, Difference};
 use crate::connection::Connections;
 use crate::error;
 use crate::indexes::{CODEBASE_VECTORS, INDEXES, VECTOR_INDEX};
@@ -228,8 +229,6 @@ async fn keywords(snapshot: &mut Session, large: u32, findings: &mut Vec<Finding
              (SELECT coalesce(sum(documents), 0) FROM keyword_totals)::int8 AS "documents!",
              (SELECT coalesce(sum(terms), 0) FROM keyword_totals)::int8 AS "terms!",
              counted.documents AS "real_documents!", counted.terms AS "real_terms!",
-             (SELECT count(*) FROM knowledge_nodes
-              WHERE search_vec <> vestige_search_vec(content, node_type, tags)) AS "wrong!",
              (SELECT documents FROM keyword_statistics_state) AS computed_for
            FROM (
              SELECT count(*) AS documents, coalesce(sum(vestige_length(search_vec)), 0)::int8 AS terms
@@ -239,10 +238,21 @@ async fn keywords(snapshot: &mut Session, large: u32, findings: &mut Vec<Finding
     .fetch_one(&mut *snapshot)
     .await
     .map_err(error::map)?;
-    if totals.wrong > 0 {
+    let difference = analysis::compare(snapshot).await?;
+    if difference.is_none() {
         findings.push(Finding::error(
             "keyword index",
-            format!("{} memories are indexed by other words than theirs", totals.wrong),
+            "its words are analysed by another version of Vestige",
+            "restart this program, and use one version of Vestige for this store",
+        ));
+    } else if let Some(Difference { missing, wrong }) = difference
+        && missing + wrong > 0
+    {
+        findings.push(Finding::error(
+            "keyword index",
+            format!(
+                "{wrong} memories are indexed by other words than theirs, {missing} by none: another program wrote them"
+            ),
             REBUILD,
         ));
     } else if (totals.documents, totals.terms) != (totals.real_documents, totals.real_terms) {

@@ -13,6 +13,8 @@ const BACKEND: &str = "postgres";
 const OTHER_MODEL: &str = "VS001";
 /// Raised by `vestige_model_takes`: there is no model.
 const NO_MODEL: &str = "VS002";
+/// Raised by `vestige_analysis_is`: the terms of the store are of another analysis.
+const OTHER_ANALYSIS: &str = "VS003";
 
 /// An error of the driver that is displayed as the server's message alone. The driver would write "error
 /// returned from database" before it, and the line of the server's source code after it. The driver's error
@@ -214,6 +216,11 @@ fn of_sqlstate(error: &PgDatabaseError) -> Option<Meaning> {
             let actual = ActualModel::Dimension(registered.dimension);
             Meaning::Complete(MemoryStoreError::model_mismatch(&registered, actual))
         }
+        OTHER_ANALYSIS => unavailable(
+            "another version of Vestige has analysed its words anew since this program opened it; restart this \
+             program, and use one version of Vestige for this store",
+            false,
+        ),
         "23505" => Meaning::Complete(MemoryStoreError::already_exists(entity(error.table()), key(error))),
         "23503" => Meaning::Complete(of_reference(error)),
         "40001" | "40P01" | "55P03" => Meaning::Retry,

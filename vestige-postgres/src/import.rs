@@ -7,6 +7,7 @@ use std::hash::Hash;
 
 use sqlx::types::Json;
 use uuid::Uuid;
+use vestige_traits::analysis::Analyzer;
 use vestige_traits::backend::{Found, ImportOutcome, Importable, Prepared, PreparedRow, Reference, classify};
 use vestige_traits::transfer::{Checkpoint, ImportReport, ScheduledMemory, TransferKind, TransferRow};
 use vestige_traits::{
@@ -14,10 +15,13 @@ use vestige_traits::{
     SchedulingState,
 };
 
+use crate::analysis;
 use crate::connection::Connections;
+use crate::records::Written;
 use crate::registry::BoundModel;
 use crate::rows::{DomainRow, MemoryRow, ReviewRow, SchedulingRow};
 use crate::session::Session;
+use crate::tsvector::TsVector;
 use crate::{copy, error, registry, rows, transfer};
 
 /// How often a page is tried. Another transaction may have added one of its rows meanwhile.
@@ -27,12 +31,12 @@ pub(crate) async fn import_page(
     connections: &Connections,
     page: &[TransferRow],
     checkpoint: Option<&Prepared<'_, Checkpoint>>,
-    model: &BoundModel,
+    written: Written<'_>,
 ) -> MemoryStoreResult<ImportReport> {
-    let page: Vec<Row<'_>> = page.iter().map(|row| Row { row, prepared: PreparedRow::new(row) }).collect();
+    let page = prepare(page).await;
     let mut concurrent = None;
     for _ in 0..ATTEMPTS {
-        match try_page(connections.transaction().await?, &page, checkpoint, model).await {
+        match try_page(connections.transaction().await?, &page, checkpoint, written).await {
             Ok(report) => return Ok(report),
             Err(Halt::Error(error)) => return Err(error),
             Err(Halt::ConcurrentChange(error)) => concurrent = Some(error.into()),
@@ -45,16 +49,36 @@ pub(crate) async fn import_page(
     })
 }
 
+/// The rows of a page with the terms of its memories.
+async fn prepare(page: &[TransferRow]) -> Vec<Row<'_>> {
+    let mut rows = Vec::with_capacity(page.len());
+    for turn in page.chunks(analysis::TURN) {
+        if !rows.is_empty() {
+            tokio::task::yield_now().await;
+        }
+        let analyzer = Analyzer::default();
+        rows.extend(turn.iter().map(|row| {
+            let prepared = PreparedRow::new(row);
+            let terms = match &prepared {
+                Ok(PreparedRow::Memory(record)) => Some(TsVector::of_record(&analyzer, record)),
+                _ => None,
+            };
+            Row { row, prepared, terms }
+        }));
+    }
+    rows
+}
+
 async fn try_page(
     mut transaction: Session,
     page: &[Row<'_>],
     checkpoint: Option<&Prepared<'_, Checkpoint>>,
-    model: &BoundModel,
+    written: Written<'_>,
 ) -> Result<ImportReport, Halt> {
-    copy::lock_for_vectors(&mut transaction).await?;
+    copy::lock_for_derived(&mut transaction, written.analysis).await?;
     let mut import = Import {
         registered: registry::registered_model(&mut transaction).await?,
-        model: model.clone(),
+        model: written.model.clone(),
         transaction: Some(transaction),
         report: ImportReport::default(),
     };
@@ -70,10 +94,11 @@ async fn try_page(
     Ok(report)
 }
 
-/// A row of a page: as it came, and as it is stored or why it cannot be.
+/// A row of a page: as it came, and as it is stored or why it cannot be; a memory with its terms.
 struct Row<'p> {
     row: &'p TransferRow,
     prepared: MemoryStoreResult<PreparedRow<'p>>,
+    terms: Option<TsVector>,
 }
 
 /// Takes the rows of one type.
@@ -165,7 +190,7 @@ impl Import {
         let LookedUp { stored, targets, mut holders } = found;
         let mut new: Vec<&Prepared<'_, T>> = Vec::new();
         let mut places: HashMap<K, usize> = HashMap::new();
-        for Row { row, prepared } in run {
+        for Row { row, prepared, .. } in run {
             let prepared = match prepared {
                 Ok(prepared) => prepared,
                 Err(error) => {
@@ -283,7 +308,16 @@ impl Import {
         let new = self.decide(run, pick, |record| record.id, found)?;
         if !new.is_empty() {
             let transaction = self.transaction.take().expect("no COPY is running");
-            self.transaction = Some(copy::memories(transaction, new.into_iter().map(AsRef::as_ref)).await?);
+            // They are in the order of the run.
+            let mut analyzed = run.iter().filter_map(|row| {
+                let record = row.prepared.as_ref().ok().and_then(pick)?;
+                Some((record, row.terms.as_ref()?))
+            });
+            let rows = new.into_iter().filter_map(|record| {
+                let (_, terms) = analyzed.find(|(given, _)| std::ptr::eq(*given, record))?;
+                Some((record.as_ref(), terms))
+            });
+            self.transaction = Some(copy::memories(transaction, rows).await?);
         }
         Ok(())
     }

@@ -7,6 +7,7 @@ use sqlx::{AssertSqlSafe, Executor};
 use tokio::time::sleep;
 use vestige_traits::MemoryStoreResult;
 
+use crate::analysis;
 use crate::connection::Connections;
 use crate::error;
 use crate::keyword;
@@ -119,14 +120,18 @@ pub(crate) async fn finish_bulk_load(connections: &Connections, now: DateTime<Ut
 }
 
 /// Computes everything again that is derived from the rows.
-pub(crate) async fn rebuild_indexes(connections: &Connections, now: DateTime<Utc>) -> MemoryStoreResult<()> {
+pub(crate) async fn rebuild_indexes(
+    connections: &Connections,
+    analysis: i64,
+    now: DateTime<Utc>,
+) -> MemoryStoreResult<()> {
     connections.check_writable()?;
-    // Setting the expression again computes the column again, and rewriting the table builds every index
-    // again. A process that folded counts meanwhile would restore what is deleted here, so the lock makes it
-    // wait.
+    analysis::analyze_all(connections, analysis).await?;
+    // Writers wait, because they change what is counted. A process that folded counts meanwhile would restore
+    // what is deleted here, so the second lock makes it wait.
     const REBUILD: &str = "
-        ALTER TABLE knowledge_nodes
-          ALTER COLUMN search_vec SET EXPRESSION AS (vestige_search_vec(content, node_type, tags));
+        LOCK TABLE knowledge_nodes IN SHARE ROW EXCLUSIVE MODE;
+        REINDEX TABLE knowledge_nodes;
         SELECT vestige_build_hnsw();
         LOCK TABLE keyword_totals IN SHARE ROW EXCLUSIVE MODE;
         DELETE FROM keyword_totals;

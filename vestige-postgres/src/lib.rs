@@ -1,6 +1,7 @@
 #![doc = include_str!("../README.md")]
 #![forbid(unsafe_code)]
 
+mod analysis;
 mod config;
 mod connection;
 mod copy;
@@ -24,6 +25,7 @@ mod session;
 mod stats;
 mod store;
 mod transfer;
+mod tsvector;
 mod url;
 
 pub use config::{PgMemoryStoreBuilder, SearchSettings};

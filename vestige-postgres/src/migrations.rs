@@ -16,13 +16,14 @@ const TABLE: &str = "_sqlx_migrations";
 /// The advisory lock that one migrating process holds: the bytes of "vestige" as a number.
 const LOCK: &str = "SELECT pg_advisory_xact_lock(33322211104450405)";
 /// The tables that the migrations create.
-const TABLES: [&str; 15] = [
+const TABLES: [&str; 17] = [
     "checkpoints",
     "domains",
     "edges",
     "embedding_model",
     "group_memberships",
     "groups",
+    "keyword_analysis",
     "keyword_statistics",
     "keyword_statistics_state",
     "keyword_totals",
@@ -31,6 +32,7 @@ const TABLES: [&str; 15] = [
     "reembedding_vectors",
     "review_events",
     "scheduling",
+    "unanalyzed_memories",
     "users",
 ];
 const MIN_SERVER: i32 = 180_000;

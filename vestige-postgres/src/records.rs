@@ -5,11 +5,13 @@ use std::collections::HashSet;
 use chrono::{DateTime, TimeDelta, Utc};
 use sqlx::types::Json;
 use uuid::Uuid;
+use vestige_traits::analysis::Analyzer;
 use vestige_traits::backend::{Prepared, Reference};
 use vestige_traits::{
     ListCursor, ListPage, ListQuery, MemoryRecord, MemoryStoreError, MemoryStoreResult, limits,
 };
 
+use crate::analysis;
 use crate::connection::Connections;
 use crate::copy;
 use crate::error;
@@ -17,10 +19,20 @@ use crate::filter::{Filter, query_with_filter};
 use crate::registry::{self, BoundModel};
 use crate::rows::{self, MemoryRow};
 use crate::session::Session;
+use crate::tsvector::TsVector;
 
-/// A checked query whose first 17 parameters are a record, with its `updated_at`, and the bound model.
+/// What a handle writes with: the model that it is bound to, and the version of the analysis that its terms
+/// are of.
+#[derive(Clone, Copy)]
+pub(crate) struct Written<'h> {
+    pub(crate) model: &'h BoundModel,
+    pub(crate) analysis: i64,
+}
+
+/// A checked query whose first 19 parameters are a record, with its `updated_at`, the bound model, and the
+/// record's terms with the version of their analysis.
 macro_rules! query_of_record {
-    ($query:ident!($sql:tt), $record:expr, $updated_at:expr, $model:expr, [$($after:expr),* $(,)?] $(,)?) => {
+    ($query:ident!($sql:tt), $record:expr, $updated_at:expr, $written:expr, $terms:expr, [$($after:expr),* $(,)?] $(,)?) => {
         sqlx::$query!(
             $sql,
             $record.id,
@@ -37,9 +49,11 @@ macro_rules! query_of_record {
             &$record.shared_with_groups,
             $record.created_at,
             $updated_at,
-            $model.name(),
-            $model.dimension(),
-            $model.hash(),
+            $written.model.name(),
+            $written.model.dimension(),
+            $written.model.hash(),
+            $terms as _,
+            $written.analysis,
             $($after,)*
         )
     };
@@ -49,34 +63,36 @@ macro_rules! query_of_record {
 pub(crate) async fn insert(
     connections: &Connections,
     record: &Prepared<'_, MemoryRecord>,
-    model: &BoundModel,
+    written: Written<'_>,
 ) -> MemoryStoreResult<()> {
     let vector = record.embedding.as_ref().map_or(0, Vec::len);
+    let terms = TsVector::of_record(&Analyzer::default(), record);
     let mut session = connections.writer().await?;
     let inserted = query_of_record!(
         query!(
             "INSERT INTO knowledge_nodes (
                id, content, node_type, tags, metadata, domains, domain_scores, embedding, codebase,
-               owner_user_id, visibility, shared_with_groups, created_at, updated_at
+               owner_user_id, visibility, shared_with_groups, created_at, updated_at, search_vec
              )
              VALUES (
                $1, $2, $3, $4, $5, $6, $7,
                CASE WHEN vestige_model_takes($15, $16, $17, cardinality($8::real[])) THEN $8::real[]::vector END,
-               $9, $10, $11, $12, $13, $14
+               $9, $10, $11, $12, $13, $14, vestige_accept_terms($18, $19)
              )
              ON CONFLICT (id) DO NOTHING"
         ),
         record,
         record.updated_at,
-        model,
+        written,
+        terms,
         [],
     )
     .execute(&mut session)
     .await
-    .map_err(|error| model.map_error(error, vector))?;
+    .map_err(|error| written.model.map_error(error, vector))?;
     session.commit().await.map_err(error::map)?;
     if inserted.rows_affected() == 0 {
-        let refusal = first_refusal(connections, std::slice::from_ref(record), model).await?;
+        let refusal = first_refusal(connections, std::slice::from_ref(record), written.model).await?;
         // The row in the way may have been removed since.
         return Err(refusal.unwrap_or_else(|| MemoryStoreError::already_exists("memory", record.id)));
     }
@@ -87,12 +103,13 @@ pub(crate) async fn insert(
 pub(crate) async fn insert_batch(
     connections: &Connections,
     records: &[Prepared<'_, MemoryRecord>],
-    model: &BoundModel,
+    written: Written<'_>,
 ) -> MemoryStoreResult<()> {
-    match copy_in(connections.transaction().await?, records, model).await {
+    let terms = analysis::terms(records).await;
+    match copy_in(connections.transaction().await?, records, &terms, written).await {
         // The server names any of the refused records; the contract names the first.
         Err(error) if !error.is_retryable() => {
-            Err(first_refusal(connections, records, model).await?.unwrap_or(error))
+            Err(first_refusal(connections, records, written.model).await?.unwrap_or(error))
         }
         copied => copied,
     }
@@ -101,19 +118,20 @@ pub(crate) async fn insert_batch(
 async fn copy_in(
     mut transaction: Session,
     records: &[Prepared<'_, MemoryRecord>],
-    model: &BoundModel,
+    terms: &[TsVector],
+    written: Written<'_>,
 ) -> MemoryStoreResult<()> {
-    copy::lock_for_vectors(&mut transaction).await?;
+    copy::lock_for_derived(&mut transaction, written.analysis).await?;
     if records.iter().any(|record| record.embedding.is_some()) {
         let registered = registry::registered_model(&mut transaction).await?;
         for record in records {
             if let Some(embedding) = &record.embedding {
-                model.models(registered.as_ref()).check_vector(embedding.len())?;
+                written.model.models(registered.as_ref()).check_vector(embedding.len())?;
             }
         }
     }
-    let transaction =
-        copy::memories(transaction, records.iter().map(AsRef::as_ref)).await.map_err(error::map)?;
+    let rows = records.iter().map(AsRef::as_ref).zip(terms);
+    let transaction = copy::memories(transaction, rows).await.map_err(error::map)?;
     transaction.commit().await.map_err(error::map)
 }
 
@@ -211,10 +229,11 @@ pub(crate) async fn update(
     connections: &Connections,
     record: &Prepared<'_, MemoryRecord>,
     version: Option<DateTime<Utc>>,
-    model: &BoundModel,
+    written: Written<'_>,
     now: DateTime<Utc>,
 ) -> MemoryStoreResult<DateTime<Utc>> {
     let vector = record.embedding.as_ref().map_or(0, Vec::len);
+    let terms = TsVector::of_record(&Analyzer::default(), record);
     let mut session = connections.writer().await?;
     let updated_at = query_of_record!(
         query_scalar!(
@@ -224,19 +243,21 @@ pub(crate) async fn update(
                  CASE WHEN vestige_model_takes($15, $16, $17, cardinality($8::real[])) THEN $8::real[]::vector END,
                codebase = $9, owner_user_id = $10, visibility = $11,
                shared_with_groups = $12, created_at = $13,
-               updated_at = greatest($14::timestamptz, updated_at + interval '1 microsecond')
-             WHERE id = $1 AND ($18::timestamptz IS NULL OR updated_at = $18)
+               updated_at = greatest($14::timestamptz, updated_at + interval '1 microsecond'),
+               search_vec = vestige_accept_terms($18, $19)
+             WHERE id = $1 AND ($20::timestamptz IS NULL OR updated_at = $20)
                AND updated_at < '9999-12-31T23:59:59.999999Z'
              RETURNING updated_at"
         ),
         record,
         now,
-        model,
+        written,
+        terms,
         [version.map(limits::to_micros)],
     )
     .fetch_optional(&mut session)
     .await
-    .map_err(|error| model.map_error(error, vector))?;
+    .map_err(|error| written.model.map_error(error, vector))?;
     session.commit().await.map_err(error::map)?;
     if let Some(updated_at) = updated_at {
         return Ok(updated_at);

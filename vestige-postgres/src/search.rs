@@ -1,11 +1,16 @@
 //! Search by words, by meaning, or by both: a question becomes the parameters and the settings of one
 //! statement.
 
+use std::collections::HashMap;
+use std::convert::Infallible;
+
 use chrono::{DateTime, Utc};
+use vestige_traits::analysis::{AnalyzedQuery, Analyzer, QueryTerm};
 use vestige_traits::{
-    FusionMethod, MemoryStoreResult, PlanStep, SearchPlan, SearchQuery, SearchResult, WebQuery, limits,
+    FusionMethod, MemoryStoreResult, PlanStep, SearchPlan, SearchQuery, SearchResult, limits,
 };
 
+use crate::analysis;
 use crate::config::SearchSettings;
 use crate::connection::{Connections, PLANNED_ANEW};
 use crate::error;
@@ -14,6 +19,7 @@ use crate::filter::{Filter, query_with_filter};
 use crate::registry::{self, BoundModel};
 use crate::rows::{self, FoundRow};
 use crate::session::Session;
+use crate::tsvector;
 
 /// The settings of a question without a filter, or with a filter by code bases that lets much through. A
 /// connection plans it once, because planning takes a good part of the time of the search. The plan is made
@@ -33,6 +39,10 @@ const PLANNED_ONCE: &[(&str, &str)] = &[
 /// common. It is the planner's estimate for an unknown condition on a tsvector (DEFAULT_TS_MATCH_SEL).
 const WORDS_FIRST_FROM: f64 = 0.005;
 
+/// Where a question has too many terms, how far the memories that hold one are counted. Of terms that more
+/// hold, the first ones of the question count.
+const MAX_HOLDING: i64 = 1000;
+
 /// The most that pgvector takes for `hnsw.ef_search`.
 const MAX_EF_SEARCH: usize = 1000;
 
@@ -40,9 +50,7 @@ const MAX_EF_SEARCH: usize = 1000;
 struct Question<'q> {
     /// Whether words rank results. If not, only the phrases and exclusions of the text are used.
     by_words: bool,
-    words: Vec<String>,
-    phrases: Vec<String>,
-    excluded: Vec<String>,
+    asked: AnalyzedQuery,
     embedding: Option<&'q [f32]>,
     filter: Filter<'q>,
     filtered: bool,
@@ -57,19 +65,15 @@ struct Question<'q> {
 impl<'q> Question<'q> {
     fn new(query: &'q SearchQuery, now: DateTime<Utc>) -> MemoryStoreResult<Self> {
         let limit = limits::effective_limit(query.limit)?;
-        // U+0000 is no part of a word, and PostgreSQL takes no text that holds it.
-        let text = query.text.as_deref();
-        let parsed = text.map(|text| WebQuery::parse(&text.replace('\0', " "))).unwrap_or_default();
-        let by_words = text.is_some() && query.mode.ranks_by_words();
+        let asked = Analyzer::default().search(query);
+        let by_words = query.text.is_some() && query.mode.ranks_by_words();
         let embedding = query.ranking_vector();
         let depth = if by_words && embedding.is_some() { query.fusion.leg_depth(limit) } else { limit };
-        let constrained = !parsed.phrases.is_empty() || !parsed.excluded.is_empty();
+        let constrained = asked.has_constraints();
         let filter = Filter::new(&query.filter, now);
         Ok(Self {
             by_words,
-            words: if by_words { parsed.words } else { Vec::new() },
-            phrases: parsed.phrases,
-            excluded: parsed.excluded,
+            asked,
             embedding,
             by_codebase: !constrained && filter.is_of_codebases_alone(),
             filter,
@@ -82,7 +86,7 @@ impl<'q> Question<'q> {
 
     /// Whether there is nothing to look for.
     fn is_empty(&self) -> bool {
-        self.embedding.is_none() && (!self.by_words || self.words.is_empty() && self.phrases.is_empty())
+        self.embedding.is_none() && self.asked.is_empty()
     }
 }
 
@@ -92,6 +96,8 @@ pub(crate) struct Searcher<'s> {
     pub(crate) settings: &'s SearchSettings,
     pub(crate) estimates: &'s Estimates,
     pub(crate) model: BoundModel,
+    /// The version of the analysis that the terms of a question are of.
+    pub(crate) analysis: i64,
     pub(crate) now: DateTime<Utc>,
 }
 
@@ -115,11 +121,19 @@ impl Searcher<'_> {
         let mut transaction = self.connections.reading(planning.chain(index)).await?;
         let by_index = choice.is_none_or(|choice| choice.by_index);
         // The index for words finds the memories that hold a phrase; the one for vectors would have to guess.
-        let index_from =
-            if question.phrases.is_empty() { f64::from(settings.exact_memories) } else { f64::INFINITY };
+        let index_from = if question.asked.required.is_empty() {
+            f64::from(settings.exact_memories)
+        } else {
+            f64::INFINITY
+        };
+        let (terms, weights): (Vec<String>, Vec<f64>) = counting(&mut transaction, &question, settings)
+            .await?
+            .into_iter()
+            .map(|term| (term.text.clone(), term.weight))
+            .unzip();
         let rows = query_with_filter!(
             query_file_as!(FoundRow, "src/sql/search.sql"),
-            [&question.words, &question.phrases, &question.excluded, question.embedding],
+            [&terms, &weights, tsvector::admission(&question.asked), question.embedding],
             question.filter,
             [
                 rows::parameter(question.limit),
@@ -136,7 +150,7 @@ impl Searcher<'_> {
                 question.constrained,
                 by_index,
                 question.by_codebase,
-                question.by_words,
+                (question.by_words || question.constrained).then_some(self.analysis),
             ],
         )
         .fetch_all(&mut transaction)
@@ -164,7 +178,7 @@ impl Searcher<'_> {
             Some(IndexChoice { estimate, .. }) => {
                 let common = f64::from(self.settings.exact_words);
                 question.by_codebase
-                    && (question.words.is_empty()
+                    && (question.asked.is_empty()
                         || estimate.memories < common
                         || estimate.matching >= WORDS_FIRST_FROM * estimate.memories)
             }
@@ -237,7 +251,7 @@ impl Searcher<'_> {
             step("keyword", self.explain_words(&mut transaction, &question, memories).await?);
         }
         if !question.by_words && question.constrained {
-            let (phrases, excluded) = (question.phrases.len(), question.excluded.len());
+            let (phrases, excluded) = (question.asked.required.len(), question.asked.excluded.len());
             step("filter", format!("{phrases} phrases demanded, {excluded} exclusions"));
         }
         if let Some(embedding) = question.embedding {
@@ -261,23 +275,18 @@ impl Searcher<'_> {
         question: &Question<'_>,
         memories: f64,
     ) -> MemoryStoreResult<String> {
-        let texts: Vec<String> = question.words.iter().chain(&question.phrases).cloned().collect();
-        let terms = sqlx::query!(
-            r#"SELECT DISTINCT found.lexeme AS "term!", known.share AS "share?"
-               FROM unnest($1::text[]) AS body
-               CROSS JOIN LATERAL unnest(vestige_terms(body)) AS found
-               LEFT JOIN keyword_statistics AS known ON known.term = found.lexeme COLLATE "C"
-               ORDER BY 1
-               LIMIT 64"#,
-            &texts,
-        )
-        .fetch_all(&mut *transaction)
-        .await
-        .map_err(error::map)?;
         let settings = self.settings;
-        let large = memories >= f64::from(settings.exact_words);
-        let common = terms.iter().filter(|term| large && term.share.is_some()).count();
-        let constraints = match (question.phrases.len(), question.excluded.len()) {
+        analysis::check(transaction, self.analysis).await.map_err(error::map)?;
+        let terms = counting(transaction, question, settings).await?;
+        let mut common = 0;
+        if memories >= f64::from(settings.exact_words) {
+            let known = sqlx::query_scalar!(
+                r#"SELECT count(*) AS "known!" FROM keyword_statistics WHERE term = ANY ($1)"#,
+                &terms.iter().map(|term| term.text.clone()).collect::<Vec<_>>(),
+            );
+            common = rows::count(known.fetch_one(&mut *transaction).await.map_err(error::map)?) as usize;
+        }
+        let constraints = match (question.asked.required.len(), question.asked.excluded.len()) {
             (0, 0) => String::new(),
             (phrases, excluded) => format!(", {phrases} phrases demanded, {excluded} exclusions"),
         };
@@ -297,7 +306,7 @@ impl Searcher<'_> {
     /// The decision of search.sql in words.
     fn explain_vector(&self, question: &Question<'_>, memories: f64, choice: Option<IndexChoice>) -> String {
         let settings = self.settings;
-        if !question.phrases.is_empty() {
+        if !question.asked.required.is_empty() {
             return "exact scan of the vectors whose memories hold the phrases".to_owned();
         }
         if memories < f64::from(settings.exact_memories) {
@@ -322,6 +331,47 @@ impl Searcher<'_> {
     fn ef_search(&self, depth: usize) -> usize {
         (self.settings.ef_search as usize).max(depth).min(MAX_EF_SEARCH)
     }
+}
+
+/// The terms of a question that count. If it has too many, one round trip finds out which are the rarest.
+async fn counting<'q>(
+    transaction: &mut Session,
+    question: &'q Question<'_>,
+    settings: &SearchSettings,
+) -> MemoryStoreResult<Vec<&'q QueryTerm>> {
+    let mut holding = HashMap::new();
+    let terms = &question.asked.terms;
+    if terms.len() > limits::MAX_QUERY_TERMS {
+        let counted = sqlx::query!(
+            r#"SELECT asked.term AS "term!", coalesce(known.documents, held.documents) AS "documents!"
+               FROM unnest($1::text[]) AS asked (term)
+               LEFT JOIN LATERAL (
+                 SELECT round(known.share * corpus.documents)::int8 AS documents
+                 FROM keyword_statistics AS known
+                 CROSS JOIN (SELECT sum(documents)::float8 AS documents FROM keyword_totals) AS corpus
+                 WHERE known.term = asked.term COLLATE "C" AND corpus.documents >= $2
+               ) AS known ON true
+               LEFT JOIN LATERAL (
+                 SELECT count(*) AS documents
+                 FROM (
+                   SELECT FROM knowledge_nodes AS n
+                   WHERE known.documents IS NULL AND n.search_vec @@ quote_literal(asked.term)::tsquery
+                   LIMIT $3
+                 ) AS held
+               ) AS held ON true"#,
+            &terms.iter().map(|term| term.text.clone()).collect::<Vec<_>>(),
+            f64::from(settings.exact_words),
+            MAX_HOLDING,
+        )
+        .fetch_all(transaction)
+        .await
+        .map_err(error::map)?;
+        holding.extend(counted.into_iter().map(|row| (row.term, rows::count(row.documents))));
+    }
+    let counted: Result<_, Infallible> =
+        question.asked.rarest(|term| Ok(holding.get(term).copied().unwrap_or_default()));
+    let Ok(counted) = counted;
+    Ok(counted)
 }
 
 /// The estimate of a filter, and how the vector index is used for it.

@@ -20,6 +20,7 @@ use vestige_traits::{
     SearchQuery, SearchResult, StoreStats, limits,
 };
 
+use crate::analysis::{self, AnalysisVersion};
 use crate::config::{PgMemoryStoreBuilder, SearchSettings};
 use crate::connection::{self, Connections};
 use crate::estimate::Estimates;
@@ -45,6 +46,7 @@ struct Inner {
     search: SearchSettings,
     estimates: Estimates,
     binding: Binding,
+    analysis: AnalysisVersion,
     /// The model of the re-embedding that this handle has begun.
     reembeds_to: Mutex<Option<ModelSignature>>,
 }
@@ -107,6 +109,7 @@ impl PgMemoryStore {
             search: settings.search,
             estimates: Estimates::default(),
             binding: Binding::default(),
+            analysis: AnalysisVersion::default(),
             reembeds_to: Mutex::default(),
         }))
     }
@@ -124,6 +127,11 @@ impl PgMemoryStore {
         self.0.binding.get()
     }
 
+    /// The version of the analysis that this handle uses.
+    fn analysis(&self) -> i64 {
+        self.0.analysis.get()
+    }
+
     fn reembeds_to(&self) -> MutexGuard<'_, Option<ModelSignature>> {
         self.0.reembeds_to.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -134,6 +142,7 @@ impl PgMemoryStore {
             settings: &self.0.search,
             estimates: &self.0.estimates,
             model: self.model(),
+            analysis: self.analysis(),
             now: self.now(),
         }
     }
@@ -144,7 +153,8 @@ impl PgMemoryStore {
         version: Option<DateTime<Utc>>,
     ) -> MemoryStoreResult<DateTime<Utc>> {
         let record = Prepared::new(record)?;
-        records::update(self.connections(), &record, version, &self.model(), self.now()).await
+        let written = records::Written { model: &self.model(), analysis: self.analysis() };
+        records::update(self.connections(), &record, version, written, self.now()).await
     }
 
     async fn refresh_statistics_if_stale(&self) {
@@ -184,15 +194,11 @@ impl PgMemoryStoreBuilder {
     /// As [`connect`](Self::connect).
     pub async fn connect_existing(self) -> MemoryStoreResult<Option<PgMemoryStore>> {
         let pool = connection::open_pool(&self).await?;
-        let Some(found) = migrations::version(&pool).await? else {
+        if migrations::version(&pool).await?.is_none() {
             pool.close().await;
             return Ok(None);
-        };
-        let store = PgMemoryStore::new(pool, &self);
-        if found != migrations::newest() {
-            store.init().await?;
         }
-        Ok(Some(store))
+        PgMemoryStore::open(pool, &self).await.map(Some)
     }
 }
 
@@ -211,11 +217,13 @@ impl fmt::Debug for PgMemoryStore {
 impl MemoryStore for PgMemoryStore {
     #[instrument(level = "debug", name = "postgres.init", skip_all, err(level = "debug"))]
     async fn init(&self) -> MemoryStoreResult<()> {
-        let sessions = self.connections().sessions();
-        if self.connections().is_read_only() {
-            migrations::check(sessions).await
+        let (connections, analysis) = (self.connections(), &self.0.analysis);
+        if connections.is_read_only() {
+            migrations::check(connections.sessions()).await?;
+            analysis::check_readable(connections, analysis).await
         } else {
-            migrations::run(sessions).await
+            migrations::run(connections.sessions()).await?;
+            analysis::bring_up_to_date(connections, analysis, self.0.search.exact_words, self.now()).await
         }
     }
 
@@ -246,7 +254,7 @@ impl MemoryStore for PgMemoryStore {
 
     #[instrument(level = "debug", name = "postgres.rebuild_indexes", skip_all, err(level = "debug"))]
     async fn rebuild_indexes(&self) -> MemoryStoreResult<()> {
-        indexes::rebuild_indexes(self.connections(), self.now()).await
+        indexes::rebuild_indexes(self.connections(), self.analysis(), self.now()).await
     }
 
     #[instrument(level = "debug", name = "postgres.registered_model", skip_all, err(level = "debug"))]
@@ -267,7 +275,8 @@ impl MemoryStore for PgMemoryStore {
         fields(id = %record.id), err(level = "debug"))]
     async fn insert(&self, record: &MemoryRecord) -> MemoryStoreResult<()> {
         let record = Prepared::new(record)?;
-        records::insert(self.connections(), &record, &self.model()).await?;
+        let written = records::Written { model: &self.model(), analysis: self.analysis() };
+        records::insert(self.connections(), &record, written).await?;
         if keyword::is_check_due(&record) {
             self.refresh_statistics_if_stale().await;
             keyword::fold_counts_if_many(self.connections()).await;
@@ -296,7 +305,8 @@ impl MemoryStore for PgMemoryStore {
         if prepared.is_empty() {
             return Ok(());
         }
-        records::insert_batch(connections, &prepared, &model).await?;
+        let written = records::Written { model: &model, analysis: self.analysis() };
+        records::insert_batch(connections, &prepared, written).await?;
         self.refresh_statistics_if_stale().await;
         if prepared.iter().any(|record| keyword::is_check_due(record)) {
             keyword::fold_counts_if_many(connections).await;
@@ -470,7 +480,8 @@ impl MemoryStore for PgMemoryStore {
         connections.check_writable()?;
         limits::check_len("rows", rows.len(), limits::MAX_BATCH)?;
         let checkpoint = checkpoint.map(Prepared::from_owned).transpose()?;
-        import::import_page(connections, rows, checkpoint.as_ref(), &self.model()).await
+        let written = records::Written { model: &self.model(), analysis: self.analysis() };
+        import::import_page(connections, rows, checkpoint.as_ref(), written).await
     }
 
     #[instrument(level = "debug", name = "postgres.begin_bulk_load", skip_all, err(level = "debug"))]

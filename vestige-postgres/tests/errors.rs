@@ -82,6 +82,7 @@ async fn every_code_that_matters_has_a_meaning_of_its_own() {
         ("57P04", Kind::Unavailable(false)), // database dropped
         ("57P05", Kind::Postgres(true)),     // idle for too long
         ("VS002", Kind::ModelNotRegistered), // the schema's own
+        ("VS003", Kind::Unavailable(false)), // the schema's own
         ("XX001", Kind::Damaged),            // data corrupted
         ("XX002", Kind::Damaged),            // index corrupted
         ("P0001", Kind::Postgres(false)),    // anything else

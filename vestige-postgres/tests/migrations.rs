@@ -5,7 +5,7 @@
 mod common;
 
 use common::{TestDatabase, eventually, server, with_database, with_user};
-use sqlx::migrate::Migrator;
+use sqlx::migrate::{Migration, Migrator};
 use sqlx::{AssertSqlSafe, Executor, PgPool, Postgres, Transaction};
 use vestige_conformance::fixtures::{embedded, memory, model};
 use vestige_postgres::PgMemoryStore;
@@ -143,7 +143,7 @@ async fn a_store_of_a_newer_program_is_refused_and_left_as_it_was() {
     let before = schema(&pool).await;
     for read_only in [false, true] {
         let error = database.builder().read_only(read_only).connect().await.expect_err("too new");
-        assert!(matches!(error, MemoryStoreError::SchemaTooNew { found: 9999, supported: 6 }), "{error:?}");
+        assert!(matches!(error, MemoryStoreError::SchemaTooNew { found: 9999, supported: 7 }), "{error:?}");
         assert!(error.to_string().contains("upgrade vestige"), "{error}");
     }
     assert_eq!(schema(&pool).await, before);
@@ -156,7 +156,7 @@ async fn a_migration_that_is_not_ours_is_refused() {
     let Some(database) = TestDatabase::new().await else { return };
     let pool = database.pool().await;
     pool.execute("UPDATE _sqlx_migrations SET checksum = '\\x00' WHERE version = 1").await.unwrap();
-    pool.execute("DELETE FROM _sqlx_migrations WHERE version = 6").await.unwrap();
+    pool.execute("DELETE FROM _sqlx_migrations WHERE version = 7").await.unwrap();
     let error = database.builder().connect().await.expect_err("another program's");
     assert!(matches!(error, MemoryStoreError::Damaged { .. }), "{error:?}");
     pool.close().await;
@@ -164,7 +164,7 @@ async fn a_migration_that_is_not_ours_is_refused() {
 }
 
 #[tokio::test]
-async fn words_that_were_stored_before_are_brought_to_one_sigma() {
+async fn a_store_of_before_is_analysed_by_the_client() {
     let Some(database) = TestDatabase::new().await else { return };
     let pool = database.pool().await;
     MIGRATOR.undo(&pool, 4).await.unwrap();
@@ -175,17 +175,25 @@ async fn words_that_were_stored_before_are_brought_to_one_sigma() {
     assert!(stored[0].contains("'σισυφος'"), "{stored:?}");
     let store = database.store().await;
     assert_eq!(store.search(&SearchQuery::text("ΣΙΣΥΦΟΣ")).await.unwrap().len(), 1);
-    let stored = terms(&pool).await;
-    assert!(stored[0].contains("'σισυφοσ'"), "{stored:?}");
     pool.close().await;
     database.drop().await;
 }
 
+/// Migration 6, which no program of today stops at.
 #[tokio::test]
-async fn words_that_were_stored_before_have_the_terms_of_today() {
+async fn words_that_were_stored_before_have_the_terms_of_migration_6() {
     let Some(database) = TestDatabase::new().await else { return };
     let pool = database.pool().await;
     MIGRATOR.undo(&pool, 5).await.unwrap();
+    let run = async |up: bool| {
+        let of_6 = |migration: &&Migration| {
+            migration.version == 6 && migration.migration_type.is_up_migration() == up
+        };
+        let sql = MIGRATOR.iter().find(of_6).unwrap().sql.clone();
+        let mut transaction = pool.begin().await.unwrap();
+        sqlx::raw_sql(sql).execute(&mut *transaction).await.unwrap();
+        transaction.commit().await.unwrap();
+    };
     pool.execute(
         "INSERT INTO knowledge_nodes (id, content, node_type, tags) VALUES
            (gen_random_uuid(), 'The build didn''t break, then it broke again', 'general', '{broken}'),
@@ -200,7 +208,7 @@ async fn words_that_were_stored_before_have_the_terms_of_today() {
     assert!(before.iter().any(|stored| stored.contains("'broke'")), "{before:?}");
     let untouched = "SELECT xmin::text FROM knowledge_nodes WHERE content = 'pie'";
     let untouched_before: String = sqlx::query_scalar(untouched).fetch_one(&pool).await.unwrap();
-    let store = database.store().await;
+    run(true).await;
     assert_eq!(
         terms(&pool).await,
         [
@@ -212,7 +220,6 @@ async fn words_that_were_stored_before_have_the_terms_of_today() {
     );
     let untouched: String = sqlx::query_scalar(untouched).fetch_one(&pool).await.unwrap();
     assert_eq!(untouched, untouched_before, "what has no such form is not written again");
-    assert_eq!(store.search(&SearchQuery::text("breaking")).await.unwrap().len(), 1);
     let counted: (i64, i64, i64) = sqlx::query_as(
         "SELECT (SELECT sum(terms)::int8 FROM keyword_totals), (SELECT count(*) FROM keyword_statistics),
            (SELECT count(*) FROM keyword_statistics_state)",
@@ -221,7 +228,7 @@ async fn words_that_were_stored_before_have_the_terms_of_today() {
     .await
     .unwrap();
     assert_eq!(counted, (11, 0, 0), "terms, and statistics of the old ones");
-    MIGRATOR.undo(&pool, 5).await.unwrap();
+    run(false).await;
     assert_eq!(terms(&pool).await, before);
     pool.close().await;
     database.drop().await;

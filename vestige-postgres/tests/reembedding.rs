@@ -11,7 +11,9 @@ use sqlx::{AssertSqlSafe, Executor, PgPool, Postgres, Transaction};
 use tokio::task::JoinHandle;
 use vestige_postgres::PgMemoryStore;
 use vestige_traits::reembed::ReembeddedMemory;
-use vestige_traits::{MemoryRecord, MemoryStore, MemoryStoreError, MemoryStoreResult, ModelSignature};
+use vestige_traits::{
+    MemoryRecord, MemoryStore, MemoryStoreError, MemoryStoreResult, ModelSignature, SearchQuery,
+};
 
 fn model() -> ModelSignature {
     ModelSignature { name: "test/two".to_owned(), dimension: 2, hash: "2b".repeat(32) }
@@ -96,6 +98,34 @@ async fn a_second_table_that_is_dropped_before_the_switch_is_built_again() {
     switching.await.unwrap().unwrap();
     assert_eq!(store.registered_model().await.unwrap(), Some(model()));
     assert_eq!(store.count().await.unwrap(), 1);
+    pool.close().await;
+    database.drop().await;
+}
+
+/// They are made anew without a new time of the memory.
+#[tokio::test(flavor = "multi_thread")]
+async fn terms_that_are_made_anew_before_the_switch_are_in_the_second_table() {
+    let Some(database) = TestDatabase::new().await else { return };
+    let store = database.store().await;
+    let pool = database.pool().await;
+    for content in ["a zebra", "a giraffe"] {
+        store.insert(&MemoryRecord::new(content)).await.unwrap();
+    }
+    pool.execute("UPDATE knowledge_nodes SET search_vec = 'old:1A'").await.unwrap();
+    store.begin_reembedding(&model()).await.unwrap();
+    embed_all(&store).await;
+
+    let (reader, switching) = held_up_switch(&store, &pool).await;
+    pool.execute("INSERT INTO unanalyzed_memories SELECT id FROM knowledge_nodes").await.unwrap();
+    let next = database.store().await;
+    reader.rollback().await.unwrap();
+
+    switching.await.unwrap().unwrap();
+    for store in [&store, &next] {
+        for word in ["zebra", "giraffe"] {
+            assert_eq!(store.search(&SearchQuery::text(word)).await.unwrap().len(), 1, "{word}");
+        }
+    }
     pool.close().await;
     database.drop().await;
 }

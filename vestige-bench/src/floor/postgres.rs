@@ -47,6 +47,20 @@ pub async fn store(options: &PgConnectOptions) -> Result<PgMemoryStore> {
     Ok(PgMemoryStore::from_pool(connect(options, 4).await?).await?)
 }
 
+/// Has the server make the terms of rows that come without any, as a table without Vestige would (manual,
+/// section 12.4.3): the floor does not go without a keyword index.
+///
+/// # Errors
+///
+/// PostgreSQL's.
+pub async fn index_words_on_the_server(pool: &PgPool) -> Result<()> {
+    const TRIGGER: &str = "
+        CREATE TRIGGER index_words BEFORE INSERT ON knowledge_nodes FOR EACH ROW WHEN (new.search_vec IS NULL)
+        EXECUTE FUNCTION tsvector_update_trigger(search_vec, 'pg_catalog.english', content)";
+    sqlx::raw_sql(TRIGGER).execute(pool).await?;
+    Ok(())
+}
+
 /// The ten nearest to a vector by the bare statement, prepared, with pgvector's defaults.
 ///
 /// # Errors

@@ -1,5 +1,5 @@
 -- What stands on knowledge_nodes, or is set of it, and is not Vestige's: the table that takes its place would have none of
--- it. The columns of Vestige's own are those that next_create.sql fills, and the keyword index; $1 its indexes.
+-- it. The columns of Vestige's own are those that next_create.sql fills; $1 its indexes.
 SELECT format('view %s', r.ev_class::regclass)
 FROM pg_depend AS d
 JOIN pg_rewrite AS r ON r.oid = d.objid

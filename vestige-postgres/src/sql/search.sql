@@ -1,6 +1,7 @@
 -- The whole of a search: the keyword leg, the vector leg, their fusion, and the rows.
 --
--- $1 words, $2 phrases, $3 excluded    the text as WebQuery reads it
+-- $1 terms, $2 their weights           what the text asks for; no terms: no keyword leg
+-- $3                                   its phrases and exclusions as a tsquery; null: none
 -- $4 vector                            null: no vector leg
 -- $5 $6 $7 $8                          domains, tags, types, code bases; null: any
 -- $9 $10                               created from, created before; null: any
@@ -13,7 +14,7 @@
 -- $24                                  whether there are phrases or exclusions
 -- $25                                  whether the index is expected to find enough that the filter lets through
 -- $26                                  whether the code bases are all that is asked of a memory
--- $27                                  whether words rank; false: phrases and exclusions only narrow the vector leg
+-- $27                                  the version of the analysis that the terms are of; null: no words are looked for
 WITH
 -- ---- what the text asks for ----
 corpus AS MATERIALIZED (
@@ -22,61 +23,22 @@ corpus AS MATERIALIZED (
     coalesce(sum(terms)::float8 / nullif(sum(documents), 0)::float8, 0) AS mean_length
   FROM keyword_totals
 ),
-phrase AS MATERIALIZED (
-  SELECT wanted, place, term, position, position - lag(position) OVER (PARTITION BY wanted, place ORDER BY position) AS step
-  FROM (
-    SELECT true AS wanted, place, body FROM unnest($2::text[]) WITH ORDINALITY AS required (body, place)
-    UNION ALL
-    SELECT false, place, body FROM unnest($3::text[]) WITH ORDINALITY AS excluded (body, place)
-  ) AS phrases
-  CROSS JOIN LATERAL unnest(vestige_terms(body)) AS found (term, positions, weights)
-  CROSS JOIN LATERAL unnest(positions) AS position
+-- Whether the memories have terms of the same analysis; an error where they have not.
+analysis AS MATERIALIZED (
+  SELECT CASE WHEN $27::int8 IS NULL THEN true ELSE vestige_analysis_is($27) END AS matches
 ),
--- Phrases and exclusions as one query; a phrase lies within one field. Where they come to nothing, a query that
--- everything meets: no term has a space in it.
 admission AS MATERIALIZED (
-  SELECT
-    coalesce(
-      string_agg(CASE WHEN wanted THEN '(' ELSE '!(' END || alternatives || ')', ' & '),
-      $$!'no term'$$
-    )::tsquery AS query
-  FROM (
-    SELECT wanted, place, string_agg(chain, ' | ') AS alternatives
-    FROM (
-      SELECT
-        wanted,
-        place,
-        string_agg(
-          CASE WHEN step IS NULL THEN '' ELSE ' <' || least(step, 16384) || '> ' END || quote_literal(term) || ':' || field,
-          '' ORDER BY position
-        ) AS chain
-      FROM phrase
-      CROSS JOIN (VALUES ('A'), ('B'), ('C')) AS fields (field)
-      GROUP BY wanted, place, field
-    ) AS chains
-    GROUP BY wanted, place
-  ) AS constraints
+  SELECT $3::text::tsquery AS query
 ),
--- The terms that count: of the words, then of the phrases. A term is common where the store is large and the
--- statistics know it; how many documents hold any other is counted below.
+-- The terms that count. A term is common where the store is large and the statistics know it; how many documents hold
+-- any other is counted below.
 terms AS MATERIALIZED (
   SELECT
     chosen.term,
+    chosen.weight,
     quote_literal(chosen.term)::tsquery AS query,
     CASE WHEN corpus.documents >= $22::float8 THEN round(known.share * corpus.documents) END AS common
-  FROM (
-    SELECT term
-    FROM (
-      SELECT 0 AS source, place, found.lexeme AS term, positions[1] AS position
-      FROM unnest($1::text[]) WITH ORDINALITY AS words (body, place)
-      CROSS JOIN LATERAL unnest(vestige_terms(body)) AS found
-      UNION ALL
-      SELECT 1, place, term, position FROM phrase WHERE wanted AND $27::boolean
-    ) AS mentioned
-    GROUP BY term
-    ORDER BY min((source, place, position))
-    LIMIT 64
-  ) AS chosen
+  FROM unnest($1::text[], $2::float8[]) AS chosen (term, weight)
   CROSS JOIN corpus
   LEFT JOIN keyword_statistics AS known ON known.term = chosen.term COLLATE "C"
 ),
@@ -212,7 +174,7 @@ scored AS (
     id,
     -- BM25 with k1 = 0.4, b = 0.75 and the square of the inverse document frequency.
     round(sum(
-      idf * idf
+      terms.weight * idf * idf
         * (frequency * 1.4 / (frequency + 0.4 * (0.25 + 0.75 * round(frequency / density) / corpus.mean_length)))
     ) * 1e9) / 1e9 AS score
   FROM (
@@ -223,6 +185,7 @@ scored AS (
     SELECT term, id, frequency, density FROM remaining_hits
   ) AS hits
   JOIN rarity USING (term)
+  JOIN terms USING (term)
   CROSS JOIN corpus
   GROUP BY id
 ),
@@ -399,5 +362,6 @@ FROM best
 CROSS JOIN scale
 JOIN knowledge_nodes AS n USING (id)
 -- Asked before anything else, because an empty table or leg need not have asked.
-WHERE $4::real[] IS NULL OR (SELECT matches FROM model) IS NOT NULL
+WHERE (SELECT matches FROM analysis)
+  AND ($4::real[] IS NULL OR (SELECT matches FROM model) IS NOT NULL)
 ORDER BY best.place

@@ -109,6 +109,7 @@ fn ingest(runtime: &Runtime, sample: &Sample, url: &str) -> Result<Ratios> {
     let store = runtime.block_on(floor::store(&options))?;
     runtime.block_on(store.register_model(&sample.signature()))?;
     let raw = runtime.block_on(floor::connect(&options, 1))?;
+    runtime.block_on(floor::index_words_on_the_server(&raw))?;
     let pairs = (sample.texts.len() / (2 * BATCH)).saturating_sub(1).min(16);
     // The memories of a pair are two ranges side by side.
     let range = |half: usize| half * BATCH..(half + 1) * BATCH;

@@ -8,6 +8,7 @@ use rusqlite::{Connection, OpenFlags};
 use sqlx::postgres::{PgPool, PgPoolCopyExt as _};
 use tempfile::TempDir;
 use tokio::runtime::Runtime;
+use vestige_bench::floor::postgres::index_words_on_the_server;
 use vestige_bench::sample::Sample;
 use vestige_migrate::Copier;
 use vestige_postgres::PgMemoryStore;
@@ -39,6 +40,7 @@ pub(super) fn run(runtime: &Runtime, sample: &Sample, url: &str) -> Result<()> {
                 let (target, options) = database(sample, url, "vestige_versus_copy").await?;
                 let raw = pool(&options, &[]);
                 drop(raw.acquire().await?);
+                index_words_on_the_server(&raw).await?;
                 let started = Instant::now();
                 match kind {
                     0 | 1 => by_hand(&path, &target, &raw, kind == 0).await?,

@@ -8,10 +8,10 @@ use sqlx::{AssertSqlSafe, PgPool};
 use uuid::Uuid;
 use vestige_bench::sample::{number, only};
 use vestige_postgres::PgMemoryStore;
-use vestige_traits::{MemoryStore, SearchQuery, WebQuery};
+use vestige_traits::{MemoryStore, SearchQuery};
 
 use super::database::{Filled, pool};
-use super::statement::{self, Pgbench};
+use super::statement::{self, Asked, Pgbench};
 use crate::contest::{self, Contender, TURN};
 use crate::table;
 
@@ -83,7 +83,7 @@ pub(super) fn run(filled: &Filled<'_>, filter: Option<(&str, &'static str)>) -> 
     let turn = RefCell::new(Vec::new());
     let mut contenders = Vec::new();
     if filter.is_none() {
-        let prepared = statement::search(sample, "$1", "$2", "$3", "$4");
+        let prepared = statement::search(sample, ["$1", "$2", "$3", "$4"]);
         for (n, question) in questions.iter().enumerate().take(TURN) {
             let mut found = [runtime.block_on(bare(&told, &prepared, question))?, ask(store, &by_both(n))?];
             found.iter_mut().for_each(|found| found.sort_unstable());
@@ -150,11 +150,11 @@ pub(super) fn run(filled: &Filled<'_>, filter: Option<(&str, &'static str)>) -> 
 /// What the statement finds without Vestige around it. All columns come, and the ids are read.
 async fn bare(pool: &PgPool, sql: &str, (text, vector): &(String, Vec<f32>)) -> Result<Vec<usize>> {
     use sqlx::Row as _;
-    let read = WebQuery::parse(text);
+    let asked = Asked::new(text);
     let rows = sqlx::query(AssertSqlSafe(sql))
-        .bind(read.words)
-        .bind(read.phrases)
-        .bind(read.excluded)
+        .bind(asked.terms)
+        .bind(asked.weights)
+        .bind(asked.admission)
         .bind(vector)
         .fetch_all(pool)
         .await?;

@@ -5,6 +5,7 @@ use std::time::Instant;
 use anyhow::Result;
 use sqlx::QueryBuilder;
 use sqlx::postgres::{PgPool, PgPoolCopyExt as _};
+use vestige_bench::floor::postgres::index_words_on_the_server;
 use vestige_bench::sample::{Sample, codebase, id};
 use vestige_traits::MemoryStore;
 
@@ -25,6 +26,7 @@ pub(super) async fn run(sample: &Sample, url: &str) -> Result<()> {
             let (store, options) = database(sample, url, "vestige_versus_ingest").await?;
             let raw = pool(&options, &[]);
             drop(raw.acquire().await?);
+            index_words_on_the_server(&raw).await?;
             let started = Instant::now();
             match kind {
                 0 => copy(sample, &raw, count).await?,

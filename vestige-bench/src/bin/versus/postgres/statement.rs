@@ -9,7 +9,9 @@ use sqlx::ConnectOptions as _;
 use sqlx::postgres::PgConnectOptions;
 use tempfile::TempDir;
 use vestige_bench::sample::Sample;
-use vestige_traits::{Fusion, FusionMethod, WebQuery};
+use vestige_traits::analysis::{Analyzer, Phrase};
+use vestige_traits::limits::MAX_QUERY_TERMS;
+use vestige_traits::{Fusion, FusionMethod};
 
 const SEARCH: &str = include_str!("../../../../../vestige-postgres/src/sql/search.sql");
 
@@ -28,9 +30,47 @@ pub(super) const SETTINGS: [(&str, &str); 8] = [
 /// How many questions one run of pgbench answers: a turn of the contest.
 const TURN: usize = crate::contest::TURN;
 
-/// The statement of a hybrid search for ten without a filter. `words`, `phrases`, `excluded` and `vector` are
-/// what stands in the places of these parameters.
-pub(super) fn search(sample: &Sample, words: &str, phrases: &str, excluded: &str, vector: &str) -> String {
+/// What a question asks for, as the statement takes it.
+pub(super) struct Asked {
+    pub(super) terms: Vec<String>,
+    pub(super) weights: Vec<f64>,
+    /// Its phrases and exclusions as a tsquery; empty if there are none.
+    pub(super) admission: String,
+}
+
+impl Asked {
+    pub(super) fn new(text: &str) -> Self {
+        let asked = Analyzer::default().query(text);
+        // The store would choose the rarest of more.
+        let terms = asked.terms.iter().take(MAX_QUERY_TERMS);
+        let (terms, weights) = terms.map(|term| (term.text.clone(), term.weight)).unzip();
+        let required = asked.required.iter().map(|phrase| format!("({})", alternatives(phrase)));
+        let excluded = asked.excluded.iter().map(|phrase| format!("!({})", alternatives(phrase)));
+        let admission = required.chain(excluded).collect::<Vec<_>>().join(" & ");
+        Self { terms, weights, admission }
+    }
+}
+
+/// A phrase in each of the three fields, and what stands for the whole of it.
+fn alternatives(phrase: &Phrase) -> String {
+    let in_field = |label: char| {
+        let mut chain = String::new();
+        for (n, term) in phrase.terms.iter().enumerate() {
+            if n > 0 {
+                let _ = write!(chain, " <{}> ", term.position - phrase.terms[n - 1].position);
+            }
+            let _ = write!(chain, "'{}':{label}", term.text);
+        }
+        chain
+    };
+    let whole = phrase.whole.iter().map(|whole| format!("'{whole}'"));
+    ['A', 'B', 'C'].map(in_field).into_iter().chain(whole).collect::<Vec<_>>().join(" | ")
+}
+
+/// The statement of a hybrid search for ten without a filter. `places` is what stands in the places of the
+/// terms, their weights, the admission and the vector.
+pub(super) fn search(sample: &Sample, places: [&str; 4]) -> String {
+    let [terms, weights, admission, vector] = places;
     let (fusion, model) = (Fusion::default(), sample.signature());
     let limit = 10;
     let k = match fusion.method {
@@ -38,9 +78,9 @@ pub(super) fn search(sample: &Sample, words: &str, phrases: &str, excluded: &str
         FusionMethod::RelativeScore => "NULL".to_owned(),
     };
     let parameters = [
-        words.to_owned(),
-        phrases.to_owned(),
-        excluded.to_owned(),
+        terms.to_owned(),
+        weights.to_owned(),
+        format!("nullif({admission}, '')"),
         vector.to_owned(),
         // Domains, tags, types, code bases, created from and before.
         "NULL".to_owned(),
@@ -64,11 +104,11 @@ pub(super) fn search(sample: &Sample, words: &str, phrases: &str, excluded: &str
         "5000".to_owned(),
         "20000".to_owned(),
         "2000".to_owned(),
-        format!("(cardinality({phrases}::text[]) + cardinality({excluded}::text[]) > 0)"),
-        // Whether the index finds enough; whether code bases are all that is asked for; whether words rank.
+        format!("({admission} <> '')"),
+        // Whether the index finds enough; whether code bases are all that is asked for; the analysis.
         "true".to_owned(),
         "false".to_owned(),
-        "true".to_owned(),
+        "(SELECT version FROM keyword_analysis)".to_owned(),
     ];
     let mut sql = String::with_capacity(SEARCH.len());
     for line in SEARCH.lines() {
@@ -115,12 +155,13 @@ impl Pgbench {
             .env("PGDATABASE", &self.database)
             .env("PGOPTIONS", options());
         for (n, (text, vector)) in questions.iter().enumerate() {
-            let read = WebQuery::parse(text);
+            let asked = Asked::new(text);
+            let weights: Vec<String> = asked.weights.iter().map(f64::to_string).collect();
             let vector: Vec<String> = vector.iter().map(f32::to_string).collect();
             pgbench
-                .arg(format!("--define=words{n}={}", array(&read.words)))
-                .arg(format!("--define=phrases{n}={}", array(&read.phrases)))
-                .arg(format!("--define=excluded{n}={}", array(&read.excluded)))
+                .arg(format!("--define=terms{n}={}", array(&asked.terms)))
+                .arg(format!("--define=weights{n}={{{}}}", weights.join(",")))
+                .arg(format!("--define=admission{n}={}", asked.admission))
                 .arg(format!("--define=vector{n}={{{}}}", vector.join(",")));
         }
         let ran = pgbench.output().context("cannot run pgbench")?;
@@ -153,9 +194,8 @@ fn script_of(sample: &Sample, questions: usize) -> String {
     let mut script = format!("\\set turn (:turn + 1) % {questions}\n");
     for n in 0..questions {
         let branch = if n == 0 { "if" } else { "elif" };
-        let variables = ["words", "phrases", "excluded", "vector"].map(|name| format!(":{name}{n}"));
-        let [words, phrases, excluded, vector] = variables;
-        let sql = search(sample, &words, &phrases, &excluded, &vector);
+        let variables = ["terms", "weights", "admission", "vector"].map(|name| format!(":{name}{n}"));
+        let sql = search(sample, variables.each_ref().map(String::as_str));
         let _ = writeln!(script, "\\{branch} :turn = {n}\n{};", sql.trim_end());
     }
     script + "\\endif\n"
