@@ -102,6 +102,37 @@ fn a_correction_is_pointed_to_the_memory_that_it_corrects() {
 }
 
 #[test]
+fn unrelated_statements_of_other_scripts_are_stored() {
+    let vestige = Vestige::new();
+    let mut server = Server::start(&vestige);
+    for content in
+        ["Сервер базы данных перезапускается каждую ночь", "Собака Бим боится грозы", "小狗害怕打雷"]
+    {
+        let memory = remembered(&mut server, &json!({"content": content}));
+        assert_eq!((&memory["stored"], &memory["near"]), (&json!(true), &Value::Null), "{content}");
+    }
+    let again = remembered(&mut server, &json!({"content": "собака Бим боится грозы!"}));
+    assert_eq!((&again["stored"], &again["near"]["wording"]), (&json!(false), &json!("same")), "{again}");
+}
+
+#[test]
+fn what_differs_from_a_near_duplicate_is_named() {
+    let vestige = Vestige::new();
+    let mut server = Server::start(&vestige);
+    server.remember("The deploy is allowed on Friday.");
+    let arguments = json!({"memories": [{"content": "The deploy is not allowed on Friday."}]});
+    let answer = server.call("remember", &arguments);
+    let near = &answer["result"]["structuredContent"]["results"][0]["near"];
+    assert_eq!((&near["wording"], &near["only_new"]), (&json!("differs"), &json!(["not"])), "{answer}");
+    assert_eq!(near["only_known"], json!([]));
+    let text = answer["result"]["content"][0]["text"].as_str().expect("a text");
+    assert!(text.contains("only the new text has: not") && !text.contains("1.00"), "{text}");
+    let swapped = json!({"memories": [{"content": "On Friday the deploy is allowed."}]});
+    let text = server.call("remember", &swapped)["result"]["content"][0]["text"].to_string();
+    assert!(text.contains("in the same words in another order"), "{text}");
+}
+
+#[test]
 fn texts_without_a_word_that_the_model_knows_are_stored_and_found_by_words() {
     let vestige = Vestige::new();
     let mut server = Server::start(&vestige);

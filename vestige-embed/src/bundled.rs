@@ -9,7 +9,7 @@ use std::sync::OnceLock;
 use vestige_traits::{Embedder, EmbedderResult, ModelSignature};
 
 use self::table::{DIMENSION, Table};
-use self::wordpiece::WordPiece;
+use self::wordpiece::{Token, WordPiece};
 
 const NAME: &str = "vestige-static-256-v1";
 
@@ -90,7 +90,11 @@ impl StaticEmbedder {
     pub fn embed(&self, text: &str) -> Option<Vec<f32>> {
         let Model { tokenizer, table, .. } = self.0;
         let mut sum = [0.0; DIMENSION];
-        tokenizer.for_each_token(&text[..text.floor_char_boundary(WINDOW)], |id| table.add(id, &mut sum));
+        tokenizer.for_each_token(window(text), |token| {
+            if let Token::Piece { id, .. } = token {
+                table.add(id, &mut sum);
+            }
+        });
         table::to_unit_length(&mut sum).then(|| sum.to_vec())
     }
 }
@@ -108,6 +112,26 @@ impl Embedder for StaticEmbedder {
     async fn embed_query(&self, text: &str) -> EmbedderResult<Option<Vec<f32>>> {
         Ok(self.embed(text))
     }
+
+    /// Pieces of one character count as unknown, and so do words that have no pieces. The vocabulary spells
+    /// most words of other scripts letter by letter, and such words all have nearly the same vector.
+    fn known_share(&self, text: &str) -> f64 {
+        let Model { tokenizer, table, .. } = self.0;
+        let (mut known, mut all) = (0.0, 0.0);
+        tokenizer.for_each_token(window(text), |token| match token {
+            Token::Piece { id, single } => {
+                let weight = table.weight(id);
+                all += weight;
+                known += if single { 0.0 } else { weight };
+            }
+            Token::Unknown => all += 1.0,
+        });
+        if all > 0.0 { known / all } else { 0.0 }
+    }
+}
+
+fn window(text: &str) -> &str {
+    &text[..text.floor_char_boundary(WINDOW)]
 }
 
 impl fmt::Debug for StaticEmbedder {

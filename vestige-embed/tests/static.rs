@@ -34,6 +34,24 @@ fn common_words_alone_have_a_vector() {
 }
 
 #[test]
+fn words_spelled_letter_by_letter_are_not_known() {
+    let model = StaticEmbedder::bundled();
+    for text in
+        ["The deploy failed because the disk was full", "Der Server wird jede Nacht gestartet.", "what is it"]
+    {
+        assert!(model.known_share(text) > 0.7, "{text}: {}", model.known_share(text));
+    }
+    for text in ["", "🎉", "7", "Собака Бим боится грозы", "数据库服务器每天重启。", "החתול ישן", "xꙮ"]
+    {
+        assert!(model.known_share(text) < 0.2, "{text}: {}", model.known_share(text));
+    }
+    let half = model.known_share("Сервис написан на PostgreSQL and Rust");
+    assert!((0.2..0.7).contains(&half), "{half}");
+    let chosen_at_run_time = vestige_traits::AnyEmbedder::new(model);
+    assert_eq!(chosen_at_run_time.known_share("Сервис написан на PostgreSQL and Rust"), half);
+}
+
+#[test]
 fn case_accents_and_punctuation_make_no_difference() {
     let model = StaticEmbedder::bundled();
     let plain = model.embed("cafe deja vu").unwrap();

@@ -12,7 +12,7 @@ use crate::tools::{graph, memories, recall, remember, reviews, stats};
 pub(crate) const INSTRUCTIONS: &str = "Vestige is your long-term memory; it outlives this conversation and is \
 shared with other sessions. Call `recall` before you answer what earlier work may have settled. Call `remember` for \
 decisions, facts, preferences and causes of bugs that later sessions will need: one self-contained statement for each \
-memory, never secrets. If `remember` reports a near-duplicate, `update` that memory instead. After a recalled memory \
+memory, never secrets. If `remember` reports a near-duplicate, look at what differs, and `update` that memory if it is outdated. After a recalled memory \
 was put to use, `review` it (good), or `forget` it if it is wrong.";
 
 /// What a tool does to the memory.
@@ -41,7 +41,7 @@ fn all() -> Vec<Tool> {
             "remember",
             "Remember",
             "Store one or many memories, each a self-contained statement. A text that is close to an existing memory \
-             is not stored but reported with that memory's id and similarity: then `update` the existing one, or call \
+             is not stored but reported with that memory's id and the words that differ: then `update` it, or call \
              again with `force` if both shall stay. Returns the ids.",
             Effect::Adds,
         ),

@@ -57,8 +57,8 @@ where
 /// An embedder without a model: no text has a vector.
 ///
 /// A [`Memory`] with it stores texts without vectors and finds them by words alone. It works with every
-/// store, whatever model the store belongs to. It finds no near duplicates, and the text that an edit changes
-/// loses its vector.
+/// store, whatever model the store belongs to. It finds near duplicates by their words, and the text that an
+/// edit changes loses its vector.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct NoEmbedder;
 
@@ -76,5 +76,9 @@ impl Embedder for NoEmbedder {
 
     async fn embed_query(&self, _: &str) -> EmbedderResult<Option<Vec<f32>>> {
         Ok(None)
+    }
+
+    fn known_share(&self, _: &str) -> f64 {
+        0.0
     }
 }

@@ -16,11 +16,14 @@ mod memory;
 mod new_memory;
 mod recall;
 mod remember;
+mod resemblance;
 mod retry;
 mod schedule;
 #[cfg(feature = "fsrs")]
 mod scheduler;
 mod tags;
+mod wording;
+mod words;
 
 pub use duplicates::NearDuplicate;
 pub use edit::Edited;
@@ -36,3 +39,4 @@ pub use schedule::as_of;
 pub use scheduler::{RebuiltSchedule, Scheduler};
 pub use tags::add_tags;
 pub use vestige_traits::SearchMode;
+pub use wording::Wording;

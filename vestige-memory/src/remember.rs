@@ -208,13 +208,18 @@ where
             options.report(RememberPhase::Embedding, done, total);
         }
         let mut accepted: Vec<MemoryRecord> = Vec::with_capacity(total);
+        let mut profiles = Vec::new();
         let mut outcomes = Vec::with_capacity(total);
         for (done, record) in (1..).zip(records) {
             let near = match options.near_duplicates {
                 NearDuplicates::Ignore => None,
                 NearDuplicates::Refuse | NearDuplicates::Store => {
-                    let near = self.nearest(&record, &accepted).await?;
+                    let profile = self.profile(&record);
+                    let near = self.nearest_of(&record, &profile, &accepted, &profiles).await?;
                     options.report(RememberPhase::Comparing, done, total);
+                    if near.is_none() || options.near_duplicates == NearDuplicates::Store {
+                        profiles.push(profile);
+                    }
                     near
                 }
             };

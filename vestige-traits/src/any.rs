@@ -62,6 +62,7 @@ trait ErasedEmbedder: Send + Sync {
         texts: &'a [&'a str],
     ) -> BoxFuture<'a, EmbedderResult<Vec<Option<Vec<f32>>>>>;
     fn embed_query<'a>(&'a self, text: &'a str) -> BoxFuture<'a, EmbedderResult<Option<Vec<f32>>>>;
+    fn known_share(&self, text: &str) -> f64;
 }
 
 impl<E: Embedder + Sync> ErasedEmbedder for E {
@@ -76,6 +77,9 @@ impl<E: Embedder + Sync> ErasedEmbedder for E {
     }
     fn embed_query<'a>(&'a self, text: &'a str) -> BoxFuture<'a, EmbedderResult<Option<Vec<f32>>>> {
         Box::pin(Embedder::embed_query(self, text))
+    }
+    fn known_share(&self, text: &str) -> f64 {
+        Embedder::known_share(self, text)
     }
 }
 
@@ -107,5 +111,8 @@ impl Embedder for AnyEmbedder {
     }
     async fn embed_query(&self, text: &str) -> EmbedderResult<Option<Vec<f32>>> {
         self.0.embed_query(text).await
+    }
+    fn known_share(&self, text: &str) -> f64 {
+        self.0.known_share(text)
     }
 }

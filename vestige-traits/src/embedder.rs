@@ -64,6 +64,19 @@ pub trait LocalEmbedder {
     ///
     /// As for [`embed_documents`](Self::embed_documents).
     async fn embed_query(&self, text: &str) -> EmbedderResult<Option<Vec<f32>>>;
+
+    /// How much of a text the model knows, 0 to 1: the share of its words, by their weight in the vector.
+    ///
+    /// A cosine similarity says something about two texts only where the model knows both. A model that
+    /// spells unknown words letter by letter gives them all nearly the same vector. So
+    /// near-duplicates of a text that is hardly known are judged by its words.
+    ///
+    /// The answer depends on the text and the signature alone. It is a judgement about words, so it is
+    /// cheap: no inference is run. The default is 1, which is right for models that were trained on the
+    /// languages they meet.
+    fn known_share(&self, _text: &str) -> f64 {
+        1.0
+    }
 }
 
 /// The result of an embedder's operation.

@@ -16,13 +16,23 @@ impl<'a> Table<'a> {
 
     /// Adds a token's vector. A token without a row adds nothing.
     pub(super) fn add(&self, id: u32, sum: &mut [f32; DIMENSION]) {
-        let Some(row) = usize::try_from(id).ok().and_then(|id| self.0.get(id)) else { return };
-        let Some((scale, row)) = row.split_first_chunk() else { return };
-        let scale = f32::from_le_bytes(*scale);
+        let Some((scale, row)) = self.row(id) else { return };
         // A product and a sum, each rounded: fused, they would differ between machines.
         for (sum, component) in sum.iter_mut().zip(row) {
             *sum += scale * f32::from(component.cast_signed());
         }
+    }
+
+    /// The length (L2) of a token's vector, which is its weight in a sum. 0 for a token without a row.
+    pub(super) fn weight(&self, id: u32) -> f64 {
+        let Some((scale, row)) = self.row(id) else { return 0.0 };
+        let squares: i32 = row.iter().map(|component| i32::from(component.cast_signed()).pow(2)).sum();
+        f64::from(scale) * f64::from(squares).sqrt()
+    }
+
+    fn row(&self, id: u32) -> Option<(f32, &[u8])> {
+        let (scale, row) = self.0.get(usize::try_from(id).ok()?)?.split_first_chunk()?;
+        Some((f32::from_le_bytes(*scale), row))
     }
 }
 

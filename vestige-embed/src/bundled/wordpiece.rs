@@ -1,4 +1,4 @@
-//! BERT's uncased WordPiece, token ids only.
+//! BERT's uncased WordPiece: token ids, and which of them are single characters.
 //!
 //! The `tokenizers` crate would do, and this crate's tests hold this module to
 //! its answers; but it brings some sixty crates, takes tens of milliseconds to open,
@@ -20,6 +20,19 @@ use unicode_properties::{GeneralCategory, GeneralCategoryGroup, UnicodeGeneralCa
 const MAX_WORD_CHARS: usize = 100;
 /// What marks a piece that continues a word, in the vocabulary's file.
 const CONTINUATION: &str = "##";
+
+/// A part of a text, as the vocabulary knows it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Token {
+    /// A piece of the vocabulary.
+    Piece {
+        id: u32,
+        /// It is one character: the last resort for a word that the vocabulary does not know.
+        single: bool,
+    },
+    /// A word that cannot be cut into pieces. It has at least one letter or digit.
+    Unknown,
+}
 
 /// A vocabulary, ready to cut words with.
 pub(super) struct WordPiece<'a> {
@@ -48,9 +61,9 @@ impl<'a> WordPiece<'a> {
         wordpiece
     }
 
-    /// Calls `token` with the id of every known token of the text, in order.
-    pub(super) fn for_each_token(&self, text: &str, token: impl FnMut(u32)) {
-        let mut words = Words { wordpiece: self, word: String::new(), chars: 0, ids: Vec::new(), token };
+    /// Calls `token` with every token of the text, in order.
+    pub(super) fn for_each_token(&self, text: &str, token: impl FnMut(Token)) {
+        let mut words = Words { wordpiece: self, word: String::new(), chars: 0, pieces: Vec::new(), token };
         if text.is_ascii() {
             for byte in text.bytes() {
                 match byte {
@@ -76,11 +89,11 @@ struct Words<'a, F> {
     wordpiece: &'a WordPiece<'a>,
     word: String,
     chars: usize,
-    ids: Vec<u32>,
+    pieces: Vec<Token>,
     token: F,
 }
 
-impl<F: FnMut(u32)> Words<'_, F> {
+impl<F: FnMut(Token)> Words<'_, F> {
     fn push(&mut self, c: char) {
         if c.is_whitespace() {
             self.end();
@@ -102,21 +115,24 @@ impl<F: FnMut(u32)> Words<'_, F> {
 
     fn end(&mut self) {
         if self.chars <= MAX_WORD_CHARS && self.cut() {
-            self.ids.iter().copied().for_each(&mut self.token);
+            self.pieces.iter().copied().for_each(&mut self.token);
+        } else if self.word.contains(char::is_alphanumeric) {
+            (self.token)(Token::Unknown);
         }
         self.word.clear();
         self.chars = 0;
     }
 
-    /// Puts the pieces of the word into `ids`. False if a part of it is unknown, which makes all of it
+    /// Puts the pieces of the word into `pieces`. False if a part of it is unknown, which makes all of it
     /// unknown.
     fn cut(&mut self) -> bool {
-        self.ids.clear();
+        self.pieces.clear();
         let mut rest = self.word.as_str();
         let mut pieces = &self.wordpiece.initial;
         while !rest.is_empty() {
             let Some((id, length)) = pieces.longest_prefix(rest) else { return false };
-            self.ids.push(id);
+            let single = rest.chars().next().is_some_and(|first| first.len_utf8() == length);
+            self.pieces.push(Token::Piece { id, single });
             rest = &rest[length..];
             pieces = &self.wordpiece.continuing;
         }
@@ -212,7 +228,11 @@ mod tests {
 
     fn ids(wordpiece: &WordPiece<'_>, text: &str) -> Vec<u32> {
         let mut ids = Vec::new();
-        wordpiece.for_each_token(text, |id| ids.push(id));
+        wordpiece.for_each_token(text, |token| {
+            if let Token::Piece { id, .. } = token {
+                ids.push(id);
+            }
+        });
         ids
     }
 

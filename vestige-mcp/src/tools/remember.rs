@@ -11,6 +11,7 @@ use tokio::sync::mpsc;
 use vestige_memory::text::{counted, shortened};
 use vestige_memory::{
     Memory, NearDuplicate, NearDuplicates, NewMemory, RememberOptions, RememberPhase, RememberProgress,
+    Wording,
 };
 use vestige_traits::{Embedder, IngestContext, MemoryStore};
 
@@ -18,6 +19,9 @@ use crate::answer::{Answer, ToolResult};
 use crate::metadata::refuse_overwritten;
 use crate::origin::Origin;
 
+/// How many of the words that differ are shown, and how much of each.
+const SHOWN_DIFFERENCES: usize = 8;
+const SHOWN_CHARS: usize = 60;
 /// How many steps of the work lie between two notifications of progress.
 const STEPS_BETWEEN_NOTIFICATIONS: usize = 16;
 
@@ -81,10 +85,16 @@ struct Outcome {
 #[schemars(crate = "schemars", inline)]
 struct NearView {
     id: String,
-    /// The cosine similarity, at most 1.
+    /// How alike the texts are, at most 1: by meaning and by words.
     similarity: f64,
     /// The beginning of its text.
     content: String,
+    /// How the words compare: same, reordered (the same in another order) or differs.
+    wording: &'static str,
+    /// Words that only the new text has.
+    only_new: Vec<String>,
+    /// Words that only that memory has.
+    only_known: Vec<String>,
 }
 
 /// Everything is computed first and stored in one transaction, so a call that fails or is cancelled stores
@@ -162,8 +172,19 @@ impl From<vestige_memory::Remembered> for Outcome {
 
 impl From<NearDuplicate> for NearView {
     fn from(near: NearDuplicate) -> Self {
-        Self { id: near.id.to_string(), similarity: near.similarity, content: shortened(&near.content, 300) }
+        let (wording, only_new, only_known) = match near.wording {
+            Wording::Same => ("same", Vec::new(), Vec::new()),
+            Wording::Reordered => ("reordered", Vec::new(), Vec::new()),
+            Wording::Differs { new, known } => ("differs", shown(&new), shown(&known)),
+            _ => ("differs", Vec::new(), Vec::new()),
+        };
+        let content = shortened(&near.content, 300);
+        Self { id: near.id.to_string(), similarity: near.similarity, content, wording, only_new, only_known }
     }
+}
+
+fn shown(words: &[String]) -> Vec<String> {
+    words.iter().take(SHOWN_DIFFERENCES).map(|words| shortened(words, SHOWN_CHARS)).collect()
 }
 
 impl Remembered {
@@ -195,7 +216,20 @@ impl Remembered {
 
 impl std::fmt::Display for NearView {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "{:.2} similar to {} ({})", self.similarity, self.id, self.content)
+        // Cut and not rounded: texts that differ are not 1.00 similar.
+        let similarity = ((self.similarity + 1e-6) * 100.0).floor() / 100.0;
+        write!(f, "{similarity:.2} similar to {} ({})", self.id, self.content)?;
+        match self.wording {
+            "same" => write!(f, ", in the same words")?,
+            "reordered" => write!(f, ", in the same words in another order")?,
+            _ => {}
+        }
+        for (holder, words) in [("the new text", &self.only_new), ("that memory", &self.only_known)] {
+            if !words.is_empty() {
+                write!(f, "; only {holder} has: {}", words.join(", "))?;
+            }
+        }
+        Ok(())
     }
 }
 
