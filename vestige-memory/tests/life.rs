@@ -71,7 +71,9 @@ async fn the_first_digits_of_an_id_name_a_memory<S: MemoryStore + Sync>(store: S
     let memory = Memory::new(store, NoEmbedder);
     let ids = ["019bb17c-0e40-7978-a6a1-2a42c7957ab5", "019bb17c-0e40-7978-a6a1-2a42c7957ab6"]
         .map(|id| Uuid::try_parse(id).unwrap());
-    memory.remember_all(ids.map(|id| NewMemory::new("text").id(id)), RememberOptions::new()).await.unwrap();
+    let texts = ["text", "other"];
+    let memories = ids.into_iter().zip(texts).map(|(id, text)| NewMemory::new(text).id(id));
+    memory.remember_all(memories, RememberOptions::new()).await.unwrap();
     assert_eq!(memory.resolve(&ids[0].to_string()).await.unwrap(), ids[0]);
     assert_eq!(memory.resolve("019BB17C0e407978a6a12a42c7957ab6").await.unwrap(), ids[1]);
     let unknown = Uuid::from_u128(7);

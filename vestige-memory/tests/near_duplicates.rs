@@ -75,7 +75,7 @@ async fn restatements_and_corrections_are_reported_in_every_script<S: MemoryStor
     println!("reported, and of the half held out: restated, corrected, other");
     for (language, [restated, corrected, other]) in &counts {
         println!("{language}: {restated:?} of 12, {corrected:?} of 12, {other:?} of 6");
-        assert!(restated.0 >= 6 && corrected.0 >= 7 && other.0 <= 1, "{language}");
+        assert!(restated.0 >= 6 && corrected.0 >= 6 && other.0 <= 1, "{language}");
     }
 }
 
