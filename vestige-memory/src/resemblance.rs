@@ -60,7 +60,8 @@ impl Sketch {
         let looked_at = if cut { KEPT } else { sizes };
         // In both, and in one of them.
         let (mut both, mut one) = (0, 0);
-        let most_in_one = (1.0 - least) * if cut { 2.0 * KEPT as f64 } else { sizes as f64 };
+        // A little more, since a product of this kind may be rounded down.
+        let most_in_one = (1.0 - least) * if cut { 2.0 * KEPT as f64 } else { sizes as f64 } + 1e-6;
         let (mut a, mut b) = (self.hashes.iter().peekable(), other.hashes.iter().peekable());
         while both + one < looked_at {
             match (a.peek(), b.peek()) {
@@ -118,6 +119,12 @@ mod tests {
         assert_eq!(resemblance("", ""), 0.0);
         // " not ", "on" in both: 5 and 2 of 3 + 2.
         assert!((resemblance("on not", "on") - 2.0 * 2.0 / 7.0).abs() < 1e-12);
+    }
+
+    #[test]
+    fn a_share_at_the_limit_is_not_below_it() {
+        let (a, b) = (Sketch::new("发票服务需要 Java 21。"), Sketch::new("Java 21 是发票服务所需要的。"));
+        assert_eq!(a.resemblance(&b, 0.8), Some(0.8));
     }
 
     #[test]
