@@ -1,6 +1,7 @@
 //! What is a near duplicate in the languages of `data/near-duplicates.json`, with the bundled model.
 //!
-//! Thresholds were chosen on the first, third, fifth pair and so on. `--no-capture` shows the counts.
+//! Thresholds were chosen on the first, third, fifth pair and so on. `near-duplicates` of `vestige-bench` prints
+//! the counts.
 
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking, its helpers too")]
 
@@ -72,10 +73,10 @@ async fn restatements_and_corrections_are_reported_in_every_script<S: MemoryStor
             }
         }
     }
-    println!("reported, and of the half held out: restated, corrected, other");
     for (language, [restated, corrected, other]) in &counts {
-        println!("{language}: {restated:?} of 12, {corrected:?} of 12, {other:?} of 6");
-        assert!(restated.0 >= 6 && corrected.0 >= 6 && other.0 <= 1, "{language}");
+        // All, and those of the half held out.
+        let counts = format!("{language}: {restated:?} of 12, {corrected:?} of 12, {other:?} of 6");
+        assert!(restated.0 >= 6 && corrected.0 >= 7 && other.0 <= 1, "{counts}");
     }
 }
 
