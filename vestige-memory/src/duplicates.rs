@@ -16,13 +16,13 @@ use crate::words::words;
 /// How many of the nearest memories are looked at first; more, as long as all of them are near and of other
 /// code bases.
 const LOOKED_AT: usize = 10;
-/// A text is judged by its vector if the model knows this share of it. In sentences of Latin script the bundled
-/// model knows 0.7 and more, in those of other scripts 0.1 and less.
+/// A text is judged by its vector if the model knows this share of it. In sentences of Latin script the
+/// bundled model knows 0.7 and more, in those of other scripts 0.1 and less.
 const KNOWN_SHARE: f64 = 0.5;
 /// The resemblance that texts with near vectors need besides. Unrelated sentences reach 0.3.
 const SHARED_WORDS: f64 = 0.5;
-/// The resemblance from which on texts that the model does not know are near duplicates. Statements in the same
-/// frame, such as "Ada prefers tea" and "Bob prefers tea", lie between 0.7 and 0.9.
+/// The resemblance from which on texts that the model does not know are near duplicates. Statements in the
+/// same frame, such as "Ada prefers tea" and "Bob prefers tea", lie between 0.7 and 0.9.
 const SAME_WORDS: f64 = 0.8;
 /// The same for texts of more than about forty words. Long texts of one language have most runs of letters in
 /// common, whatever they say: pages of Thai reach 0.77.
@@ -34,17 +34,17 @@ const ROUGH: f32 = 1e-3;
 
 /// A memory that says nearly the same as a new text, or the same of something else.
 ///
-/// "Port 5433" and "port 5434" are as near to each other as a repetition. [`wording`](Self::wording) names the
-/// words in which they differ. Whether the new text repeats the memory, corrects it, or stands beside it is for
-/// an agent or a person to judge.
+/// "Port 5433" and "port 5434" are as near to each other as a repetition. [`wording`](Self::wording) names
+/// the words in which they differ. Whether the new text repeats the memory, corrects it, or stands beside it
+/// is for an agent or a person to judge.
 #[derive(Clone, Debug, PartialEq)]
 #[non_exhaustive]
 pub struct NearDuplicate {
     /// The memory's id.
     pub id: Uuid,
-    /// How alike the texts are, at most 1: the mean of their cosine similarity and of their resemblance, which
-    /// is the share of short runs of letters that they have in common. Where the model does not know the
-    /// words, the resemblance alone.
+    /// How alike the texts are, at most 1: the mean of their cosine similarity and of their resemblance,
+    /// which is the share of short runs of letters that they have in common. Where the model does not know
+    /// the words, the resemblance alone.
     pub similarity: f64,
     /// The memory's text.
     pub content: String,
@@ -63,11 +63,11 @@ where
     /// Of a near duplicate the model knows at least half ([`Embedder::known_share`]), as of the text itself.
     /// Their cosine similarity is at least
     /// [`near_duplicate_similarity`](crate::MemoryBuilder::near_duplicate_similarity), and they share half of
-    /// their wording. Where the model knows less, or there is no vector, the texts are compared by their words
-    /// alone, and share eight tenths.
+    /// their wording. Where the model knows less, or there is no vector, the texts are compared by their
+    /// words alone, and share eight tenths.
     ///
-    /// Both memories can hold in the same place: their code base is the same, or one of them has none. Of equally
-    /// near ones the lowest id is taken. [`remember`](Self::remember) asks this for every text.
+    /// Both memories can hold in the same place: their code base is the same, or one of them has none. Of
+    /// equally near ones the lowest id is taken. [`remember`](Self::remember) asks this for every text.
     ///
     /// # Errors
     ///
@@ -84,8 +84,8 @@ where
 
     /// [`nearest`](Self::nearest), where the profiles are known.
     ///
-    /// Each of the `others` costs a product of two vectors or the beginning of two sketches, and no allocation
-    /// unless it is near.
+    /// Each of the `others` costs a product of two vectors or the beginning of two sketches, and no
+    /// allocation unless it is near.
     pub(crate) async fn nearest_of(
         &self,
         record: &MemoryRecord,
@@ -118,8 +118,8 @@ where
         Profile { known, length: dot(vector, vector).sqrt(), sketch: OnceLock::new() }
     }
 
-    /// The memories of the store that are nearest to a text, each with its similarity if it is a near duplicate:
-    /// enough of them that one of the same place is among them if there is one.
+    /// The memories of the store that are nearest to a text, each with its similarity if it is a near
+    /// duplicate: enough of them that one of the same place is among them if there is one.
     async fn nearest_stored(
         &self,
         new: (&MemoryRecord, &Profile),

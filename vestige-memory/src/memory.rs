@@ -220,8 +220,8 @@ impl<S, E> MemoryBuilder<S, E> {
     }
 
     /// From which cosine similarity on [`remember`](Memory::remember) calls a text a near duplicate, -1 to 1.
-    /// Default: 0.95. [`nearest`](Memory::nearest) says what else it asks for, and what holds for texts of which
-    /// the model knows too little.
+    /// Default: 0.95. [`nearest`](Memory::nearest) says what else it asks for, and what holds for texts of
+    /// which the model knows too little.
     ///
     /// The default was chosen for the bundled model of `vestige-embed`: it finds most restatements and
     /// corrections, and few texts that say something else. Another model needs another threshold.

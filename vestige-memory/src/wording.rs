@@ -9,8 +9,8 @@ use crate::words::{Word, parts};
 /// Case and punctuation make no difference; symbols, such as in `C++` and `C#`, do. In scripts
 /// that do not separate words, each character counts as a word.
 ///
-/// Whether a difference changes what is said is for an agent or a person to judge: "tabs over spaces" and "tabs
-/// to spaces" differ in a word, and so do "allowed" and "not allowed".
+/// Whether a difference changes what is said is for an agent or a person to judge: "tabs over spaces" and
+/// "tabs to spaces" differ in a word, and so do "allowed" and "not allowed".
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Wording {

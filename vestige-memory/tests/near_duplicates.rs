@@ -1,7 +1,7 @@
 //! What is a near duplicate in the languages of `data/near-duplicates.json`, with the bundled model.
 //!
-//! Thresholds were chosen on the first, third, fifth pair and so on. `near-duplicates` of `vestige-bench` prints
-//! the counts.
+//! Thresholds were chosen on the first, third, fifth pair and so on. `near-duplicates` of `vestige-bench`
+//! prints the counts.
 
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking, its helpers too")]
 

@@ -107,8 +107,8 @@ impl Bench {
         matches!(vectors, (Some(a), Some(b)) if cosine_similarity(&a, &b) >= self.cosine)
     }
 
-    /// Remembers all statements of all languages, first in one call and then one by one: every one is compared
-    /// with every one before it, as a text of the call and as a memory.
+    /// Remembers all statements of all languages, first in one call and then one by one: every one is
+    /// compared with every one before it, as a text of the call and as a memory.
     async fn unrelated(&self, texts: &BTreeMap<String, Vec<String>>) -> Result<BTreeMap<String, Counts>> {
         let (at_once, one_by_one) = (self.memory()?, self.memory()?);
         let all: Vec<&String> = texts.values().flatten().collect();
