@@ -32,7 +32,14 @@ pub(crate) struct Written<'h> {
 /// A checked query whose first 19 parameters are a record, with its `updated_at`, the bound model, and the
 /// record's terms with the version of their analysis.
 macro_rules! query_of_record {
-    ($query:ident!($sql:tt), $record:expr, $updated_at:expr, $written:expr, $terms:expr, [$($after:expr),* $(,)?] $(,)?) => {
+    (
+        $query:ident!($sql:tt),
+        $record:expr,
+        $updated_at:expr,
+        $written:expr,
+        $terms:expr,
+        [$($after:expr),* $(,)?] $(,)?
+    ) => {
         sqlx::$query!(
             $sql,
             $record.id,
