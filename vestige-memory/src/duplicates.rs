@@ -21,6 +21,9 @@ const LOOKED_AT: usize = 10;
 const KNOWN_SHARE: f64 = 0.5;
 /// The resemblance that texts with near vectors need besides. Unrelated sentences reach 0.3.
 const SHARED_WORDS: f64 = 0.5;
+/// The same for texts of more than about forty words. Paragraphs about one subject have near vectors, and up to
+/// 0.6 of their runs of letters in common.
+const SHARED_WORDS_OF_LONG: f64 = 0.7;
 /// The resemblance from which on texts that the model does not know are near duplicates. Statements in the
 /// same frame, such as "Ada prefers tea" and "Bob prefers tea", lie between 0.7 and 0.9.
 const SAME_WORDS: f64 = 0.8;
@@ -64,7 +67,7 @@ where
     /// Their cosine similarity is at least
     /// [`near_duplicate_similarity`](crate::MemoryBuilder::near_duplicate_similarity), and they share half of
     /// their wording. Where the model knows less, or there is no vector, the texts are compared by their
-    /// words alone, and share eight tenths.
+    /// words alone, and share eight tenths. Of texts with more than about forty words more is asked for.
     ///
     /// Both memories can hold in the same place: their code base is the same, or one of them has none. Of
     /// equally near ones the lowest id is taken. [`remember`](Self::remember) asks this for every text.
@@ -159,7 +162,9 @@ where
         if cosine < least {
             return None;
         }
-        let resemblance = one.sketch().resemblance(other.sketch(), SHARED_WORDS)?;
+        let (one, other) = (one.sketch(), other.sketch());
+        let least = if one.is_sample() && other.is_sample() { SHARED_WORDS_OF_LONG } else { SHARED_WORDS };
+        let resemblance = one.resemblance(other, least)?;
         Some(f64::midpoint(cosine.min(1.0), resemblance))
     }
 }
