@@ -21,8 +21,8 @@ const LOOKED_AT: usize = 10;
 const KNOWN_SHARE: f64 = 0.5;
 /// The resemblance that texts with near vectors need besides. Unrelated sentences reach 0.3.
 const SHARED_WORDS: f64 = 0.5;
-/// The same for texts of more than about forty words. Paragraphs about one subject have near vectors, and up to
-/// 0.6 of their runs of letters in common.
+/// The same for texts of more than about forty words. Paragraphs about one subject have near vectors, and up
+/// to 0.6 of their runs of letters in common.
 const SHARED_WORDS_OF_LONG: f64 = 0.7;
 /// The resemblance from which on texts that the model does not know are near duplicates. Statements in the
 /// same frame, such as "Ada prefers tea" and "Bob prefers tea", lie between 0.7 and 0.9.
