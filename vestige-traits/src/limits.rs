@@ -41,6 +41,9 @@ pub const MAX_QUERY_BYTES: usize = 1 << 20;
 pub const MAX_PHRASE_BYTES: usize = 8 << 10;
 /// How many different words, and how many phrases and exclusions, of a query are looked for: the first ones.
 pub const MAX_QUERY_TERMS: usize = 64;
+/// How many different words of a query are read, and how many terms they make. The rarest [`MAX_QUERY_TERMS`] of
+/// those that occur count.
+pub const MAX_ANALYZED_TERMS: usize = 4096;
 /// The deepest walk of `get_neighbors`, in edges.
 pub const MAX_NEIGHBOR_DEPTH: usize = 16;
 /// The most memories that `get_neighbors` returns.

@@ -1,6 +1,7 @@
 use std::borrow::Cow;
+use std::collections::HashSet;
 
-use crate::limits::{MAX_PHRASE_BYTES, MAX_QUERY_TERMS};
+use crate::limits::{MAX_ANALYZED_TERMS, MAX_PHRASE_BYTES, MAX_QUERY_TERMS};
 
 /// A question's text, read as a web search box reads it. Every text has a reading.
 ///
@@ -11,8 +12,8 @@ use crate::limits::{MAX_PHRASE_BYTES, MAX_QUERY_TERMS};
 /// - Everything else, operators of any query language included, is text.
 ///
 /// Quotes are `"` and the typographic pairs. Phrases and exclusions hold for the vector leg of a hybrid
-/// search too. Each of the three lists keeps its first [`MAX_QUERY_TERMS`] different entries. Of phrases
-/// [`MAX_PHRASE_BYTES`] are looked for, and the rest is cut; an exclusion beyond as many is dropped. So a
+/// search too. Of words the first [`MAX_ANALYZED_TERMS`] different ones are kept, of phrases and exclusions the first
+/// [`MAX_QUERY_TERMS`]. Of phrases [`MAX_PHRASE_BYTES`] are looked for, and the rest is cut; an exclusion beyond as many is dropped. So a
 /// text beyond the limits lets more through, not less.
 ///
 /// ```
@@ -65,6 +66,7 @@ impl WebQuery {
 
     fn read(text: &str) -> Self {
         let mut query = Self::default();
+        let mut known = HashSet::new();
         let mut rest = text;
         loop {
             rest = rest.trim_start_matches(is_space);
@@ -73,7 +75,7 @@ impl WebQuery {
             }
             let negated = rest
                 .strip_prefix('-')
-                .filter(|after| after.starts_with(|c: char| c.is_alphanumeric() || is_quote(c)));
+                .filter(|after| after.starts_with(|c: char| is_searchable(c) || is_quote(c)));
             rest = negated.unwrap_or(rest);
             if rest.starts_with(is_quote) {
                 let inside = rest.trim_start_matches(is_quote);
@@ -83,8 +85,12 @@ impl WebQuery {
                 rest = after;
             } else {
                 let end = rest.find(|c| is_space(c) || is_quote(c)).unwrap_or(rest.len());
-                let list = if negated.is_some() { &mut query.excluded } else { &mut query.words };
-                push(list, &rest[..end]);
+                let word = &rest[..end];
+                if negated.is_some() {
+                    push(&mut query.excluded, word);
+                } else if known.len() < MAX_ANALYZED_TERMS && word.contains(is_searchable) && known.insert(word) {
+                    query.words.push(word.to_owned());
+                }
                 rest = &rest[end..];
             }
         }
@@ -98,7 +104,7 @@ impl WebQuery {
 
 fn push(list: &mut Vec<String>, entry: &str) {
     if list.len() < MAX_QUERY_TERMS
-        && entry.contains(char::is_alphanumeric)
+        && entry.contains(is_searchable)
         && !list.iter().any(|known| known == entry)
     {
         list.push(entry.to_owned());
@@ -118,7 +124,7 @@ fn within_budget(entries: Vec<String>, cut: bool) -> Vec<String> {
             // A part of a word would be a demand that nobody has made.
             let begun = &entry[..entry.floor_char_boundary(left)];
             entry.truncate(begun.rfind(|c: char| !c.is_alphanumeric()).unwrap_or(0));
-            if !entry.contains(char::is_alphanumeric) {
+            if !entry.contains(is_searchable) {
                 continue;
             }
         }
@@ -126,6 +132,21 @@ fn within_budget(entries: Vec<String>, cut: bool) -> Vec<String> {
         fitting.push(entry);
     }
     fitting
+}
+
+/// Whether a character can be looked for.
+fn is_searchable(c: char) -> bool {
+    c.is_alphanumeric() || is_symbol(c)
+}
+
+/// Emoji and signs that people look for. Arrows, lines, boxes and bullets are punctuation.
+pub(crate) fn is_symbol(c: char) -> bool {
+    matches!(
+        u32::from(c),
+        0xa2..=0xa5 | 0xa7 | 0xa9 | 0xae | 0xb1 | 0xd7 | 0xf7 | 0x203c | 0x2049 | 0x20a0..=0x20c0 | 0x2139
+            | 0x2200..=0x23ff | 0x2600..=0x2767 | 0x2795..=0x2797 | 0x2934 | 0x2935 | 0x2b1b | 0x2b1c | 0x2b50
+            | 0x2b55 | 0x303d | 0x3297 | 0x3299 | 0x1f000..=0x1f0ff | 0x1f170..=0x1f1ff | 0x1f300..=0x1faff
+    )
 }
 
 fn is_space(c: char) -> bool {
@@ -197,7 +218,7 @@ mod tests {
 
     #[test]
     fn nothing_to_ask_is_empty() {
-        for text in ["", "  ", "\0", "***", "-foo", "😀", "\"\" ''"] {
+        for text in ["", "  ", "\0", "***", "-foo", "-😀", "→", "\"\" ''"] {
             assert!(WebQuery::parse(text).is_empty(), "{text:?}");
         }
     }

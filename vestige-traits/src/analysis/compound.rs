@@ -1,0 +1,81 @@
+//! Words of several parts, as code has them.
+
+use std::ops::Range;
+
+use super::MAX_WORD_BYTES;
+use super::language::FunctionWord;
+use super::segment::{Joint, Token};
+
+/// So many letters beside digits are a part of their own: those of `python3`, not those of `v2` and `16gb`.
+const MIN_LETTERS: usize = 3;
+
+/// The groups of tokens that are written as one from this one on, the tightest first: of `a-b.c/d` those of `a-b`,
+/// `a-b.c` and all.
+pub(super) fn groups(tokens: &[Token], first: usize) -> impl Iterator<Item = Range<usize>> {
+    use Joint::*;
+    let joined = |at: usize| tokens.get(at).map_or(Apart, |token| token.joint);
+    let before = joined(first);
+    let levels: &[Joint] =
+        if joined(first + 1) == Apart { &[] } else { &[Underscore, Hyphen, Dot, Slash, Colon] };
+    let mut end = first + 1;
+    levels.iter().filter(move |level| before == Apart || before > **level).filter_map(move |level| {
+        let known = end;
+        while joined(end) != Apart && joined(end) <= *level {
+            end += 1;
+        }
+        (end > known).then_some(first..end)
+    })
+}
+
+/// What tokens are together: their text, and the first of them as if it were all, with the script of the last.
+///
+/// A sign between digits stays a dot: 1.23 is not 12.3, and 2026-11-30 is 2026/11/30.
+pub(super) fn whole<'a>(tokens: &[Token], text: impl Fn(&Token) -> &'a str) -> Option<(String, Token)> {
+    let (first, last) = (tokens.first()?, tokens.last()?);
+    let bytes: usize = tokens.iter().map(|token| text(token).len() + 1).sum();
+    if bytes > MAX_WORD_BYTES {
+        return None;
+    }
+    let mut whole = String::with_capacity(bytes);
+    for token in tokens {
+        let text = text(token);
+        let is_between_digits = whole.ends_with(is_digit) && text.starts_with(is_digit);
+        if is_between_digits && token.joint > Joint::Underscore {
+            whole.push('.');
+        }
+        whole.push_str(text);
+    }
+    let has_digits = tokens.iter().any(|token| token.has_digits || token.is_signed);
+    Some((whole, Token { script: last.script, has_digits, ..first.clone() }))
+}
+
+/// The parts of a word: those of camel case, or the letters and the digits of `python3`.
+pub(super) fn parts<'w>(text: &'w str, cuts: &[usize], token: &Token) -> Vec<&'w str> {
+    let mut parts = Vec::new();
+    if cuts.is_empty() {
+        if token.has_letters && token.has_digits {
+            let (letters, digits) = text.split_at(text.find(is_digit).unwrap_or_default());
+            let (digits, letters) = if letters.is_empty() {
+                text.split_at(text.find(|c| !is_digit(c)).unwrap_or_default())
+            } else {
+                (digits, letters)
+            };
+            let is_pair = digits.chars().all(is_digit) && !letters.contains(is_digit);
+            if is_pair && letters.chars().count() >= MIN_LETTERS {
+                parts.extend([letters, digits]);
+            }
+        }
+    } else {
+        let mut from = 0;
+        for to in cuts.iter().copied().chain([text.len()]) {
+            parts.push(&text[from..to]);
+            from = to;
+        }
+    }
+    parts.retain(|part| part.len() > 1 && !FunctionWord::find(part).is_some_and(FunctionWord::is_stop_word));
+    parts
+}
+
+fn is_digit(c: char) -> bool {
+    c.is_ascii_digit()
+}

@@ -1,0 +1,41 @@
+//! What the analysis is known by.
+
+use std::hash::Hasher;
+
+use super::hash::Fnv;
+use super::language::FUNCTION_WORDS;
+use super::stems::IRREGULAR_FORMS;
+use super::{Analyzer, MAX_PLACES, MAX_POSITION, MAX_TERM_BYTES};
+
+/// The revision of the rules, for a change of them that no sample shows.
+const REVISION: u32 = 1;
+
+/// The versions of what the analysis is made of, a hash of all its lists, and a hash of the terms of the samples.
+pub(super) fn of(analyzer: &Analyzer) -> String {
+    let (major, minor, patch) = char::UNICODE_VERSION;
+    let (of_normalization, ..) = unicode_normalization::UNICODE_VERSION;
+    let lists = hash([FUNCTION_WORDS, IRREGULAR_FORMS].into_iter());
+    let samples = SAMPLES.lines().map(str::trim);
+    let terms: Vec<String> = samples
+        .flat_map(|text| analyzer.terms(text))
+        .map(|term| format!("{} {}", term.position, term.text))
+        .collect();
+    let terms = hash(terms.iter().map(String::as_str));
+    format!(
+        "{REVISION}: Unicode {major}.{minor}.{patch} and {of_normalization}, \
+         limits {MAX_POSITION}, {MAX_PLACES}, {MAX_TERM_BYTES}, lists {lists:016x}, terms {terms:016x}"
+    )
+}
+
+fn hash<'a>(texts: impl Iterator<Item = &'a str>) -> u64 {
+    let mut hash = Fnv::default();
+    for text in texts {
+        hash.write(text.as_bytes());
+        hash.write(b"\n");
+    }
+    hash.finish()
+}
+
+/// A text a line: words for every rule of the English stemmer and its exceptions, and for each other stemmer,
+/// script and shape.
+pub(super) const SAMPLES: &str = include_str!("samples.txt");

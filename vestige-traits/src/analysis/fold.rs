@@ -1,0 +1,81 @@
+//! One form for all spellings of a character.
+//!
+//! NFKC (UAX #15), then lower case with the full foldings that matter (ß, İ), letters without a decomposition,
+//! and no accents. What vanishes inside a word is left to [`script`](super::script).
+
+use std::borrow::Cow;
+
+use unicode_normalization::char::{decompose_canonical, is_combining_mark};
+use unicode_normalization::{IsNormalized, UnicodeNormalization, is_nfkc_quick};
+
+use super::script::{Class, Script};
+use crate::limits::MAX_INDEXED_CHARS;
+
+/// The NFKC of the first [`MAX_INDEXED_CHARS`] characters, and as many of it: a character may become eighteen.
+pub(super) fn normalized(text: &str) -> Cow<'_, str> {
+    let text = first_chars(text);
+    if text.is_ascii() || is_nfkc_quick(text.chars()) == IsNormalized::Yes {
+        return Cow::Borrowed(text);
+    }
+    Cow::Owned(text.nfkc().take(MAX_INDEXED_CHARS).collect())
+}
+
+fn first_chars(text: &str) -> &str {
+    if text.len() <= MAX_INDEXED_CHARS {
+        return text;
+    }
+    text.char_indices().nth(MAX_INDEXED_CHARS).map_or(text, |(end, _)| &text[..end])
+}
+
+/// Appends the folded letter of a script.
+pub(super) fn push_folded(folded: &mut String, letter: char, script: Script) {
+    if letter.is_ascii() {
+        folded.push(letter.to_ascii_lowercase());
+        return;
+    }
+    for lower in letter.to_lowercase() {
+        match lower {
+            'ß' => folded.push_str("ss"),
+            'æ' => folded.push_str("ae"),
+            'œ' => folded.push_str("oe"),
+            'þ' => folded.push_str("th"),
+            'ı' | 'ɨ' => folded.push('i'),
+            'ł' => folded.push('l'),
+            'ø' => folded.push('o'),
+            'đ' | 'ð' | 'ɗ' => folded.push('d'),
+            'ħ' => folded.push('h'),
+            'ŧ' => folded.push('t'),
+            'ɓ' => folded.push('b'),
+            'ƙ' => folded.push('k'),
+            'ς' => folded.push('σ'),
+            // Two keyboards for one letter: of Arabic and of Persian.
+            'ى' | 'ی' => folded.push('ي'),
+            'ک' => folded.push('ك'),
+            'ٱ' => folded.push('ا'),
+            'й' | 'ў' | 'ї' => folded.push(lower),
+            _ if script.drops_marks() => decompose_canonical(lower, |part| {
+                if !is_combining_mark(part) {
+                    folded.push(part);
+                }
+            }),
+            _ => folded.push(lower),
+        }
+    }
+}
+
+/// A word of a list, folded by itself.
+pub(super) fn folded(word: &str) -> String {
+    let mut folded = String::with_capacity(word.len());
+    let mut script = Script::Latin;
+    for c in word.chars() {
+        match Class::of(c) {
+            Class::Letter(of_letter) => {
+                script = of_letter;
+                push_folded(&mut folded, c, script);
+            }
+            Class::Mark if !script.drops_marks() => folded.push(c),
+            _ => {}
+        }
+    }
+    folded
+}

@@ -1,0 +1,223 @@
+//! The terms of tokens, with what each counts in a question.
+
+use std::borrow::Cow;
+
+use rust_stemmers::Algorithm;
+
+use super::language::{ENGLISH, Language};
+use super::script::{Script, is_ideograph};
+use super::segment::{Kind, Segments, Token, is_regional};
+use super::{Phrase, Term, compound, stems};
+
+/// What a guess counts beside the better term of a word: the English stem of a word of another language.
+const GUESS: f64 = 0.25;
+/// What the first letters of a word count.
+const PREFIX: f64 = 0.5;
+/// What an Arabic word counts beside its stem.
+const BESIDE_STEM: f64 = 0.5;
+/// How many letters those are. Words without more have no such term.
+const PREFIX_LETTERS: usize = 6;
+/// Of so many characters a run is a sentence, which may hold words of one character.
+const SENTENCE_CHARACTERS: usize = 5;
+/// How many digits of a hash are enough to name it.
+const HASH_DIGITS: usize = 7;
+/// Longer words are data, and their capital letters mean nothing.
+const MAX_CAMEL_BYTES: usize = 96;
+
+/// Whether terms are for a memory or for a question.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Purpose {
+    Memory,
+    Question,
+}
+
+/// A term of a token.
+pub(super) struct Form {
+    pub(super) text: String,
+    pub(super) position: u32,
+    /// What it counts in a question.
+    pub(super) weight: f64,
+    /// Whether phrases compare it: one at each position is.
+    pub(super) is_own: bool,
+}
+
+/// Makes the terms of a text in a language.
+pub(super) struct Forms<'a> {
+    pub(super) segments: &'a Segments,
+    pub(super) language: Option<Language>,
+    pub(super) purpose: Purpose,
+    /// Where they go.
+    pub(super) sink: &'a mut dyn FnMut(Form),
+}
+
+impl Forms<'_> {
+    /// All terms, in the order of their positions. `is_left_out` says which tokens have none of their own.
+    pub(super) fn all(mut self, is_left_out: impl Fn(&Token) -> bool) {
+        let segments = self.segments;
+        for (at, token) in segments.tokens.iter().enumerate() {
+            if !is_left_out(token) {
+                match token.kind {
+                    Kind::Word => self.word(token),
+                    Kind::Run => self.run(token),
+                    Kind::Symbol => self.symbol(token),
+                }
+            }
+            for group in compound::groups(&segments.tokens, at) {
+                self.whole(&segments.tokens[group]);
+            }
+        }
+    }
+
+    fn send(&mut self, text: impl Into<String>, position: u32, weight: f64, is_own: bool) {
+        (self.sink)(Form { text: text.into(), position, weight, is_own });
+    }
+
+    fn word(&mut self, token: &Token) {
+        let (text, at) = (self.segments.text(token), token.position);
+        if token.is_signed {
+            self.send(text, at, 1.0, true);
+            let letters = text.trim_end_matches(['+', '#']);
+            if letters.len() > 1 {
+                self.send(stems::english(letters), at, GUESS, false);
+            }
+        } else if token.is_dotted {
+            self.send(format!(".{text}"), at, 1.0, true);
+            self.send(own(text, token), at, GUESS, false);
+        } else if token.has_digits {
+            self.send(text, at, 1.0, true);
+        } else if let Some(word) = token.function_word {
+            self.send(&word.own, at, 1.0, true);
+        } else if !self.segments.cuts(token).is_empty() {
+            self.send(own(text, token), at, 1.0, true);
+        } else {
+            self.of_language(text, token);
+        }
+        if is_hash(text) && (self.purpose == Purpose::Question || token.has_digits && token.has_letters) {
+            self.send(format!("{}*", &text[..HASH_DIGITS]), at, 1.0, false);
+        } else if text.len() <= MAX_CAMEL_BYTES {
+            for part in compound::parts(text, self.segments.cuts(token), token) {
+                self.send(stems::english(part), at, 1.0, false);
+            }
+        }
+    }
+
+    /// The terms of a word of letters.
+    fn of_language(&mut self, word: &str, token: &Token) {
+        let at = token.position;
+        let (own, accented) = (own(word, token), self.segments.accented(token));
+        match (token.script, self.language) {
+            (Script::Arabic, _) => {
+                let stem = stems::stem(word, Algorithm::Arabic);
+                if stem != own {
+                    self.send(stem, at, 1.0, false);
+                }
+                self.send(own, at, BESIDE_STEM, true);
+            }
+            (Script::Latin, Some(language)) if language != ENGLISH => {
+                let better = match language.stemmer() {
+                    Some(algorithm) => stems::of_language(accented, algorithm),
+                    None if language.is_tonal() => Cow::Borrowed(accented),
+                    None => Cow::Borrowed(&*own),
+                };
+                let is_better = better == own;
+                if !is_better {
+                    self.send(better, at, 1.0, false);
+                }
+                self.send(own, at, if is_better { 1.0 } else { GUESS }, true);
+                self.prefix(word, at, PREFIX);
+            }
+            (Script::Latin, None) if self.purpose == Purpose::Question => {
+                self.send(own, at, 1.0, true);
+                self.prefix(word, at, GUESS);
+            }
+            _ => self.send(own, at, 1.0, true),
+        }
+    }
+
+    fn prefix(&mut self, word: &str, position: u32, weight: f64) {
+        if let Some((end, _)) = word.char_indices().nth(PREFIX_LETTERS) {
+            self.send(format!("{}*", &word[..end]), position, weight, false);
+        }
+    }
+
+    /// Pairs of characters and single ones.
+    fn run(&mut self, token: &Token) {
+        let (text, cuts) = (self.segments.text(token), self.segments.cuts(token));
+        let edge = |n: usize| if n == 0 { 0 } else { cuts.get(n - 1).copied().unwrap_or(text.len()) };
+        let is_single = |n: usize| n <= cuts.len() && text[edge(n)..].starts_with(is_ideograph);
+        for (n, position) in (0..=cuts.len()).zip(token.position..) {
+            if n < cuts.len() {
+                self.send(&text[edge(n)..edge(n + 2)], position, 1.0, true);
+            }
+            let weight = match self.purpose {
+                Purpose::Question if !cuts.is_empty() => {
+                    let is_alone = !(n > 0 && is_single(n - 1)) && !is_single(n + 1);
+                    let is_asked = cuts.len() + 1 >= SENTENCE_CHARACTERS || is_alone;
+                    if is_single(n) && is_asked { GUESS } else { continue }
+                }
+                _ => 1.0,
+            };
+            self.send(&text[edge(n)..edge(n + 1)], position, weight, cuts.is_empty());
+        }
+    }
+
+    /// An emoji and, if something modifies it, the emoji without that.
+    fn symbol(&mut self, token: &Token) {
+        let text = self.segments.text(token);
+        self.send(text, token.position, 1.0, true);
+        if let Some(end) = self.segments.cuts(token).first()
+            && !text.starts_with(is_regional)
+        {
+            self.send(&text[..*end], token.position, GUESS, false);
+        }
+    }
+
+    /// The term of words that are written as one.
+    fn whole(&mut self, tokens: &[Token]) {
+        let Some((text, token)) = compound::whole(tokens, |token| self.segments.text(token)) else { return };
+        if token.has_digits {
+            if text.starts_with('v') && text[1..].starts_with(|c: char| c.is_ascii_digit()) {
+                self.send(&text[1..], token.position, 1.0, false);
+            }
+            self.send(text, token.position, 1.0, false);
+        } else {
+            self.send(own(&text, &token), token.position, 1.0, false);
+        }
+    }
+}
+
+/// The term by which phrases compare a word of letters.
+fn own<'w>(word: &'w str, token: &Token) -> Cow<'w, str> {
+    match token.script {
+        Script::Latin => stems::english(word),
+        Script::Greek => stems::stem(word, Algorithm::Greek),
+        Script::Cyrillic => stems::stem(word, Algorithm::Russian),
+        Script::Tamil => stems::stem(word, Algorithm::Tamil),
+        _ => Cow::Borrowed(word),
+    }
+}
+
+/// The phrase of a text, if it has a word that every memory is indexed by. In a memory in English, the lower-case
+/// function words are not.
+pub(super) fn phrase(segments: &Segments) -> Option<Phrase> {
+    let mut terms = Vec::new();
+    let mut sink = |form: Form| {
+        if form.is_own {
+            terms.push(Term { text: form.text, position: form.position });
+        }
+    };
+    let forms = Forms { segments, language: Some(ENGLISH), purpose: Purpose::Question, sink: &mut sink };
+    forms.all(Token::is_stop_word);
+    let is_single = compound::groups(&segments.tokens, 0).last() == Some(0..segments.tokens.len());
+    let whole = is_single.then(|| compound::whole(&segments.tokens, |token| segments.text(token))).flatten();
+    let whole = whole.map(|(text, token)| if token.has_digits { text } else { own(&text, &token).into_owned() });
+    if terms.is_empty() {
+        let text = whole?;
+        return Some(Phrase { terms: vec![Term { text, position: 1 }], whole: None });
+    }
+    Some(Phrase { terms, whole })
+}
+
+fn is_hash(word: &str) -> bool {
+    word.len() >= HASH_DIGITS && word.bytes().all(|byte| byte.is_ascii_hexdigit())
+}

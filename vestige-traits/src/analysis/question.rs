@@ -1,0 +1,57 @@
+//! The terms of a question.
+
+use std::collections::HashMap;
+
+use super::forms::{Form, Forms, Purpose, phrase};
+use super::language::Evidence;
+use super::segment::{Segments, Token};
+use super::{AnalyzedQuery, QueryTerm};
+use crate::limits::MAX_ANALYZED_TERMS;
+use crate::query::WebQuery;
+
+/// What a question asks for.
+pub(super) fn analyzed(text: &str) -> AnalyzedQuery {
+    let WebQuery { words, phrases, excluded } = WebQuery::parse(text);
+    let segments_of = |texts: &[String]| -> Vec<Segments> { texts.iter().map(|text| Segments::of(text)).collect() };
+    let phrases = segments_of(&phrases);
+    let words = Segments::of(&words.join(" "));
+    let asked = || std::iter::once(&words).chain(&phrases);
+
+    let mut evidence = Evidence::default();
+    asked().for_each(|segments| evidence.add_all(&segments.evidence));
+    let language = evidence.language();
+    let is_light = |token: &Token| token.function_word.is_some_and(|word| word.is_of(language));
+    let has_other = asked().flat_map(|segments| &segments.tokens).any(|token| !is_light(token));
+
+    let mut terms = Terms::default();
+    for segments in asked() {
+        let mut sink = |form| terms.add(form);
+        let forms = Forms { segments, language, purpose: Purpose::Question, sink: &mut sink };
+        forms.all(|token| has_other && is_light(token));
+    }
+    AnalyzedQuery {
+        terms: terms.list,
+        required: phrases.iter().filter_map(phrase).collect(),
+        excluded: segments_of(&excluded).iter().filter_map(phrase).collect(),
+    }
+}
+
+/// Different terms, each with the largest of its weights.
+#[derive(Default)]
+struct Terms {
+    list: Vec<QueryTerm>,
+    known: HashMap<String, usize>,
+}
+
+impl Terms {
+    fn add(&mut self, form: Form) {
+        match self.known.get(&form.text) {
+            Some(at) => self.list[*at].weight = self.list[*at].weight.max(form.weight),
+            None if self.list.len() == MAX_ANALYZED_TERMS => {}
+            None => {
+                self.known.insert(form.text.clone(), self.list.len());
+                self.list.push(QueryTerm { text: form.text, weight: form.weight });
+            }
+        }
+    }
+}
