@@ -17,6 +17,7 @@ pub mod reembedding;
 pub mod registry;
 pub mod reviews;
 pub mod scheduling;
+pub mod scripts;
 pub mod search_modes;
 pub mod transfer;
 pub mod transfer_import;

@@ -129,14 +129,14 @@ pub async fn irregular_forms_are_found_by_their_word(bed: &TestBed<impl StoreFac
     assert!(hits(bed, "building -breaks").await.is_empty());
 }
 
-/// A word ends at an apostrophe; what stands before it in *doesn't* is in no list of stop words.
+/// A word ends at an apostrophe; what stands before it in *doesn't* is a stop word, too.
 pub async fn parts_of_stop_words_have_no_weight(bed: &TestBed<impl StoreFactory>) {
     fill(
         bed,
         &["It doesn't, we couldn\u{2019}t, you haven't", "the pump hasn't leaked", "a haven for boats"],
     )
     .await;
-    assert!(hits(bed, "why doesn't it? couldn't we").await.is_empty());
+    assert!(hits(bed, "why doesn't the valve? couldn't we").await.is_empty());
     assert_eq!(hits(bed, "doesn't the pump leak").await, ids([2]));
     assert_eq!(hits(bed, "\"the pump didn't leak\"").await, ids([2]));
     let mut a_word = hits(bed, "haven't").await;
@@ -145,9 +145,9 @@ pub async fn parts_of_stop_words_have_no_weight(bed: &TestBed<impl StoreFactory>
 }
 
 pub async fn stop_words_have_no_weight(bed: &TestBed<impl StoreFactory>) {
-    fill(bed, &["the of and to in", "the harbour", "who is this"]).await;
-    assert!(hits(bed, "what is the").await.is_empty());
+    fill(bed, &["The lighthouse", "the harbour", "who is this"]).await;
     assert_eq!(hits(bed, "where is the harbour").await, ids([2]));
+    assert!(hits(bed, "in of and").await.is_empty());
 }
 
 pub async fn identifiers_and_numbers_are_found_whole(bed: &TestBed<impl StoreFactory>) {
@@ -187,8 +187,8 @@ pub async fn a_phrase_keeps_its_distances_over_stop_words(bed: &TestBed<impl Sto
 
 pub async fn a_phrase_of_stop_words_asks_for_nothing(bed: &TestBed<impl StoreFactory>) {
     fill(bed, &["to be or not to be", "lighthouse"]).await;
-    assert!(hits(bed, "\"to be\"").await.is_empty());
-    assert_eq!(hits(bed, "lighthouse \"to be\"").await, ids([2]));
+    assert_eq!(hits(bed, "lighthouse \"to be\"").await, ids([2]), "it is not demanded");
+    assert_eq!(hits(bed, "\"be to\"").await, ids([1]), "its words are all that is asked for");
 }
 
 pub async fn several_phrases_must_all_occur(bed: &TestBed<impl StoreFactory>) {
@@ -227,8 +227,8 @@ pub async fn a_dash_inside_a_word_excludes_nothing(bed: &TestBed<impl StoreFacto
 }
 
 pub async fn a_text_without_a_word_finds_nothing(bed: &TestBed<impl StoreFactory>) {
-    fill(bed, &["red lamp", "*** ??? 😀"]).await;
-    for text in ["", " \t\n", "***", "😀", "\"\"", "--", "\0", "\u{200d}", "the"] {
+    fill(bed, &["red lamp", "*** ??? →"]).await;
+    for text in ["", " \t\n", "***", "→", "\"\"", "--", "\0", "\u{200d}", "the"] {
         assert!(hits(bed, text).await.is_empty(), "{text:?}");
     }
 }
@@ -320,12 +320,15 @@ pub async fn phrases_beyond_the_limit_are_cut_and_exclusions_dropped(bed: &TestB
     assert!(hits(bed, &text).await.is_empty());
 }
 
-pub async fn only_the_first_sixty_four_terms_are_looked_for(bed: &TestBed<impl StoreFactory>) {
-    fill(bed, &["word63", "word64", "word0"]).await;
-    let text: Vec<_> = (0..100).map(|n| format!("word{n}")).collect();
-    let mut results = hits(bed, &text.join(" ")).await;
+pub async fn the_sixty_four_rarest_terms_that_occur_are_looked_for(bed: &TestBed<impl StoreFactory>) {
+    let mut contents: Vec<String> = (0..64).map(|n| format!("word{n}")).collect();
+    contents.extend(["common".to_owned(), "common".to_owned()]);
+    fill(bed, &contents.iter().map(String::as_str).collect::<Vec<_>>()).await;
+    let missing: Vec<_> = (100..300).map(|n| format!("word{n} ")).collect();
+    let text = format!("common {} {}", missing.concat(), contents[..64].join(" "));
+    let mut results = hits(bed, &text).await;
     results.sort();
-    assert_eq!(results, ids([1, 3]));
+    assert_eq!(results, ids(1..=64));
 }
 
 pub async fn words_beyond_the_indexed_part_are_stored_and_not_found(bed: &TestBed<impl StoreFactory>) {

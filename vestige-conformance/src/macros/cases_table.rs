@@ -123,7 +123,7 @@ macro_rules! __conformance_cases {
                 a_query_of_a_hundred_thousand_characters_is_answered
                 a_query_beyond_the_limit_is_invalid
                 phrases_beyond_the_limit_are_cut_and_exclusions_dropped
-                only_the_first_sixty_four_terms_are_looked_for
+                the_sixty_four_rarest_terms_that_occur_are_looked_for
                 words_beyond_the_indexed_part_are_stored_and_not_found
                 a_word_too_long_to_index_is_passed_over
                 explain_describes_the_legs_that_would_run
@@ -226,6 +226,26 @@ macro_rules! __conformance_cases {
                 an_invalid_scheduling_state_is_refused
                 due_memories_come_longest_overdue_first
                 due_memories_are_limited
+            }
+            scripts {
+                chinese_and_japanese_words_are_found
+                exclusions_hold_in_scripts_without_spaces
+                korean_words_are_found
+                words_of_southeast_asia_are_found
+                indic_words_are_found
+                arabic_persian_and_hebrew_words_are_found
+                cyrillic_and_greek_words_match_by_their_stem
+                letters_of_latin_languages_are_folded
+                words_match_by_their_stem_in_latin_languages
+                stop_words_alone_are_a_question
+                emoji_and_signs_are_found
+                identifiers_are_found_by_their_parts_and_whole
+                numbers_keep_their_dots
+                signs_of_languages_tell_them_apart
+                a_hash_is_found_by_its_first_digits
+                the_whole_of_a_name_counts_for_more_than_its_parts
+                a_name_is_found_before_texts_with_its_parts
+                of_a_long_question_the_rarest_terms_count
             }
             search_modes {
                 keyword_mode_is_search_without_the_vector

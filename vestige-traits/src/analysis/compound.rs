@@ -49,31 +49,24 @@ pub(super) fn whole<'a>(tokens: &[Token], text: impl Fn(&Token) -> &'a str) -> O
     Some((whole, Token { script: last.script, has_digits, ..first.clone() }))
 }
 
-/// The parts of a word: those of camel case, or the letters and the digits of `python3`.
-pub(super) fn parts<'w>(text: &'w str, cuts: &[usize], token: &Token) -> Vec<&'w str> {
-    let mut parts = Vec::new();
-    if cuts.is_empty() {
-        if token.has_letters && token.has_digits {
-            let (letters, digits) = text.split_at(text.find(is_digit).unwrap_or_default());
-            let (digits, letters) = if letters.is_empty() {
-                text.split_at(text.find(|c| !is_digit(c)).unwrap_or_default())
-            } else {
-                (digits, letters)
-            };
-            let is_pair = digits.chars().all(is_digit) && !letters.contains(is_digit);
-            if is_pair && letters.chars().count() >= MIN_LETTERS {
-                parts.extend([letters, digits]);
-            }
-        }
+/// The parts of a word in camel case.
+pub(super) fn parts<'w>(word: &'w str, cuts: &[usize]) -> impl Iterator<Item = &'w str> {
+    let mut from = 0;
+    let ends = cuts.iter().copied().chain((!cuts.is_empty()).then_some(word.len()));
+    let parts = ends.map(move |to| &word[std::mem::replace(&mut from, to)..to]);
+    parts.filter(|part| part.len() > 1 && !FunctionWord::find(part).is_some_and(FunctionWord::is_stop_word))
+}
+
+/// The letters and the digits of a word that has some of each in a row, as `python3` has.
+pub(super) fn letters_and_digits(word: &str) -> Option<(&str, &str)> {
+    let (one, other) = if word.starts_with(is_digit) {
+        let (digits, letters) = word.split_at(word.find(|c| !is_digit(c))?);
+        (letters, digits)
     } else {
-        let mut from = 0;
-        for to in cuts.iter().copied().chain([text.len()]) {
-            parts.push(&text[from..to]);
-            from = to;
-        }
-    }
-    parts.retain(|part| part.len() > 1 && !FunctionWord::find(part).is_some_and(FunctionWord::is_stop_word));
-    parts
+        word.split_at(word.find(is_digit)?)
+    };
+    let is_pair = !one.contains(is_digit) && other.chars().all(is_digit);
+    (is_pair && one.chars().count() >= MIN_LETTERS).then_some((one, other))
 }
 
 fn is_digit(c: char) -> bool {

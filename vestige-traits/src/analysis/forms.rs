@@ -95,8 +95,16 @@ impl Forms<'_> {
         if is_hash(text) && (self.purpose == Purpose::Question || token.has_digits && token.has_letters) {
             self.send(format!("{}*", &text[..HASH_DIGITS]), at, 1.0, false);
         } else if text.len() <= MAX_CAMEL_BYTES {
-            for part in compound::parts(text, self.segments.cuts(token), token) {
+            for part in compound::parts(text, self.segments.cuts(token)) {
                 self.send(stems::english(part), at, 1.0, false);
+            }
+            // A question for `python3` means that, but one for `python` may mean `python3`.
+            if token.has_digits
+                && self.purpose == Purpose::Memory
+                && let Some((letters, digits)) = compound::letters_and_digits(text)
+            {
+                self.send(stems::english(letters), at, 1.0, false);
+                self.send(digits, at, 1.0, false);
             }
         }
     }
@@ -107,7 +115,7 @@ impl Forms<'_> {
         let (own, accented) = (own(word, token), self.segments.accented(token));
         match (token.script, self.language) {
             (Script::Arabic, _) => {
-                let stem = stems::stem(word, Algorithm::Arabic);
+                let stem = stems::arabic(word);
                 if stem != own {
                     self.send(stem, at, 1.0, false);
                 }

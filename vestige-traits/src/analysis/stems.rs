@@ -76,6 +76,12 @@ fn irregular(stem: Cow<'_, str>) -> Cow<'_, str> {
     WORDS.get(&*stem).map_or(stem, |word| Cow::Borrowed(word))
 }
 
+/// The stem of a folded word in Arabic. Of *and the* the stemmer takes off neither, so *and* goes before.
+pub(super) fn arabic(word: &str) -> Cow<'_, str> {
+    let after_and = word.strip_prefix(['و', 'ف']).filter(|rest| rest.starts_with("ال"));
+    stem(after_and.unwrap_or(word), Algorithm::Arabic)
+}
+
 /// The folded stem of a word in lower case with its accents.
 pub(super) fn of_language(word: &str, algorithm: Algorithm) -> Cow<'_, str> {
     let stem = if algorithm == Algorithm::Romanian && word.contains(['ș', 'ț']) {

@@ -138,7 +138,8 @@ fn compounds_have_parts_and_wholes_by_levels() {
     );
     assert_eq!(terms("parseHTMLResponse"), ["parsehtmlrespons", "pars", "html", "respons"]);
     assert_eq!(terms("URLs"), ["url"]);
-    assert_eq!(terms("python3 v2 16gb"), ["python3", "python", "v2", "16gb"]);
+    assert_eq!(terms("python3 v2 16gb"), ["python3", "python", "3", "v2", "16gb"]);
+    assert_eq!(asked("port5433"), ["port5433 1"]);
     assert_eq!(at_positions("1.23"), ["1:1", "1:1.23", "2:23"]);
     for date in ["2026-11-30", "2026/11/30", "2026.11.30"] {
         assert!(terms(date).contains(&"2026.11.30".to_owned()), "{date}");
@@ -250,6 +251,42 @@ fn a_text_is_found_by_each_of_its_words() {
             let segments = segment::Segments::of(word);
             let is_light = segments.tokens.iter().all(|token| token.function_word.is_some());
             assert!(is_light || finds(word, text), "{word} in {text}: {:?}, {:?}", asked(word), terms(text));
+        }
+    }
+}
+
+/// A generator of numbers (Knuth's, of MMIX), so that every run has the same.
+struct Numbers(u64);
+
+impl Numbers {
+    fn below(&mut self, end: usize) -> usize {
+        self.0 = self.0.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        (self.0 >> 33) as usize % end
+    }
+}
+
+#[test]
+fn any_text_at_all_has_terms_in_order_and_is_found_by_its_words() {
+    let odd = "aZ09_-./:@+#* \u{301}\u{200c}\u{200d}\u{fe0f}éßİΣςйўґあがー中𠀀한ᄒ\u{1161}ก\u{e34}ำខ\u{17d2}မ\u{1039}க்ا\u{64b}ـی\
+        א\u{5b0}👍🏽🇩🇪👩€ﷺ½\u{e0041}Ⅷǅŉΐ\u{ffa0}";
+    let odd: Vec<char> = odd.chars().collect();
+    let words: Vec<&str> = fingerprint::SAMPLES.split_whitespace().collect();
+    let mut numbers = Numbers(7);
+    for _ in 0..3000 {
+        let mut text = String::new();
+        for _ in 0..numbers.below(12) {
+            match numbers.below(3) {
+                0 => text.push_str(words[numbers.below(words.len())]),
+                1 => text.push(' '),
+                _ => (0..numbers.below(6)).for_each(|_| text.push(odd[numbers.below(odd.len())])),
+            }
+        }
+        let terms = Analyzer::default().terms(&text);
+        assert!(terms.is_sorted_by_key(|term| term.position), "{text:?}");
+        for word in text.split_whitespace().filter(|word| !word.starts_with('-')) {
+            let segments = segment::Segments::of(word);
+            let is_light = segments.tokens.iter().all(|token| token.function_word.is_some());
+            assert!(is_light || finds(word, &text), "{word:?} in {text:?}: {:?}, {terms:?}", asked(word));
         }
     }
 }
