@@ -4,7 +4,7 @@
 //!
 //! 1. `fold` and `script`: one form for all spellings of a character, and what a character is to a word.
 //! 2. `language`: the function words and letters that tell a language.
-//! 3. `segment`: the text as a row of words, runs of scripts without spaces, and symbols.
+//! 3. `token` and `segment`: the text as a row of words, runs of scripts without spaces, and symbols.
 //! 4. `stems` and `compound`: the stems of a word, and the parts and wholes of words as code has them.
 //! 5. `forms`: the terms of each, with what they count in a question.
 //! 6. `question` and `document`: those of a question and of a memory. `bm25` weighs them.
@@ -25,6 +25,7 @@ mod segment;
 mod stems;
 #[cfg(test)]
 mod tests;
+mod token;
 
 use crate::search::SearchQuery;
 
@@ -35,7 +36,7 @@ pub use replaced::replaced_stems;
 
 use forms::{Form, Forms, Purpose};
 use language::ENGLISH;
-use segment::Segments;
+use segment::segments;
 
 /// The longest word that is indexed, in bytes. A longer one is passed over, as PostgreSQL does.
 pub const MAX_WORD_BYTES: usize = 2046;
@@ -57,10 +58,10 @@ pub struct Analyzer {
 }
 
 impl Analyzer {
-    /// The terms of the first [`MAX_INDEXED_CHARS`](crate::limits::MAX_INDEXED_CHARS) characters of a text, in the
-    /// order of their positions. No term stands twice at a position.
+    /// The terms of the first [`MAX_INDEXED_CHARS`](crate::limits::MAX_INDEXED_CHARS) characters of a text,
+    /// in the order of their positions. No term stands twice at a position.
     pub fn terms(&self, text: &str) -> Vec<Term> {
-        let segments = Segments::of(text);
+        let segments = segments(text);
         let language = segments.evidence.language();
         // In a text of another language it may be no stop word.
         let has_other = segments.tokens.iter().any(|token| !token.is_stop_word());

@@ -39,10 +39,11 @@ pub const MAX_QUERY_BYTES: usize = 1 << 20;
 /// megabyte, each constraint is written there three times, and a character may become eleven times as long
 /// when it is normalised.
 pub const MAX_PHRASE_BYTES: usize = 8 << 10;
-/// How many different words, and how many phrases and exclusions, of a query are looked for: the first ones.
+/// How many terms of a query are looked for, the rarest ones; and how many of its phrases and exclusions, the
+/// first ones.
 pub const MAX_QUERY_TERMS: usize = 64;
-/// How many different words of a query are read, and how many terms they make. The rarest [`MAX_QUERY_TERMS`] of
-/// those that occur count.
+/// How many different words of a query are read, and how many terms they make. Of those that occur the
+/// rarest [`MAX_QUERY_TERMS`] count.
 pub const MAX_ANALYZED_TERMS: usize = 4096;
 /// The deepest walk of `get_neighbors`, in edges.
 pub const MAX_NEIGHBOR_DEPTH: usize = 16;

@@ -12,8 +12,8 @@ use crate::limits::{MAX_ANALYZED_TERMS, MAX_PHRASE_BYTES, MAX_QUERY_TERMS};
 /// - Everything else, operators of any query language included, is text.
 ///
 /// Quotes are `"` and the typographic pairs. Phrases and exclusions hold for the vector leg of a hybrid
-/// search too. Of words the first [`MAX_ANALYZED_TERMS`] different ones are kept, of phrases and exclusions the first
-/// [`MAX_QUERY_TERMS`]. Of phrases [`MAX_PHRASE_BYTES`] are looked for, and the rest is cut; an exclusion beyond as many is dropped. So a
+/// search too. Of words the first [`MAX_ANALYZED_TERMS`] different ones are kept, of phrases and exclusions
+/// the first [`MAX_QUERY_TERMS`]. Of phrases [`MAX_PHRASE_BYTES`] are looked for, and the rest is cut; an exclusion beyond as many is dropped. So a
 /// text beyond the limits lets more through, not less.
 ///
 /// ```
@@ -88,7 +88,10 @@ impl WebQuery {
                 let word = &rest[..end];
                 if negated.is_some() {
                     push(&mut query.excluded, word);
-                } else if known.len() < MAX_ANALYZED_TERMS && word.contains(is_searchable) && known.insert(word) {
+                } else if known.len() < MAX_ANALYZED_TERMS
+                    && word.contains(is_searchable)
+                    && known.insert(word)
+                {
                     query.words.push(word.to_owned());
                 }
                 rest = &rest[end..];

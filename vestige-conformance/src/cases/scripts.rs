@@ -1,4 +1,4 @@
-//! Small texts of every script and shape of code, with questions that must find them and others that must not.
+//! Small texts of every script and shape of code, with questions that must find them or must not.
 
 use vestige_traits::{MemoryStore, SearchQuery};
 
@@ -29,7 +29,11 @@ async fn ranked(bed: &TestBed<impl StoreFactory>, contents: &[&str], question: &
 
 pub async fn chinese_and_japanese_words_are_found(bed: &TestBed<impl StoreFactory>) {
     let rows: &[Row] = &[
-        ("数据库每天晚上重新启动", &["数据库", "重新启动", "晚上数据", "\"每天晚上\""], &["缓存", "\"晚上每天\""]),
+        (
+            "数据库每天晚上重新启动",
+            &["数据库", "重新启动", "晚上数据", "\"每天晚上\""],
+            &["缓存", "\"晚上每天\""],
+        ),
         ("重跑gen-itgc后清零", &["itgc", "gen-itgc", "重跑", "清零", "genitgc"], &["abc"]),
         ("我家的猫很怕打雷", &["猫", "打雷", "猫怕不怕打雷呢"], &["狗"]),
         ("東京大阪間の新幹線", &["東京", "新幹線", "\"東京 大阪\"", "大阪"], &["京都", "\"大阪 東京\""]),
@@ -102,7 +106,11 @@ pub async fn arabic_persian_and_hebrew_words_are_found(bed: &TestBed<impl StoreF
 
 pub async fn cyrillic_and_greek_words_match_by_their_stem(bed: &TestBed<impl StoreFactory>) {
     let rows: &[Row] = &[
-        ("Сервер базы данных перезапускается каждую ночь", &["база", "серверы", "СЕРВЕРА", "ночью"], &["собака"]),
+        (
+            "Сервер базы данных перезапускается каждую ночь",
+            &["база", "серверы", "СЕРВЕРА", "ночью"],
+            &["собака"],
+        ),
         ("Ёлка стоит в зале", &["елка", "ёлки", "зал"], &["мой"]),
         ("Мой йод кончился", &["мой", "йод"], &["мои", "иод"]),
         ("Їжак живе в лісі", &["їжак", "лісі"], &["іжак"]),
@@ -132,13 +140,21 @@ pub async fn letters_of_latin_languages_are_folded(bed: &TestBed<impl StoreFacto
 
 pub async fn words_match_by_their_stem_in_latin_languages(bed: &TestBed<impl StoreFactory>) {
     let rows: &[Row] = &[
-        ("Die Regierungen haben sich nicht geeinigt", &["Regierung", "wo ist die Regierung?"], &["Parlament"]),
+        (
+            "Die Regierungen haben sich nicht geeinigt",
+            &["Regierung", "wo ist die Regierung?"],
+            &["Parlament"],
+        ),
         ("Las informaciones no están en el archivo", &["información", "dónde están los archivos"], &["base"]),
         ("Les bases de données sont sur le serveur", &["donnée", "les serveurs"], &["chien"]),
         ("As informações estão no servidor", &["informação", "onde estão os servidores"], &["casa"]),
         ("Le informazioni sono nei file", &["informazione", "dove sono le informazioni"], &["cane"]),
         ("De mogelijkheden van het systeem", &["mogelijkheid", "systemen van het"], &["hond"]),
-        ("Tietokannan varmuuskopiot ovat tallessa", &["varmuuskopio", "missä ovat varmuuskopiot"], &["koira"]),
+        (
+            "Tietokannan varmuuskopiot ovat tallessa",
+            &["varmuuskopio", "missä ovat varmuuskopiot"],
+            &["koira"],
+        ),
         ("Az adatbázisok nem elérhetők", &["adatbázis", "hol van az adatbázis"], &["kutya"]),
         ("Bazele de date sunt pe server", &["unde este baza", "serverul este unde"], &["câine"]),
         ("Nie ma możliwości zapisu", &["możliwość", "jaka jest możliwość"], &["pies"]),
@@ -171,7 +187,11 @@ pub async fn emoji_and_signs_are_found(bed: &TestBed<impl StoreFactory>) {
 
 pub async fn identifiers_are_found_by_their_parts_and_whole(bed: &TestBed<impl StoreFactory>) {
     let rows: &[Row] = &[
-        ("call parseHTMLResponse here", &["html", "response", "parse_html_response", "parsehtmlresponse"], &["xml"]),
+        (
+            "call parseHTMLResponse here",
+            &["html", "response", "parse_html_response", "parsehtmlresponse"],
+            &["xml"],
+        ),
         ("getUserName", &["get_user_name", "get-user-name", "user", "GetUserName"], &["profile"]),
         ("max_retry_count = 3", &["maxRetryCount", "retry", "MAX_RETRY_COUNT", "\"max retry\""], &["min"]),
         ("XMLHttpRequest", &["xml", "http", "request", "XmlHttpRequest"], &["json"]),
@@ -181,7 +201,11 @@ pub async fn identifiers_are_found_by_their_parts_and_whole(bed: &TestBed<impl S
         (r"C:\temp\build.log", &["build.log", "temp"], &["tmp"]),
         ("std::io::Error", &["io::Error", "error", "std::io::Error"], &["fmt"]),
         ("python3 and utf8", &["python", "python3", "utf-8", "utf8"], &["java"]),
-        ("see https://example.org/a_page", &["example.org", "a_page", "https://example.org/a_page"], &["net"]),
+        (
+            "see https://example.org/a_page",
+            &["example.org", "a_page", "https://example.org/a_page"],
+            &["net"],
+        ),
         ("mail jo.doe@example.net", &["jo.doe@example.net", "example.net", "doe"], &["ann"]),
         ("the URLs and LEDs", &["url", "led"], &["ur"]),
         ("__init__ is empty", &["init", "__init__"], &["ini"]),

@@ -4,13 +4,13 @@ use std::ops::Range;
 
 use super::MAX_WORD_BYTES;
 use super::language::FunctionWord;
-use super::segment::{Joint, Token};
+use super::token::{Joint, Token};
 
 /// So many letters beside digits are a part of their own: those of `python3`, not those of `v2` and `16gb`.
 const MIN_LETTERS: usize = 3;
 
-/// The groups of tokens that are written as one from this one on, the tightest first: of `a-b.c/d` those of `a-b`,
-/// `a-b.c` and all.
+/// The groups of tokens that are written as one from this one on, the tightest first: of `a-b.c/d` those
+/// of `a-b`, `a-b.c` and all.
 pub(super) fn groups(tokens: &[Token], first: usize) -> impl Iterator<Item = Range<usize>> {
     use Joint::*;
     let joined = |at: usize| tokens.get(at).map_or(Apart, |token| token.joint);
@@ -27,7 +27,7 @@ pub(super) fn groups(tokens: &[Token], first: usize) -> impl Iterator<Item = Ran
     })
 }
 
-/// What tokens are together: their text, and the first of them as if it were all, with the script of the last.
+/// What tokens are together: their text, and the first of them as if it were all, in the script of the last.
 ///
 /// A sign between digits stays a dot: 1.23 is not 12.3, and 2026-11-30 is 2026/11/30.
 pub(super) fn whole<'a>(tokens: &[Token], text: impl Fn(&Token) -> &'a str) -> Option<(String, Token)> {

@@ -10,7 +10,7 @@ use super::{Analyzer, MAX_PLACES, MAX_POSITION, MAX_TERM_BYTES};
 /// The revision of the rules, for a change of them that no sample shows.
 const REVISION: u32 = 1;
 
-/// The versions of what the analysis is made of, a hash of all its lists, and a hash of the terms of the samples.
+/// The versions of what the analysis is made of, a hash of its lists, and a hash of the samples' terms.
 pub(super) fn of(analyzer: &Analyzer) -> String {
     let (major, minor, patch) = char::UNICODE_VERSION;
     let (of_normalization, ..) = unicode_normalization::UNICODE_VERSION;

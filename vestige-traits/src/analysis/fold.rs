@@ -1,7 +1,7 @@
 //! One form for all spellings of a character.
 //!
-//! NFKC (UAX #15), then lower case with the full foldings that matter (ß, İ), letters without a decomposition,
-//! and no accents. What vanishes inside a word is left to [`script`](super::script).
+//! NFKC (UAX #15), then lower case with the full foldings that matter (ß, İ), letters without a
+//! decomposition, and no accents. What vanishes inside a word is left to [`script`](super::script).
 
 use std::borrow::Cow;
 
@@ -11,7 +11,7 @@ use unicode_normalization::{IsNormalized, UnicodeNormalization, is_nfkc_quick};
 use super::script::{Class, Script};
 use crate::limits::MAX_INDEXED_CHARS;
 
-/// The NFKC of the first [`MAX_INDEXED_CHARS`] characters, and as many of it: a character may become eighteen.
+/// The NFKC of the first [`MAX_INDEXED_CHARS`] characters, and as many of it: one may become eighteen.
 pub(super) fn normalized(text: &str) -> Cow<'_, str> {
     let text = first_chars(text);
     if text.is_ascii() || is_nfkc_quick(text.chars()) == IsNormalized::Yes {

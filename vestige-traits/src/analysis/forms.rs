@@ -6,8 +6,9 @@ use rust_stemmers::Algorithm;
 
 use super::language::{ENGLISH, Language};
 use super::script::{Script, is_ideograph};
-use super::segment::{Kind, Segments, Token, is_regional};
-use super::{Phrase, Term, compound, stems};
+use super::segment::is_regional;
+use super::token::{Kind, Segments, Token};
+use super::{MAX_WORD_BYTES, Phrase, Term, compound, stems};
 
 /// What a guess counts beside the better term of a word: the English stem of a word of another language.
 const GUESS: f64 = 0.25;
@@ -80,7 +81,7 @@ impl Forms<'_> {
             if letters.len() > 1 {
                 self.send(stems::english(letters), at, GUESS, false);
             }
-        } else if token.is_dotted {
+        } else if token.is_dotted && text.len() < MAX_WORD_BYTES {
             self.send(format!(".{text}"), at, 1.0, true);
             self.send(own(text, token), at, GUESS, false);
         } else if token.has_digits {
@@ -116,15 +117,18 @@ impl Forms<'_> {
         match (token.script, self.language) {
             (Script::Arabic, _) => {
                 let stem = stems::arabic(word);
-                if stem != own {
+                let is_stem = stem == own;
+                if !is_stem {
                     self.send(stem, at, 1.0, false);
                 }
-                self.send(own, at, BESIDE_STEM, true);
+                self.send(own, at, if is_stem { 1.0 } else { BESIDE_STEM }, true);
             }
             (Script::Latin, Some(language)) if language != ENGLISH => {
                 let better = match language.stemmer() {
                     Some(algorithm) => stems::of_language(accented, algorithm),
-                    None if language.is_tonal() => Cow::Borrowed(accented),
+                    None if language.is_tonal() && accented.len() <= MAX_WORD_BYTES => {
+                        Cow::Borrowed(accented)
+                    }
                     None => Cow::Borrowed(&*own),
                 };
                 let is_better = better == own;
@@ -205,8 +209,7 @@ fn own<'w>(word: &'w str, token: &Token) -> Cow<'w, str> {
     }
 }
 
-/// The phrase of a text, if it has a word that every memory is indexed by. In a memory in English, the lower-case
-/// function words are not.
+/// The phrase of a text, if it has a word that every memory is indexed by. Stop words are not, in English.
 pub(super) fn phrase(segments: &Segments) -> Option<Phrase> {
     let mut terms = Vec::new();
     let mut sink = |form: Form| {
@@ -218,7 +221,8 @@ pub(super) fn phrase(segments: &Segments) -> Option<Phrase> {
     forms.all(Token::is_stop_word);
     let is_single = compound::groups(&segments.tokens, 0).last() == Some(0..segments.tokens.len());
     let whole = is_single.then(|| compound::whole(&segments.tokens, |token| segments.text(token))).flatten();
-    let whole = whole.map(|(text, token)| if token.has_digits { text } else { own(&text, &token).into_owned() });
+    let whole =
+        whole.map(|(text, token)| if token.has_digits { text } else { own(&text, &token).into_owned() });
     if terms.is_empty() {
         let text = whole?;
         return Some(Phrase { terms: vec![Term { text, position: 1 }], whole: None });

@@ -66,7 +66,7 @@ impl Language {
 
 /// A function word of some language.
 pub(super) struct FunctionWord {
-    /// Its stem in English. It has no other, so that most words of a text cost no more than finding them here.
+    /// Its stem in English. It has no other, so that most words of a text cost little.
     pub(super) own: String,
     languages: Languages,
     /// Those in which it has no accent.
@@ -76,28 +76,30 @@ pub(super) struct FunctionWord {
 impl FunctionWord {
     /// What is known of a folded word.
     pub(super) fn find(word: &str) -> Option<&'static Self> {
-        static WORDS: LazyLock<HashMap<String, FunctionWord, BuildHasherDefault<Fnv>>> = LazyLock::new(|| {
-            let mut words: HashMap<String, FunctionWord, _> = HashMap::default();
-            let mut language = 0;
-            for word in FUNCTION_WORDS.split_whitespace() {
-                match word.strip_prefix('[').and_then(|word| word.strip_suffix(']')) {
-                    Some("weak") => language = WEAK,
-                    Some(name) => {
-                        let at = LANGUAGES.iter().position(|known| known.0 == name);
-                        language = at.map_or(0, |at| 1 << at);
-                    }
-                    None => {
-                        let folded = folded(word);
-                        let own = stems::english(&folded).into_owned();
-                        let is_plain = word == folded;
-                        let known = words.entry(folded).or_insert(FunctionWord { own, languages: 0, plain: 0 });
-                        known.languages |= language;
-                        known.plain |= if is_plain { language } else { 0 };
+        static WORDS: LazyLock<HashMap<String, FunctionWord, BuildHasherDefault<Fnv>>> =
+            LazyLock::new(|| {
+                let mut words: HashMap<String, FunctionWord, _> = HashMap::default();
+                let mut language = 0;
+                for word in FUNCTION_WORDS.split_whitespace() {
+                    match word.strip_prefix('[').and_then(|word| word.strip_suffix(']')) {
+                        Some("weak") => language = WEAK,
+                        Some(name) => {
+                            let at = LANGUAGES.iter().position(|known| known.0 == name);
+                            language = at.map_or(0, |at| 1 << at);
+                        }
+                        None => {
+                            let folded = folded(word);
+                            let own = stems::english(&folded).into_owned();
+                            let is_plain = word == folded;
+                            let known =
+                                words.entry(folded).or_insert(FunctionWord { own, languages: 0, plain: 0 });
+                            known.languages |= language;
+                            known.plain |= if is_plain { language } else { 0 };
+                        }
                     }
                 }
-            }
-            words
-        });
+                words
+            });
         WORDS.get(word)
     }
 
@@ -117,8 +119,8 @@ impl FunctionWord {
 pub(super) struct Evidence([u32; LANGUAGES.len()]);
 
 impl Evidence {
-    /// Counts a function word: two, or one where it is weak. Without accents it speaks only for those languages in
-    /// which it has none.
+    /// Counts a function word: two, or one where it is weak. Without accents it speaks only for those
+    /// languages in which it has none.
     pub(super) fn add_word(&mut self, word: &FunctionWord, has_accents: bool) {
         let languages = if has_accents { word.languages } else { word.plain };
         self.add(languages & !(WEAK | OTHERS), if word.languages & WEAK == 0 { 2 } else { 1 });

@@ -4,7 +4,8 @@ use std::collections::HashMap;
 
 use super::forms::{Form, Forms, Purpose, phrase};
 use super::language::Evidence;
-use super::segment::{Segments, Token};
+use super::segment::segments;
+use super::token::{Segments, Token};
 use super::{AnalyzedQuery, QueryTerm};
 use crate::limits::MAX_ANALYZED_TERMS;
 use crate::query::WebQuery;
@@ -12,9 +13,10 @@ use crate::query::WebQuery;
 /// What a question asks for.
 pub(super) fn analyzed(text: &str) -> AnalyzedQuery {
     let WebQuery { words, phrases, excluded } = WebQuery::parse(text);
-    let segments_of = |texts: &[String]| -> Vec<Segments> { texts.iter().map(|text| Segments::of(text)).collect() };
+    let segments_of =
+        |texts: &[String]| -> Vec<Segments> { texts.iter().map(|text| segments(text)).collect() };
     let phrases = segments_of(&phrases);
-    let words = Segments::of(&words.join(" "));
+    let words = segments(&words.join(" "));
     let asked = || std::iter::once(&words).chain(&phrases);
 
     let mut evidence = Evidence::default();

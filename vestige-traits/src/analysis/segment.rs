@@ -1,123 +1,23 @@
-//! A text as a row of words, runs of scripts without spaces, and symbols, folded.
+//! Cuts a text into tokens and folds them, reading it once.
 
-use std::ops::Range;
+use unicode_normalization::char::is_combining_mark;
 
 use super::MAX_WORD_BYTES;
 use super::fold::{normalized, push_folded};
-use super::language::{Evidence, FunctionWord};
-use unicode_normalization::char::is_combining_mark;
-
+use super::language::FunctionWord;
 use super::script::{Class, Script, stacks};
+use super::token::{Joint, Kind, Segments, Token};
 
 /// The most marks that belong to one character. Further ones are left out: no script writes them.
 const MAX_MARKS: usize = 8;
 /// The most emoji in one sequence.
 const MAX_JOINED_SYMBOLS: usize = 12;
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Kind {
-    /// Letters and digits between spaces or punctuation.
-    Word,
-    /// Characters of a script without spaces.
-    Run,
-    /// An emoji or another sign, with what modifies it.
-    Symbol,
-}
-
-/// What stands between two words that are written as one, from the tightest to the loosest.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
-pub(super) enum Joint {
-    /// They are apart.
-    #[default]
-    Apart,
-    /// `_`, the zero width non-joiner of Persian, or nothing, as in `C++17`.
-    Underscore,
-    Hyphen,
-    Dot,
-    Slash,
-    /// `:`, `::`, `://` and `@`.
-    Colon,
-}
-
-impl Joint {
-    fn of(gap: &str) -> Self {
-        match gap {
-            "_" | "__" | "___" | "\u{200c}" => Self::Underscore,
-            "-" | "\u{2010}" => Self::Hyphen,
-            "." => Self::Dot,
-            "/" | "\\" | "/." => Self::Slash,
-            ":" | "::" | "://" | "@" => Self::Colon,
-            _ => Self::Apart,
-        }
-    }
-}
-
-/// A word, run or symbol.
-#[derive(Clone)]
-pub(super) struct Token {
-    pub(super) kind: Kind,
-    pub(super) script: Script,
-    /// Where its folded text stands.
-    pub(super) text: Range<usize>,
-    /// Where its text in lower case stands, if that is another.
-    pub(super) accented: Range<usize>,
-    /// Where its parts begin behind the first, among the cuts of all.
-    pub(super) cuts: Range<usize>,
-    /// How it hangs together with the token before it.
-    pub(super) joint: Joint,
-    /// The position of its first term.
-    pub(super) position: u32,
-    pub(super) is_capital: bool,
-    pub(super) has_letters: bool,
-    pub(super) has_digits: bool,
-    /// Whether a dot stands in front of it, as in `.NET`.
-    pub(super) is_dotted: bool,
-    /// Whether it ends in symbols, as `C++` does.
-    pub(super) is_signed: bool,
-    /// What is known of it, if it is a function word.
-    pub(super) function_word: Option<&'static FunctionWord>,
-}
-
-/// The tokens of a text.
-#[derive(Default)]
-pub(super) struct Segments {
-    pub(super) tokens: Vec<Token>,
-    pub(super) evidence: Evidence,
-    folded: String,
-    accented: String,
-    cuts: Vec<usize>,
-}
-
-impl Token {
-    /// Whether it is a stop word of English.
-    pub(super) fn is_stop_word(&self) -> bool {
-        self.function_word.is_some_and(FunctionWord::is_stop_word)
-    }
-}
-
-impl Segments {
-    /// The tokens of the first part of a text. In time linear in it.
-    pub(super) fn of(text: &str) -> Self {
-        let text = normalized(text);
-        let segments = Self { folded: String::with_capacity(text.len()), ..Self::default() };
-        Scanner::new(&text, segments).scan()
-    }
-
-    /// The folded text of a token.
-    pub(super) fn text(&self, token: &Token) -> &str {
-        &self.folded[token.text.clone()]
-    }
-
-    /// The text of a token in lower case, with its accents.
-    pub(super) fn accented(&self, token: &Token) -> &str {
-        if token.accented.is_empty() { self.text(token) } else { &self.accented[token.accented.clone()] }
-    }
-
-    /// Where its parts begin behind the first, in bytes of its text: those of camel case, the characters of a
-    /// run, and what modifies a symbol.
-    pub(super) fn cuts(&self, token: &Token) -> &[usize] {
-        &self.cuts[token.cuts.clone()]
-    }
+/// The tokens of the first part of a text, in time linear in it.
+pub(super) fn segments(text: &str) -> Segments {
+    let text = normalized(text);
+    let segments = Segments { folded: String::with_capacity(text.len()), ..Segments::default() };
+    Scanner::new(&text, segments).scan()
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -225,7 +125,8 @@ impl<'t> Scanner<'t> {
         }
         if script.is_some() && open.joint != Joint::Dot {
             let dotted = before.strip_suffix('.');
-            open.is_dotted = dotted.is_some_and(|before| !before.ends_with(|c: char| c == '.' || c.is_alphanumeric()));
+            open.is_dotted =
+                dotted.is_some_and(|before| !before.ends_with(|c: char| c == '.' || c.is_alphanumeric()));
         }
     }
 
@@ -396,13 +297,17 @@ impl<'t> Scanner<'t> {
             Kind::Word => {
                 self.position += 1;
                 // The plural of an acronym, as in `URLs`, is no part.
-                if text.ends_with('s') && cuts[open.cuts.clone()].last().is_some_and(|cut| cut + 2 == text.len()) {
+                if text.ends_with('s')
+                    && cuts[open.cuts.clone()].last().is_some_and(|cut| cut + 2 == text.len())
+                {
                     open.cuts.end -= 1;
                 }
                 if !open.has_digits && !open.is_signed {
                     open.function_word = FunctionWord::find(text);
                     // A letter by itself may stand for anything.
-                    if let Some(word) = open.function_word.filter(|word| text.len() > 1 || word.is_stop_word()) {
+                    if let Some(word) =
+                        open.function_word.filter(|word| text.len() > 1 || word.is_stop_word())
+                    {
                         evidence.add_word(word, !open.accented.is_empty());
                     }
                 }

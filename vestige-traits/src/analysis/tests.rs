@@ -101,14 +101,16 @@ fn spellings_of_a_letter_are_one() {
         let (one_has, other_has) = (terms(one), terms(other));
         assert!(other_has.iter().all(|term| one_has.contains(term)), "{one_has:?}, {other_has:?}");
     }
-    for (one, other) in [("мой", "мои"), ("їх", "іх"), ("गुर", "गुरु"), ("มา", "ม้า")] {
+    for (one, other) in [("мой", "мои"), ("їх", "іх"), ("गुर", "गुरु"), ("มา", "ม้า")]
+    {
         assert!(!finds(one, other) && !finds(other, one), "{one}, {other}");
     }
 }
 
 #[test]
 fn a_mark_does_not_split_a_word() {
-    for word in ["हिन्दी", "ক্ষমতা", "தமிழ்நாடு", "ಕನ್ನಡ", "ศรี".split_at(3).0, "क्\u{200d}ष"] {
+    for word in ["हिन्दी", "ক্ষমতা", "தமிழ்நாடு", "ಕನ್ನಡ", "ศรี".split_at(3).0, "क्\u{200d}ष"]
+    {
         assert_eq!(document(word).fields[0].last().unwrap().position, 1, "{word}");
     }
 }
@@ -177,7 +179,10 @@ fn a_guessed_language_adds_its_stem_and_first_letters() {
     assert_eq!(asked("Regierungen"), ["regierungen 1", "regier* 0.25"], "the language is unknown");
     assert_eq!(asked("the Regierungen"), ["regierungen 1"]);
     assert_eq!(asked("Where is the database?"), ["databas 1"]);
-    assert_eq!(asked("khả năng của người"), ["khả 1", "kha 0.25", "năng 1", "nang 0.25", "người 1", "nguoi 0.25"]);
+    assert_eq!(
+        asked("khả năng của người"),
+        ["khả 1", "kha 0.25", "năng 1", "nang 0.25", "người 1", "nguoi 0.25"]
+    );
     for (question, memory) in [
         ("Regierung", "Die Regierungen sind nicht gewählt"),
         ("informaciones", "la información no está en el archivo"),
@@ -196,28 +201,43 @@ fn stop_words_are_a_question_where_there_is_nothing_else() {
     assert_eq!(terms("to be or not to be"), ["to", "be", "or", "not", "to", "be"]);
     assert_eq!(asked("The Who"), ["the 1", "who 1"]);
     assert_eq!(asked("what is IT department"), ["depart 1"]);
-    assert!(finds("IT", "Ask IT about it") && finds("Will", "Will called") && !finds("IT", "ask about it then"));
+    assert!(
+        finds("IT", "Ask IT about it") && finds("Will", "Will called") && !finds("IT", "ask about it then")
+    );
     assert!(asked("кто это").len() == 2 && asked("кто такой Бим") == ["бим 1"]);
 }
 
 #[test]
 fn emoji_are_terms() {
     assert_eq!(terms("done 🎉👍🏽 ❤️ 🇩🇪 👩‍💻 → •"), ["done", "🎉", "👍🏽", "👍", "❤", "🇩🇪", "👩\u{200d}💻", "👩"]);
-    assert!(finds("🎉", "we shipped 🎉") && !finds("🎉", "we shipped 👍") && !finds("shipped -🎉", "we shipped 🎉"));
+    assert!(
+        finds("🎉", "we shipped 🎉")
+            && !finds("🎉", "we shipped 👍")
+            && !finds("shipped -🎉", "we shipped 🎉")
+    );
     assert!(finds("👍", "👍🏽") && finds("👍🏽", "👍"));
 }
 
 #[test]
 fn a_phrase_is_of_own_terms_or_of_a_whole() {
     let phrase = |text: &str| Analyzer::default().query(text).required;
-    let row = |phrase: &Phrase| phrase.terms.iter().map(|term| term.text.clone()).collect::<Vec<_>>().join(" ");
+    let row =
+        |phrase: &Phrase| phrase.terms.iter().map(|term| term.text.clone()).collect::<Vec<_>>().join(" ");
     let get = phrase("\"get_user_profile\"");
-    assert_eq!((row(&get[0]), get[0].whole.as_deref()), ("get user profil".to_owned(), Some("getuserprofil")));
+    assert_eq!(
+        (row(&get[0]), get[0].whole.as_deref()),
+        ("get user profil".to_owned(), Some("getuserprofil"))
+    );
     assert_eq!(phrase("\"get user\"")[0].whole, None);
     assert_eq!(phrase("\"the who\""), []);
     assert_eq!(row(&phrase("\"to-do\"")[0]), "todo");
-    assert!(finds("\"get_user_profile\"", "call getUserProfile()") && finds("\"getUserProfile\"", "get-user-profile"));
-    assert!(finds("\"connection pool\"", "connection_pool") && !finds("\"pool connection\"", "connection_pool"));
+    assert!(
+        finds("\"get_user_profile\"", "call getUserProfile()")
+            && finds("\"getUserProfile\"", "get-user-profile")
+    );
+    assert!(
+        finds("\"connection pool\"", "connection_pool") && !finds("\"pool connection\"", "connection_pool")
+    );
     assert!(finds("\"Regierung sind\"", "die Regierung sind nicht"));
     assert!(!finds("profile -getUser", "profile get_user") && finds("profile -getUser", "profile user"));
 }
@@ -226,7 +246,8 @@ fn a_phrase_is_of_own_terms_or_of_a_whole() {
 fn terms_hold_what_both_indexes_can_hold() {
     for text in fingerprint::SAMPLES.lines() {
         for term in terms(text) {
-            let is_plain = |c: char| !c.is_ascii() || c.is_ascii_lowercase() || c.is_ascii_digit() || "+#.*".contains(c);
+            let is_plain =
+                |c: char| !c.is_ascii() || c.is_ascii_lowercase() || c.is_ascii_digit() || "+#.*".contains(c);
             assert!(term.chars().all(|c| is_plain(c) && !c.is_whitespace()), "{term:?}");
         }
     }
@@ -248,7 +269,7 @@ fn terms_are_in_the_order_of_positions_and_different() {
 fn a_text_is_found_by_each_of_its_words() {
     for text in fingerprint::SAMPLES.lines() {
         for word in text.split_whitespace() {
-            let segments = segment::Segments::of(word);
+            let segments = segment::segments(word);
             let is_light = segments.tokens.iter().all(|token| token.function_word.is_some());
             assert!(is_light || finds(word, text), "{word} in {text}: {:?}, {:?}", asked(word), terms(text));
         }
@@ -283,8 +304,9 @@ fn any_text_at_all_has_terms_in_order_and_is_found_by_its_words() {
         }
         let terms = Analyzer::default().terms(&text);
         assert!(terms.is_sorted_by_key(|term| term.position), "{text:?}");
+        assert!(terms.iter().all(|term| !term.text.is_empty() && term.text.len() < 200), "{terms:?}");
         for word in text.split_whitespace().filter(|word| !word.starts_with('-')) {
-            let segments = segment::Segments::of(word);
+            let segments = segment::segments(word);
             let is_light = segments.tokens.iter().all(|token| token.function_word.is_some());
             assert!(is_light || finds(word, &text), "{word:?} in {text:?}: {:?}, {terms:?}", asked(word));
         }
@@ -313,10 +335,21 @@ fn what_a_text_costs_is_bounded() {
         ("中", 2 * most),
         ("\u{17d2}ក", most),
         ("🇩", most),
+        ("ế", 0),
+        (".ɐ", most),
     ] {
         let text = unit.repeat((1 << 20) / unit.len());
         let (terms, bytes) = count(&text);
         assert!(terms <= most_terms && bytes <= 12 * most, "{unit:?}: {terms} terms, {bytes} bytes");
+    }
+    for word in ["x", "ế", "ß"] {
+        let word = word.repeat(MAX_WORD_BYTES / "ss".len());
+        for text in
+            [&word, &format!("của những người {word}"), &format!(".{word}"), &format!("a-{word}-{word}")]
+        {
+            let terms = Analyzer::default().terms(text);
+            assert!(terms.iter().all(|term| term.text.len() <= MAX_WORD_BYTES), "{text}");
+        }
     }
     assert_eq!(count(&"x".repeat(MAX_WORD_BYTES)).0, 1);
     assert_eq!(count(&"x".repeat(MAX_WORD_BYTES + 1)).0, 0);
