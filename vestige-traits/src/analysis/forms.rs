@@ -156,16 +156,16 @@ impl Forms<'_> {
     fn run(&mut self, token: &Token) {
         let (text, cuts) = (self.segments.text(token), self.segments.cuts(token));
         let edge = |n: usize| if n == 0 { 0 } else { cuts.get(n - 1).copied().unwrap_or(text.len()) };
-        let is_single = |n: usize| n <= cuts.len() && text[edge(n)..].starts_with(is_ideograph);
+        let has_ideograph = |n: usize| n <= cuts.len() && text[edge(n)..].starts_with(is_ideograph);
         for (n, position) in (0..=cuts.len()).zip(token.position..) {
             if n < cuts.len() {
                 self.send(&text[edge(n)..edge(n + 2)], position, 1.0, true);
             }
             let weight = match self.purpose {
                 Purpose::Question if !cuts.is_empty() => {
-                    let is_alone = !(n > 0 && is_single(n - 1)) && !is_single(n + 1);
-                    let is_asked = cuts.len() + 1 >= SENTENCE_CHARACTERS || is_alone;
-                    if is_single(n) && is_asked { GUESS } else { continue }
+                    let has_neighbour = n > 0 && has_ideograph(n - 1) || has_ideograph(n + 1);
+                    let is_asked = cuts.len() + 1 >= SENTENCE_CHARACTERS || !has_neighbour;
+                    if has_ideograph(n) && is_asked { GUESS } else { continue }
                 }
                 _ => 1.0,
             };
