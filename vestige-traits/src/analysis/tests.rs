@@ -108,6 +108,15 @@ fn spellings_of_a_letter_are_one() {
 }
 
 #[test]
+fn inert_characters_are_those_that_nfkc_leaves_alone() {
+    use unicode_normalization::UnicodeNormalization;
+    for c in ('\0'..='\u{ffff}').filter(|c| fold::is_inert(*c)) {
+        assert!([c].into_iter().nfkc().eq([c]), "{c:?}");
+        assert!(['a', c].into_iter().nfkc().eq(['a', c]), "{c:?}");
+    }
+}
+
+#[test]
 fn a_mark_does_not_split_a_word() {
     for word in ["हिन्दी", "ক্ষমতা", "தமிழ்நாடு", "ಕನ್ನಡ", "ศรี".split_at(3).0, "क्\u{200d}ष"]
     {
