@@ -19,12 +19,12 @@ pub(super) const MAX_STEMMED_BYTES: usize = 128;
 /// are, *won* what is left of *won't*, and *person* what *personal* is.
 pub(super) const IRREGULAR_FORMS: &str = include_str!("irregular_forms.txt");
 
-/// The stem of a folded word, by the stemmer of a script or language.
+/// The stem of a folded word, by the stemmer of a script or language. Where that leaves nothing, the word.
 pub(super) fn stem(word: &str, algorithm: Algorithm) -> Cow<'_, str> {
     if word.len() > MAX_STEMMED_BYTES {
         return Cow::Borrowed(word);
     }
-    Stemmer::create(algorithm).stem(word)
+    Some(Stemmer::create(algorithm).stem(word)).filter(|stem| !stem.is_empty()).unwrap_or(Cow::Borrowed(word))
 }
 
 /// The stem of a folded word in English, and that of *break* for *broke* and *broken*.

@@ -224,6 +224,7 @@ fn emoji_are_terms() {
             && !finds("🎉", "we shipped 👍")
             && !finds("shipped -🎉", "we shipped 🎉")
     );
+    assert!(finds("㎏", "5 kg") && finds("℃", "°C") && finds("⽬", "目的"));
     assert!(finds("👍", "👍🏽") && finds("👍🏽", "👍"));
 }
 
