@@ -13,8 +13,8 @@ use crate::limits::{MAX_ANALYZED_TERMS, MAX_PHRASE_BYTES, MAX_QUERY_TERMS};
 ///
 /// Quotes are `"` and the typographic pairs. Phrases and exclusions hold for the vector leg of a hybrid
 /// search too. Of words the first [`MAX_ANALYZED_TERMS`] different ones are kept, of phrases and exclusions
-/// the first [`MAX_QUERY_TERMS`]. Of phrases [`MAX_PHRASE_BYTES`] are looked for, and the rest is cut; an exclusion beyond as many is dropped. So a
-/// text beyond the limits lets more through, not less.
+/// the first [`MAX_QUERY_TERMS`]. Of phrases [`MAX_PHRASE_BYTES`] are looked for, and the rest is cut; an
+/// exclusion beyond as many is dropped. So a text beyond the limits lets more through, not less.
 ///
 /// ```
 /// use vestige_traits::WebQuery;
@@ -147,9 +147,10 @@ fn is_searchable(c: char) -> bool {
 pub(crate) fn is_symbol(c: char) -> bool {
     matches!(
         u32::from(c),
-        0xa2..=0xa5 | 0xa7 | 0xa9 | 0xae | 0xb1 | 0xd7 | 0xf7 | 0x203c | 0x2049 | 0x20a0..=0x20c0 | 0x2100..=0x214f
-            | 0x2200..=0x23ff | 0x2600..=0x2767 | 0x2795..=0x2797 | 0x2934 | 0x2935 | 0x2b1b | 0x2b1c | 0x2b50
-            | 0x2b55 | 0x2e80..=0x2fdf | 0x303d | 0x3200..=0x33ff | 0x1f000..=0x1faff
+        0xa2..=0xa5 | 0xa7 | 0xa9 | 0xae | 0xb1 | 0xd7 | 0xf7 | 0x203c | 0x2049 | 0x20a0..=0x20c0
+            | 0x2100..=0x214f | 0x2200..=0x23ff | 0x2600..=0x2767 | 0x2795..=0x2797 | 0x2934 | 0x2935
+            | 0x2b1b | 0x2b1c | 0x2b50 | 0x2b55 | 0x2e80..=0x2fdf | 0x303d | 0x3200..=0x33ff
+            | 0x1f000..=0x1faff
     )
 }
 

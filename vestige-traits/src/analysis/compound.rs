@@ -2,8 +2,8 @@
 
 use std::ops::Range;
 
-use super::MAX_WORD_BYTES;
 use super::language::FunctionWord;
+use super::term::MAX_WORD_BYTES;
 use super::token::{Joint, Token};
 
 /// So many letters beside digits are a part of their own: those of `python3`, not those of `v2` and `16gb`.

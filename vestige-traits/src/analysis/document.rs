@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 
-use super::{Analyzer, Phrase, Term};
+use super::term::{Phrase, Term};
 
 /// The weight of a term in each field: content, type, tags.
 pub const FIELD_WEIGHTS: [f64; 3] = [1.0, 0.5, 0.5];
@@ -11,24 +11,25 @@ pub const FIELD_WEIGHTS: [f64; 3] = [1.0, 0.5, 0.5];
 pub const MAX_POSITION: u32 = 16_383;
 /// At how many positions a term counts; PostgreSQL keeps no more.
 pub const MAX_PLACES: usize = 255;
-/// What the terms of a memory may take together, in bytes, with 4 for each term and 2 for each position. Those that
-/// come later are left out. A `tsvector` holds a mebibyte.
+/// What the terms of a memory may take together, in bytes, with 4 for each term and 2 for each position.
+/// Those that come later are left out. A `tsvector` holds a mebibyte.
 pub const MAX_TERM_BYTES: usize = 1_000_000;
 
 /// The terms of a memory's fields, within the limits of both indexes.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct AnalyzedDocument {
-    /// The terms of content, type and tags, in the order of positions. No term stands twice at a position. Positions
-    /// run on through tags, type and content, so that a long content takes none from the others.
+    /// The terms of content, type and tags, in the order of positions. No term stands twice at a position.
+    /// Positions run on through tags, type and content, so that a long content takes none from the others.
     pub fields: [Vec<Term>; 3],
 }
 
 impl AnalyzedDocument {
-    /// Analyses the three fields. The tags are read as one text.
-    pub fn new(analyzer: &Analyzer, content: &str, node_type: &str, tags: &[String]) -> Self {
-        let mut tags = analyzer.terms(&tags.join(" "));
-        let mut node_type = analyzer.terms(node_type);
-        let mut content = analyzer.terms(content);
+    /// Of the terms of each field, with positions of their own.
+    pub(super) fn within_limits(
+        mut content: Vec<Term>,
+        mut node_type: Vec<Term>,
+        mut tags: Vec<Term>,
+    ) -> Self {
         let mut before = 0;
         for field in [&mut tags, &mut node_type, &mut content] {
             for term in field.iter_mut() {
@@ -77,7 +78,8 @@ fn stands_at(field: &[Term], position: u32, text: &str) -> bool {
     field[from..].iter().take_while(|term| term.position == position).any(|term| term.text == text)
 }
 
-/// Leaves out what is beyond [`MAX_PLACES`] and [`MAX_TERM_BYTES`], and terms that stand twice at the last position.
+/// Leaves out what is beyond [`MAX_PLACES`] and [`MAX_TERM_BYTES`], and terms that stand twice at the last
+/// position.
 fn keep_within_limits(fields: [&mut Vec<Term>; 3]) {
     /// How often a term was kept, and its last position.
     type Kept = HashMap<String, (usize, u32)>;
@@ -102,6 +104,7 @@ fn keep_within_limits(fields: [&mut Vec<Term>; 3]) {
 
 #[cfg(test)]
 mod tests {
+    use super::super::Analyzer;
     use super::*;
 
     fn phrase(text: &str) -> Phrase {

@@ -2,24 +2,23 @@
 
 use std::hash::Hasher;
 
+use super::document::{MAX_PLACES, MAX_POSITION, MAX_TERM_BYTES};
 use super::hash::Fnv;
 use super::language::FUNCTION_WORDS;
+use super::memory;
 use super::stems::IRREGULAR_FORMS;
-use super::{Analyzer, MAX_PLACES, MAX_POSITION, MAX_TERM_BYTES};
 
 /// The revision of the rules, for a change of them that no sample shows.
 const REVISION: u32 = 1;
 
 /// The versions of what the analysis is made of, a hash of its lists, and a hash of the samples' terms.
-pub(super) fn of(analyzer: &Analyzer) -> String {
+pub(super) fn fingerprint() -> String {
     let (major, minor, patch) = char::UNICODE_VERSION;
     let (of_normalization, ..) = unicode_normalization::UNICODE_VERSION;
     let lists = hash([FUNCTION_WORDS, IRREGULAR_FORMS].into_iter());
     let samples = SAMPLES.lines().map(str::trim);
-    let terms: Vec<String> = samples
-        .flat_map(|text| analyzer.terms(text))
-        .map(|term| format!("{} {}", term.position, term.text))
-        .collect();
+    let terms: Vec<String> =
+        samples.flat_map(memory::terms).map(|term| format!("{} {}", term.position, term.text)).collect();
     let terms = hash(terms.iter().map(String::as_str));
     format!(
         "{REVISION}: Unicode {major}.{minor}.{patch} and {of_normalization}, \

@@ -20,13 +20,14 @@ pub(super) fn normalized(text: &str) -> Cow<'_, str> {
     Cow::Owned(text.nfkc().take(MAX_INDEXED_CHARS).collect())
 }
 
-/// Whether NFKC leaves a character alone, whatever stands before it. True of the letters that texts are full of:
-/// the tables of Unicode need not be asked.
+/// Whether NFKC leaves a character alone, whatever stands before it. True of the letters that texts are full
+/// of: the tables of Unicode need not be asked.
 pub(super) fn is_inert(c: char) -> bool {
     matches!(
         u32::from(c),
-        0..=0x9f | 0xc0..=0x131 | 0x400..=0x482 | 0x48a..=0x52f | 0x5d0..=0x5ea | 0x60c | 0x61f | 0x621..=0x64a
-            | 0x904..=0x928 | 0xe01..=0xe32 | 0x2018..=0x201f | 0x4e00..=0x9fff | 0xac00..=0xd7a3
+        0..=0x9f | 0xc0..=0x131 | 0x400..=0x482 | 0x48a..=0x52f | 0x5d0..=0x5ea | 0x60c | 0x61f
+            | 0x621..=0x64a | 0x904..=0x928 | 0xe01..=0xe32 | 0x2018..=0x201f | 0x4e00..=0x9fff
+            | 0xac00..=0xd7a3
     )
 }
 

@@ -7,8 +7,9 @@ use rust_stemmers::Algorithm;
 use super::language::{ENGLISH, Language};
 use super::script::{Script, is_ideograph};
 use super::segment::is_regional;
+use super::term::{MAX_WORD_BYTES, Phrase, Term};
 use super::token::{Kind, Segments, Token};
-use super::{MAX_WORD_BYTES, Phrase, Term, compound, stems};
+use super::{compound, stems};
 
 /// What a guess counts beside the better term of a word: the English stem of a word of another language.
 const GUESS: f64 = 0.25;

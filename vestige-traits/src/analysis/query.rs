@@ -1,6 +1,7 @@
 //! What a question asks of the terms of memories.
 
-use super::{AnalyzedDocument, Term};
+use super::document::AnalyzedDocument;
+use super::term::Phrase;
 use crate::limits::MAX_QUERY_TERMS;
 
 /// A term that a question asks for.
@@ -10,15 +11,6 @@ pub struct QueryTerm {
     pub text: String,
     /// What its part of a score is multiplied by: above 0, at most 1.
     pub weight: f64,
-}
-
-/// Words in a row, which a memory must or must not have.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Phrase {
-    /// Its terms, one for each position.
-    pub terms: Vec<Term>,
-    /// A term that says the same by itself, such as the whole of a compound.
-    pub whole: Option<String>,
 }
 
 /// A question in terms of the index.

@@ -4,9 +4,9 @@ use std::collections::HashMap;
 
 use super::forms::{Form, Forms, Purpose, phrase};
 use super::language::Evidence;
+use super::query::{AnalyzedQuery, QueryTerm};
 use super::segment::segments;
 use super::token::{Segments, Token};
-use super::{AnalyzedQuery, QueryTerm};
 use crate::limits::MAX_ANALYZED_TERMS;
 use crate::query::WebQuery;
 

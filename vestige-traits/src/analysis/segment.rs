@@ -2,10 +2,10 @@
 
 use unicode_normalization::char::is_combining_mark;
 
-use super::MAX_WORD_BYTES;
 use super::fold::{normalized, push_folded};
 use super::language::FunctionWord;
 use super::script::{Class, Script, stacks};
+use super::term::MAX_WORD_BYTES;
 use super::token::{Joint, Kind, Segments, Token};
 
 /// The most marks that belong to one character. Further ones are left out: no script writes them.

@@ -1,4 +1,5 @@
 use super::*;
+use crate::limits;
 
 fn terms(text: &str) -> Vec<String> {
     Analyzer::default().terms(text).into_iter().map(|term| term.text).collect()
@@ -325,7 +326,7 @@ fn any_text_at_all_has_terms_in_order_and_is_found_by_its_words() {
 
 #[test]
 fn what_a_text_costs_is_bounded() {
-    let most = crate::limits::MAX_INDEXED_CHARS;
+    let most = limits::MAX_INDEXED_CHARS;
     let count = |text: &str| {
         let terms = Analyzer::default().terms(text);
         (terms.len(), terms.iter().map(|term| term.text.len()).sum::<usize>())
@@ -368,7 +369,7 @@ fn what_a_text_costs_is_bounded() {
 #[test]
 fn a_question_has_a_limited_number_of_terms() {
     let words: String = (0..10_000).map(|n| format!("w{n} ")).collect();
-    assert_eq!(asked(&words).len(), crate::limits::MAX_ANALYZED_TERMS);
+    assert_eq!(asked(&words).len(), limits::MAX_ANALYZED_TERMS);
 }
 
 #[test]
