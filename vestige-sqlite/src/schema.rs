@@ -9,10 +9,11 @@ use crate::error::map_open;
 const APPLICATION_ID: i32 = i32::from_be_bytes(*b"VSTG");
 
 /// Each step leads from the version that is its index to the next; `PRAGMA user_version` counts them.
-const STEPS: [fn(&Transaction<'_>) -> rusqlite::Result<()>; 3] = [
+const STEPS: [fn(&Transaction<'_>) -> rusqlite::Result<()>; 4] = [
     |tx| tx.execute_batch(include_str!("sql/0001_init.sql")),
     |tx| tx.execute_batch(include_str!("sql/0002_append_only.sql")),
     |tx| tx.execute_batch(include_str!("sql/0003_analysis.sql")),
+    |tx| tx.execute_batch(include_str!("sql/0004_terms_of_every_script.sql")),
 ];
 
 /// The schema version that this program writes.

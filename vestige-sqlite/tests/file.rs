@@ -272,6 +272,11 @@ async fn of_the_first_version(path: &Path) -> (MemoryRecord, ReviewEvent) {
     store.record_review(&event).await.unwrap();
     drop(store);
     let behind = Connection::open(path).unwrap();
+    let as_made = Connection::open_in_memory().unwrap();
+    as_made.execute_batch(include_str!("../src/sql/0001_init.sql")).unwrap();
+    let terms = "SELECT sql FROM sqlite_schema WHERE name = 'memory_terms'";
+    let terms: String = as_made.query_row(terms, [], |row| row.get(0)).unwrap();
+    behind.execute_batch(&format!("DROP TABLE memory_terms; {terms}")).unwrap();
     behind
         .execute_batch(
             "DROP TABLE term_analysis;
@@ -281,8 +286,6 @@ async fn of_the_first_version(path: &Path) -> (MemoryRecord, ReviewEvent) {
              PRAGMA user_version = 1;",
         )
         .unwrap();
-    let as_made = Connection::open_in_memory().unwrap();
-    as_made.execute_batch(include_str!("../src/sql/0001_init.sql")).unwrap();
     assert_eq!(schema(&behind), schema(&as_made));
     (record, event)
 }

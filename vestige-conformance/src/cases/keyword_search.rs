@@ -320,17 +320,6 @@ pub async fn phrases_beyond_the_limit_are_cut_and_exclusions_dropped(bed: &TestB
     assert!(hits(bed, &text).await.is_empty());
 }
 
-pub async fn the_sixty_four_rarest_terms_that_occur_are_looked_for(bed: &TestBed<impl StoreFactory>) {
-    let mut contents: Vec<String> = (0..64).map(|n| format!("word{n}")).collect();
-    contents.extend(["common".to_owned(), "common".to_owned()]);
-    fill(bed, &contents.iter().map(String::as_str).collect::<Vec<_>>()).await;
-    let missing: Vec<_> = (100..300).map(|n| format!("word{n} ")).collect();
-    let text = format!("common {} {}", missing.concat(), contents[..64].join(" "));
-    let mut results = hits(bed, &text).await;
-    results.sort();
-    assert_eq!(results, ids(1..=64));
-}
-
 pub async fn words_beyond_the_indexed_part_are_stored_and_not_found(bed: &TestBed<impl StoreFactory>) {
     let content = format!("early {}late", "- ".repeat(limits::MAX_INDEXED_CHARS / 2));
     let record = memory(1, content);
@@ -366,4 +355,25 @@ pub async fn explain_describes_the_legs_that_would_run(bed: &TestBed<impl StoreF
         "{plan:?}"
     );
     assert_invalid(bed.store.explain_search(&hybrid.limit(2000)).await, "limit");
+}
+
+/// The error code at the end of a stack trace is a rarer word than the frames above it.
+pub async fn the_rarest_words_of_a_long_question_count(bed: &TestBed<impl StoreFactory>) {
+    // Words that no stemmer changes.
+    let letter = |n: usize| char::from(b"bcdfgklmnp"[n % 10]);
+    let frame = |n: usize| String::from_iter(['z', letter(n / 100), letter(n / 10), letter(n), 'k']);
+    let frames: Vec<String> = (0..200).map(frame).collect();
+    let noise: Vec<String> = frames.iter().map(|frame| format!("{frame} again")).collect();
+    let mut contents: Vec<&str> = vec!["fixed QX4711"];
+    for _ in 0..3 {
+        contents.extend(noise.iter().map(String::as_str));
+    }
+    fill(bed, &contents).await;
+    let trace = frames.join("\n at ") + "\nnowhere neither error QX4711";
+    let results = bed.store.search(&SearchQuery::text(&trace)).await.unwrap();
+    assert_eq!(results[0].record.id, id(1));
+    // Words that occur nowhere take no place: with the code, 63 of the equally rare frames count.
+    let counting = hits(bed, &trace).await;
+    assert_eq!(counting.len(), 1 + 3 * (limits::MAX_QUERY_TERMS - 1));
+    assert!(counting.contains(&id(2)) && !counting.contains(&id(201)), "of equally rare words the first");
 }

@@ -94,17 +94,14 @@ impl PostingCache {
         if self.0.is_some() { "FTS5's postings, kept in memory" } else { "FTS5's index on disk" }
     }
 
-    /// The lists of terms as of this view. None where FTS5 has to be asked: where nothing is kept, another
-    /// reader has seen a later view, or FTS5 may write a term in another way.
+    /// The lists of terms as of this view. None where FTS5 has to be asked: where nothing is kept, or another
+    /// reader has seen a later view.
     pub(super) fn lists(
         &self,
         view: &Transaction<'_>,
         query: &AnalyzedQuery,
     ) -> MemoryStoreResult<Option<Lists>> {
         let Some(cached) = &self.0 else { return Ok(None) };
-        if !query.terms.iter().all(|term| is_plain(&term.text)) {
-            return Ok(None);
-        }
         let now = journal::state(view)?;
         let mut cached = cached.lock().unwrap_or_else(PoisonError::into_inner);
         if cached.state > now {
@@ -186,11 +183,6 @@ impl Cached {
         let mut listed = NodeSet::default();
         for &node in nodes {
             let document = super::index::document(view, &analyzer, node)?.unwrap_or_default();
-            if !document.fields.iter().flatten().all(|term| is_plain(&term.text)) {
-                // What FTS5 made of it is not known.
-                self.clear();
-                return Ok(());
-            }
             let number = number(node)?;
             let length = u32::try_from(document.len()).unwrap_or(u32::MAX);
             let before = std::mem::replace(self.length(number), length);
@@ -410,57 +402,4 @@ pub(super) fn totals(view: &Transaction<'_>) -> MemoryStoreResult<Bm25> {
     let documents = numbers.next().unwrap_or(0);
     let terms: u64 = numbers.sum();
     Ok(Bm25 { documents, mean_length: terms as f64 / documents.max(1) as f64 })
-}
-
-/// Whether FTS5's tokenizer leaves a term as it is, neither folding nor splitting it. For those that it does
-/// not, the answer may be false.
-fn is_plain(term: &str) -> bool {
-    term.chars().all(|c| c.is_ascii_alphanumeric() || PLAIN_LETTERS.iter().any(|plain| plain.contains(&c)))
-}
-
-/// Letters beyond ASCII that the tokenizer is known to leave alone, for the most used scripts. Terms are in
-/// lower case already, so upper case letters in these ranges do not matter.
-const PLAIN_LETTERS: [std::ops::RangeInclusive<char>; 12] = [
-    'ß'..='ž',
-    'ά'..='ρ',
-    'σ'..='ώ',
-    'а'..='ԯ',
-    'א'..='ת',
-    'ء'..='ۓ',
-    // From Devanagari to Burmese: no script of theirs has upper case.
-    'ऀ'..='႟',
-    'ა'..='ჺ',
-    'ạ'..='ỹ',
-    'ぁ'..='ヿ',
-    '一'..='龥',
-    '가'..='힣',
-];
-
-#[cfg(test)]
-mod tests {
-    use rusqlite::Connection;
-
-    use super::*;
-
-    #[test]
-    fn the_tokenizer_leaves_plain_terms_as_they_are() {
-        let connection = Connection::open_in_memory().unwrap();
-        connection.execute_batch(include_str!("../sql/0001_init.sql")).unwrap();
-        connection.execute_batch(crate::keyword::PLACES).unwrap();
-        let mut plain: Vec<char> = ('\0'..='\u{2ffff}').filter(|c| is_plain(&c.to_string())).collect();
-        let add = "INSERT INTO memory_terms (content, node_type, tags) VALUES (?, '', '')";
-        let words: Vec<String> =
-            plain.iter().filter(|c| !c.is_uppercase()).map(|c| format!("x{c}y")).collect();
-        connection.execute(add, [words.join(" ")]).unwrap();
-        let mut statement = connection.prepare("SELECT DISTINCT term FROM memory_term_places").unwrap();
-        let mut stored: Vec<char> = statement
-            .query_map([], |row| row.get::<_, String>(0))
-            .unwrap()
-            .map(|term| term.unwrap().chars().nth(1).unwrap())
-            .collect();
-        plain.retain(|c| !c.is_uppercase());
-        plain.sort_unstable();
-        stored.sort_unstable();
-        assert_eq!(stored, plain);
-    }
 }
