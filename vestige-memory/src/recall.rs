@@ -1,5 +1,6 @@
 //! What a question looks for by words and by meaning.
 
+use vestige_traits::analysis::Analyzer;
 use vestige_traits::{
     Embedder, Fusion, MemoryFilter, MemoryStore, MemoryStoreResult, SearchMode, SearchQuery, SearchResult,
     WebQuery,
@@ -70,6 +71,13 @@ impl Recall {
     /// Those of [`SearchQuery::validate`].
     pub fn validate(&self) -> MemoryStoreResult<()> {
         self.clone().query().validate()
+    }
+
+    /// How many terms of the question are looked for by words; 0 in a mode without words. Of more than
+    /// [`MAX_QUERY_TERMS`](vestige_traits::limits::MAX_QUERY_TERMS) the rarest of those that occur count, and
+    /// who asked should be told.
+    pub fn terms(&self) -> usize {
+        if self.mode.ranks_by_words() { Analyzer::default().query(&self.text).terms.len() } else { 0 }
     }
 
     /// The query without a vector.

@@ -39,10 +39,6 @@ const PLANNED_ONCE: &[(&str, &str)] = &[
 /// common. It is the planner's estimate for an unknown condition on a tsvector (DEFAULT_TS_MATCH_SEL).
 const WORDS_FIRST_FROM: f64 = 0.005;
 
-/// Where a question has too many terms, how far the memories that hold one are counted. Of terms that more
-/// hold, the first ones of the question count.
-const MAX_HOLDING: i64 = 1000;
-
 /// The most that pgvector takes for `hnsw.ef_search`.
 const MAX_EF_SEARCH: usize = 1000;
 
@@ -361,7 +357,7 @@ async fn counting<'q>(
                ) AS held ON true"#,
             &terms.iter().map(|term| term.text.clone()).collect::<Vec<_>>(),
             f64::from(settings.exact_words),
-            MAX_HOLDING,
+            AnalyzedQuery::MAX_HOLDING.cast_signed(),
         )
         .fetch_all(transaction)
         .await

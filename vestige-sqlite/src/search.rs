@@ -2,6 +2,7 @@ mod hybrid;
 mod legs;
 
 use std::collections::HashMap;
+use std::fmt::Write as _;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use chrono::{DateTime, Utc};
@@ -196,8 +197,12 @@ impl Searcher {
             step("filter", format!("{} memories hold an excluded word", admission.never.len()));
         }
         if !self.words.is_empty() {
-            let terms: Vec<&str> = self.words.terms.iter().map(|term| &*term.text).collect();
-            let terms = terms.join(", ");
+            let terms = self.words.terms.iter().take(limits::MAX_QUERY_TERMS).map(|term| &*term.text);
+            let mut terms = terms.collect::<Vec<_>>().join(", ");
+            if let more @ 1.. = self.words.terms.len().saturating_sub(limits::MAX_QUERY_TERMS) {
+                let _ =
+                    write!(terms, " and {more} more, of which the {} rarest count", limits::MAX_QUERY_TERMS);
+            }
             let place = self.caches.postings.place();
             step("keyword", format!("BM25 over {place}, any of [{terms}], best {depth}"));
         }

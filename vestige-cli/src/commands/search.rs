@@ -77,6 +77,7 @@ pub(crate) async fn run(args: SearchArgs, app: &App, mut out: Output) -> Command
     if args.limit == 0 {
         question = question.limit(limits::DEFAULT_LIMIT);
     }
+    let terms = question.terms();
     let memory = app.memory_to_ask(embedded).await?;
     let query = memory.search_query(question).await?;
     let store = memory.store();
@@ -97,6 +98,12 @@ pub(crate) async fn run(args: SearchArgs, app: &App, mut out: Output) -> Command
         }
     }
     out.finish()?;
+    if terms > limits::MAX_QUERY_TERMS {
+        note(&format!(
+            "of the {terms} terms of the question only the {} rarest counted",
+            limits::MAX_QUERY_TERMS
+        ));
+    }
     if hits.is_empty() {
         say_why_nothing(store, &query, embedded).await?;
     }

@@ -174,6 +174,17 @@ async fn without_a_question_memories_are_listed_page_by_page() {
 }
 
 #[tokio::test]
+async fn a_question_with_too_many_words_is_told_which_count() {
+    let mut client = Client::connect(reference(), HashEmbedder::new(64, 1)).await;
+    client.remember("The ferry leaves at nine.").await;
+    let long: String = (0..100).map(|n| format!("zq{}k ", "x".repeat(n))).collect();
+    let found = client.call("recall", json!({"query": long + "ferry", "mode": "keyword"})).await;
+    assert!(said(&found).contains("only the 64 rarest counted"), "{found}");
+    let short = client.call("recall", json!({"query": "ferry"})).await;
+    assert!(!said(&short).contains("rarest"), "{short}");
+}
+
+#[tokio::test]
 async fn a_few_digits_do_not_forget_a_memory() {
     let mut client = Client::connect(reference(), HashEmbedder::new(64, 1)).await;
     let stored = client.remember("The ferry leaves at nine.").await;

@@ -127,12 +127,20 @@ where
         return Err(ToolError::new("cursor: goes on with a list; leave `query` out, or the cursor"));
     }
     let question = Recall::new(args.query).limit(limit).filter(filter).mode(args.mode);
+    let terms = question.terms();
     let hits = memory.recall(question).await?;
     let mut text = match hits.len() as u64 {
         0 if filtered => NOTHING_FILTERED.to_owned(),
         0 => "Nothing is known about this.".to_owned(),
         found => format!("{} found, best first.", counted(found, "memory")),
     };
+    if terms > limits::MAX_QUERY_TERMS {
+        let _ = write!(
+            text,
+            " Of the {terms} terms of the question only the {} rarest counted.",
+            limits::MAX_QUERY_TERMS
+        );
+    }
     for (at, hit) in hits.iter().enumerate() {
         let _ = write!(text, "\n\n{}. {}", at + 1, block(&hit.record, false));
     }

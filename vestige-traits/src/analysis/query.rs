@@ -25,6 +25,9 @@ pub struct AnalyzedQuery {
 }
 
 impl AnalyzedQuery {
+    /// Terms that this many documents hold, or more, are equally rare to [`rarest`](Self::rarest).
+    pub const MAX_HOLDING: u64 = 1000;
+
     /// Whether the keyword leg has nothing to look for.
     pub fn is_empty(&self) -> bool {
         self.terms.is_empty()
@@ -45,6 +48,7 @@ impl AnalyzedQuery {
     ///
     /// `holding` says how many documents hold a term, and is asked only where there are more. A term that no
     /// document holds does not count then. Of equally rare ones the first do, and all stay in their order.
+    /// [`MAX_HOLDING`](Self::MAX_HOLDING) documents are as many as any more, so a backend need not count on.
     ///
     /// # Errors
     ///
@@ -57,7 +61,7 @@ impl AnalyzedQuery {
         for (at, term) in self.terms.iter().enumerate() {
             let documents = holding(&term.text)?;
             if documents > 0 {
-                known.push((documents, at));
+                known.push((documents.min(Self::MAX_HOLDING), at));
             }
         }
         known.sort_unstable();
@@ -88,6 +92,13 @@ mod tests {
         assert_eq!(kept.len(), MAX_QUERY_TERMS);
         let numbers: Vec<u64> = kept.iter().map(|term| term.text[1..].parse().unwrap()).collect();
         assert!(numbers.is_sorted() && numbers.iter().all(|n| n % 10 != 0 && *n > 28), "{numbers:?}");
+    }
+
+    #[test]
+    fn of_terms_that_very_many_hold_the_first_count() {
+        let query = asking(100);
+        let kept = query.rarest(|term| Ok::<_, std::num::ParseIntError>(5000 - term[1..].parse::<u64>()?));
+        assert_eq!(kept.unwrap()[MAX_QUERY_TERMS - 1].text, format!("t{}", MAX_QUERY_TERMS - 1));
     }
 
     #[test]
