@@ -9,6 +9,10 @@ use vestige_traits::{
 use crate::error::MemoryResult;
 use crate::memory::Memory;
 
+/// A question of which the model knows this share, or more, is asked by meaning with the whole weight. In
+/// questions of Latin script the bundled model knows 0.7 and more, in those of other scripts 0.1 and less.
+const KNOWN_SHARE: f64 = 0.5;
+
 /// A question to a memory.
 ///
 /// A text alone will do, so [`recall`](Memory::recall) takes a `&str` too. In the text, `"a phrase"` must
@@ -108,7 +112,9 @@ where
     ///
     /// What the question excludes is not embedded: a vector knows no "not", and would look for just that. A
     /// question in which the model knows no word, such as an emoji, is answered by words alone, and so is
-    /// every question as long as the store has no vectors. An empty question finds nothing.
+    /// every question as long as the store has no vectors. Where the model knows less than half of the
+    /// question ([`Embedder::known_share`]), its meaning counts for less beside its words, in proportion. An
+    /// empty question finds nothing.
     ///
     /// # Errors
     ///
@@ -134,6 +140,9 @@ where
         let text = query.text.as_deref().filter(|_| query.mode.ranks_by_vector());
         if let Some(meaning) = text.and_then(WebQuery::meaning) {
             query.embedding = self.embed_query(&meaning).await?;
+            // A vector says little of words that the model does not know.
+            let known = self.embedder().known_share(&meaning) / KNOWN_SHARE;
+            query.fusion.vector_weight *= known.clamp(0.0, 1.0);
         }
         Ok(query)
     }

@@ -125,3 +125,18 @@ async fn a_memory_can_be_asked_from_another_task() {
     is_send(memory.remember("lamp")).await.unwrap();
     is_send(memory.edit(vestige_traits::identity::LOCAL_USER_ID, |_| ())).await.unwrap_err();
 }
+
+#[tokio::test]
+async fn what_the_model_does_not_know_of_a_question_counts_for_less() {
+    let memory = Memory::new(reference(), vestige_embed::StaticEmbedder::bundled());
+    let weight = async |question: &str| memory.search_query(question).await.unwrap().fusion.vector_weight;
+    let whole = vestige_traits::Fusion::default().vector_weight;
+    for known in ["when does the ferry leave?", "¿Cuándo sale el ferry?", "Wann fährt die Fähre ab?"] {
+        assert_eq!(weight(known).await, whole, "{known}");
+    }
+    for unknown in
+        ["渡轮什么时候出发？", "フェリーは何時に出ますか", "Когда отправляется паром?", "متى تغادر العبارة؟"]
+    {
+        assert!(weight(unknown).await < 0.3 * whole, "{unknown}: {}", weight(unknown).await);
+    }
+}

@@ -13,7 +13,8 @@ use uuid::Uuid;
 use vestige_bench::agreement::Ranking;
 use vestige_bench::data::{Question, SetMemory, record_id};
 use vestige_bench::subject::{Backend, Subject};
-use vestige_traits::{AnyEmbedder, Embedder, Fusion, MemoryFilter, MemoryStore, SearchMode, SearchQuery};
+use vestige_memory::{Memory, Recall};
+use vestige_traits::{AnyEmbedder, Fusion, MemoryFilter, SearchMode};
 
 /// What answers the questions.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
@@ -117,29 +118,19 @@ impl<'a> Ground<'a> {
     }
 
     async fn ask_store(&self, mode: SearchMode) -> Result<Outcome> {
+        // As users ask: through the facade.
+        let memory = Memory::new(self.subject.store.clone(), self.model.clone());
         let mut outcome = Outcome::new();
         for question in self.questions {
+            let filter = MemoryFilter::new().codebases([question.scope.clone()]);
+            let recall = Recall::new(&question.query).mode(mode).filter(filter).limit(10).fusion(self.fusion);
             let started = Instant::now();
-            let query = self.query(question, mode).await?;
-            let found = self.subject.store.search(&query).await;
+            let found = memory.recall(recall).await;
             let found = found.with_context(|| format!("question {}", question.id))?;
             let ranking: Vec<&str> = found.iter().map(|hit| self.names[&hit.record.id]).collect();
             outcome.push(question, &ranking, started);
         }
         Ok(outcome)
-    }
-
-    async fn query(&self, question: &Question, mode: SearchMode) -> Result<SearchQuery> {
-        let embedding = match mode.ranks_by_vector() {
-            true => self.model.embed_query(&question.query).await?,
-            false => None,
-        };
-        let filter = MemoryFilter::new().codebases([question.scope.clone()]);
-        Ok(SearchQuery::hybrid(&question.query, embedding)
-            .mode(mode)
-            .filter(filter)
-            .limit(10)
-            .fusion(self.fusion))
     }
 
     fn ask_fts5(&self) -> Result<Outcome> {
