@@ -5,7 +5,7 @@ use std::io::{self, BufWriter, Write};
 
 use anstyle::{AnsiColor, Style};
 use serde::Serialize;
-use vestige_memory::text::one_line;
+use vestige_memory::text::{one_line, terminal_safe_json};
 
 use crate::failure::{CommandResult, Failure};
 
@@ -33,9 +33,10 @@ impl Output {
         self.line("")
     }
 
-    /// One JSON value.
+    /// One JSON value, with everything escaped that a terminal would obey.
     pub(crate) fn json_text(&mut self, value: &impl Serialize) -> CommandResult {
-        serde_json::to_writer(&mut self.stdout, value).map_err(io::Error::from).map_err(Failure::io("stdout"))
+        let json = serde_json::to_string(value).map_err(io::Error::from).map_err(Failure::io("stdout"))?;
+        self.text(&terminal_safe_json(json))
     }
 
     pub(crate) fn text(&mut self, text: &str) -> CommandResult {

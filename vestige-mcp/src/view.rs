@@ -115,18 +115,32 @@ impl From<&MemoryEdge> for LinkView {
     }
 }
 
-/// A memory as text: its id and labels, its content (`whole`, or the beginning), and its metadata without the
-/// origin.
+/// What each line of a memory's own text begins with. No line of an answer's own does, so a memory cannot
+/// pass for one.
+pub(crate) const QUOTED: &str = "> ";
+
+/// A memory as text: a line with its id, labels and origin; its content (`whole`, or the beginning) and its
+/// other metadata, quoted.
 pub(crate) fn block(record: &MemoryRecord, whole: bool) -> String {
     let content = if whole { record.content.clone() } else { beginning(&record.content) };
-    let mut text = format!("[{}] {}\n{}", record.id, labels(record), printable(&content));
+    let mut text = format!("[{}] {}", record.id, labels(record));
+    if let Some(client) = record.metadata.get(KEPT_SILENT[0]).and_then(Value::as_str) {
+        let _ = write!(text, " · from {}", shortened(client, 60));
+    }
+    for line in printable(&content).split('\n') {
+        let _ = write!(text, "\n{QUOTED}{line}");
+    }
     if content.len() < record.content.len() {
-        let _ = write!(text, "… (`get` returns all {} characters)", record.content.chars().count());
+        let _ = write!(
+            text,
+            "\n(its beginning; `get` returns all {} characters)",
+            record.content.chars().count()
+        );
     }
     let mut metadata = record.metadata.as_object().cloned().unwrap_or_default();
     metadata.retain(|key, _| !KEPT_SILENT.contains(&key.as_str()));
     if !metadata.is_empty() {
-        let _ = write!(text, "\n{}", shortened(&Value::Object(metadata).to_string(), 300));
+        let _ = write!(text, "\n{QUOTED}{}", shortened(&Value::Object(metadata).to_string(), 300));
     }
     text
 }

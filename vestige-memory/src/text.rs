@@ -10,15 +10,51 @@ use vestige_traits::{MemoryRecord, SchedulingState};
 use crate::times::{day, minute};
 
 /// Whether a terminal would act on the character, or show the text around it in another order.
-fn is_unsafe(c: char) -> bool {
-    // Controls, and the marks that change the direction of what follows.
+fn is_obeyed(c: char) -> bool {
+    // Controls, the marks that change the direction of what follows, and the separators of lines.
     (c.is_control() && c != '\n' && c != '\t')
-        || matches!(c, '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
+        || matches!(c, '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}' | '\u{2028}' | '\u{2029}')
 }
 
-/// The text with every character escaped that a terminal would obey: a memory must not move the cursor.
+/// Whether a character between two others shows nothing where it has no work to do: a model reads what a
+/// person does not see.
+fn is_hidden(before: Option<char>, c: char, after: Option<char>) -> bool {
+    let is = |neighbour: Option<char>, test: fn(char) -> bool| neighbour.is_some_and(test);
+    let is_foreign = |c: char| !c.is_ascii();
+    let is_right_to_left = |c: char| matches!(c, '\u{590}'..='\u{8ff}' | '\u{fb1d}'..='\u{fefc}');
+    let is_selector = |c: char| matches!(c, '\u{fe00}'..='\u{fe0f}' | '\u{e0100}'..='\u{e01ef}');
+    match c {
+        // Soft hyphen, fillers, zero width space, invisible operators, byte order mark, tags.
+        '\u{ad}'
+        | '\u{34f}'
+        | '\u{115f}'
+        | '\u{1160}'
+        | '\u{17b4}'
+        | '\u{17b5}'
+        | '\u{180e}'
+        | '\u{200b}'
+        | '\u{2060}'..='\u{2065}'
+        | '\u{206a}'..='\u{206f}'
+        | '\u{3164}'
+        | '\u{feff}'
+        | '\u{ffa0}'
+        | '\u{fff9}'..='\u{fffb}'
+        | '\u{e0000}'..='\u{e007f}' => true,
+        // The joiners shape letters of Arabic and Indic scripts, and emoji.
+        '\u{200c}' | '\u{200d}' => !(is(before, is_foreign) && is(after, is_foreign)),
+        // The marks of direction stand beside letters that are written from right to left.
+        '\u{61c}' | '\u{200e}' | '\u{200f}' => !(is(before, is_right_to_left) || is(after, is_right_to_left)),
+        // One selector says how the character before it looks; a row of them says something else.
+        _ if is_selector(c) => before.is_none() || is(before, is_selector) || is(after, is_selector),
+        _ => false,
+    }
+}
+
+/// The text with every character escaped that a terminal would obey, or that nobody would see: a memory must
+/// not move the cursor, and not say to a model what it does not say to a person.
 ///
-/// Line breaks and tabs stay; CRLF becomes LF.
+/// Line breaks and tabs stay; CRLF becomes LF. Joiners, marks of direction and variation selectors stay where
+/// scripts and emoji need them.
 ///
 /// ```
 /// use vestige_memory::text::printable;
@@ -27,14 +63,40 @@ fn is_unsafe(c: char) -> bool {
 /// ```
 pub fn printable(text: &str) -> String {
     let mut out = String::with_capacity(text.len());
+    let mut before = None;
     let mut chars = text.chars().peekable();
     while let Some(c) = chars.next() {
-        if c == '\r' && chars.peek() == Some(&'\n') {
+        let after = chars.peek().copied();
+        if c == '\r' && after == Some('\n') {
             continue;
         }
-        if is_unsafe(c) {
+        if is_obeyed(c) || is_hidden(before, c, after) {
             // Writing to a string cannot fail.
             let _ = write!(out, "{}", c.escape_unicode());
+        } else {
+            out.push(c);
+        }
+        before = Some(c);
+    }
+    out
+}
+
+/// A JSON text with every character escaped that a terminal would obey. It has the same value.
+///
+/// ```
+/// use vestige_memory::text::terminal_safe_json;
+///
+/// assert_eq!(terminal_safe_json("[\"\u{9b}2J\"]".to_owned()), r#"["\u009b2J"]"#);
+/// ```
+pub fn terminal_safe_json(json: String) -> String {
+    if !json.chars().any(|c| is_obeyed(c)) {
+        return json;
+    }
+    let mut out = String::with_capacity(json.len());
+    for c in json.chars() {
+        // Outside of strings JSON has line feeds and carriage returns alone, and they are no part of one.
+        if is_obeyed(c) && c != '\r' {
+            let _ = write!(out, "\\u{:04x}", u32::from(c));
         } else {
             out.push(c);
         }
@@ -109,6 +171,39 @@ mod tests {
         assert_eq!(printable("a\u{1b}[2Jb\u{7}"), "a\\u{1b}[2Jb\\u{7}");
         assert_eq!(printable("safe\u{202e}txt"), "safe\\u{202e}txt");
         assert_eq!(printable("two\r\nlines\tand naïve 日本 😀"), "two\nlines\tand naïve 日本 😀");
+        assert_eq!(printable("two\u{2028}lines"), "two\\u{2028}lines");
+    }
+
+    #[test]
+    fn what_nobody_sees_is_written_out() {
+        for (text, shown) in [
+            ("pass\u{200b}word", "pass\\u{200b}word"),
+            ("\u{feff}x\u{ad}y", "\\u{feff}x\\u{ad}y"),
+            ("hi\u{e0049}\u{e0067}", "hi\\u{e0049}\\u{e0067}"),
+            ("a\u{200d}b", "a\\u{200d}b"),
+            ("a\u{200e}b", "a\\u{200e}b"),
+            ("a\u{fe00}\u{fe01}", "a\\u{fe00}\\u{fe01}"),
+        ] {
+            assert_eq!(printable(text), shown);
+        }
+        for kept in [
+            "👩\u{200d}💻",
+            "می\u{200c}خواهم",
+            "क्\u{200d}ष",
+            "שלום\u{200f} C++",
+            "❤\u{fe0f}",
+            "#\u{fe0f}\u{20e3}",
+        ] {
+            assert_eq!(printable(kept), kept);
+        }
+    }
+
+    #[test]
+    fn json_keeps_its_value_and_moves_no_cursor() {
+        let text = "a\u{7f}b\u{9b}31mc\u{202e}d\u{1b}\n";
+        let json = terminal_safe_json(serde_json::to_string_pretty(&[text]).unwrap());
+        assert!(!json.chars().any(|c| is_obeyed(c)), "{json:?}");
+        assert_eq!(serde_json::from_str::<[String; 1]>(&json).unwrap(), [text]);
     }
 
     #[test]
