@@ -1,5 +1,7 @@
 //! Where a memory comes from: its client, its session and its code base.
 
+use std::fs::File;
+use std::io::Read;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -62,7 +64,7 @@ impl Origin {
 async fn first_root(request: &RequestContext<RoleServer>) -> Option<String> {
     request.client_capabilities()?.roots?;
     let roots = tokio::time::timeout(ROOTS_TIMEOUT, request.peer.list_roots()).await.ok()?.ok()?;
-    roots.roots.first().and_then(|root| folder_of(&root.uri))
+    roots.roots.first().and_then(|root| codebase_at(&root.uri))
 }
 
 /// `name version`, without characters that no store takes.
@@ -72,18 +74,52 @@ fn client_id(name: &str, version: &str) -> Option<String> {
     Some(id.trim().to_owned()).filter(|id| !id.is_empty())
 }
 
-/// The last folder of a `file:` URI.
-fn folder_of(uri: &str) -> Option<String> {
-    let path = uri.strip_prefix("file://")?;
-    let last = path.split(['?', '#']).next()?.rsplit('/').find(|segment| !segment.is_empty())?;
-    name(&percent_decoded(last))
+/// The git repository that a `file:` URI lies in, else its last folder.
+fn codebase_at(uri: &str) -> Option<String> {
+    let path = uri.strip_prefix("file://")?.split(['?', '#']).next()?;
+    repository(Path::new(&percent_decoded(path))).or_else(|| {
+        let last = path.rsplit('/').find(|segment| !segment.is_empty())?;
+        name(&percent_decoded(last))
+    })
 }
 
-/// The folder of the git repository that `path` lies in. In a work tree `.git` is a file.
+/// The name of the git repository that `path` lies in: of its folder, or for a linked work tree of the
+/// repository that it belongs to.
 fn repository(path: &Path) -> Option<String> {
     let mut folders = path.ancestors().filter(|folder| !folder.as_os_str().is_empty());
     let root = folders.find(|folder| folder.join(".git").exists())?;
-    name(&root.file_name()?.to_string_lossy())
+    match common_folder(root) {
+        Some(common) => {
+            let common = common.canonicalize().unwrap_or(common);
+            let last = common.file_name()?.to_string_lossy().into_owned();
+            match last.strip_suffix(".git") {
+                // The repository has a work tree of its own around it.
+                Some("") => name(&common.parent()?.file_name()?.to_string_lossy()),
+                Some(bare) => name(bare),
+                None => name(&last),
+            }
+        }
+        None => name(&root.file_name()?.to_string_lossy()),
+    }
+}
+
+/// What a linked work tree shares with its repository (`gitrepository-layout(5)`): `.git` is a file there. It
+/// names a folder in which `commondir` names the shared one. A submodule has no such file.
+fn common_folder(root: &Path) -> Option<PathBuf> {
+    let git = root.join(".git");
+    let own = root.join(short_text(&git)?.strip_prefix("gitdir:")?.trim());
+    let common = short_text(&own.join("commondir"))?;
+    Some(own.join(common.trim()))
+}
+
+/// The text of a file that holds no more than a path.
+fn short_text(path: &Path) -> Option<String> {
+    if !path.metadata().ok()?.is_file() {
+        return None;
+    }
+    let mut text = String::new();
+    File::open(path).ok()?.take(4096).read_to_string(&mut text).ok()?;
+    Some(text)
 }
 
 fn name(text: &str) -> Option<String> {
@@ -124,7 +160,7 @@ mod tests {
             ("https://example.org/x", None),
             ("file:///a/%00", None),
         ] {
-            assert_eq!(folder_of(uri).as_deref(), expected, "{uri}");
+            assert_eq!(codebase_at(uri).as_deref(), expected, "{uri}");
         }
     }
 
@@ -135,6 +171,30 @@ mod tests {
         std::fs::create_dir_all(&deep).unwrap();
         std::fs::write(folder.path().join("tidewater/.git"), "gitdir: elsewhere").unwrap();
         assert_eq!(repository(&deep).as_deref(), Some("tidewater"));
+    }
+
+    #[test]
+    fn a_work_tree_belongs_to_its_repository() {
+        let folder = tempfile::tempdir().unwrap();
+        let at = |path: &str| folder.path().join(path);
+        let write = |path: &str, text: String| {
+            std::fs::create_dir_all(at(path).parent().unwrap()).unwrap();
+            std::fs::write(at(path), text).unwrap();
+        };
+        for (repository, git) in [("tidewater/.git", "tidewater"), ("bare/tidewater.git", "tidewater")] {
+            let own = format!("{repository}/worktrees/fix");
+            write(&format!("{own}/commondir"), "../..\n".to_owned());
+            write("trees/fix-7/.git", format!("gitdir: {}\n", at(&own).display()));
+            write("trees/fix-7/src/lib.rs", String::new());
+            assert_eq!(super::repository(&at("trees/fix-7/src")).as_deref(), Some(git));
+            let root = format!("file://{}", at("trees/fix-7/src").display());
+            assert_eq!(codebase_at(&root).as_deref(), Some(git), "of a root too");
+        }
+        // A submodule is a repository of its own.
+        write("tidewater/.git/modules/lamp/HEAD", String::new());
+        write("tidewater/lamp/.git", "gitdir: ../.git/modules/lamp\n".to_owned());
+        assert_eq!(super::repository(&at("tidewater/lamp")).as_deref(), Some("lamp"));
+        assert_eq!(super::repository(&at("tidewater")).as_deref(), Some("tidewater"));
     }
 
     #[test]
