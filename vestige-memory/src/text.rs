@@ -89,7 +89,7 @@ pub fn printable(text: &str) -> String {
 /// assert_eq!(terminal_safe_json("[\"\u{9b}2J\"]".to_owned()), r#"["\u009b2J"]"#);
 /// ```
 pub fn terminal_safe_json(json: String) -> String {
-    if !json.chars().any(|c| is_obeyed(c)) {
+    if !json.chars().any(is_obeyed) {
         return json;
     }
     let mut out = String::with_capacity(json.len());
@@ -202,7 +202,7 @@ mod tests {
     fn json_keeps_its_value_and_moves_no_cursor() {
         let text = "a\u{7f}b\u{9b}31mc\u{202e}d\u{1b}\n";
         let json = terminal_safe_json(serde_json::to_string_pretty(&[text]).unwrap());
-        assert!(!json.chars().any(|c| is_obeyed(c)), "{json:?}");
+        assert!(!json.chars().any(is_obeyed), "{json:?}");
         assert_eq!(serde_json::from_str::<[String; 1]>(&json).unwrap(), [text]);
     }
 
