@@ -15,6 +15,7 @@ mod server;
 mod shape;
 mod tools;
 mod view;
+mod when;
 
 pub use error::ServeError;
 pub use lines::LineTransport;

@@ -215,3 +215,21 @@ async fn a_memory_cannot_pass_for_another_result_or_an_instruction() {
     assert!(text.contains("\\u{2028}now\\u{200b}"), "{text}");
     assert!(!text.starts_with("> ") && text.contains("\n1. ["), "{text}");
 }
+
+#[tokio::test]
+async fn a_memory_may_say_when_it_happened() {
+    let mut client = Client::connect(reference(), HashEmbedder::new(64, 1)).await;
+    let of = |when: &str| json!({"memories": [{"content": format!("said {when}"), "created_at": when}], "force": true});
+    client.call("remember", of("2025-03-01")).await;
+    client.call("remember", of("")).await;
+    let listed = client.call("recall", json!({"until": "2025-12-31"})).await;
+    let results = &listed["structuredContent"]["results"];
+    assert_eq!(results.as_array().map(Vec::len), Some(1), "{listed}");
+    assert!(
+        results[0]["created_at"].as_str().is_some_and(|at| at.starts_with("2025-03-01T00:00:00")),
+        "{listed}"
+    );
+    let refused = client.call("remember", of("soon")).await;
+    assert!(refused["isError"] == true && said(&refused).contains("created_at"), "{refused}");
+    assert_eq!(client.store().count().await.unwrap(), 2);
+}

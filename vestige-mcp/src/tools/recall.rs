@@ -2,11 +2,9 @@
 
 use std::fmt::Write as _;
 
-use chrono::{DateTime, Utc};
 use rmcp::schemars::{self, JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::{Deserialize, Serialize};
 use vestige_memory::text::counted;
-use vestige_memory::times::When;
 use vestige_memory::{Memory, Recall, SearchMode};
 use vestige_traits::{
     Embedder, ListCursor, ListPage, ListQuery, MemoryFilter, MemoryRecord, MemoryStore, SearchResult,
@@ -15,6 +13,7 @@ use vestige_traits::{
 
 use crate::answer::{Answer, ToolError, ToolResult};
 use crate::view::{MemoryView, block};
+use crate::when::moment;
 
 #[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
@@ -112,8 +111,8 @@ where
         .tags(args.tags)
         .node_types(args.types)
         .codebases(args.codebases)
-        .created_from(bound("since", args.since.as_deref(), |when| when.start(now))?)
-        .created_before(bound("until", args.until.as_deref(), |when| when.end(now))?)
+        .created_from(moment("since", args.since.as_deref(), |when| when.start(now))?)
+        .created_before(moment("until", args.until.as_deref(), |when| when.end(now))?)
         .min_retrievability(args.min_retrievability);
     let filtered = !filter.is_empty();
     let limit = args.limit.unwrap_or(limits::DEFAULT_LIMIT);
@@ -178,15 +177,4 @@ fn read_cursor(text: &str) -> ToolResult<ListCursor> {
         Some(ListCursor { created_at: created_at.parse().ok()?, id: id.parse().ok()? })
     };
     read().ok_or_else(|| ToolError::new("cursor: is none; give the `next` of the last list, or leave it out"))
-}
-
-/// The moment that the argument `name` means; none where it is left out.
-fn bound(
-    name: &str,
-    text: Option<&str>,
-    moment: impl FnOnce(When) -> Option<DateTime<Utc>>,
-) -> ToolResult<Option<DateTime<Utc>>> {
-    let Some(text) = text.filter(|text| !text.trim().is_empty()) else { return Ok(None) };
-    let when = When::parse(text).map_err(|error| ToolError::new(format!("{name}: {error}")))?;
-    moment(when).map(Some).ok_or_else(|| ToolError::new(format!("{name}: lies outside of the calendar")))
 }

@@ -2,6 +2,7 @@
 
 use std::fmt::Write as _;
 
+use chrono::{DateTime, Utc};
 use rmcp::model::{ProgressNotificationParam, ProgressToken};
 use rmcp::schemars::{self, JsonSchema};
 use rmcp::service::{Peer, RequestContext, RoleServer};
@@ -18,6 +19,7 @@ use vestige_traits::{Embedder, IngestContext, MemoryStore};
 use crate::answer::{Answer, ToolResult};
 use crate::metadata::refuse_overwritten;
 use crate::origin::Origin;
+use crate::when::moment;
 
 /// How many of the words that differ are shown, and how much of each.
 const SHOWN_DIFFERENCES: usize = 8;
@@ -56,6 +58,8 @@ struct MemoryArgs {
     /// What it is about.
     #[serde(default)]
     topics: Vec<String>,
+    /// When it happened, if not now: a day (2026-01-31), a time (RFC 3339), or how long ago (12h, 7d); UTC.
+    created_at: Option<String>,
     /// Anything else worth keeping with it, as JSON.
     #[serde(default)]
     metadata: Map<String, Value>,
@@ -110,9 +114,10 @@ where
     E: Embedder + Sync,
 {
     let origin = origin.context(request).await;
+    let now = memory.now();
     let mut memories = Vec::with_capacity(args.memories.len());
     for (at, memory) in args.memories.into_iter().enumerate() {
-        let memory = memory.with_origin(&origin);
+        let memory = memory.with_origin(&origin, now);
         memories.push(memory.map_err(|error| error.at(format_args!("memories[{at}]")))?);
     }
     let near_duplicates = if args.force { NearDuplicates::Store } else { NearDuplicates::Refuse };
@@ -139,7 +144,7 @@ where
 }
 
 impl MemoryArgs {
-    fn with_origin(self, origin: &IngestContext) -> ToolResult<NewMemory> {
+    fn with_origin(self, origin: &IngestContext, now: DateTime<Utc>) -> ToolResult<NewMemory> {
         let context = IngestContext {
             codebase: self.codebase.or_else(|| origin.codebase.clone()),
             file: self.file,
@@ -153,6 +158,11 @@ impl MemoryArgs {
             .context(context);
         let memory = match self.r#type {
             Some(node_type) => memory.node_type(node_type),
+            None => memory,
+        };
+        let happened = moment("created_at", self.created_at.as_deref(), |when| when.start(now))?;
+        let memory = match happened {
+            Some(time) => memory.created_at(time),
             None => memory,
         };
         memory.validate()?;
