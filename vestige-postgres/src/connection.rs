@@ -3,12 +3,12 @@
 use std::time::Duration;
 
 use sqlx::postgres::{PgPool, PgPoolOptions};
-use sqlx::{Connection, Executor, PgConnection};
+use sqlx::{Connection, Executor, PgConnection, SqlSafeStr};
 use vestige_traits::{MemoryStoreError, MemoryStoreResult};
 
 use crate::config::PgMemoryStoreBuilder;
 use crate::error;
-use crate::session::{NO_TIMEOUT, Session, Sessions};
+use crate::session::{NO_TIMEOUT, Session, Sessions, keeps_statements};
 
 /// A connection that was idle for longer is probed before it is used.
 const PROBE_AFTER: Duration = Duration::from_secs(1);
@@ -34,6 +34,7 @@ pub(crate) async fn open_pool(settings: &PgMemoryStoreBuilder) -> MemoryStoreRes
             });
         }
     }
+    let keeps_statements = keeps_statements(&options);
     PgPoolOptions::new()
         .max_connections(settings.max_connections)
         .min_connections(settings.min_connections)
@@ -42,6 +43,18 @@ pub(crate) async fn open_pool(settings: &PgMemoryStoreBuilder) -> MemoryStoreRes
         .max_lifetime(settings.max_lifetime)
         // A probe costs a round trip, so it is not made before every operation.
         .test_before_acquire(false)
+        .after_connect(move |connection, _| {
+            Box::pin(async move {
+                // The driver asks the server about a type that it does not know, between two steps of the first
+                // statement with it. One without a name would be lost by that, so the question comes before.
+                if !keeps_statements {
+                    let mut transaction = connection.begin().await?;
+                    transaction.prepare("SELECT $1::tsvector, $2::tsvector[]".into_sql_str()).await?;
+                    transaction.rollback().await?;
+                }
+                Ok(())
+            })
+        })
         .before_acquire(|connection, usage| {
             Box::pin(async move {
                 if usage.idle_for < PROBE_AFTER {
