@@ -45,8 +45,8 @@ pub(crate) async fn open_pool(settings: &PgMemoryStoreBuilder) -> MemoryStoreRes
         .test_before_acquire(false)
         .after_connect(move |connection, _| {
             Box::pin(async move {
-                // The driver asks the server about a type that it does not know, between two steps of the first
-                // statement with it. One without a name would be lost by that, so the question comes before.
+                // The driver asks the server about a type that it does not know, between two steps of the
+                // first statement with it. One without a name would be lost by that, so it asks before.
                 if !keeps_statements {
                     let mut transaction = connection.begin().await?;
                     transaction.prepare("SELECT $1::tsvector, $2::tsvector[]".into_sql_str()).await?;
