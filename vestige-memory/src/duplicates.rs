@@ -7,6 +7,7 @@ use vestige_traits::{
     Embedder, MemoryRecord, MemoryStore, SearchQuery, SearchResult, cosine_similarity, limits,
 };
 
+use crate::embedding::KNOWN_SHARE;
 use crate::error::MemoryResult;
 use crate::memory::Memory;
 use crate::resemblance::Sketch;
@@ -16,9 +17,6 @@ use crate::words::words;
 /// How many of the nearest memories are looked at first; more, as long as all of them are near and of other
 /// code bases.
 const LOOKED_AT: usize = 10;
-/// A text is judged by its vector if the model knows this share of it. In sentences of Latin script the
-/// bundled model knows 0.7 and more, in those of other scripts 0.1 and less.
-const KNOWN_SHARE: f64 = 0.5;
 /// The resemblance that texts with near vectors need besides. Unrelated sentences reach 0.3.
 const SHARED_WORDS: f64 = 0.5;
 /// The same for texts of more than about forty words. Paragraphs about one subject have near vectors, and up

@@ -6,12 +6,9 @@ use vestige_traits::{
     WebQuery,
 };
 
+use crate::embedding::KNOWN_SHARE;
 use crate::error::MemoryResult;
 use crate::memory::Memory;
-
-/// A question of which the model knows this share, or more, is asked by meaning with the whole weight. In
-/// questions of Latin script the bundled model knows 0.7 and more, in those of other scripts 0.1 and less.
-const KNOWN_SHARE: f64 = 0.5;
 
 /// A question to a memory.
 ///
