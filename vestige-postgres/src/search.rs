@@ -61,7 +61,7 @@ struct Question<'q> {
 impl<'q> Question<'q> {
     fn new(query: &'q SearchQuery, now: DateTime<Utc>) -> MemoryStoreResult<Self> {
         let limit = limits::effective_limit(query.limit)?;
-        let asked = Analyzer::default().search(query);
+        let asked = query.analyzed(&Analyzer::default());
         let by_words = query.text.is_some() && query.mode.ranks_by_words();
         let embedding = query.ranking_vector();
         let depth = if by_words && embedding.is_some() { query.fusion.leg_depth(limit) } else { limit };

@@ -72,7 +72,7 @@ impl Searcher {
     ) -> Self {
         let analyzer = Analyzer::default();
         Self {
-            words: analyzer.search(query),
+            words: query.analyzed(&analyzer),
             analyzer,
             embedding: query.ranking_vector().map(<[f32]>::to_vec),
             filter: Arc::new(query.filter.clone()),

@@ -58,7 +58,7 @@ pub trait LocalEmbedder {
 
     /// Embeds a question; `None` if the model knows no word of it.
     ///
-    /// [`WebQuery::meaning`](crate::WebQuery::meaning) says what of a question should be embedded.
+    /// `WebQuery::meaning` (with the feature `analysis`) says what of a question should be embedded.
     ///
     /// # Errors
     ///

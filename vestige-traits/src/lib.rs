@@ -2,8 +2,6 @@
 #![cfg_attr(docsrs, feature(doc_cfg))]
 #![forbid(unsafe_code)]
 
-#[cfg(feature = "analysis")]
-pub mod analysis;
 pub mod backend;
 pub mod clock;
 pub mod identity;
@@ -23,7 +21,6 @@ mod graph;
 mod ingest;
 mod model;
 mod page;
-mod query;
 mod record;
 mod scheduling;
 mod search;
@@ -42,9 +39,10 @@ pub use graph::{MemoryEdge, Neighbor};
 pub use ingest::IngestContext;
 pub use model::ModelSignature;
 pub use page::{ListCursor, ListPage, ListQuery};
-pub use query::WebQuery;
 pub use record::{MemoryRecord, Visibility};
 pub use scheduling::{DueMemory, Rating, ReviewEvent, SchedulingState, retrievability};
 pub use search::{PlanStep, SearchMode, SearchPlan, SearchQuery, SearchResult, cosine_similarity};
 pub use stats::{Finding, HealthStatus, Severity, StoreStats};
 pub use store::MemoryStore;
+#[cfg(feature = "analysis")]
+pub use vestige_analysis::{self as analysis, WebQuery};

@@ -6,15 +6,16 @@
 
 use chrono::{DateTime, Datelike, Timelike, Utc};
 use serde_json::Value;
+#[cfg(feature = "analysis")]
+pub use vestige_analysis::limits::{
+    MAX_ANALYZED_TERMS, MAX_INDEXED_CHARS, MAX_PHRASE_BYTES, MAX_QUERY_TERMS,
+};
 
 use crate::error::{MemoryStoreError, MemoryStoreResult};
 use crate::model::ModelSignature;
 
 /// The longest `content` of a memory, in bytes of UTF-8.
 pub const MAX_CONTENT_BYTES: usize = 1 << 20;
-/// How much of `content` the keyword index reads, in characters. The rest is stored and not searched by
-/// words.
-pub const MAX_INDEXED_CHARS: usize = 100_000;
 /// The longest name: types, tags, domains, codebases, edge types, handles, labels, in bytes of UTF-8.
 pub const MAX_NAME_BYTES: usize = 1024;
 /// The most tags, domains, groups or top terms one row may carry.
@@ -35,16 +36,6 @@ pub const MAX_LIMIT: usize = 1000;
 pub const MAX_BATCH: usize = 10_000;
 /// The longest query text, in bytes of UTF-8.
 pub const MAX_QUERY_BYTES: usize = 1 << 20;
-/// Bytes of all phrases of a question's text, and of all its exclusions. A tsquery of PostgreSQL holds a
-/// megabyte, each constraint is written there three times, and a character may become eleven times as long
-/// when it is normalised.
-pub const MAX_PHRASE_BYTES: usize = 8 << 10;
-/// How many terms of a query are looked for, the rarest ones; and how many of its phrases and exclusions, the
-/// first ones.
-pub const MAX_QUERY_TERMS: usize = 64;
-/// How many different words of a query are read, and how many terms they make. Of those that occur the
-/// rarest [`MAX_QUERY_TERMS`] count.
-pub const MAX_ANALYZED_TERMS: usize = 4096;
 /// The deepest walk of `get_neighbors`, in edges.
 pub const MAX_NEIGHBOR_DEPTH: usize = 16;
 /// The most memories that `get_neighbors` returns.

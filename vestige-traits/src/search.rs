@@ -1,4 +1,6 @@
 use serde::{Deserialize, Serialize};
+#[cfg(feature = "analysis")]
+use vestige_analysis::{AnalyzedQuery, Analyzer};
 
 use crate::error::{MemoryStoreError, MemoryStoreResult};
 use crate::filter::MemoryFilter;
@@ -20,7 +22,8 @@ use crate::words::words;
 #[serde(default)]
 #[non_exhaustive]
 pub struct SearchQuery {
-    /// The words, as a person types them. See [`WebQuery`](crate::WebQuery) for phrases and exclusions.
+    /// The words, as a person types them. `"…"` and `-` make phrases and exclusions, as `WebQuery` (with the
+    /// feature `analysis`) reads them.
     pub text: Option<String>,
     /// The question's vector under the registered model.
     pub embedding: Option<Vec<f32>>,
@@ -108,6 +111,17 @@ impl SearchQuery {
     /// The vector that results are ranked by: [`embedding`](Self::embedding), unless the mode ignores it.
     pub fn ranking_vector(&self) -> Option<&[f32]> {
         self.embedding.as_deref().filter(|_| self.mode.ranks_by_vector())
+    }
+
+    /// What the search asks of the words of memories: its text by [`Analyzer::query`]. In a mode that does
+    /// not rank by words no term counts, and the phrases and exclusions are left.
+    #[cfg(feature = "analysis")]
+    pub fn analyzed(&self, analyzer: &Analyzer) -> AnalyzedQuery {
+        let mut analyzed = self.text.as_deref().map(|text| analyzer.query(text)).unwrap_or_default();
+        if !self.mode.ranks_by_words() {
+            analyzed.terms.clear();
+        }
+        analyzed
     }
 
     /// Checks everything that does not depend on what the store holds.

@@ -28,7 +28,7 @@ impl State {
             self.models(spoken).may_compare(embedding.len())?;
         }
         let analyzer = Analyzer::default();
-        let words = analyzer.search(query);
+        let words = query.analyzed(&analyzer);
         let documents = self.documents(&analyzer);
         let candidates = self.candidates(&documents, &words, &query.filter, now);
 

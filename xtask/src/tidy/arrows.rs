@@ -12,8 +12,9 @@ use crate::{process, project};
 /// The crates of the workspace, and for each the crates of the workspace that it may depend on.
 ///
 /// Dev-dependencies are free: the tests of a crate may use any other.
-const ARROWS: [(&str, &[&str]); 11] = [
-    ("vestige-traits", &[]),
+const ARROWS: [(&str, &[&str]); 12] = [
+    ("vestige-analysis", &[]),
+    ("vestige-traits", &["vestige-analysis"]),
     ("vestige-conformance", &["vestige-traits"]),
     ("vestige-sqlite", &["vestige-traits"]),
     ("vestige-postgres", &["vestige-traits"]),
@@ -294,25 +295,42 @@ mod tests {
         assert_eq!(between_crates(&metadata).unwrap().len(), 1);
     }
 
+    /// How many rules break where one crate depends on another.
+    fn between(from: &str, to: &str) -> usize {
+        let metadata = json!({
+            "workspace_members": ["f", "t"],
+            "packages": [
+                {"id": "f", "name": from, "dependencies": [{"name": to, "kind": null}]},
+                {"id": "t", "name": to, "dependencies": []},
+            ],
+        });
+        between_crates(&metadata).unwrap().len()
+    }
+
     #[test]
     fn the_facade_knows_no_backend_and_the_protocol_no_embedder() {
-        let arrow = |from: &str, to: &str| {
-            let metadata = json!({
-                "workspace_members": ["f", "t"],
-                "packages": [
-                    {"id": "f", "name": from, "dependencies": [{"name": to, "kind": null}]},
-                    {"id": "t", "name": to, "dependencies": []},
-                ],
-            });
-            between_crates(&metadata).unwrap().len()
-        };
-        assert_eq!(arrow("vestige-memory", "vestige-sqlite"), 1);
-        assert_eq!(arrow("vestige-memory", "vestige-traits"), 0);
-        assert_eq!(arrow("vestige-mcp", "vestige-embed"), 1);
-        assert_eq!(arrow("vestige-mcp", "vestige-memory"), 0);
-        assert_eq!(arrow("vestige-conformance", "vestige-memory"), 1);
-        assert_eq!(arrow("vestige-traits", "vestige-conformance"), 1);
-        assert_eq!(arrow("vestige-cli", "vestige-conformance"), 1);
+        assert_eq!(between("vestige-memory", "vestige-sqlite"), 1);
+        assert_eq!(between("vestige-memory", "vestige-traits"), 0);
+        assert_eq!(between("vestige-mcp", "vestige-embed"), 1);
+        assert_eq!(between("vestige-mcp", "vestige-memory"), 0);
+        assert_eq!(between("vestige-conformance", "vestige-memory"), 1);
+        assert_eq!(between("vestige-traits", "vestige-conformance"), 1);
+        assert_eq!(between("vestige-cli", "vestige-conformance"), 1);
+    }
+
+    #[test]
+    fn the_traits_alone_know_the_analysis_which_knows_no_store() {
+        for (from, to, found) in [
+            ("vestige-traits", "vestige-analysis", 0),
+            ("vestige-analysis", "vestige-traits", 1),
+            ("vestige-sqlite", "vestige-analysis", 1),
+            ("vestige-cli", "vestige-analysis", 1),
+            ("xtask", "vestige-analysis", 1),
+        ] {
+            assert_eq!(between(from, to), found, "{from} to {to}");
+        }
+        let built = ["serde", "vestige-analysis"].map(str::to_owned).into();
+        assert_eq!(outside(&built, TRAITS_TREE).len(), 1, "without the feature");
     }
 
     #[test]

@@ -1,7 +1,10 @@
+//! What a question says, before its words become terms.
+
 use std::borrow::Cow;
 use std::collections::HashSet;
 
 use crate::limits::{MAX_ANALYZED_TERMS, MAX_PHRASE_BYTES, MAX_QUERY_TERMS};
+use crate::script::is_symbol;
 
 /// A question's text, read as a web search box reads it. Every text has a reading.
 ///
@@ -17,7 +20,7 @@ use crate::limits::{MAX_ANALYZED_TERMS, MAX_PHRASE_BYTES, MAX_QUERY_TERMS};
 /// exclusion beyond as many is dropped. So a text beyond the limits lets more through, not less.
 ///
 /// ```
-/// use vestige_traits::WebQuery;
+/// use vestige_analysis::WebQuery;
 ///
 /// let query = WebQuery::parse(r#"flaky "connection pool" -windows"#);
 /// assert_eq!(query.words, ["flaky"]);
@@ -47,7 +50,7 @@ impl WebQuery {
     /// A vector knows no "not": the vector of `sick -dog` would be near to texts about dogs.
     ///
     /// ```
-    /// use vestige_traits::WebQuery;
+    /// use vestige_analysis::WebQuery;
     ///
     /// let asked = "why is the \"house cat\" sick?";
     /// assert_eq!(WebQuery::meaning(asked).as_deref(), Some(asked));
@@ -140,18 +143,6 @@ fn within_budget(entries: Vec<String>, cut: bool) -> Vec<String> {
 /// Whether a character can be looked for.
 fn is_searchable(c: char) -> bool {
     c.is_alphanumeric() || is_symbol(c)
-}
-
-/// Emoji, and signs that people look for or that are written for words. Arrows, lines, boxes and bullets are
-/// punctuation.
-pub(crate) fn is_symbol(c: char) -> bool {
-    matches!(
-        u32::from(c),
-        0xa2..=0xa5 | 0xa7 | 0xa9 | 0xae | 0xb1 | 0xd7 | 0xf7 | 0x203c | 0x2049 | 0x20a0..=0x20c0
-            | 0x2100..=0x214f | 0x2200..=0x23ff | 0x2600..=0x2767 | 0x2795..=0x2797 | 0x2934 | 0x2935
-            | 0x2b1b | 0x2b1c | 0x2b50 | 0x2b55 | 0x2e80..=0x2fdf | 0x303d | 0x3200..=0x33ff
-            | 0x1f000..=0x1faff
-    )
 }
 
 fn is_space(c: char) -> bool {

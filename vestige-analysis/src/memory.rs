@@ -1,12 +1,12 @@
 //! The terms of a memory's text.
 
-use super::forms::{Form, Forms, Purpose};
-use super::language::ENGLISH;
-use super::segment::segments;
-use super::term::Term;
+use crate::forms::{Form, Forms, Purpose};
+use crate::language::ENGLISH;
+use crate::segment::segments;
+use crate::term::Term;
 
 /// The terms of a text, in the order of their positions. No term stands twice at a position.
-pub(super) fn terms(text: &str) -> Vec<Term> {
+pub(crate) fn terms(text: &str) -> Vec<Term> {
     let segments = segments(text);
     let language = segments.evidence.language();
     // In a text of another language it may be no stop word.

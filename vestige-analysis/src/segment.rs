@@ -2,11 +2,11 @@
 
 use unicode_normalization::char::is_combining_mark;
 
-use super::fold::{normalized, push_folded};
-use super::language::FunctionWord;
-use super::script::{Class, Script, stacks};
-use super::term::MAX_WORD_BYTES;
-use super::token::{Joint, Kind, Segments, Token};
+use crate::fold::{normalized, push_folded};
+use crate::language::FunctionWord;
+use crate::script::{Class, Script, stacks};
+use crate::term::MAX_WORD_BYTES;
+use crate::token::{Joint, Kind, Segments, Token};
 
 /// The most marks that belong to one character. Further ones are left out: no script writes them.
 const MAX_MARKS: usize = 8;
@@ -14,7 +14,7 @@ const MAX_MARKS: usize = 8;
 const MAX_JOINED_SYMBOLS: usize = 12;
 
 /// The tokens of the first part of a text, in time linear in it.
-pub(super) fn segments(text: &str) -> Segments {
+pub(crate) fn segments(text: &str) -> Segments {
     let text = normalized(text);
     let segments = Segments { folded: String::with_capacity(text.len()), ..Segments::default() };
     Scanner::new(&text, segments).scan()
@@ -319,6 +319,6 @@ impl<'t> Scanner<'t> {
 }
 
 /// One of the two halves of a flag.
-pub(super) fn is_regional(c: char) -> bool {
+pub(crate) fn is_regional(c: char) -> bool {
     matches!(c, '\u{1f1e6}'..='\u{1f1ff}')
 }

@@ -2,16 +2,16 @@
 
 use std::ops::Range;
 
-use super::language::FunctionWord;
-use super::term::MAX_WORD_BYTES;
-use super::token::{Joint, Token};
+use crate::language::FunctionWord;
+use crate::term::MAX_WORD_BYTES;
+use crate::token::{Joint, Token};
 
 /// So many letters beside digits are a part of their own: those of `python3`, not those of `v2` and `16gb`.
 const MIN_LETTERS: usize = 3;
 
 /// The groups of tokens that are written as one from this one on, the tightest first: of `a-b.c/d` those
 /// of `a-b`, `a-b.c` and all.
-pub(super) fn groups(tokens: &[Token], first: usize) -> impl Iterator<Item = Range<usize>> {
+pub(crate) fn groups(tokens: &[Token], first: usize) -> impl Iterator<Item = Range<usize>> {
     use Joint::*;
     let joined = |at: usize| tokens.get(at).map_or(Apart, |token| token.joint);
     let before = joined(first);
@@ -30,7 +30,7 @@ pub(super) fn groups(tokens: &[Token], first: usize) -> impl Iterator<Item = Ran
 /// What tokens are together: their text, and the first of them as if it were all, in the script of the last.
 ///
 /// A sign between digits stays a dot: 1.23 is not 12.3, and 2026-11-30 is 2026/11/30.
-pub(super) fn whole<'a>(tokens: &[Token], text: impl Fn(&Token) -> &'a str) -> Option<(String, Token)> {
+pub(crate) fn whole<'a>(tokens: &[Token], text: impl Fn(&Token) -> &'a str) -> Option<(String, Token)> {
     let (first, last) = (tokens.first()?, tokens.last()?);
     let bytes: usize = tokens.iter().map(|token| text(token).len() + 1).sum();
     if bytes > MAX_WORD_BYTES {
@@ -50,7 +50,7 @@ pub(super) fn whole<'a>(tokens: &[Token], text: impl Fn(&Token) -> &'a str) -> O
 }
 
 /// The parts of a word in camel case.
-pub(super) fn parts<'w>(word: &'w str, cuts: &[usize]) -> impl Iterator<Item = &'w str> {
+pub(crate) fn parts<'w>(word: &'w str, cuts: &[usize]) -> impl Iterator<Item = &'w str> {
     let mut from = 0;
     let ends = cuts.iter().copied().chain((!cuts.is_empty()).then_some(word.len()));
     let parts = ends.map(move |to| &word[std::mem::replace(&mut from, to)..to]);
@@ -58,7 +58,7 @@ pub(super) fn parts<'w>(word: &'w str, cuts: &[usize]) -> impl Iterator<Item = &
 }
 
 /// The letters and the digits of a word that has some of each in a row, as `python3` has.
-pub(super) fn letters_and_digits(word: &str) -> Option<(&str, &str)> {
+pub(crate) fn letters_and_digits(word: &str) -> Option<(&str, &str)> {
     let (one, other) = if word.starts_with(is_digit) {
         let (digits, letters) = word.split_at(word.find(|c| !is_digit(c))?);
         (letters, digits)

@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 
-use super::term::{Phrase, Term};
+use crate::term::{Phrase, Term};
 
 /// The weight of a term in each field: content, type, tags.
 pub const FIELD_WEIGHTS: [f64; 3] = [1.0, 0.5, 0.5];
@@ -25,7 +25,7 @@ pub struct AnalyzedDocument {
 
 impl AnalyzedDocument {
     /// Of the terms of each field, with positions of their own.
-    pub(super) fn within_limits(
+    pub(crate) fn within_limits(
         mut content: Vec<Term>,
         mut node_type: Vec<Term>,
         mut tags: Vec<Term>,
@@ -104,8 +104,8 @@ fn keep_within_limits(fields: [&mut Vec<Term>; 3]) {
 
 #[cfg(test)]
 mod tests {
-    use super::super::Analyzer;
     use super::*;
+    use crate::Analyzer;
 
     fn phrase(text: &str) -> Phrase {
         Phrase { terms: Analyzer::default().terms(text), whole: None }

@@ -2,11 +2,9 @@
 
 use unicode_normalization::char::is_combining_mark;
 
-use crate::query::is_symbol;
-
 /// The scripts that are treated in ways of their own (UAX #24).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Script {
+pub(crate) enum Script {
     Latin,
     Greek,
     Cyrillic,
@@ -25,19 +23,19 @@ pub(super) enum Script {
 
 impl Script {
     /// Whether words have spaces between them that a reader relies on.
-    pub(super) fn has_spaces(self) -> bool {
+    pub(crate) fn has_spaces(self) -> bool {
         use Script::*;
         !matches!(self, Han | Hangul | Thai | Lao | Khmer | Myanmar)
     }
 
     /// Whether a word is the same without its combining marks.
-    pub(super) fn drops_marks(self) -> bool {
+    pub(crate) fn drops_marks(self) -> bool {
         use Script::*;
         matches!(self, Latin | Greek | Cyrillic | Hebrew | Arabic)
     }
 
     /// Whether letters of both stand in one word: `μm` and `Δt` do.
-    pub(super) fn joins(self, other: Self) -> bool {
+    pub(crate) fn joins(self, other: Self) -> bool {
         use Script::*;
         self == other || matches!((self, other), (Latin, Greek) | (Greek, Latin))
     }
@@ -67,7 +65,7 @@ impl Script {
 
 /// What a character is to a word.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Class {
+pub(crate) enum Class {
     Letter(Script),
     /// A decimal digit of any script, as the ASCII digit.
     Digit(char),
@@ -82,7 +80,7 @@ pub(super) enum Class {
 }
 
 impl Class {
-    pub(super) fn of(c: char) -> Self {
+    pub(crate) fn of(c: char) -> Self {
         match c {
             'a'..='z' | 'A'..='Z' => Self::Letter(Script::Latin),
             '0'..='9' => Self::Digit(c),
@@ -117,14 +115,26 @@ fn is_ignorable(c: char) -> bool {
     )
 }
 
+/// Emoji, and signs that people look for or that are written for words. Arrows, lines, boxes and bullets are
+/// punctuation.
+pub(crate) fn is_symbol(c: char) -> bool {
+    matches!(
+        u32::from(c),
+        0xa2..=0xa5 | 0xa7 | 0xa9 | 0xae | 0xb1 | 0xd7 | 0xf7 | 0x203c | 0x2049 | 0x20a0..=0x20c0
+            | 0x2100..=0x214f | 0x2200..=0x23ff | 0x2600..=0x2767 | 0x2795..=0x2797 | 0x2934 | 0x2935
+            | 0x2b1b | 0x2b1c | 0x2b50 | 0x2b55 | 0x2e80..=0x2fdf | 0x303d | 0x3200..=0x33ff
+            | 0x1f000..=0x1faff
+    )
+}
+
 /// One of the ideographs, each of which may be a word.
-pub(super) fn is_ideograph(c: char) -> bool {
+pub(crate) fn is_ideograph(c: char) -> bool {
     let code = u32::from(c);
     matches!(code, 0x3005..=0x3007 | 0x3400..=0x4dbf | 0x4e00..=0x9fff | 0xf900..=0xfaff | 0x20000..=0x3ffff)
 }
 
 /// Joins the next letter to the one before it: the coeng of Khmer and the virama of Myanmar.
-pub(super) fn stacks(mark: char) -> bool {
+pub(crate) fn stacks(mark: char) -> bool {
     matches!(mark, '\u{17d2}' | '\u{1039}')
 }
 

@@ -1,10 +1,9 @@
 //! The analysis, as backends use it.
 
-use super::document::AnalyzedDocument;
-use super::query::AnalyzedQuery;
-use super::term::Term;
-use super::{fingerprint, memory, question};
-use crate::search::SearchQuery;
+use crate::document::AnalyzedDocument;
+use crate::query::AnalyzedQuery;
+use crate::term::Term;
+use crate::{fingerprint, memory, question};
 
 /// Turns texts into terms. Cheap to make: what it knows is made once in a process.
 #[derive(Clone, Copy, Debug, Default)]
@@ -19,19 +18,9 @@ impl Analyzer {
         memory::terms(text)
     }
 
-    /// What a query's text looks for.
+    /// What a question's text looks for, read as [`WebQuery`](crate::WebQuery) reads it.
     pub fn query(&self, text: &str) -> AnalyzedQuery {
         question::analyzed(text)
-    }
-
-    /// What a search asks of the words of memories: its text analysed by [`query`](Self::query). In a mode
-    /// that does not rank by words no term counts, and the phrases and exclusions are left.
-    pub fn search(&self, query: &SearchQuery) -> AnalyzedQuery {
-        let mut analyzed = query.text.as_deref().map(|text| self.query(text)).unwrap_or_default();
-        if !query.mode.ranks_by_words() {
-            analyzed.terms.clear();
-        }
-        analyzed
     }
 
     /// What this analysis is known by: another text where it may make other terms of a text, as with another

@@ -1,4 +1,6 @@
-//! How text becomes searchable terms, the same for every backend (ADR 17).
+#![doc = include_str!("../README.md")]
+//!
+//! ## The way of a text
 //!
 //! A text passes through these modules, each of which knows those before it only:
 //!
@@ -7,7 +9,13 @@
 //! 3. `token` and `segment`: the text as a row of words, runs of scripts without spaces, and symbols.
 //! 4. `compound`: the parts and wholes of words as code has them.
 //! 5. `forms`: the terms of each, with what they count in a question.
-//! 6. `memory` and `question`: those of a memory and of a question. `bm25` weighs them.
+//! 6. `memory` and `question`: those of a memory and of a question, whose phrases and exclusions `web_query`
+//!    reads. `bm25` weighs them.
+//!
+//! `limits` bounds what is read.
+#![forbid(unsafe_code)]
+
+pub mod limits;
 
 mod analyzer;
 mod bm25;
@@ -28,9 +36,11 @@ mod term;
 #[cfg(test)]
 mod tests;
 mod token;
+mod web_query;
 
 pub use analyzer::Analyzer;
 pub use bm25::Bm25;
 pub use document::{AnalyzedDocument, FIELD_WEIGHTS, MAX_PLACES, MAX_POSITION, MAX_TERM_BYTES};
 pub use query::{AnalyzedQuery, QueryTerm};
 pub use term::{MAX_WORD_BYTES, Phrase, Term};
+pub use web_query::WebQuery;

@@ -4,12 +4,12 @@ use std::borrow::Cow;
 
 use rust_stemmers::Algorithm;
 
-use super::language::{ENGLISH, Language};
-use super::script::{Script, is_ideograph};
-use super::segment::is_regional;
-use super::term::{MAX_WORD_BYTES, Phrase, Term};
-use super::token::{Kind, Segments, Token};
-use super::{compound, stems};
+use crate::language::{ENGLISH, Language};
+use crate::script::{Script, is_ideograph};
+use crate::segment::is_regional;
+use crate::term::{MAX_WORD_BYTES, Phrase, Term};
+use crate::token::{Kind, Segments, Token};
+use crate::{compound, stems};
 
 /// What a guess counts beside the better term of a word: the English stem of a word of another language.
 const GUESS: f64 = 0.25;
@@ -28,33 +28,33 @@ const MAX_CAMEL_BYTES: usize = 96;
 
 /// Whether terms are for a memory or for a question.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Purpose {
+pub(crate) enum Purpose {
     Memory,
     Question,
 }
 
 /// A term of a token.
-pub(super) struct Form {
-    pub(super) text: String,
-    pub(super) position: u32,
+pub(crate) struct Form {
+    pub(crate) text: String,
+    pub(crate) position: u32,
     /// What it counts in a question.
-    pub(super) weight: f64,
+    pub(crate) weight: f64,
     /// Whether phrases compare it: one at each position is.
-    pub(super) is_own: bool,
+    pub(crate) is_own: bool,
 }
 
 /// Makes the terms of a text in a language.
-pub(super) struct Forms<'a> {
-    pub(super) segments: &'a Segments,
-    pub(super) language: Option<Language>,
-    pub(super) purpose: Purpose,
+pub(crate) struct Forms<'a> {
+    pub(crate) segments: &'a Segments,
+    pub(crate) language: Option<Language>,
+    pub(crate) purpose: Purpose,
     /// Where they go.
-    pub(super) sink: &'a mut dyn FnMut(Form),
+    pub(crate) sink: &'a mut dyn FnMut(Form),
 }
 
 impl Forms<'_> {
     /// All terms, in the order of their positions. `is_left_out` says which tokens have none of their own.
-    pub(super) fn all(mut self, is_left_out: impl Fn(&Token) -> bool) {
+    pub(crate) fn all(mut self, is_left_out: impl Fn(&Token) -> bool) {
         let segments = self.segments;
         for (at, token) in segments.tokens.iter().enumerate() {
             if !is_left_out(token) {
@@ -211,7 +211,7 @@ fn own<'w>(word: &'w str, token: &Token) -> Cow<'w, str> {
 }
 
 /// The phrase of a text, if it has a word that every memory is indexed by. Stop words are not, in English.
-pub(super) fn phrase(segments: &Segments) -> Option<Phrase> {
+pub(crate) fn phrase(segments: &Segments) -> Option<Phrase> {
     let mut terms = Vec::new();
     let mut sink = |form: Form| {
         if form.is_own {

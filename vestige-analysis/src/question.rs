@@ -2,16 +2,16 @@
 
 use std::collections::HashMap;
 
-use super::forms::{Form, Forms, Purpose, phrase};
-use super::language::Evidence;
-use super::query::{AnalyzedQuery, QueryTerm};
-use super::segment::segments;
-use super::token::{Segments, Token};
+use crate::forms::{Form, Forms, Purpose, phrase};
+use crate::language::Evidence;
 use crate::limits::MAX_ANALYZED_TERMS;
-use crate::query::WebQuery;
+use crate::query::{AnalyzedQuery, QueryTerm};
+use crate::segment::segments;
+use crate::token::{Segments, Token};
+use crate::web_query::WebQuery;
 
 /// What a question asks for.
-pub(super) fn analyzed(text: &str) -> AnalyzedQuery {
+pub(crate) fn analyzed(text: &str) -> AnalyzedQuery {
     let WebQuery { words, phrases, excluded } = WebQuery::parse(text);
     let segments_of =
         |texts: &[String]| -> Vec<Segments> { texts.iter().map(|text| segments(text)).collect() };

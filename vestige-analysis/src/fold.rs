@@ -1,18 +1,18 @@
 //! One form for all spellings of a character.
 //!
 //! NFKC (UAX #15), then lower case with the full foldings that matter (ß, İ), letters without a
-//! decomposition, and no accents. What vanishes inside a word is left to [`script`](super::script).
+//! decomposition, and no accents. What vanishes inside a word is left to [`script`](crate::script).
 
 use std::borrow::Cow;
 
 use unicode_normalization::char::{decompose_canonical, is_combining_mark};
 use unicode_normalization::{IsNormalized, UnicodeNormalization, is_nfkc_quick};
 
-use super::script::{Class, Script};
 use crate::limits::MAX_INDEXED_CHARS;
+use crate::script::{Class, Script};
 
 /// The NFKC of the first [`MAX_INDEXED_CHARS`] characters, and as many of it: one may become eighteen.
-pub(super) fn normalized(text: &str) -> Cow<'_, str> {
+pub(crate) fn normalized(text: &str) -> Cow<'_, str> {
     let text = first_chars(text);
     if text.is_ascii() || is_nfkc_quick(text.chars().filter(|c| !is_inert(*c))) == IsNormalized::Yes {
         return Cow::Borrowed(text);
@@ -22,7 +22,7 @@ pub(super) fn normalized(text: &str) -> Cow<'_, str> {
 
 /// Whether NFKC leaves a character alone, whatever stands before it. True of the letters that texts are full
 /// of: the tables of Unicode need not be asked.
-pub(super) fn is_inert(c: char) -> bool {
+pub(crate) fn is_inert(c: char) -> bool {
     matches!(
         u32::from(c),
         0..=0x9f | 0xc0..=0x131 | 0x400..=0x482 | 0x48a..=0x52f | 0x5d0..=0x5ea | 0x60c | 0x61f
@@ -39,7 +39,7 @@ fn first_chars(text: &str) -> &str {
 }
 
 /// Appends the folded letter of a script.
-pub(super) fn push_folded(folded: &mut String, letter: char, script: Script) {
+pub(crate) fn push_folded(folded: &mut String, letter: char, script: Script) {
     if letter.is_ascii() {
         folded.push(letter.to_ascii_lowercase());
         return;
@@ -75,7 +75,7 @@ pub(super) fn push_folded(folded: &mut String, letter: char, script: Script) {
 }
 
 /// A word of a list, folded by itself.
-pub(super) fn folded(word: &str) -> String {
+pub(crate) fn folded(word: &str) -> String {
     let mut folded = String::with_capacity(word.len());
     let mut script = Script::Latin;
     for c in word.chars() {

@@ -7,20 +7,20 @@ use std::sync::LazyLock;
 
 use rust_stemmers::{Algorithm, Stemmer};
 
-use super::fold::folded;
-use super::hash::Fnv;
+use crate::fold::folded;
+use crate::hash::Fnv;
 
 /// Longer words are no words of a language, and a stemmer's time is not linear in their length.
-pub(super) const MAX_STEMMED_BYTES: usize = 128;
+pub(crate) const MAX_STEMMED_BYTES: usize = 128;
 
 /// A word and its irregular forms, then the next. What is another word more often is left out, as *bit*,
 /// *bound*, *ground*, *left*, *lives*, *rose* and *wound* are, and so are words and forms whose stem is that
 /// of other words: *rang* is to the stemmer what *range* is, *indices* what *indicate* is, *led* what *LEDs*
 /// are, *won* what is left of *won't*, and *person* what *personal* is.
-pub(super) const IRREGULAR_FORMS: &str = include_str!("irregular_forms.txt");
+pub(crate) const IRREGULAR_FORMS: &str = include_str!("irregular_forms.txt");
 
 /// The stem of a folded word, by the stemmer of a script or language. Where that leaves nothing, the word.
-pub(super) fn stem(word: &str, algorithm: Algorithm) -> Cow<'_, str> {
+pub(crate) fn stem(word: &str, algorithm: Algorithm) -> Cow<'_, str> {
     if word.len() > MAX_STEMMED_BYTES {
         return Cow::Borrowed(word);
     }
@@ -28,14 +28,14 @@ pub(super) fn stem(word: &str, algorithm: Algorithm) -> Cow<'_, str> {
 }
 
 /// The stem of a folded word in English, and that of *break* for *broke* and *broken*.
-pub(super) fn english(word: &str) -> Cow<'_, str> {
+pub(crate) fn english(word: &str) -> Cow<'_, str> {
     if keeps_its_form(word.as_bytes()) {
         return irregular(Cow::Borrowed(word));
     }
     irregular(regular(word))
 }
 
-pub(super) fn regular(word: &str) -> Cow<'_, str> {
+pub(crate) fn regular(word: &str) -> Cow<'_, str> {
     let stem = stem(word, Algorithm::English);
     // The list of the algorithm's exceptions has grown since: *added* is no *ad*.
     match stem.as_bytes() {
@@ -50,7 +50,7 @@ pub(super) fn regular(word: &str) -> Cow<'_, str> {
 }
 
 /// Whether the English stemmer has no rule for the end of a word: quicker to see than to run it.
-pub(super) fn keeps_its_form(word: &[u8]) -> bool {
+pub(crate) fn keeps_its_form(word: &[u8]) -> bool {
     match word {
         [] | [_] | [_, _] => true,
         [.., b'e' | b's' | b'y'] => false,
@@ -77,13 +77,13 @@ fn irregular(stem: Cow<'_, str>) -> Cow<'_, str> {
 }
 
 /// The stem of a folded word in Arabic. Of *and the* the stemmer takes off neither, so *and* goes before.
-pub(super) fn arabic(word: &str) -> Cow<'_, str> {
+pub(crate) fn arabic(word: &str) -> Cow<'_, str> {
     let after_and = word.strip_prefix(['و', 'ف']).filter(|rest| rest.starts_with("ال"));
     stem(after_and.unwrap_or(word), Algorithm::Arabic)
 }
 
 /// The folded stem of a word in lower case with its accents.
-pub(super) fn of_language(word: &str, algorithm: Algorithm) -> Cow<'_, str> {
+pub(crate) fn of_language(word: &str, algorithm: Algorithm) -> Cow<'_, str> {
     let stem = if algorithm == Algorithm::Romanian && word.contains(['ș', 'ț']) {
         // The algorithm is older than these letters.
         Cow::Owned(stem(&word.replace('ș', "ş").replace('ț', "ţ"), algorithm).into_owned())

@@ -3,7 +3,7 @@
 use std::hash::Hasher;
 
 /// FNV-1a, for short keys that nobody attacks.
-pub(super) struct Fnv(u64);
+pub(crate) struct Fnv(u64);
 
 impl Default for Fnv {
     fn default() -> Self {

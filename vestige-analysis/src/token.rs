@@ -2,12 +2,12 @@
 
 use std::ops::Range;
 
-use super::language::{Evidence, FunctionWord};
-use super::script::Script;
+use crate::language::{Evidence, FunctionWord};
+use crate::script::Script;
 
 /// What a token is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Kind {
+pub(crate) enum Kind {
     /// Letters and digits between spaces or punctuation.
     Word,
     /// Characters of a script without spaces.
@@ -18,7 +18,7 @@ pub(super) enum Kind {
 
 /// What stands between two words that are written as one, from the tightest to the loosest.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
-pub(super) enum Joint {
+pub(crate) enum Joint {
     /// They are apart.
     #[default]
     Apart,
@@ -33,7 +33,7 @@ pub(super) enum Joint {
 
 impl Joint {
     /// What a text between two words is.
-    pub(super) fn of(gap: &str) -> Self {
+    pub(crate) fn of(gap: &str) -> Self {
         match gap {
             "_" | "__" | "___" | "\u{200c}" => Self::Underscore,
             "-" | "\u{2010}" => Self::Hyphen,
@@ -47,62 +47,62 @@ impl Joint {
 
 /// A word, run or symbol.
 #[derive(Clone)]
-pub(super) struct Token {
-    pub(super) kind: Kind,
-    pub(super) script: Script,
+pub(crate) struct Token {
+    pub(crate) kind: Kind,
+    pub(crate) script: Script,
     /// Where its folded text stands.
-    pub(super) text: Range<usize>,
+    pub(crate) text: Range<usize>,
     /// Where its text in lower case stands, if that is another.
-    pub(super) accented: Range<usize>,
+    pub(crate) accented: Range<usize>,
     /// Where its parts begin behind the first, among the cuts of all.
-    pub(super) cuts: Range<usize>,
+    pub(crate) cuts: Range<usize>,
     /// How it hangs together with the token before it.
-    pub(super) joint: Joint,
+    pub(crate) joint: Joint,
     /// The position of its first term.
-    pub(super) position: u32,
-    pub(super) is_capital: bool,
-    pub(super) has_letters: bool,
-    pub(super) has_digits: bool,
+    pub(crate) position: u32,
+    pub(crate) is_capital: bool,
+    pub(crate) has_letters: bool,
+    pub(crate) has_digits: bool,
     /// Whether a dot stands in front of it, as in `.NET`.
-    pub(super) is_dotted: bool,
+    pub(crate) is_dotted: bool,
     /// Whether it ends in symbols, as `C++` does.
-    pub(super) is_signed: bool,
+    pub(crate) is_signed: bool,
     /// What is known of it, if it is a function word.
-    pub(super) function_word: Option<&'static FunctionWord>,
+    pub(crate) function_word: Option<&'static FunctionWord>,
 }
 
 /// The tokens of a text.
 #[derive(Default)]
-pub(super) struct Segments {
-    pub(super) tokens: Vec<Token>,
-    pub(super) evidence: Evidence,
+pub(crate) struct Segments {
+    pub(crate) tokens: Vec<Token>,
+    pub(crate) evidence: Evidence,
     /// The texts of the tokens, one after the other.
-    pub(super) folded: String,
-    pub(super) accented: String,
-    pub(super) cuts: Vec<usize>,
+    pub(crate) folded: String,
+    pub(crate) accented: String,
+    pub(crate) cuts: Vec<usize>,
 }
 
 impl Token {
     /// Whether it is a stop word of English.
-    pub(super) fn is_stop_word(&self) -> bool {
+    pub(crate) fn is_stop_word(&self) -> bool {
         self.function_word.is_some_and(FunctionWord::is_stop_word)
     }
 }
 
 impl Segments {
     /// The folded text of a token.
-    pub(super) fn text(&self, token: &Token) -> &str {
+    pub(crate) fn text(&self, token: &Token) -> &str {
         &self.folded[token.text.clone()]
     }
 
     /// The text of a token in lower case, with its accents.
-    pub(super) fn accented(&self, token: &Token) -> &str {
+    pub(crate) fn accented(&self, token: &Token) -> &str {
         if token.accented.is_empty() { self.text(token) } else { &self.accented[token.accented.clone()] }
     }
 
     /// Where its parts begin behind the first, in bytes of its text: those of camel case, the characters of a
     /// run, and what modifies a symbol.
-    pub(super) fn cuts(&self, token: &Token) -> &[usize] {
+    pub(crate) fn cuts(&self, token: &Token) -> &[usize] {
         &self.cuts[token.cuts.clone()]
     }
 }

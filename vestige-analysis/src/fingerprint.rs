@@ -2,17 +2,17 @@
 
 use std::hash::Hasher;
 
-use super::document::{MAX_PLACES, MAX_POSITION, MAX_TERM_BYTES};
-use super::hash::Fnv;
-use super::language::FUNCTION_WORDS;
-use super::memory;
-use super::stems::IRREGULAR_FORMS;
+use crate::document::{MAX_PLACES, MAX_POSITION, MAX_TERM_BYTES};
+use crate::hash::Fnv;
+use crate::language::FUNCTION_WORDS;
+use crate::memory;
+use crate::stems::IRREGULAR_FORMS;
 
 /// The revision of the rules, for a change of them that no sample shows.
 const REVISION: u32 = 1;
 
 /// The versions of what the analysis is made of, a hash of its lists, and a hash of the samples' terms.
-pub(super) fn fingerprint() -> String {
+pub(crate) fn fingerprint() -> String {
     let (major, minor, patch) = char::UNICODE_VERSION;
     let (of_normalization, ..) = unicode_normalization::UNICODE_VERSION;
     let lists = hash([FUNCTION_WORDS, IRREGULAR_FORMS].into_iter());
@@ -37,4 +37,4 @@ fn hash<'a>(texts: impl Iterator<Item = &'a str>) -> u64 {
 
 /// A text a line: words for every rule of the English stemmer and its exceptions, and for each other stemmer,
 /// script and shape.
-pub(super) const SAMPLES: &str = include_str!("samples.txt");
+pub(crate) const SAMPLES: &str = include_str!("samples.txt");

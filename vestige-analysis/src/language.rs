@@ -6,16 +6,16 @@ use std::sync::LazyLock;
 
 use rust_stemmers::Algorithm;
 
-use super::fold::folded;
-use super::hash::Fnv;
-use super::stems;
+use crate::fold::folded;
+use crate::hash::Fnv;
+use crate::stems;
 
 /// The function words of each language, and which of them are `weak`: words of another meaning elsewhere.
-pub(super) const FUNCTION_WORDS: &str = include_str!("function_words.txt");
+pub(crate) const FUNCTION_WORDS: &str = include_str!("function_words.txt");
 
 /// A language of the list below.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Language(u8);
+pub(crate) struct Language(u8);
 
 /// What is known of a language: its name in the lists, its stemmer, its letters beyond those of English.
 struct Known(&'static str, Option<Algorithm>, &'static str);
@@ -48,26 +48,26 @@ const LANGUAGES: [Known; 22] = [
 
 /// Languages as bits, in the order of the list.
 type Languages = u32;
-pub(super) const ENGLISH: Language = Language(0);
+pub(crate) const ENGLISH: Language = Language(0);
 const OTHERS: Languages = 1 << (LANGUAGES.len() - 1);
 const WEAK: Languages = 1 << 31;
 
 impl Language {
     /// Its stemmer, if there is one.
-    pub(super) fn stemmer(self) -> Option<Algorithm> {
+    pub(crate) fn stemmer(self) -> Option<Algorithm> {
         LANGUAGES[usize::from(self.0)].1
     }
 
     /// Whether an accent makes another word, as tones do.
-    pub(super) fn is_tonal(self) -> bool {
+    pub(crate) fn is_tonal(self) -> bool {
         LANGUAGES[usize::from(self.0)].0 == "vi"
     }
 }
 
 /// A function word of some language.
-pub(super) struct FunctionWord {
+pub(crate) struct FunctionWord {
     /// Its stem in English. It has no other, so that most words of a text cost little.
-    pub(super) own: String,
+    pub(crate) own: String,
     languages: Languages,
     /// Those in which it has no accent.
     plain: Languages,
@@ -75,7 +75,7 @@ pub(super) struct FunctionWord {
 
 impl FunctionWord {
     /// What is known of a folded word.
-    pub(super) fn find(word: &str) -> Option<&'static Self> {
+    pub(crate) fn find(word: &str) -> Option<&'static Self> {
         static WORDS: LazyLock<HashMap<String, FunctionWord, BuildHasherDefault<Fnv>>> =
             LazyLock::new(|| {
                 let mut words: HashMap<String, FunctionWord, _> = HashMap::default();
@@ -104,30 +104,30 @@ impl FunctionWord {
     }
 
     /// Whether it is left out of a question in this language, where that has other words.
-    pub(super) fn is_of(&self, language: Option<Language>) -> bool {
+    pub(crate) fn is_of(&self, language: Option<Language>) -> bool {
         self.languages & (OTHERS | 1 << language.unwrap_or(ENGLISH).0) != 0
     }
 
     /// Whether it is a stop word of English.
-    pub(super) fn is_stop_word(&self) -> bool {
+    pub(crate) fn is_stop_word(&self) -> bool {
         self.languages & 1 << ENGLISH.0 != 0
     }
 }
 
 /// What speaks for each language in a text.
 #[derive(Clone, Debug, Default)]
-pub(super) struct Evidence([u32; LANGUAGES.len()]);
+pub(crate) struct Evidence([u32; LANGUAGES.len()]);
 
 impl Evidence {
     /// Counts a function word: two, or one where it is weak. Without accents it speaks only for those
     /// languages in which it has none.
-    pub(super) fn add_word(&mut self, word: &FunctionWord, has_accents: bool) {
+    pub(crate) fn add_word(&mut self, word: &FunctionWord, has_accents: bool) {
         let languages = if has_accents { word.languages } else { word.plain };
         self.add(languages & !(WEAK | OTHERS), if word.languages & WEAK == 0 { 2 } else { 1 });
     }
 
     /// Counts the letters of a word in lower case: two where at most two languages have the letter, or one.
-    pub(super) fn add_letters(&mut self, word: &str) {
+    pub(crate) fn add_letters(&mut self, word: &str) {
         for letter in word.chars().filter(|c| !c.is_ascii()) {
             let languages = of_letter(letter);
             self.add(languages, if languages.count_ones() <= 2 { 2 } else { 1 });
@@ -135,7 +135,7 @@ impl Evidence {
     }
 
     /// Counts what was found in another text.
-    pub(super) fn add_all(&mut self, other: &Self) {
+    pub(crate) fn add_all(&mut self, other: &Self) {
         for (count, more) in self.0.iter_mut().zip(other.0) {
             *count += more;
         }
@@ -149,7 +149,7 @@ impl Evidence {
     }
 
     /// The language with the most points, if there are two at least. English wins every tie.
-    pub(super) fn language(&self) -> Option<Language> {
+    pub(crate) fn language(&self) -> Option<Language> {
         let best = self.0.iter().copied().max().filter(|points| *points >= 2)?;
         self.0.iter().position(|points| *points == best).and_then(|at| u8::try_from(at).ok()).map(Language)
     }
@@ -169,6 +169,6 @@ fn of_letter(letter: char) -> Languages {
 }
 
 #[cfg(test)]
-pub(super) fn is_known(name: &str) -> bool {
+pub(crate) fn is_known(name: &str) -> bool {
     name == "weak" || LANGUAGES.iter().any(|known| known.0 == name)
 }

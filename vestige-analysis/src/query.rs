@@ -1,8 +1,8 @@
 //! What a question asks of the terms of memories.
 
-use super::document::AnalyzedDocument;
-use super::term::Phrase;
+use crate::document::AnalyzedDocument;
 use crate::limits::MAX_QUERY_TERMS;
+use crate::term::Phrase;
 
 /// A term that a question asks for.
 #[derive(Clone, Debug, PartialEq)]
