@@ -19,7 +19,9 @@ use vestige_traits::{MemoryRecord, MemoryStoreError, MemoryStoreResult};
 
 use crate::connection::Connections;
 use crate::error;
+use crate::indexes;
 use crate::keyword;
+use crate::rows;
 use crate::session::{NO_TIMEOUT, Session};
 use crate::tsvector::TsVector;
 
@@ -35,6 +37,14 @@ pub(crate) const TURN: usize = 64;
 const ATTEMPTS: u32 = 20;
 /// The pause before the queue is looked at again whose rest other processes have taken.
 const PAUSE: Duration = Duration::from_millis(50);
+/// How many memories are analysed before it is decided whether the indexes with vectors are taken down.
+const SAMPLE: u64 = 2 * BATCH as u64;
+/// The indexes with vectors stay if fewer rows than this are to be written. 1,000 vectors enter HNSW in some
+/// three seconds.
+const MANY: u64 = 1000;
+/// They stay, too, if the rows to be written are a smaller share of all vectors than one of this number. A
+/// vector enters HNSW in about the time in which a build of the index takes this many.
+const BUILT_MEANWHILE: u64 = 4;
 /// How long a batch may wait for a lock if the store can be used without it.
 const BRIEFLY: &str = "SET LOCAL statement_timeout = 0; SET LOCAL lock_timeout = '2s'";
 
@@ -152,10 +162,17 @@ pub(crate) async fn bring_up_to_date(
     version.set(state.version);
     if !state.complete {
         work_off(connections, state.version).await?;
+        // Before the work is complete: if the process dies here, the next one builds them.
+        if let Err(error) = indexes::build_vector_indexes(connections).await {
+            if error.is_retryable() {
+                return Err(error);
+            }
+            tracing::warn!(%error, "the vector index could not be built, so searches by meaning are slow");
+        }
         complete(connections, state.version).await?;
         keyword::refresh_statistics_if_stale(connections, large, now).await;
     } else if state.queued
-        && let Err(error) = pass(connections, state.version, BRIEFLY).await
+        && let Err(error) = pass(connections, state.version, BRIEFLY, &mut None).await
     {
         tracing::warn!(%error, "memories that others wrote without terms are not found by words yet");
     }
@@ -242,11 +259,13 @@ async fn complete(connections: &Connections, version: i64) -> MemoryStoreResult<
     session.commit().await.map_err(error::map)
 }
 
-/// Analyses the memories of the queue until it is empty, which may be by the work of others.
+/// Analyses the memories of the queue until it is empty, which may be by the work of others. Many are written
+/// without the indexes with vectors; the caller has to build these afterwards.
 async fn work_off(connections: &Connections, version: i64) -> MemoryStoreResult<()> {
     let mut attempts = ATTEMPTS;
+    let mut work = Some(Work::count(connections).await?);
     loop {
-        match pass(connections, version, NO_TIMEOUT).await {
+        match pass(connections, version, NO_TIMEOUT, &mut work).await {
             Ok(()) if !State::read(&mut connections.reader().await?).await?.queued => return Ok(()),
             Ok(()) => attempts = ATTEMPTS,
             Err(error) if error.is_retryable() && attempts > 1 => {
@@ -259,24 +278,92 @@ async fn work_off(connections: &Connections, version: i64) -> MemoryStoreResult<
     }
 }
 
-/// Analyses the memories of the queue that no other process has taken.
-async fn pass(connections: &Connections, version: i64, settings: &'static str) -> MemoryStoreResult<()> {
+/// What decides whether the rest of the queue is worked off without the indexes with vectors.
+///
+/// An UPDATE of a row's terms puts its vector into the HNSW index once more, because another index has the
+/// terms. That takes far longer than the rest of the row.
+struct Work {
+    /// The memories of the queue at the beginning.
+    queued: u64,
+    /// The vectors of the store at the beginning.
+    vectors: u64,
+    analyzed: u64,
+    /// How many rows with a vector were written.
+    written: u64,
+}
+
+impl Work {
+    async fn count(connections: &Connections) -> MemoryStoreResult<Self> {
+        let mut session = connections.long_transaction().await?;
+        let counted = sqlx::query!(
+            r#"SELECT (SELECT count(*) FROM unanalyzed_memories) AS "queued!",
+                 (SELECT count(embedding) FROM knowledge_nodes) AS "vectors!""#
+        )
+        .fetch_one(&mut session)
+        .await
+        .map_err(error::map)?;
+        session.commit().await.map_err(error::map)?;
+        let (queued, vectors) = (rows::count(counted.queued), rows::count(counted.vectors));
+        Ok(Self { queued, vectors, analyzed: 0, written: 0 })
+    }
+
+    /// Whether so much is left that it takes longer with the indexes than without them, their building
+    /// included. Expects that as large a share of the rest has to be written as of what was analysed.
+    fn is_faster_without_indexes(&self) -> bool {
+        if self.analyzed < SAMPLE {
+            return false;
+        }
+        let rest = self.queued.saturating_sub(self.analyzed);
+        let expected = u128::from(rest) * u128::from(self.written) / u128::from(self.analyzed);
+        expected >= u128::from(MANY) && expected * u128::from(BUILT_MEANWHILE) >= u128::from(self.vectors)
+    }
+}
+
+/// Analyses the memories of the queue that no other process has taken. Takes down the indexes with vectors if
+/// `work` is given and is much; it is none afterwards.
+async fn pass(
+    connections: &Connections,
+    version: i64,
+    settings: &'static str,
+    work: &mut Option<Work>,
+) -> MemoryStoreResult<()> {
     // Where the last batch ended, so that the index is not searched over the rows that it removed.
     let mut from = Uuid::nil();
-    while let Some(last) = batch(connections, version, settings, from).await? {
-        from = Uuid::from_u128(last.as_u128().saturating_add(1));
+    while let Some(batch) = batch(connections, version, settings, from).await? {
+        from = Uuid::from_u128(batch.last.as_u128().saturating_add(1));
+        let Some(done) = work else { continue };
+        done.analyzed += batch.analyzed;
+        done.written += batch.written;
+        if !done.is_faster_without_indexes() {
+            continue;
+        }
+        // Other processes may have done most of it meanwhile.
+        done.queued = done.analyzed + Work::count(connections).await?.queued;
+        if done.is_faster_without_indexes() {
+            *work = None;
+            if let Err(error) = indexes::begin_bulk_load(connections).await {
+                tracing::debug!(%error, "memories are analysed with the vector index in place");
+            }
+        }
     }
     Ok(())
 }
 
-/// Analyses memories of the queue, from an id on, that no other process has taken. Returns the last one; none
-/// if there is none.
+/// A batch of the queue that was worked off.
+struct Batch {
+    last: Uuid,
+    analyzed: u64,
+    /// How many rows with a vector were written.
+    written: u64,
+}
+
+/// Analyses memories of the queue, from an id on, that no other process has taken. None if there is none.
 async fn batch(
     connections: &Connections,
     version: i64,
     settings: &'static str,
     from: Uuid,
-) -> MemoryStoreResult<Option<Uuid>> {
+) -> MemoryStoreResult<Option<Batch>> {
     let mut transaction = connections.begin(settings).await?;
     // A second table of the memories is being built, or none is until this transaction ends.
     sqlx::raw_sql("LOCK TABLE reembedding IN SHARE MODE; SELECT FROM reembedding FOR SHARE")
@@ -297,14 +384,15 @@ async fn batch(
     .map_err(error::map)?;
     let Some(&last) = queued.last() else { return Ok(None) };
     let memories = sqlx::query!(
-        r#"SELECT id, content, node_type, tags, search_vec AS "search_vec: TsVector"
+        r#"SELECT id, content, node_type, tags, search_vec AS "search_vec: TsVector",
+             embedding IS NOT NULL AS "embedded!"
            FROM knowledge_nodes WHERE id = ANY ($1) ORDER BY id FOR NO KEY UPDATE"#,
         &queued,
     )
     .fetch_all(&mut transaction)
     .await
     .map_err(error::map)?;
-    let (mut ids, mut terms) = (Vec::new(), Vec::new());
+    let (mut ids, mut terms, mut written) = (Vec::new(), Vec::new(), 0);
     {
         let analyzer = Analyzer::default();
         for memory in memories {
@@ -312,6 +400,7 @@ async fn batch(
             if memory.search_vec.as_ref() != Some(&found) {
                 ids.push(memory.id);
                 terms.push(found);
+                written += u64::from(memory.embedded);
             }
         }
     }
@@ -345,7 +434,7 @@ async fn batch(
     // Not where no memory was written: the queue must not be emptied for another analysis.
     check(&mut transaction, version).await.map_err(error::map)?;
     transaction.commit().await.map_err(error::map)?;
-    Ok(Some(last))
+    Ok(Some(Batch { last, analyzed: queued.len() as u64, written }))
 }
 
 /// How many memories have no terms, and how many have others than this program computes; none where the store

@@ -7,7 +7,6 @@ use sqlx::{AssertSqlSafe, Executor};
 use tokio::time::sleep;
 use vestige_traits::MemoryStoreResult;
 
-use crate::analysis;
 use crate::connection::Connections;
 use crate::error;
 use crate::keyword;
@@ -113,20 +112,20 @@ async fn drop_vector_indexes(connections: &Connections) -> MemoryStoreResult<()>
 /// Builds the indexes with vectors if they are missing or an interrupted build left them invalid, and renews
 /// what the planner and keyword ranking know of the rows.
 pub(crate) async fn finish_bulk_load(connections: &Connections, now: DateTime<Utc>) -> MemoryStoreResult<()> {
-    connections.check_writable()?;
-    build(connections, BUILD_VECTOR_INDEXES).await?;
+    build_vector_indexes(connections).await?;
     connections.execute_untimed("ANALYZE knowledge_nodes, scheduling, edges").await?;
     keyword::refresh_statistics(connections, now).await
 }
 
-/// Computes everything again that is derived from the rows.
-pub(crate) async fn rebuild_indexes(
-    connections: &Connections,
-    analysis: i64,
-    now: DateTime<Utc>,
-) -> MemoryStoreResult<()> {
+/// Builds the indexes with vectors if they are missing or an interrupted build left them invalid.
+pub(crate) async fn build_vector_indexes(connections: &Connections) -> MemoryStoreResult<()> {
     connections.check_writable()?;
-    analysis::analyze_all(connections, analysis).await?;
+    build(connections, BUILD_VECTOR_INDEXES).await
+}
+
+/// Builds every index and every count of the memories anew.
+pub(crate) async fn rebuild_indexes(connections: &Connections, now: DateTime<Utc>) -> MemoryStoreResult<()> {
+    connections.check_writable()?;
     // Writers wait, because they change what is counted. A process that folded counts meanwhile would restore
     // what is deleted here, so the second lock makes it wait.
     const REBUILD: &str = "

@@ -254,7 +254,8 @@ impl MemoryStore for PgMemoryStore {
 
     #[instrument(level = "debug", name = "postgres.rebuild_indexes", skip_all, err(level = "debug"))]
     async fn rebuild_indexes(&self) -> MemoryStoreResult<()> {
-        indexes::rebuild_indexes(self.connections(), self.analysis(), self.now()).await
+        analysis::analyze_all(self.connections(), self.analysis()).await?;
+        indexes::rebuild_indexes(self.connections(), self.now()).await
     }
 
     #[instrument(level = "debug", name = "postgres.registered_model", skip_all, err(level = "debug"))]
