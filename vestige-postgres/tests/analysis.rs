@@ -573,7 +573,8 @@ async fn many_memories_are_analysed_without_the_vector_index_and_a_kill_leaves_i
     // The next batch waits here.
     let mut holder = pool.begin().await.unwrap();
     holder.execute("LOCK TABLE reembedding IN ROW EXCLUSIVE MODE").await.unwrap();
-    let waiting = "SELECT EXISTS (SELECT FROM pg_locks WHERE NOT granted AND relation = 'reembedding'::regclass)";
+    let waiting =
+        "SELECT EXISTS (SELECT FROM pg_locks WHERE NOT granted AND relation = 'reembedding'::regclass)";
     eventually("a batch that waits", || async {
         sqlx::query_scalar::<_, bool>(waiting).fetch_one(&pool).await.unwrap()
     })
