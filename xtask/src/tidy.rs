@@ -12,13 +12,14 @@ mod sources;
 mod tree;
 mod violation;
 mod width;
+mod workflows;
 
 use tree::Tree;
 use violation::Violation;
 
 type FileRule = fn(&Tree) -> Vec<Violation>;
 
-const FILE_RULES: [FileRule; 13] = [
+const FILE_RULES: [FileRule; 14] = [
     manifests::crates_have_a_readme,
     manifests::published_crates_carry_their_licences,
     manifests::lints_are_inherited,
@@ -32,6 +33,7 @@ const FILE_RULES: [FileRule; 13] = [
     sources::licensed_data_stays_out,
     width::lines_keep_the_width,
     cycles::modules_have_no_cycles,
+    workflows::actions_are_pinned,
 ];
 
 /// Checks every rule and prints each place that breaks one.
