@@ -2,7 +2,7 @@
 
 use clap::Subcommand;
 
-use crate::{assets, bench, ci, distill, fuzz, growth, pg, sqlx_prepare, test, versus};
+use crate::{assets, bench, ci, distill, fuzz, growth, pg, sbom, sqlx_prepare, test, versus};
 
 /// What `cargo xtask` can do.
 #[derive(Debug, Subcommand)]
@@ -31,6 +31,8 @@ pub enum Command {
     Growth(growth::GrowthArgs),
     /// Run each fuzz target for a while.
     Fuzz(fuzz::FuzzArgs),
+    /// List the packages that the vestige command is made of, as CycloneDX JSON.
+    Sbom(sbom::SbomArgs),
     /// Run everything that a change must pass.
     Ci(ci::CiArgs),
     /// Kill, stop or start a server that `cargo xtask` runs: for tests of failure.

@@ -11,6 +11,7 @@ pub mod process;
 pub mod project;
 pub mod report;
 pub mod runner;
+pub mod sbom;
 pub mod sqlx_prepare;
 pub mod test;
 pub mod tidy;

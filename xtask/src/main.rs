@@ -4,7 +4,7 @@ use std::process::ExitCode;
 
 use clap::Parser;
 use xtask::{
-    Command, assets, bench, ci, distill, fuzz, growth, pg, process, sqlx_prepare, test, tidy, versus,
+    Command, assets, bench, ci, distill, fuzz, growth, pg, process, sbom, sqlx_prepare, test, tidy, versus,
 };
 
 /// Developer tasks of the Vestige workspace.
@@ -29,6 +29,7 @@ fn main() -> ExitCode {
         Command::Versus(args) => versus::run(&args),
         Command::Growth(args) => growth::run(&args),
         Command::Fuzz(args) => fuzz::run(&args),
+        Command::Sbom(args) => sbom::run(&args),
         Command::Ci(args) => ci::run(&args),
         Command::PgControl(args) => pg::control::run(&args),
         Command::PgGuard(args) => pg::wheel::guard(&args),
