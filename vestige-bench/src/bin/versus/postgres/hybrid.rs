@@ -87,7 +87,9 @@ pub(super) fn run(filled: &Filled<'_>, filter: Option<(&str, &'static str)>) -> 
         for (n, question) in questions.iter().enumerate().take(TURN) {
             let mut found = [runtime.block_on(bare(&told, &prepared, question))?, ask(store, &by_both(n))?];
             found.iter_mut().for_each(|found| found.sort_unstable());
-            ensure!(found[0] == found[1], "the bare statement finds something else for question {n}");
+            let [bare, ours] = found;
+            let asked = &question.0;
+            ensure!(bare == ours, "the bare statement finds {bare:?} for {asked:?}, Vestige {ours:?}");
         }
         match &pgbench {
             None => table::note("No row by pgbench: this machine has none."),

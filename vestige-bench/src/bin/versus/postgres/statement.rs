@@ -104,7 +104,8 @@ pub(super) fn search(sample: &Sample, places: [&str; 4]) -> String {
         "5000".to_owned(),
         "20000".to_owned(),
         "2000".to_owned(),
-        format!("({admission} <> '')"),
+        // The third parameter stands in here again, and may be null.
+        format!("(coalesce({admission}, '') <> '')"),
         // Whether the index finds enough; whether code bases are all that is asked for; the analysis.
         "true".to_owned(),
         "false".to_owned(),
