@@ -19,6 +19,11 @@ const PREFIX: f64 = 0.5;
 const BESIDE_STEM: f64 = 0.5;
 /// How many letters those are. Words without more have no such term.
 const PREFIX_LETTERS: usize = 6;
+/// What the last letters of a stem count, where compounds are written as one word: the last part of one says
+/// what it is.
+const SUFFIX: f64 = 0.25;
+/// How many letters those are. Stems with fewer have no such term.
+const SUFFIX_LETTERS: usize = 6;
 /// Of so many characters a run is a sentence, which may hold words of one character.
 const SENTENCE_CHARACTERS: usize = 5;
 /// How many digits of a hash are enough to name it.
@@ -132,6 +137,9 @@ impl Forms<'_> {
                     }
                     None => Cow::Borrowed(&*own),
                 };
+                if language.joins_words() {
+                    self.suffix(&better, at);
+                }
                 let is_better = better == own;
                 if !is_better {
                     self.send(better, at, 1.0, false);
@@ -150,6 +158,12 @@ impl Forms<'_> {
     fn prefix(&mut self, word: &str, position: u32, weight: f64) {
         if let Some((end, _)) = word.char_indices().nth(PREFIX_LETTERS) {
             self.send(format!("{}*", &word[..end]), position, weight, false);
+        }
+    }
+
+    fn suffix(&mut self, stem: &str, position: u32) {
+        if let Some((start, _)) = stem.char_indices().nth_back(SUFFIX_LETTERS - 1) {
+            self.send(format!("*{}", &stem[start..]), position, SUFFIX, false);
         }
     }
 

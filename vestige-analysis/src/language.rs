@@ -58,6 +58,11 @@ impl Language {
         LANGUAGES[usize::from(self.0)].1
     }
 
+    /// Whether it writes compounds as one word, of which the last part says what it is.
+    pub(super) fn joins_words(self) -> bool {
+        ["de", "nl", "sv", "da", "no", "fi", "hu"].contains(&LANGUAGES[usize::from(self.0)].0)
+    }
+
     /// Whether an accent makes another word, as tones do.
     pub(crate) fn is_tonal(self) -> bool {
         LANGUAGES[usize::from(self.0)].0 == "vi"

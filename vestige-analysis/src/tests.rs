@@ -183,8 +183,11 @@ fn every_prefix_of_a_hash_from_seven_digits_finds_it() {
 fn a_guessed_language_adds_its_stem_and_first_letters() {
     assert_eq!(terms("die Regierungen"), ["die", "regierungen"], "one word may be chance");
     let german = at_positions("Wo sind die Regierungen?");
-    assert_eq!(german, ["1:wo", "2:sind", "3:die", "4:regier", "4:regierungen", "4:regier*"]);
-    assert_eq!(asked("Wer sind die Regierungen?"), ["regier 1", "regierungen 0.25", "regier* 0.5"]);
+    assert_eq!(german, ["1:wo", "2:sind", "3:die", "4:*regier", "4:regier", "4:regierungen", "4:regier*"]);
+    assert_eq!(
+        asked("Wer sind die Regierungen?"),
+        ["*regier 0.25", "regier 1", "regierungen 0.25", "regier* 0.5"]
+    );
     assert_eq!(asked("Regierungen"), ["regierungen 1", "regier* 0.25"], "the language is unknown");
     assert_eq!(asked("the Regierungen"), ["regierungen 1"]);
     assert_eq!(asked("Where is the database?"), ["databas 1"]);
@@ -385,7 +388,7 @@ fn the_terms_are_those_that_stores_have() {
     let name = Analyzer::default().fingerprint();
     let (of_unicode, ours) = name.split_once(" limits ").unwrap();
     assert!(of_unicode.starts_with("1: Unicode "), "{name}");
-    assert_eq!(ours, "16383, 255, 1000000, lists 47c0f80aec2f206a, terms 3944ecd797e65acc");
+    assert_eq!(ours, "16383, 255, 1000000, lists 47c0f80aec2f206a, terms abf104704bce2800");
 }
 
 #[test]

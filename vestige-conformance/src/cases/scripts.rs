@@ -138,6 +138,23 @@ pub async fn letters_of_latin_languages_are_folded(bed: &TestBed<impl StoreFacto
     check(bed, rows).await;
 }
 
+pub async fn a_compound_is_found_by_its_last_part(bed: &TestBed<impl StoreFactory>) {
+    let rows: &[Row] = &[
+        (
+            "Die Bundesregierung hat den Haushalt beschlossen",
+            &["wo ist die Regierung?", "was ist eine Landesregierung?"],
+            &["was ist die Entdeckung?"],
+        ),
+        (
+            "De ziekteverzekering betaalt dat niet",
+            &["wat is een reisverzekering?"],
+            &["wat is een herinnering"],
+        ),
+        ("Det är en livförsäkring och inte mer", &["vad är en hemförsäkring"], &["vad är en undersökning"]),
+    ];
+    check(bed, rows).await;
+}
+
 pub async fn words_match_by_their_stem_in_latin_languages(bed: &TestBed<impl StoreFactory>) {
     let rows: &[Row] = &[
         (

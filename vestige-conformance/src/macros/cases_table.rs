@@ -236,6 +236,7 @@ macro_rules! __conformance_cases {
                 arabic_persian_and_hebrew_words_are_found
                 cyrillic_and_greek_words_match_by_their_stem
                 letters_of_latin_languages_are_folded
+                a_compound_is_found_by_its_last_part
                 words_match_by_their_stem_in_latin_languages
                 stop_words_alone_are_a_question
                 emoji_and_signs_are_found
