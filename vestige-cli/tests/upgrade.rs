@@ -49,7 +49,23 @@ fn assert_whole(vestige: &Vestige) {
     }
     let stats = vestige.json(&["stats"]);
     assert_eq!((&stats["edges"], &stats["review_events"]), (&1.into(), &1.into()), "{stats}");
-    vestige.ok(&["doctor"]);
+    let report = vestige.json(&["doctor"]);
+    let findings = report["findings"].as_array().expect("a list");
+    assert!(findings.iter().all(|finding| finding["severity"] == "ok"), "{report}");
+}
+
+#[test]
+fn a_store_of_the_version_before_with_a_trigger_of_somebody_else_is_left_as_it_is() {
+    let vestige = Vestige::new();
+    std::fs::write(vestige.db(), include_bytes!("fixtures/schema3.db")).expect("a file is written");
+    Connection::open(vestige.db())
+        .and_then(|rows| {
+            rows.execute_batch("CREATE TRIGGER t INSERT ON knowledge_nodes BEGIN DELETE FROM users; END")
+        })
+        .expect("a trigger");
+    let before = std::fs::read(vestige.db()).expect("it is there");
+    vestige.run(&["add", "one more"]).refuses(1, &["trigger t on knowledge_nodes", "DROP TRIGGER t"]);
+    assert!(std::fs::read(vestige.db()).expect("it is there") == before, "the file was changed");
 }
 
 #[test]

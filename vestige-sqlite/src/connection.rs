@@ -11,6 +11,7 @@ use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 use crossbeam_channel::{Receiver, RecvError, Sender, TryRecvError, unbounded};
+use rusqlite::config::DbConfig;
 use rusqlite::{Connection, ErrorCode, OpenFlags, Transaction, TransactionBehavior};
 use tokio::sync::oneshot;
 use vestige_traits::{MemoryStoreError, MemoryStoreResult};
@@ -52,9 +53,11 @@ impl Connections {
             file::align_side_files(path);
             let mut connection = connect(config, Access::Write).map_err(|e| map_open(path, e))?;
             schema::refuse_foreign(&connection, path)?;
+            schema::refuse_changed(&connection, path)?;
             retry_busy(config.busy_timeout, || prepare_for_writing(&connection))
                 .map_err(|e| map_open(path, e))?;
             schema::upgrade(&mut connection, path)?;
+            connection.execute_batch(schema::GUARDS).map_err(|e| map_open(path, e))?;
             keyword::keep_current(&mut connection)?;
             (Some(Worker::start("vestige-writer", vec![connection])?), Access::Write)
         };
@@ -261,6 +264,7 @@ fn connect(config: &SqliteMemoryStoreBuilder, access: Access) -> rusqlite::Resul
         }
         (Access::Read, _) | (Access::AtRest, None) => open(path, OpenFlags::SQLITE_OPEN_READ_ONLY),
     }?;
+    harden(&connection)?;
     connection.busy_timeout(config.busy_timeout)?;
     connection.set_prepared_statement_cache_capacity(64);
     connection.pragma_update(None, "foreign_keys", true)?;
@@ -278,6 +282,22 @@ fn connect(config: &SqliteMemoryStoreBuilder, access: Access) -> rusqlite::Resul
 
 fn open(path: impl AsRef<Path>, access: OpenFlags) -> rusqlite::Result<Connection> {
     Connection::open_with_flags(path, access | OpenFlags::SQLITE_OPEN_NO_MUTEX)
+}
+
+/// Keeps what stands in the schema of the file from being run: somebody else may have written it there.
+fn harden(connection: &Connection) -> rusqlite::Result<()> {
+    for (setting, on) in [
+        // Nothing writes the schema's own table, or FTS5's tables except through FTS5.
+        (DbConfig::SQLITE_DBCONFIG_DEFENSIVE, true),
+        // Expressions of the schema call only functions that have no effect.
+        (DbConfig::SQLITE_DBCONFIG_TRUSTED_SCHEMA, false),
+        // Temporary ones run all the same.
+        (DbConfig::SQLITE_DBCONFIG_ENABLE_TRIGGER, false),
+        (DbConfig::SQLITE_DBCONFIG_ENABLE_VIEW, false),
+    ] {
+        connection.set_db_config(setting, on)?;
+    }
+    Ok(())
 }
 
 fn connect_reader(config: &SqliteMemoryStoreBuilder, access: Access) -> rusqlite::Result<Connection> {
@@ -306,6 +326,56 @@ fn retry_busy<T>(timeout: Duration, mut attempt: impl FnMut() -> rusqlite::Resul
                 std::thread::sleep(Duration::from_millis(5));
             }
             outcome => return outcome,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::num::NonZeroUsize;
+
+    use tempfile::TempDir;
+
+    use super::*;
+
+    fn connections(home: &TempDir) -> Connections {
+        let path = home.path().join("memory.db");
+        Connections::open(&SqliteMemoryStoreBuilder::new(&path).readers(NonZeroUsize::MIN)).unwrap()
+    }
+
+    #[tokio::test]
+    async fn the_schema_of_the_file_is_not_run_and_not_written() {
+        let home = TempDir::new().unwrap();
+        let connections = connections(&home);
+        let behind = Connection::open(home.path().join("memory.db")).unwrap();
+        behind
+            .execute_batch(
+                "CREATE TRIGGER evil AFTER INSERT ON users BEGIN UPDATE users SET display_name = 'evil'; END;
+                 CREATE VIEW evil_view AS SELECT 1",
+            )
+            .unwrap();
+        let insert = "INSERT INTO users (id, handle, created_at) VALUES (x'02', 'ada', 0)";
+        let run = |sql: &'static str| connections.write(move |tx| tx.execute(sql, []).map_err(map));
+        assert_eq!(run(insert).await.unwrap(), 1);
+        let evil = "SELECT count(*) FROM users WHERE display_name = 'evil'";
+        let read = |sql: &'static str| connections.read(move |tx| tx.query_row(sql, [], |row| row.get(0)).map_err(map));
+        let changed: i64 = read(evil).await.unwrap();
+        assert_eq!(changed, 0);
+        for forbidden in ["SELECT * FROM evil_view", "DELETE FROM memory_terms_data"] {
+            run(forbidden).await.unwrap_err();
+        }
+    }
+
+    #[tokio::test]
+    async fn this_program_cannot_change_the_log_of_reviews_either() {
+        let home = TempDir::new().unwrap();
+        let connections = connections(&home);
+        let run = |sql: &'static str| connections.write(move |tx| tx.execute(sql, []).map_err(map));
+        run("INSERT INTO review_events VALUES (x'01', x'02', 0, 'good', NULL, '{}')").await.unwrap();
+        for change in ["UPDATE review_events SET rating = 'easy'", "DELETE FROM review_events"] {
+            let error = run(change).await.unwrap_err();
+            let source = std::error::Error::source(&error).unwrap().to_string();
+            assert!(source.contains("append only"), "{source}");
         }
     }
 }

@@ -16,7 +16,12 @@ const RESTORE: &str = "restore a backup or an archive; export what can still be 
 
 /// Looks at everything, in one view.
 pub(crate) fn run(tx: &Transaction<'_>) -> MemoryStoreResult<Vec<Finding>> {
-    let mut findings = vec![Finding::ok("schema", format!("version {}", schema::VERSION))];
+    let differences = schema::differences(tx).map_err(map)?;
+    let mut findings = of_the_schema(&differences);
+    if differences.iter().any(schema::Difference::is_of_a_table) {
+        // Every other look would come upon it.
+        return Ok(findings);
+    }
     findings.extend(looked_at("file", file(tx).map(Some))?);
     findings.extend(looked_at("references", references(tx).map(Some))?);
     findings.extend(looked_at("model", model(tx).map(Some))?);
@@ -46,6 +51,33 @@ fn looked_at(
         )]),
         Err(error) => Err(error),
     }
+}
+
+/// What the file has beside or instead of what Vestige makes.
+fn of_the_schema(differences: &[schema::Difference]) -> Vec<Finding> {
+    if differences.is_empty() {
+        return vec![Finding::ok("schema", format!("version {}", schema::VERSION))];
+    }
+    differences.iter().map(of_a_difference).collect()
+}
+
+fn of_a_difference(difference: &schema::Difference) -> Finding {
+    if difference.changes_writes() {
+        let remedy = match difference.removal() {
+            Some(removal) => format!("Vestige does not run it; run `{removal}` in the sqlite3 program"),
+            None => RESTORE.to_owned(),
+        };
+        let message = format!("{difference} and could change what is stored, so nothing is written");
+        return Finding::error("schema", message, remedy);
+    }
+    let remedy = match difference.removal() {
+        _ if difference.is_mended_by_rebuilding() => REBUILD.to_owned(),
+        Some(removal) => format!(
+            "leave it if you made it: Vestige neither uses nor changes it; `{removal}` removes it"
+        ),
+        None => RESTORE.to_owned(),
+    };
+    Finding::warning("schema", difference.to_string(), remedy)
 }
 
 fn file(tx: &Transaction<'_>) -> MemoryStoreResult<Finding> {

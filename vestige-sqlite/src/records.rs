@@ -12,7 +12,7 @@ use vestige_traits::{
 use crate::codec::{self, RECORD_COLUMNS, to_bytes, to_json};
 use crate::error::{self, map};
 use crate::filter::Condition;
-use crate::{identity, journal, keyword, nodes, reembed, registry, vector};
+use crate::{identity, journal, keyword, nodes, reembed, registry, schema, vector};
 
 pub(crate) fn get(tx: &Transaction<'_>, id: Uuid) -> MemoryStoreResult<Option<MemoryRecord>> {
     let sql = format!("SELECT {RECORD_COLUMNS} FROM knowledge_nodes n WHERE n.id = ?");
@@ -143,6 +143,7 @@ pub(crate) fn delete(tx: &Transaction<'_>, id: Uuid) -> MemoryStoreResult<()> {
 pub(crate) fn rebuild_indexes(connection: &mut Connection) -> MemoryStoreResult<()> {
     nodes::write_past_damage(connection, |tx, on_damaged_pages| {
         let analyzer = Analyzer::default();
+        schema::mend(tx).map_err(map)?;
         keyword::rebuild(tx, &analyzer, on_damaged_pages)?;
         for table in ["node_tags", "node_domains", "vector_codes"] {
             tx.execute(&format!("DELETE FROM {table}"), []).map_err(map)?;

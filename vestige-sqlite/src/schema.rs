@@ -1,9 +1,14 @@
+mod objects;
+
 use std::path::Path;
 
 use rusqlite::{Connection, Transaction, TransactionBehavior};
 use vestige_traits::{MemoryStoreError, MemoryStoreResult};
 
 use crate::error::map_open;
+use objects::Object;
+
+pub(crate) use objects::Difference;
 
 /// `PRAGMA application_id` of every Vestige file: "VSTG".
 const APPLICATION_ID: i32 = i32::from_be_bytes(*b"VSTG");
@@ -39,6 +44,74 @@ pub(crate) fn refuse_foreign(connection: &Connection, path: &Path) -> MemoryStor
     }
     if version > VERSION {
         return Err(MemoryStoreError::SchemaTooNew { found: version, supported: VERSION });
+    }
+    Ok(())
+}
+
+/// What a connection for writing has instead of the schema's own triggers, which it does not run: the log of
+/// reviews is append only to this program too.
+pub(crate) const GUARDS: &str = "
+    CREATE TEMP TRIGGER review_log_never_updated BEFORE UPDATE ON main.review_events
+    BEGIN SELECT RAISE(ABORT, 'the review log is append only'); END;
+    CREATE TEMP TRIGGER review_log_never_deleted BEFORE DELETE ON main.review_events
+    BEGIN SELECT RAISE(ABORT, 'the review log is append only'); END;";
+
+/// What a schema of this version consists of.
+fn expected(version: i64) -> rusqlite::Result<Vec<Object>> {
+    let mut connection = Connection::open_in_memory()?;
+    let tx = connection.transaction()?;
+    for step in STEPS.iter().take(usize::try_from(version).unwrap_or(0)) {
+        step(&tx)?;
+    }
+    objects::all(&tx)
+}
+
+/// How the schema differs from the one that Vestige makes at the version of the file.
+pub(crate) fn differences(connection: &Connection) -> rusqlite::Result<Vec<Difference>> {
+    let version = connection.pragma_query_value(None, "user_version", |row| row.get(0))?;
+    Ok(objects::differences(&expected(version)?, objects::all(connection)?))
+}
+
+/// Refuses to write where the schema would have something else stored than what is given. Writes nothing.
+pub(crate) fn refuse_changed(connection: &Connection, path: &Path) -> MemoryStoreResult<()> {
+    let read = || {
+        let view = connection.unchecked_transaction()?;
+        differences(&view)
+    };
+    let mut found = read().map_err(|error| map_open(path, error))?;
+    found.retain(Difference::changes_writes);
+    let Some(first) = found.first() else { return Ok(()) };
+    let more = match found.len() - 1 {
+        0 => String::new(),
+        more => format!(" (and {more} more, see `vestige doctor`)"),
+    };
+    let remedy = match first.removal() {
+        Some(statement) => format!("to remove it, run `{statement}` in the sqlite3 program"),
+        None => "restore a backup, or export what it holds and restore that into a new file".to_owned(),
+    };
+    Err(MemoryStoreError::Unavailable {
+        reason: format!(
+            "{} is not written to: {first} and could change what is stored{more}; {remedy}",
+            path.display()
+        ),
+        retryable: false,
+        source: None,
+    })
+}
+
+/// Makes the indexes and triggers anew that are missing or not as Vestige makes them.
+pub(crate) fn mend(tx: &Transaction<'_>) -> rusqlite::Result<()> {
+    let expected = expected(VERSION)?;
+    for difference in objects::differences(&expected, objects::all(tx)?) {
+        if !difference.is_mended_by_rebuilding() {
+            continue;
+        }
+        if let Some(removal) = difference.drop_statement() {
+            tx.execute_batch(&removal)?;
+        }
+        if let Some(own) = expected.iter().find(|own| difference.is_of(own)) {
+            tx.execute_batch(own.sql())?;
+        }
     }
     Ok(())
 }
@@ -82,5 +155,26 @@ pub(crate) fn upgrade(connection: &mut Connection, path: &Path) -> MemoryStoreRe
     match run().map_err(|error| map_open(path, error))? {
         newer if newer > VERSION => Err(MemoryStoreError::SchemaTooNew { found: newer, supported: VERSION }),
         _ => Ok(()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_store_of_every_version_has_no_difference_before_and_after_its_upgrade() {
+        for version in 0..=VERSION {
+            let mut connection = Connection::open_in_memory().unwrap();
+            for step in STEPS.iter().take(usize::try_from(version).unwrap()) {
+                let tx = connection.transaction().unwrap();
+                step(&tx).unwrap();
+                tx.commit().unwrap();
+            }
+            connection.pragma_update(None, "user_version", version).unwrap();
+            assert_eq!(differences(&connection).unwrap(), [], "{version}");
+            upgrade(&mut connection, Path::new("m.db")).unwrap();
+            assert_eq!(differences(&connection).unwrap(), [], "{version}");
+        }
     }
 }
