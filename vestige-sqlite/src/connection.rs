@@ -16,6 +16,7 @@ use rusqlite::{Connection, ErrorCode, OpenFlags, Transaction, TransactionBehavio
 use tokio::sync::oneshot;
 use vestige_traits::{MemoryStoreError, MemoryStoreResult};
 
+use crate::cancellation::{self, Waiting};
 use crate::config::{Durability, SqliteMemoryStoreBuilder};
 use crate::error::{map, map_open};
 use crate::{file, keyword, schema};
@@ -80,12 +81,18 @@ impl Connections {
         .await
     }
 
-    /// Runs `work` on a connection for reading, outside any transaction.
+    /// Runs `work` on a connection for reading, outside any transaction. If the caller goes, it ends.
     pub(crate) async fn with_reader<T: Send + 'static>(
         &self,
         work: impl FnOnce(&mut Connection) -> MemoryStoreResult<T> + Send + 'static,
     ) -> MemoryStoreResult<T> {
-        self.run(self.readers.as_ref(), work).await
+        let waiting = Waiting::default();
+        let caller = waiting.caller();
+        let answer = self
+            .run(self.readers.as_ref(), move |connection| caller.served_by(|| work(connection)))
+            .await;
+        drop(waiting);
+        answer
     }
 
     /// Runs `work` in a transaction and commits it if `work` succeeds.
@@ -303,6 +310,7 @@ fn harden(connection: &Connection) -> rusqlite::Result<()> {
 fn connect_reader(config: &SqliteMemoryStoreBuilder, access: Access) -> rusqlite::Result<Connection> {
     let connection = connect(config, access)?;
     connection.execute_batch(keyword::PLACES)?;
+    cancellation::watch(&connection)?;
     Ok(connection)
 }
 
@@ -332,8 +340,11 @@ fn retry_busy<T>(timeout: Duration, mut attempt: impl FnMut() -> rusqlite::Resul
 
 #[cfg(test)]
 mod tests {
+    use std::future::Future as _;
     use std::num::NonZeroUsize;
+    use std::task::{Context, Waker};
 
+    use crossbeam_channel::bounded;
     use tempfile::TempDir;
 
     use super::*;
@@ -341,6 +352,30 @@ mod tests {
     fn connections(home: &TempDir) -> Connections {
         let path = home.path().join("memory.db");
         Connections::open(&SqliteMemoryStoreBuilder::new(&path).readers(NonZeroUsize::MIN)).unwrap()
+    }
+
+    #[tokio::test]
+    async fn a_read_whose_caller_has_gone_ends() {
+        /// Some ten seconds, if nothing ends it.
+        const LONG: i64 = 100_000_000;
+        const SQL: &str = "WITH RECURSIVE n(n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM n WHERE n < ?)
+                           SELECT sum(n) FROM n";
+        let home = TempDir::new().unwrap();
+        let connections = connections(&home);
+        let ((begun, has_begun), (ended, has_ended)) = (bounded(1), bounded(1));
+        let mut read = Box::pin(connections.read(move |tx| {
+            begun.send(()).unwrap();
+            let sum = tx.query_row(SQL, [LONG], |row| row.get::<_, i64>(0));
+            ended.send(sum.is_err()).unwrap();
+            Ok(())
+        }));
+        assert!(read.as_mut().poll(&mut Context::from_waker(Waker::noop())).is_pending());
+        has_begun.recv_timeout(Duration::from_secs(30)).unwrap();
+        drop(read);
+        assert!(has_ended.recv_timeout(Duration::from_secs(60)).unwrap(), "it went on to its end");
+        // There is one reader.
+        let next = connections.read(|tx| tx.query_row("SELECT 7", [], |row| row.get::<_, i64>(0)).map_err(map));
+        assert_eq!(next.await.unwrap(), 7);
     }
 
     #[tokio::test]

@@ -5,12 +5,13 @@ mod postings;
 mod rank;
 mod top_k;
 
-use rusqlite::{Rows, Transaction, params};
+use rusqlite::{OptionalExtension, Row, Rows, Transaction, params};
 use vestige_traits::MemoryStoreResult;
 use vestige_traits::analysis::{AnalyzedQuery, Analyzer, Bm25, FIELD_WEIGHTS, Phrase};
 
 use crate::error::map;
 use crate::filter::{Admission, NodeSet};
+use crate::{cancellation, codec};
 
 pub(crate) use index::{FIELDS, PLACES, add, check_current, keep_current, rebuild, remove};
 pub(crate) use postings::PostingCache;
@@ -31,7 +32,10 @@ pub(crate) fn search(
         return Ok(Vec::new());
     }
     match cache.lists(tx, query)? {
-        Some(lists) => Ok(rank::top_k(&lists, admission, depth)),
+        Some(lists) => {
+            let found = rank::top_k(&lists, admission, depth);
+            cancellation::check().map(|()| found)
+        }
         None => by_statement(tx, query, admission, depth),
     }
 }
@@ -127,16 +131,23 @@ pub(crate) fn constrain(
     admission: &mut Admission,
 ) -> MemoryStoreResult<()> {
     for phrase in &query.required {
-        admission.restrict(holding(tx, analyzer, phrase)?);
+        let nodes = holding(tx, analyzer, phrase, admission)?;
+        admission.restrict(nodes);
     }
     for phrase in &query.excluded {
-        admission.exclude(&holding(tx, analyzer, phrase)?);
+        let nodes = holding(tx, analyzer, phrase, admission)?;
+        admission.exclude(&nodes);
     }
     Ok(())
 }
 
-/// The nodes that hold a phrase.
-fn holding(tx: &Transaction<'_>, analyzer: &Analyzer, phrase: &Phrase) -> MemoryStoreResult<NodeSet> {
+/// The admitted nodes that hold a phrase, and maybe others that are not admitted.
+fn holding(
+    tx: &Transaction<'_>,
+    analyzer: &Analyzer,
+    phrase: &Phrase,
+    admission: &Admission,
+) -> MemoryStoreResult<NodeSet> {
     let mut statement =
         tx.prepare_cached("SELECT rowid FROM memory_terms WHERE memory_terms MATCH ?").map_err(map)?;
     let candidates = statement
@@ -148,7 +159,19 @@ fn holding(tx: &Transaction<'_>, analyzer: &Analyzer, phrase: &Phrase) -> Memory
     }
     // The index does not hold the words between the terms, so the distance is checked on the text.
     let mut nodes = NodeSet::default();
-    for node in candidates.iter() {
+    let mut sizes = tx.prepare_cached("SELECT sz FROM memory_terms_docsize WHERE id = ?").map_err(map)?;
+    for node in candidates.iter().filter(|&node| admission.admits(node)) {
+        cancellation::check()?;
+        // Reading a text takes much longer than learning that it is too short.
+        if phrase.whole.is_none() {
+            let longest_field = |row: &Row<'_>| {
+                Ok(codec::varints(row.get_ref(0)?.as_blob().unwrap_or_default()).max().unwrap_or(0))
+            };
+            let terms = sizes.query_row([node], longest_field).optional().map_err(map)?;
+            if terms.unwrap_or(0) < phrase.terms.len() as u64 {
+                continue;
+            }
+        }
         if document(tx, analyzer, node)?.is_some_and(|document| document.contains(phrase)) {
             nodes.insert(node);
         }
@@ -158,7 +181,10 @@ fn holding(tx: &Transaction<'_>, analyzer: &Analyzer, phrase: &Phrase) -> Memory
 
 /// An FTS5 query for all of a phrase's terms, wherever they stand, or its whole.
 fn candidates(phrase: &Phrase) -> String {
-    let terms: Vec<String> = phrase.terms.iter().map(|term| quoted(&term.text)).collect();
+    let mut terms: Vec<String> = phrase.terms.iter().map(|term| quoted(&term.text)).collect();
+    // FTS5 reads the list of a term again for each time it stands in the query.
+    terms.sort_unstable();
+    terms.dedup();
     let terms = terms.join(" AND ");
     match &phrase.whole {
         Some(whole) => format!("({terms}) OR {}", quoted(whole)),

@@ -1,5 +1,6 @@
 #![doc = include_str!("../README.md")]
 
+mod cancellation;
 mod codec;
 mod config;
 mod connection;

@@ -11,6 +11,7 @@ use rusqlite::{Rows, Transaction};
 use vestige_traits::analysis::{AnalyzedDocument, AnalyzedQuery, Analyzer, Bm25, FIELD_WEIGHTS};
 use vestige_traits::{MemoryStoreError, MemoryStoreResult};
 
+use crate::cancellation;
 use crate::codec;
 use crate::error::{bad_value, map};
 use crate::filter::NodeSet;
@@ -107,12 +108,7 @@ impl PostingCache {
         if cached.state > now {
             return Ok(None);
         }
-        let lists = cached.lists(view, now, query);
-        if lists.is_err() {
-            // Half caught up: the next search starts from nothing.
-            *cached = Cached::new();
-        }
-        lists.map(Some)
+        cached.lists(view, now, query).map(Some)
     }
 }
 
@@ -138,15 +134,19 @@ impl Cached {
         now: State,
         query: &AnalyzedQuery,
     ) -> MemoryStoreResult<Lists> {
-        if self.state != now {
-            self.catch_up(view, now)?;
+        if self.state != now
+            && let Err(error) = cancellation::to_the_end(|| self.catch_up(view, now))
+        {
+            // Half caught up: the next search starts from nothing.
+            *self = Self::new();
+            return Err(error);
         }
         self.searches += 1;
         let unknown = |term: &&String| !self.whole && !self.terms.contains_key(*term);
         let unknown: Vec<&String> = query.terms.iter().map(|term| &term.text).filter(unknown).collect();
         if !unknown.is_empty() {
             if self.all_are_due() {
-                self.read_all(view)?;
+                cancellation::to_the_end(|| self.read_all(view))?;
             } else {
                 self.read(view, &unknown)?;
             }
@@ -243,7 +243,7 @@ impl Cached {
         postings <= PostingCache::MAX_POSTINGS as f64 && self.read as f64 >= share * postings
     }
 
-    /// Reads the lists of all terms.
+    /// Reads the lists of all terms. Where it fails, those that are known are whole.
     fn read_all(&mut self, view: &Transaction<'_>) -> MemoryStoreResult<()> {
         self.clear();
         self.read_lengths(view)?;
@@ -261,7 +261,7 @@ impl Cached {
         Ok(())
     }
 
-    /// Reads the lists of terms that are not known.
+    /// Reads the lists of terms that are not known. Where it fails, those that are known are whole.
     fn read(&mut self, view: &Transaction<'_>, terms: &[&String]) -> MemoryStoreResult<()> {
         // One statement for all: opening this table costs more than a short list.
         let mut statement = view

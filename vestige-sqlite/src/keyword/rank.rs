@@ -2,13 +2,14 @@
 
 use super::postings::{Lists, Posting};
 use super::top_k::TopK;
+use crate::cancellation;
 use crate::filter::Admission;
 
 /// How many nodes are scored at a time: their scores stay in the processor's cache.
 const WINDOW: u32 = 4096;
 
 /// The top `depth` of the admitted nodes that are in any of the lists, with their rounded scores, highest
-/// first, and all that share the last one's score.
+/// first, and all that share the last one's score. Anything if the caller has gone.
 pub(super) fn top_k(lists: &Lists, admission: &Admission, depth: usize) -> Vec<(i64, f64)> {
     // The weight and the inverse document frequency of each term, and what is left of its list.
     let mut rests: Vec<(f64, f64, &[Posting])> = lists
@@ -20,6 +21,9 @@ pub(super) fn top_k(lists: &Lists, admission: &Admission, depth: usize) -> Vec<(
     let mut scored = Vec::new();
     let mut top = TopK::new(depth);
     while let Some(first) = rests.iter().filter_map(|(.., rest)| rest.first()).map(|next| next.node).min() {
+        if cancellation::caller_has_gone() {
+            break;
+        }
         for (weight, idf, rest) in &mut rests {
             while let Some((posting, others)) = rest.split_first()
                 && posting.node - first < WINDOW
@@ -50,6 +54,7 @@ mod tests {
     use vestige_traits::backend::round_score;
 
     use super::*;
+    use crate::cancellation::Caller;
     use crate::filter::NodeSet;
 
     fn list(nodes: impl Iterator<Item = u32>) -> Arc<Vec<Posting>> {
@@ -58,6 +63,17 @@ mod tests {
                 .map(|node| Posting { node, length: 5 + node % 7, frequency: 1.0 + f64::from(node % 3) })
                 .collect(),
         )
+    }
+
+    #[test]
+    fn a_scan_ends_where_the_caller_has_gone() {
+        let lists = Lists {
+            bm25: Bm25 { documents: 100_000, mean_length: 8.0 },
+            lists: vec![(1.0, list(1..100_000))],
+        };
+        let found = || top_k(&lists, &Admission::default(), 10);
+        assert!(found().len() >= 10);
+        assert!(Caller::gone().served_by(found).is_empty());
     }
 
     #[test]

@@ -10,6 +10,7 @@ use rusqlite::Transaction;
 use vestige_traits::{MemoryFilter, MemoryStoreResult};
 
 use super::vectors::{SELECTIVE_FILTER_DIVISOR, Vectors};
+use crate::cancellation;
 use crate::filter::{Admission, NodeSet};
 use crate::journal::{self, State};
 
@@ -77,7 +78,7 @@ impl FilteredSubsets {
                 return Ok(None);
             }
         };
-        match subset.catch_up(state, view, all, only) {
+        match cancellation::to_the_end(|| subset.catch_up(state, view, all, only)) {
             Ok(true) => Ok(Some(question(&RwLockWriteGuard::downgrade(subset).vectors))),
             other => {
                 self.forget(filter);

@@ -9,6 +9,7 @@ use super::filtered::FilteredSubsets;
 use super::on_disk;
 use super::top_k::Candidate;
 use super::vectors::{SKETCH_FROM_VECTORS, Vectors};
+use crate::cancellation;
 use crate::error::map;
 use crate::filter::Admission;
 use crate::journal::{self, State};
@@ -50,7 +51,7 @@ impl SharedIndex {
         }
         let mut index = self.0.write().unwrap_or_else(PoisonError::into_inner);
         let view = connection.transaction().map_err(map)?;
-        if let Err(error) = index.catch_up(&view) {
+        if let Err(error) = cancellation::to_the_end(|| index.catch_up(&view)) {
             // Half caught up: the next search starts from nothing.
             *index = VectorIndex::default();
             return Err(error);
@@ -79,7 +80,8 @@ impl VectorIndex {
         }
         let within = |subset: &Vectors| subset.nearest(query, &admission.within_filter(), count);
         let found = self.filtered.with_subset(view, self.state, &self.all, admission, within)?;
-        Ok(found.unwrap_or_else(|| self.all.nearest(query, admission, count)))
+        let found = found.unwrap_or_else(|| self.all.nearest(query, admission, count));
+        cancellation::check().map(|()| found)
     }
 
     /// How a search of these goes, for people.

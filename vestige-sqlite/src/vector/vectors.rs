@@ -173,6 +173,7 @@ fn decoded(code: &[i8], scale: f32) -> impl Iterator<Item = f32> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::cancellation::Caller;
     use crate::filter::Admission;
     use crate::vector::top_k::Candidate;
     use crate::vector::{encode, noise};
@@ -201,6 +202,17 @@ mod tests {
                 found
             });
             assert_eq!(found, expected);
+        }
+    }
+
+    #[test]
+    fn a_scan_ends_where_the_caller_has_gone() {
+        let index = index(1..=5000);
+        let some: NodeSet = (1..=900).collect();
+        for admission in [Admission::default(), Admission { only: Some(some), ..Admission::default() }] {
+            let found = || nodes(index.nearest(&vector(7), &admission, 10));
+            assert!(found().len() >= 10);
+            assert!(Caller::gone().served_by(found).is_empty());
         }
     }
 

@@ -5,6 +5,7 @@ use std::sync::atomic::Ordering;
 
 use super::pause::{Pause, Pauses};
 use super::{SKETCH_AFTER_QUERIES, SKETCH_FROM_VECTORS, Vectors};
+use crate::cancellation;
 use crate::filter::{Admission, NodeSet};
 use crate::vector::code::quantize;
 use crate::vector::estimate::Estimates;
@@ -34,7 +35,7 @@ const SKETCHES_DIVISOR: usize = 8;
 
 impl Vectors {
     /// Nodes among which are the admitted `count` nearest to `vector`, and those that tie with them. In no
-    /// order.
+    /// order. Any if the caller has gone.
     pub(in crate::vector) fn nearest(
         &self,
         vector: &[f32],
@@ -262,6 +263,9 @@ impl<'a> Search<'a> {
         self.read.codes += slots.len();
         let mut codes = Vec::with_capacity(GATHERED_CODES_PER_PASS * self.index.dimension);
         for slots in slots.chunks(GATHERED_CODES_PER_PASS) {
+            if cancellation::caller_has_gone() {
+                return;
+            }
             // Gathered before any is scored, so that the processor fetches several at once.
             codes.clear();
             slots.iter().for_each(|&slot| codes.extend_from_slice(self.index.code(slot)));
@@ -278,6 +282,9 @@ impl<'a> Search<'a> {
         let blocks =
             index.codes.chunks(CODES_PER_PASS * index.dimension).zip(index.scales.chunks(CODES_PER_PASS));
         for (block, (codes, scales)) in blocks.enumerate() {
+            if cancellation::caller_has_gone() {
+                return;
+            }
             let sums = &mut sums[..scales.len()];
             dot_rows(&self.code, codes, sums);
             for (at, (&sum, &scale)) in sums.iter().zip(scales).enumerate() {
