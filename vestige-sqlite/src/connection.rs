@@ -88,9 +88,8 @@ impl Connections {
     ) -> MemoryStoreResult<T> {
         let waiting = Waiting::default();
         let caller = waiting.caller();
-        let answer = self
-            .run(self.readers.as_ref(), move |connection| caller.served_by(|| work(connection)))
-            .await;
+        let answer =
+            self.run(self.readers.as_ref(), move |connection| caller.served_by(|| work(connection))).await;
         drop(waiting);
         answer
     }
@@ -374,7 +373,8 @@ mod tests {
         drop(read);
         assert!(has_ended.recv_timeout(Duration::from_secs(60)).unwrap(), "it went on to its end");
         // There is one reader.
-        let next = connections.read(|tx| tx.query_row("SELECT 7", [], |row| row.get::<_, i64>(0)).map_err(map));
+        let next =
+            connections.read(|tx| tx.query_row("SELECT 7", [], |row| row.get::<_, i64>(0)).map_err(map));
         assert_eq!(next.await.unwrap(), 7);
     }
 
@@ -393,7 +393,9 @@ mod tests {
         let run = |sql: &'static str| connections.write(move |tx| tx.execute(sql, []).map_err(map));
         assert_eq!(run(insert).await.unwrap(), 1);
         let evil = "SELECT count(*) FROM users WHERE display_name = 'evil'";
-        let read = |sql: &'static str| connections.read(move |tx| tx.query_row(sql, [], |row| row.get(0)).map_err(map));
+        let read = |sql: &'static str| {
+            connections.read(move |tx| tx.query_row(sql, [], |row| row.get(0)).map_err(map))
+        };
         let changed: i64 = read(evil).await.unwrap();
         assert_eq!(changed, 0);
         for forbidden in ["SELECT * FROM evil_view", "DELETE FROM memory_terms_data"] {

@@ -72,9 +72,9 @@ fn of_a_difference(difference: &schema::Difference) -> Finding {
     }
     let remedy = match difference.removal() {
         _ if difference.is_mended_by_rebuilding() => REBUILD.to_owned(),
-        Some(removal) => format!(
-            "leave it if you made it: Vestige neither uses nor changes it; `{removal}` removes it"
-        ),
+        Some(removal) => {
+            format!("leave it if you made it: Vestige neither uses nor changes it; `{removal}` removes it")
+        }
         None => RESTORE.to_owned(),
     };
     Finding::warning("schema", difference.to_string(), remedy)

@@ -40,8 +40,7 @@ impl Object {
 
     /// Triggers have names of their own; tables, indexes and views share theirs.
     fn has_name_of(&self, other: &Self) -> bool {
-        self.name.eq_ignore_ascii_case(&other.name)
-            && (self.kind == "trigger") == (other.kind == "trigger")
+        self.name.eq_ignore_ascii_case(&other.name) && (self.kind == "trigger") == (other.kind == "trigger")
     }
 
     fn equals(&self, other: &Self) -> bool {
