@@ -83,8 +83,8 @@ pub(crate) enum Difference {
 }
 
 impl Difference {
-    /// Whether it can change what a write stores: a trigger on Vestige's tables, or another table in the place
-    /// of Vestige's. An index can slow a write down or refuse it, and changes no row.
+    /// Whether it can change what a write stores: a trigger on a table of Vestige, or another table in place
+    /// of one. An index can slow a write down or refuse it, and changes no row.
     pub(crate) fn changes_writes(&self) -> bool {
         match self {
             Self::Foreign { object, on_its_tables } => *on_its_tables && object.kind == "trigger",
