@@ -2,7 +2,7 @@
 
 use clap::Subcommand;
 
-use crate::{assets, bench, ci, distill, fuzz, growth, pg, sbom, sqlx_prepare, test, versus};
+use crate::{assets, bench, ci, distill, fuzz, growth, pg, sbom, sqlx_prepare, test, torture, versus};
 
 /// What `cargo xtask` can do.
 #[derive(Debug, Subcommand)]
@@ -33,6 +33,8 @@ pub enum Command {
     Fuzz(fuzz::FuzzArgs),
     /// List the packages that the vestige command is made of, as CycloneDX JSON.
     Sbom(sbom::SbomArgs),
+    /// Attack the command: kills, full disks, cut connections, damaged files.
+    Torture(torture::TortureArgs),
     /// Run everything that a change must pass.
     Ci(ci::CiArgs),
     /// Kill, stop or start a server that `cargo xtask` runs: for tests of failure.

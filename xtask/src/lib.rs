@@ -15,6 +15,7 @@ pub mod sbom;
 pub mod sqlx_prepare;
 pub mod test;
 pub mod tidy;
+pub mod torture;
 pub mod versus;
 
 mod cli;

@@ -4,7 +4,8 @@ use std::process::ExitCode;
 
 use clap::Parser;
 use xtask::{
-    Command, assets, bench, ci, distill, fuzz, growth, pg, process, sbom, sqlx_prepare, test, tidy, versus,
+    Command, assets, bench, ci, distill, fuzz, growth, pg, process, sbom, sqlx_prepare, test, tidy, torture,
+    versus,
 };
 
 /// Developer tasks of the Vestige workspace.
@@ -30,6 +31,7 @@ fn main() -> ExitCode {
         Command::Growth(args) => growth::run(&args),
         Command::Fuzz(args) => fuzz::run(&args),
         Command::Sbom(args) => sbom::run(&args),
+        Command::Torture(args) => torture::run(&args),
         Command::Ci(args) => ci::run(&args),
         Command::PgControl(args) => pg::control::run(&args),
         Command::PgGuard(args) => pg::wheel::guard(&args),
