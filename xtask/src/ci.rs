@@ -38,7 +38,6 @@ pub fn run(args: &CiArgs) -> Result<()> {
     let mut report = Report::default();
     report.step("format", || process::run_ok(project::cargo().args(["fmt", "--all", "--check"])))?;
     report.step("tidy", tidy::run)?;
-    report.step("clippy", || clippy(&["--workspace", "--all-targets"]))?;
     report.step("clippy, all features", || clippy(&["--workspace", "--all-targets", "--all-features"]))?;
     report.step("clippy, feature by feature", clippy_by_feature)?;
     report.step("beside others' sqlx", beside_others)?;
