@@ -2,6 +2,7 @@
 
 use std::fmt;
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::SystemTime;
 
 use chrono::{DateTime, TimeDelta, Utc};
 use uuid::{NoContext, Timestamp, Uuid};
@@ -23,15 +24,21 @@ impl<C: Clock + ?Sized> Clock for Arc<C> {
     }
 }
 
-/// The machine's clock.
+/// The machine's clock. One that is set to a time before 1970 is told as it is; whoever stores what it says may
+/// refuse it.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct SystemClock;
 
 impl Clock for SystemClock {
     #[expect(clippy::disallowed_methods, reason = "the one place that reads the machine's clock")]
     fn now(&self) -> DateTime<Utc> {
-        to_micros(Utc::now())
+        // `Utc::now` panics before 1970.
+        time_of(SystemTime::now())
     }
+}
+
+fn time_of(time: SystemTime) -> DateTime<Utc> {
+    to_micros(time.into())
 }
 
 /// A clock that stands still until it is moved.
@@ -68,4 +75,20 @@ impl Clock for ManualClock {
 pub fn new_id(at: DateTime<Utc>) -> Uuid {
     let seconds = u64::try_from(at.timestamp()).unwrap_or(0);
     Uuid::new_v7(Timestamp::from_unix(NoContext, seconds, at.timestamp_subsec_nanos()))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+
+    #[test]
+    fn a_clock_before_1970_is_told_as_it_is() {
+        let before = SystemTime::UNIX_EPOCH - Duration::from_micros(1_500_000);
+        assert_eq!(time_of(before), DateTime::UNIX_EPOCH - TimeDelta::milliseconds(1500));
+        let after = SystemTime::UNIX_EPOCH + Duration::from_nanos(1_500_000_999);
+        assert_eq!(time_of(after), DateTime::UNIX_EPOCH + TimeDelta::milliseconds(1500));
+        assert!(new_id(time_of(before)) < new_id(time_of(after)));
+    }
 }
