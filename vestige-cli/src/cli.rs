@@ -5,8 +5,8 @@ use std::ffi::OsString;
 use clap::{Parser, Subcommand};
 
 use crate::commands::{
-    add, completions, delete, demo, doctor, due, export, get, import, link, list, mcp, migrate, neighbors,
-    restore, review, search, stats, trust, unlink, update,
+    add, backup, completions, delete, demo, doctor, due, export, get, import, link, list, mcp, migrate,
+    neighbors, restore, review, search, stats, trust, unlink, update,
 };
 use crate::globals::GlobalArgs;
 
@@ -95,6 +95,7 @@ pub(crate) enum Command {
     Due(due::DueArgs),
     Stats(stats::StatsArgs),
     Doctor(doctor::DoctorArgs),
+    Backup(backup::BackupArgs),
     Export(export::ExportArgs),
     Restore(restore::RestoreArgs),
     Migrate(migrate::MigrateArgs),

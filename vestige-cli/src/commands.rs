@@ -1,6 +1,7 @@
 //! The commands: one file each, with its flags, its `run` and its help.
 
 pub(crate) mod add;
+pub(crate) mod backup;
 pub(crate) mod completions;
 pub(crate) mod delete;
 pub(crate) mod demo;

@@ -26,14 +26,16 @@ mod trusted_files;
 use std::io;
 use std::process::ExitCode;
 
+use chrono::{DateTime, Utc};
 use clap::{CommandFactory, Parser};
 use tracing_subscriber::EnvFilter;
 use tracing_subscriber::fmt::format::FmtSpan;
+use vestige_traits::clock::{Clock, SystemClock};
 
 use crate::app::App;
 use crate::cli::{Cli, Command};
 use crate::commands::{
-    add, completions, delete, demo, doctor, due, export, get, import, link, list, migrate, neighbors,
+    add, backup, completions, delete, demo, doctor, due, export, get, import, link, list, migrate, neighbors,
     restore, review, search, stats, trust, unlink, update,
 };
 use crate::config::{Folders, Settings, Surroundings};
@@ -88,6 +90,7 @@ fn run(cli: Cli, place: &mut String) -> CommandResult {
         output::note(why);
     }
     *place = settings.store.to_string();
+    check_clock(SystemClock.now())?;
     // One thread works; the other hears Ctrl-C while it does.
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .worker_threads(1)
@@ -102,6 +105,15 @@ fn run(cli: Cli, place: &mut String) -> CommandResult {
     // Nothing that is left to do is worth waiting for.
     runtime.shutdown_background();
     result
+}
+
+/// A clock that was never set is found before a memory is stored by it.
+fn check_clock(now: DateTime<Utc>) -> CommandResult {
+    if now >= DateTime::UNIX_EPOCH {
+        return Ok(());
+    }
+    let now = now.format("%Y-%m-%d %H:%M");
+    Err(Failure::message(format!("the clock of this machine says {now}, which is before 1970; set it first")))
 }
 
 async fn dispatch(command: Command, app: &App, out: Output, interrupt: &Interrupt) -> CommandResult {
@@ -122,6 +134,7 @@ async fn dispatch(command: Command, app: &App, out: Output, interrupt: &Interrup
         Command::Due(args) => interrupt.guard(due::run(args, app, out)).await,
         Command::Stats(args) => interrupt.guard(stats::run(args, app, out)).await,
         Command::Doctor(args) => interrupt.guard(doctor::run(args, app, out)).await,
+        Command::Backup(args) => interrupt.guard(backup::run(args, app, out)).await,
         Command::Export(args) => interrupt.guard(export::run(args, app, out)).await,
         Command::Restore(args) => interrupt.guard(restore::run(args, app, out)).await,
         // Says what an interruption leaves.
@@ -161,4 +174,17 @@ fn trace(verbose: u8) {
         .with_ansi(anstream::AutoStream::choice(&io::stderr()) != anstream::ColorChoice::Never)
         .with_target(false)
         .init();
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_clock_before_1970_is_an_error_that_says_so() {
+        check_clock(DateTime::UNIX_EPOCH).expect("1970 is fine");
+        let failure = check_clock(DateTime::UNIX_EPOCH - chrono::TimeDelta::seconds(1)).expect_err("refused");
+        let line = failure.line("").expect("a line");
+        assert!(line.contains("1969-12-31 23:59") && line.contains("set it"), "{line}");
+    }
 }

@@ -62,6 +62,7 @@ fn sqlite(path: &Path, access: Access) -> CommandResult<SqliteMemoryStore> {
     if !exists {
         create_folder(path)?;
     }
+    let was_empty = exists && is_empty(path);
     let builder = SqliteMemoryStore::builder(path).create(!exists);
     if access == Access::Examine {
         return Ok(builder.read_only(true).memory_map(0).indexes_in_memory(false).open()?);
@@ -80,7 +81,39 @@ fn sqlite(path: &Path, access: Access) -> CommandResult<SqliteMemoryStore> {
     if !exists {
         note(&format!("made a new memory in {}", path.display()));
     }
+    if was_empty {
+        note(&format!(
+            "{} was there and empty; if it is a copy of a memory in use, copy that again by `vestige backup`",
+            path.display()
+        ));
+    }
     Ok(opened)
+}
+
+/// Whether a file holds no table: what a copy of a new memory is where its log was not copied with it.
+fn is_empty(path: &Path) -> bool {
+    /// A database that has a table has a second page.
+    const ONE_PAGE: u64 = 4096;
+    let length = |path: &Path| std::fs::metadata(path).map_or(0, |found| found.len());
+    let mut log = path.as_os_str().to_owned();
+    log.push("-wal");
+    path.is_file() && length(path) <= ONE_PAGE && length(Path::new(&log)) == 0
+}
+
+/// Copies the store to another file, and opens the copy to read it once.
+pub(crate) async fn backup(
+    settings: &Settings,
+    file: &Path,
+    overwrite: bool,
+) -> CommandResult<AnyMemoryStore> {
+    let StoreChoice::Sqlite { path } = &settings.store else {
+        return Err(Failure::usage(
+            "`vestige backup` copies a SQLite file; back up a PostgreSQL store by pg_dump (docs/runbook/postgres.md), or \
+             write an archive of it by `vestige export`",
+        ));
+    };
+    sqlite(path, Access::Examine)?.backup(file, overwrite).await?;
+    Ok(AnyMemoryStore::new(sqlite(file, Access::Examine)?))
 }
 
 /// Makes the folder of a new store. Nobody else may look into it.

@@ -10,7 +10,7 @@ use std::sync::Arc;
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
-use crossbeam_channel::{Receiver, RecvError, Sender, TryRecvError, unbounded};
+use crossbeam_channel::{Receiver, RecvTimeoutError, Sender, TryRecvError, unbounded};
 use rusqlite::config::DbConfig;
 use rusqlite::{Connection, ErrorCode, OpenFlags, Transaction, TransactionBehavior};
 use tokio::sync::oneshot;
@@ -18,11 +18,15 @@ use vestige_traits::{MemoryStoreError, MemoryStoreResult};
 
 use crate::cancellation::{self, Waiting};
 use crate::config::{Durability, SqliteMemoryStoreBuilder};
-use crate::error::{map, map_open};
+use crate::error::{self, map, map_open};
 use crate::{file, keyword, schema};
 
 /// How long a thread stays awake after a job.
 const AWAKE: Duration = Duration::from_micros(100);
+
+/// How long the connection that writes has nothing to do before it brings what it wrote from the log into the
+/// file.
+const IDLE: Duration = Duration::from_secs(1);
 
 type Job = Box<dyn FnOnce(&mut Connection) + Send>;
 
@@ -56,17 +60,23 @@ impl Connections {
             schema::refuse_foreign(&connection, path)?;
             schema::refuse_changed(&connection, path)?;
             retry_busy(config.busy_timeout, || prepare_for_writing(&connection))
-                .map_err(|e| map_open(path, e))?;
-            schema::upgrade(&mut connection, path)?;
+                .map_err(|e| error::name_holder(map_open(path, e), path))?;
+            let upgraded = schema::upgrade(&mut connection, path);
+            if upgraded.map_err(|error| error::name_holder(error, path))? {
+                // A copy of the file alone is a store, too.
+                let _ = checkpoint(&connection, config.busy_timeout);
+            }
             connection.execute_batch(schema::GUARDS).map_err(|e| map_open(path, e))?;
             keyword::keep_current(&mut connection)?;
-            (Some(Worker::start("vestige-writer", vec![connection])?), Access::Write)
+            let busy_timeout = config.busy_timeout;
+            let at_rest = move |connection: &Connection| checkpoint(connection, busy_timeout);
+            (Some(Worker::start("vestige-writer", vec![connection], Some(at_rest))?), Access::Write)
         };
         let readers = (0..config.readers.get())
             .map(|_| connect_reader(config, access).map_err(|e| map_open(path, e)))
             .collect::<MemoryStoreResult<Vec<_>>>()?;
         let file = Arc::new(file::Identity::of(path));
-        Ok(Self { writer, readers: Some(Worker::start("vestige-reader", readers)?), file })
+        Ok(Self { writer, readers: Some(Worker::start("vestige-reader", readers, NOTHING)?), file })
     }
 
     /// Runs `work` on one consistent view of the store.
@@ -143,7 +153,7 @@ impl Connections {
         let file = Arc::clone(&self.file);
         run(worker, move |connection| {
             file.check()?;
-            work(connection)
+            work(connection).map_err(|error| error::name_holder(error, file.path()))
         })
         .await
     }
@@ -184,14 +194,20 @@ async fn run<T: Send + 'static>(
 }
 
 impl Worker {
-    /// One thread for each connection, all fed by one queue.
-    fn start(name: &str, connections: Vec<Connection>) -> MemoryStoreResult<Self> {
+    /// One thread for each connection, all fed by one queue. `at_rest` runs once there was no job for a while
+    /// after one, and again after another while until it says that it is done.
+    fn start(
+        name: &str,
+        connections: Vec<Connection>,
+        at_rest: Option<impl Fn(&Connection) -> rusqlite::Result<bool> + Clone + Send + 'static>,
+    ) -> MemoryStoreResult<Self> {
         let (jobs, queue) = unbounded();
         let threads = connections
             .into_iter()
             .map(|connection| {
-                let queue = queue.clone();
-                std::thread::Builder::new().name(name.to_owned()).spawn(move || serve(connection, &queue))
+                let (queue, at_rest) = (queue.clone(), at_rest.clone());
+                let serve = move || serve(connection, &queue, at_rest);
+                std::thread::Builder::new().name(name.to_owned()).spawn(serve)
             })
             .collect::<std::io::Result<Vec<_>>>()
             .map_err(|error| MemoryStoreError::Unavailable {
@@ -215,26 +231,60 @@ impl Worker {
     }
 }
 
-fn serve(mut connection: Connection, queue: &Receiver<Job>) {
-    while let Ok(job) = next(queue) {
-        // A defect in one operation must not take the store from all others: its transaction is
-        // rolled back on the way out, and its caller learns that the answer is missing.
-        let _ = catch_unwind(AssertUnwindSafe(|| job(&mut connection)));
+fn serve(
+    mut connection: Connection,
+    queue: &Receiver<Job>,
+    at_rest: Option<impl Fn(&Connection) -> rusqlite::Result<bool>>,
+) {
+    let mut rested = true;
+    loop {
+        let patience = (!rested && at_rest.is_some()).then_some(IDLE);
+        match (next(queue, patience), &at_rest) {
+            (Ok(job), _) => {
+                // A defect in one operation must not take the store from all others: its transaction is
+                // rolled back on the way out, and its caller learns that the answer is missing.
+                let _ = catch_unwind(AssertUnwindSafe(|| job(&mut connection)));
+                rested = false;
+            }
+            // What goes wrong here goes wrong again in the next write, whose caller is told.
+            (Err(RecvTimeoutError::Timeout), Some(at_rest)) => rested = at_rest(&connection).unwrap_or(true),
+            (Err(_), _) => return,
+        }
+    }
+}
+
+/// For connections that leave nothing to do.
+const NOTHING: Option<fn(&Connection) -> rusqlite::Result<bool>> = None;
+
+/// Brings what is in the write-ahead log into the file and empties the log, as far as nobody reads or writes
+/// meanwhile: it does not wait. Says whether the log is empty.
+fn checkpoint(connection: &Connection, busy_timeout: Duration) -> rusqlite::Result<bool> {
+    connection.busy_timeout(Duration::ZERO)?;
+    let busy = connection.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |row| row.get::<_, i64>(0));
+    connection.busy_timeout(busy_timeout)?;
+    match busy {
+        Ok(busy) => Ok(busy == 0),
+        Err(error) if is_busy(&error) => Ok(false),
+        Err(error) => Err(error),
     }
 }
 
 /// The next job. Waking a thread can take longer than a search, and a caller that has just got an answer
-/// often asks again at once. So the thread stays awake for a moment, and yields the processor meanwhile.
-fn next(queue: &Receiver<Job>) -> Result<Job, RecvError> {
+/// often asks again at once. So the thread stays awake for a moment, and yields the processor meanwhile. Then it
+/// sleeps until there is a job, or as long as its `patience` lasts.
+fn next(queue: &Receiver<Job>, patience: Option<Duration>) -> Result<Job, RecvTimeoutError> {
     let finished = Instant::now();
     while finished.elapsed() < AWAKE {
         match queue.try_recv() {
             Ok(job) => return Ok(job),
-            Err(TryRecvError::Disconnected) => return Err(RecvError),
+            Err(TryRecvError::Disconnected) => return Err(RecvTimeoutError::Disconnected),
             Err(TryRecvError::Empty) => std::thread::yield_now(),
         }
     }
-    queue.recv()
+    match patience {
+        Some(patience) => queue.recv_timeout(patience),
+        None => queue.recv().map_err(RecvTimeoutError::from),
+    }
 }
 
 /// What a connection may do with the file.
@@ -318,18 +368,16 @@ fn prepare_for_writing(connection: &Connection) -> rusqlite::Result<()> {
     connection.pragma_update(None, "journal_size_limit", 64_i64 << 20)
 }
 
+fn is_busy(error: &rusqlite::Error) -> bool {
+    matches!(error.sqlite_error_code(), Some(ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked))
+}
+
 /// Switching to the write-ahead log asks for the whole file and does not wait for it.
 fn retry_busy<T>(timeout: Duration, mut attempt: impl FnMut() -> rusqlite::Result<T>) -> rusqlite::Result<T> {
     let started = Instant::now();
     loop {
         match attempt() {
-            Err(error)
-                if started.elapsed() < timeout
-                    && matches!(
-                        error.sqlite_error_code(),
-                        Some(ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked)
-                    ) =>
-            {
+            Err(error) if started.elapsed() < timeout && is_busy(&error) => {
                 std::thread::sleep(Duration::from_millis(5));
             }
             outcome => return outcome,
@@ -376,6 +424,33 @@ mod tests {
         let next =
             connections.read(|tx| tx.query_row("SELECT 7", [], |row| row.get::<_, i64>(0)).map_err(map));
         assert_eq!(next.await.unwrap(), 7);
+    }
+
+    /// Copies the file alone, without its log, and counts the users that the copy has.
+    fn users_of_the_file_alone(home: &TempDir) -> rusqlite::Result<i64> {
+        let copy = home.path().join("copy.db");
+        std::fs::copy(home.path().join("memory.db"), &copy).unwrap();
+        Connection::open(copy)?.query_row("SELECT count(*) FROM users", [], |row| row.get(0))
+    }
+
+    #[tokio::test]
+    async fn what_was_written_comes_into_the_file_while_the_store_is_open() {
+        let home = TempDir::new().unwrap();
+        let connections = connections(&home);
+        assert_eq!(users_of_the_file_alone(&home).unwrap(), 1, "a new file has its tables");
+        let insert = "INSERT INTO users (id, handle, created_at) VALUES (x'02', 'ada', 0)";
+        connections.write(|tx| tx.execute(insert, []).map_err(map)).await.unwrap();
+        let log = || std::fs::metadata(home.path().join("memory.db-wal")).unwrap().len();
+        let begun = Instant::now();
+        while log() > 0 && begun.elapsed() < Duration::from_secs(20) {
+            std::thread::sleep(Duration::from_millis(50));
+        }
+        assert_eq!((log(), users_of_the_file_alone(&home).unwrap()), (0, 2));
+        // Writing goes on.
+        connections
+            .write(|tx| tx.execute("DELETE FROM users WHERE handle = 'ada'", []).map_err(map))
+            .await
+            .unwrap();
     }
 
     #[tokio::test]

@@ -3,6 +3,8 @@ use std::path::Path;
 use rusqlite::{Error, ErrorCode};
 use vestige_traits::MemoryStoreError;
 
+use crate::holders;
+
 /// The backend's name in [`MemoryStoreError::Backend`].
 pub(crate) const BACKEND: &str = "sqlite";
 
@@ -50,6 +52,27 @@ pub(crate) fn map_open(path: &Path, error: Error) -> MemoryStoreError {
         }
         Some(ErrorCode::DiskFull) => unavailable(&format!("the disk of {} is full", path.display()), error),
         _ => map(error),
+    }
+}
+
+/// Says who holds the lock that an operation has waited for in vain.
+pub(crate) fn name_holder(error: MemoryStoreError, path: &Path) -> MemoryStoreError {
+    let MemoryStoreError::Backend { source, retryable: true, .. } = &error else { return error };
+    let driver = source.downcast_ref::<Error>().and_then(Error::sqlite_error_code);
+    if !matches!(driver, Some(ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked)) {
+        return error;
+    }
+    let holder = match holders::of(path) {
+        Some(processes) => format!("process {processes} holds the lock: let it go on, or end it"),
+        None => "another program holds the lock: let it go on, or end it".to_owned(),
+    };
+    MemoryStoreError::Unavailable {
+        reason: format!("{} is locked; {holder}, and try again", path.display()),
+        retryable: true,
+        source: match error {
+            MemoryStoreError::Backend { source, .. } => Some(source),
+            _ => None,
+        },
     }
 }
 

@@ -77,6 +77,10 @@ impl Identity {
         Self { number: number(&path), path }
     }
 
+    pub(crate) fn path(&self) -> &Path {
+        &self.path
+    }
+
     /// Refuses to go on if the path leads somewhere else by now.
     pub(crate) fn check(&self) -> MemoryStoreResult<()> {
         if number(&self.path) == self.number {
@@ -91,6 +95,19 @@ impl Identity {
             source: None,
         })
     }
+}
+
+/// Whether both paths lead to one file that is there.
+pub(crate) fn is_same(a: &Path, b: &Path) -> bool {
+    match (number(a), number(b)) {
+        (Some(a), Some(b)) => a == b,
+        _ => fs::canonicalize(a).is_ok_and(|a| fs::canonicalize(b).is_ok_and(|b| a == b)),
+    }
+}
+
+/// The inode of a file that is there.
+pub(crate) fn inode(path: &Path) -> Option<u64> {
+    number(path).map(|(_, inode)| inode)
 }
 
 /// Device and inode.
@@ -142,7 +159,7 @@ pub(crate) fn immutable_uri(_path: &Path) -> Option<String> {
 }
 
 /// The path of a file that SQLite keeps beside the database. A link to the database is followed.
-fn side_file(path: &Path, suffix: &str) -> PathBuf {
+pub(crate) fn side_file(path: &Path, suffix: &str) -> PathBuf {
     let mut name: OsString = fs::canonicalize(path).unwrap_or_else(|_| path.to_owned()).into();
     name.push(suffix);
     name.into()

@@ -1,5 +1,6 @@
 #![doc = include_str!("../README.md")]
 
+mod backup;
 mod cancellation;
 mod codec;
 mod config;
@@ -10,6 +11,7 @@ mod error;
 mod file;
 mod filter;
 mod graph;
+mod holders;
 mod identity;
 mod import;
 mod journal;

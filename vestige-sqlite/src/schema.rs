@@ -132,8 +132,9 @@ pub(crate) fn check(connection: &Connection, path: &Path) -> MemoryStoreResult<(
     Err(MemoryStoreError::Damaged { what: path.display().to_string(), reason, source: None })
 }
 
-/// Brings the schema to [`VERSION`], step by step, in one transaction. Safe with any number of processes.
-pub(crate) fn upgrade(connection: &mut Connection, path: &Path) -> MemoryStoreResult<()> {
+/// Brings the schema to [`VERSION`], step by step, in one transaction. Safe with any number of processes. Says
+/// whether there was anything to do.
+pub(crate) fn upgrade(connection: &mut Connection, path: &Path) -> MemoryStoreResult<bool> {
     let mut run = || -> rusqlite::Result<i64> {
         let current: i64 = connection.pragma_query_value(None, "user_version", |row| row.get(0))?;
         if current == VERSION {
@@ -154,7 +155,7 @@ pub(crate) fn upgrade(connection: &mut Connection, path: &Path) -> MemoryStoreRe
     };
     match run().map_err(|error| map_open(path, error))? {
         newer if newer > VERSION => Err(MemoryStoreError::SchemaTooNew { found: newer, supported: VERSION }),
-        _ => Ok(()),
+        before => Ok(before < VERSION),
     }
 }
 

@@ -6,23 +6,23 @@ use chrono::{DateTime, Utc};
 use rusqlite::Transaction;
 use uuid::Uuid;
 use vestige_traits::backend::Prepared;
-use vestige_traits::clock::Clock;
+use vestige_traits::clock::{Clock, new_id};
 use vestige_traits::reembed::{PendingMemory, ReembeddedMemory, ReembeddingStatus};
 use vestige_traits::transfer::{
     Checkpoint, ImportReport, TransferKey, TransferKind, TransferPage, TransferRow,
 };
 use vestige_traits::{
     Domain, DomainScore, DueMemory, Finding, HealthStatus, ListPage, ListQuery, MemoryEdge, MemoryRecord,
-    MemoryStore, MemoryStoreResult, ModelSignature, Neighbor, ReviewEvent, SchedulingState, SearchPlan,
-    SearchQuery, SearchResult, StoreStats, limits,
+    MemoryStore, MemoryStoreError, MemoryStoreResult, ModelSignature, Neighbor, ReviewEvent, SchedulingState,
+    SearchPlan, SearchQuery, SearchResult, StoreStats, limits,
 };
 
 use crate::config::SqliteMemoryStoreBuilder;
 use crate::connection::Connections;
 use crate::search::{Caches, Searcher};
 use crate::{
-    diagnose, domains, error, graph, import, keyword, records, reembed, registry, scheduling, schema, stats,
-    transfer,
+    backup, diagnose, domains, error, file, graph, import, keyword, records, reembed, registry, scheduling,
+    schema, stats, transfer,
 };
 
 /// A memory store in one SQLite file.
@@ -93,6 +93,31 @@ impl SqliteMemoryStore {
     /// The file.
     pub fn path(&self) -> &Path {
         &self.0.path
+    }
+
+    /// Copies the store, as it is at one moment, to another file, while others read and write it. Every row of
+    /// the copy is compared with the store before the copy takes its name; its owner alone can read it.
+    ///
+    /// The copy is a store: open it, or put it in the place of the file that it was copied from while nobody
+    /// has that open. What is beside that file (`-wal`, `-shm`) has to be removed with it.
+    ///
+    /// Dropping the future leaves no copy.
+    ///
+    /// # Errors
+    ///
+    /// - [`Unavailable`](vestige_traits::MemoryStoreError::Unavailable) if there is a file of that name and
+    ///   `overwrite` is not set, if a log of another database lies beside it, or if it cannot be written.
+    /// - [`Damaged`](vestige_traits::MemoryStoreError::Damaged) if the store cannot be read to its end, or the
+    ///   copy turns out to be another one.
+    /// - [`InvalidInput`](vestige_traits::MemoryStoreError::InvalidInput) if `to` is the store's own file.
+    #[tracing::instrument(level = "debug", skip_all, err(level = "debug"))]
+    pub async fn backup(&self, to: impl AsRef<Path>, overwrite: bool) -> MemoryStoreResult<()> {
+        let to = to.as_ref().to_owned();
+        if file::is_same(&to, &self.0.path) {
+            return Err(MemoryStoreError::invalid("path", "must not be the file that is copied"));
+        }
+        let tag = new_id(self.0.clock.now());
+        self.0.connections.with_reader(move |connection| backup::write(connection, &to, overwrite, tag)).await
     }
 
     /// The model this handle is bound to, if it has called `register_model`.

@@ -489,3 +489,22 @@ async fn a_damaged_page_costs_its_own_memories_and_no_others() {
         "{health:?}"
     );
 }
+
+#[tokio::test]
+async fn a_file_that_is_locked_is_said_with_the_process_that_holds_it() {
+    let home = TempDir::new().unwrap();
+    let path = home.path().join("memory.db");
+    let builder = SqliteMemoryStore::builder(&path).busy_timeout(std::time::Duration::from_millis(50));
+    let store = builder.open().unwrap();
+    let behind = Connection::open(&path).unwrap();
+    behind.execute_batch("BEGIN IMMEDIATE").unwrap();
+    let error = store.insert(&MemoryRecord::new("otters")).await.unwrap_err();
+    assert!(error.is_retryable(), "{error:?}");
+    let said = error.to_string();
+    assert!(said.contains("memory.db is locked") && said.contains("try again"), "{said}");
+    if cfg!(target_os = "linux") {
+        assert!(said.contains(&format!("process {} (", std::process::id())), "{said}");
+    }
+    behind.execute_batch("COMMIT").unwrap();
+    store.insert(&MemoryRecord::new("otters")).await.unwrap();
+}
