@@ -1,7 +1,9 @@
 //! The terms of a memory.
 
 use std::collections::HashMap;
+use std::hash::Hasher as _;
 
+use crate::hash::Fnv;
 use crate::term::{Phrase, Term};
 
 /// The weight of a term in each field: content, type, tags.
@@ -37,7 +39,7 @@ impl AnalyzedDocument {
             }
             before = field.last().map_or(before, |last| last.position);
         }
-        if before == MAX_POSITION || tags.len() + node_type.len() + content.len() > MAX_PLACES {
+        if before == MAX_POSITION || may_be_beyond_limits([&tags, &node_type, &content]) {
             keep_within_limits([&mut tags, &mut node_type, &mut content]);
         }
         Self { fields: [content, node_type, tags] }
@@ -76,6 +78,26 @@ impl AnalyzedDocument {
 fn stands_at(field: &[Term], position: u32, text: &str) -> bool {
     let from = field.partition_point(|term| term.position < position);
     field[from..].iter().take_while(|term| term.position == position).any(|term| term.text == text)
+}
+
+/// Whether a term may stand at more than [`MAX_PLACES`] positions, or all together may take more than
+/// [`MAX_TERM_BYTES`]. Terms that share a counter are counted as one, so "no" is certain and "yes" is not: it
+/// costs a fraction of counting each.
+fn may_be_beyond_limits(fields: [&[Term]; 3]) -> bool {
+    const COUNTERS: usize = 1024;
+    let terms = || fields.into_iter().flatten();
+    if terms().count() <= MAX_PLACES {
+        return terms().map(|term| term.text.len() + 6).sum::<usize>() > MAX_TERM_BYTES;
+    }
+    let mut counters = [0_usize; COUNTERS];
+    let mut bytes = 0;
+    for term in terms() {
+        let mut hash = Fnv::default();
+        hash.write(term.text.as_bytes());
+        counters[hash.finish() as usize % COUNTERS] += 1;
+        bytes += term.text.len() + 6;
+    }
+    bytes > MAX_TERM_BYTES || counters.iter().any(|count| *count > MAX_PLACES)
 }
 
 /// Leaves out what is beyond [`MAX_PLACES`] and [`MAX_TERM_BYTES`], and terms that stand twice at the last

@@ -26,6 +26,7 @@ mod fold;
 mod forms;
 mod hash;
 mod language;
+mod memo;
 mod memory;
 mod query;
 mod question;

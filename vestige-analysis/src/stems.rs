@@ -9,6 +9,7 @@ use rust_stemmers::{Algorithm, Stemmer};
 
 use crate::fold::folded;
 use crate::hash::Fnv;
+use crate::memo;
 
 /// Longer words are no words of a language, and a stemmer's time is not linear in their length.
 pub(crate) const MAX_STEMMED_BYTES: usize = 128;
@@ -24,7 +25,10 @@ pub(crate) fn stem(word: &str, algorithm: Algorithm) -> Cow<'_, str> {
     if word.len() > MAX_STEMMED_BYTES {
         return Cow::Borrowed(word);
     }
-    Some(Stemmer::create(algorithm).stem(word)).filter(|stem| !stem.is_empty()).unwrap_or(Cow::Borrowed(word))
+    memo::stem(word, algorithm, || {
+        let stem = Stemmer::create(algorithm).stem(word);
+        if stem.is_empty() { Cow::Borrowed(word) } else { stem }
+    })
 }
 
 /// The stem of a folded word in English, and that of *break* for *broke* and *broken*.
