@@ -22,7 +22,7 @@ use crate::error;
 use crate::indexes;
 use crate::keyword;
 use crate::rows;
-use crate::session::{NO_TIMEOUT, Session};
+use crate::session::Session;
 use crate::tsvector::TsVector;
 
 /// What the analysis of this program is known by.
@@ -46,7 +46,7 @@ const MANY: u64 = 1000;
 /// vector enters HNSW in about the time in which a build of the index takes this many.
 const BUILT_MEANWHILE: u64 = 4;
 /// How long a batch may wait for a lock if the store can be used without it.
-const BRIEFLY: &str = "SET LOCAL statement_timeout = 0; SET LOCAL lock_timeout = '2s'";
+const BRIEFLY: &str = "SET LOCAL lock_timeout = '2s'";
 
 /// The version of the analysis that a handle uses, shared by the clones of the handle.
 #[derive(Clone, Default)]
@@ -181,7 +181,7 @@ pub(crate) async fn bring_up_to_date(
 
 /// Analyses every memory of the store anew.
 pub(crate) async fn analyze_all(connections: &Connections, version: i64) -> MemoryStoreResult<()> {
-    let mut transaction = connections.begin(NO_TIMEOUT).await?;
+    let mut transaction = connections.long_transaction().await?;
     queue_all(&mut transaction).await?;
     transaction.commit().await.map_err(error::map)?;
     work_off(connections, version).await
@@ -201,8 +201,7 @@ async fn queue_all(transaction: &mut Session) -> MemoryStoreResult<()> {
 async fn change(connections: &Connections) -> MemoryStoreResult<State> {
     // Every statement that writes terms has a lock of the table that this one waits for; later ones wait for
     // this transaction, and then see the new version.
-    const LOCKED: &str = "SET LOCAL statement_timeout = 0;
-        LOCK TABLE knowledge_nodes IN SHARE ROW EXCLUSIVE MODE";
+    const LOCKED: &str = "LOCK TABLE knowledge_nodes IN SHARE ROW EXCLUSIVE MODE";
     let mut transaction = connections.begin(LOCKED).await?;
     let state = State::read(&mut transaction).await?;
     if state.is_ours() {
@@ -265,7 +264,7 @@ async fn work_off(connections: &Connections, version: i64) -> MemoryStoreResult<
     let mut attempts = ATTEMPTS;
     let mut work = Some(Work::count(connections).await?);
     loop {
-        match pass(connections, version, NO_TIMEOUT, &mut work).await {
+        match pass(connections, version, "", &mut work).await {
             Ok(()) if !State::read(&mut connections.reader().await?).await?.queued => return Ok(()),
             Ok(()) => attempts = ATTEMPTS,
             Err(error) if error.is_retryable() && attempts > 1 => {

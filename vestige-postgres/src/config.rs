@@ -8,12 +8,13 @@ use sqlx::postgres::PgConnectOptions;
 use vestige_traits::clock::{Clock, SystemClock};
 use vestige_traits::{MemoryStoreError, MemoryStoreResult};
 
+use crate::limits::{self, Limits, Timeout};
 use crate::session::keeps_statements;
-use crate::url;
+use crate::url::{self, Url};
 
 /// The most connections that a server takes: `MAX_BACKENDS` of its source.
 const MAX_CONNECTIONS: u32 = 262_143;
-/// The longest `statement_timeout` that a server takes.
+/// The longest timeout that a server takes.
 const MAX_STATEMENT_TIMEOUT: Duration = Duration::from_millis(i32::MAX as u64);
 
 /// How searches trade exactness for speed. The defaults suit stores of up to a few hundred thousand memories.
@@ -101,10 +102,11 @@ pub struct PgMemoryStoreBuilder {
     url: String,
     pub(crate) max_connections: u32,
     pub(crate) min_connections: u32,
-    pub(crate) acquire_timeout: Duration,
+    acquire_timeout: Option<Duration>,
     pub(crate) idle_timeout: Option<Duration>,
     pub(crate) max_lifetime: Option<Duration>,
-    statement_timeout: Option<Duration>,
+    statement_timeout: Timeout,
+    lock_timeout: Timeout,
     application_name: Option<String>,
     statement_cache_capacity: Option<usize>,
     pub(crate) read_only: bool,
@@ -118,10 +120,11 @@ impl PgMemoryStoreBuilder {
             url: url.into(),
             max_connections: 10,
             min_connections: 0,
-            acquire_timeout: Duration::from_secs(10),
+            acquire_timeout: None,
             idle_timeout: Some(Duration::from_secs(600)),
             max_lifetime: Some(Duration::from_secs(1800)),
-            statement_timeout: None,
+            statement_timeout: Timeout::Default,
+            lock_timeout: Timeout::Default,
             application_name: None,
             statement_cache_capacity: None,
             read_only: false,
@@ -144,11 +147,11 @@ impl PgMemoryStoreBuilder {
         self
     }
 
-    /// How long an operation waits for a connection of the pool, and a new connection for the server. 10
-    /// seconds by default.
+    /// How long an operation waits for a connection of the pool, and a new connection for the server. By
+    /// default the `connect_timeout` of the URL, or 10 seconds.
     #[must_use]
     pub fn acquire_timeout(mut self, timeout: Duration) -> Self {
-        self.acquire_timeout = timeout;
+        self.acquire_timeout = Some(timeout);
         self
     }
 
@@ -166,15 +169,28 @@ impl PgMemoryStoreBuilder {
         self
     }
 
-    /// After how long the server cancels a statement, in whole milliseconds from 1. `None`, the default,
-    /// keeps the server's own setting.
+    /// After how long the server cancels a statement, in whole milliseconds from 1. `None` keeps the setting of
+    /// the server or the role. By default the `statement_timeout` of the URL's options, or what the role or the
+    /// server sets, or else 30 seconds, and 10 minutes for what works on many rows: batches, pages of a
+    /// transfer, statistics.
     ///
-    /// Migrations, index builds and statistics are not limited by it; `vacuum` is. The setting is sent when a
-    /// connection starts; with a statement cache of 0 it is sent with each transaction. If PgBouncer in
-    /// session mode refuses it, set it for the role (`ALTER ROLE … SET statement_timeout`).
+    /// If the server has not answered five seconds after that, the connection is given up, and the operation
+    /// fails. Migrations, index builds and `vacuum` are not limited by it. The setting is sent when a connection
+    /// starts; with a statement cache of 0 it is sent with each transaction. If PgBouncer in session mode
+    /// refuses it, set it for the role (`ALTER ROLE … SET statement_timeout`).
     #[must_use]
     pub fn statement_timeout(mut self, timeout: impl Into<Option<Duration>>) -> Self {
-        self.statement_timeout = timeout.into();
+        self.statement_timeout = timeout.into().map_or(Timeout::Server, Timeout::Given);
+        self
+    }
+
+    /// For how long a statement waits for a lock that another session holds, in whole milliseconds from 1.
+    /// `None` keeps the setting of the server or the role. By default the `lock_timeout` of the URL's options, or
+    /// what the role or the server sets, or else 15 seconds. Limits the same operations as
+    /// [`statement_timeout`](Self::statement_timeout).
+    #[must_use]
+    pub fn lock_timeout(mut self, timeout: impl Into<Option<Duration>>) -> Self {
+        self.lock_timeout = timeout.into().map_or(Timeout::Server, Timeout::Given);
         self
     }
 
@@ -229,17 +245,24 @@ impl PgMemoryStoreBuilder {
             return Err(MemoryStoreError::invalid("min_connections", rule));
         }
         let allowed = Duration::from_millis(1)..=MAX_STATEMENT_TIMEOUT;
-        if let Some(timeout) = self.statement_timeout.filter(|timeout| !allowed.contains(timeout)) {
-            let rule = format!("is {timeout:?}, must be 1 ms to {} ms", MAX_STATEMENT_TIMEOUT.as_millis());
-            return Err(MemoryStoreError::invalid("statement_timeout", rule));
+        for (name, timeout) in
+            [("statement_timeout", self.statement_timeout), ("lock_timeout", self.lock_timeout)]
+        {
+            if let Timeout::Given(timeout) = timeout
+                && !allowed.contains(&timeout)
+            {
+                let rule =
+                    format!("is {timeout:?}, must be 1 ms to {} ms", MAX_STATEMENT_TIMEOUT.as_millis());
+                return Err(MemoryStoreError::invalid(name, rule));
+            }
         }
         Ok(())
     }
 
     /// Validates the settings, and reads the URL.
-    pub(crate) fn connect_options(&self) -> MemoryStoreResult<PgConnectOptions> {
+    pub(crate) fn connecting(&self) -> MemoryStoreResult<Connecting> {
         self.validate()?;
-        let options = url::read(&self.url)?;
+        let Url { options, connect_timeout, settings } = url::read(&self.url)?;
         let name = self
             .application_name
             .as_deref()
@@ -252,17 +275,31 @@ impl PgMemoryStoreBuilder {
         if let Some(capacity) = self.statement_cache_capacity {
             options = options.statement_cache_capacity(capacity);
         }
-        if let Some(timeout) = self.statement_timeout.filter(|_| keeps_statements(&options)) {
-            options = options.options([("statement_timeout", timeout.as_millis().to_string())]);
+        let of_url = |name| limits::timeout_in_options(options.get_options().unwrap_or_default(), name);
+        let or_of_url = |timeout, name| match timeout {
+            Timeout::Default => of_url(name).unwrap_or_default(),
+            timeout => timeout,
+        };
+        let limits = Limits {
+            statement: or_of_url(self.statement_timeout, "statement_timeout"),
+            lock: or_of_url(self.lock_timeout, "lock_timeout"),
+        };
+        if keeps_statements(&options) {
+            options = options.options(limits.of_startup());
         }
-        Ok(options)
+        let timeout = self.acquire_timeout.or(connect_timeout).unwrap_or(Duration::from_secs(10));
+        Ok(Connecting { options, limits, settings, timeout })
     }
+}
 
-    /// The settings that each transaction begins with where a connection cannot keep them.
-    pub(crate) fn local_settings(&self) -> String {
-        let timeout = self.statement_timeout.map(|timeout| timeout.as_millis());
-        timeout.map(|timeout| format!("SET LOCAL statement_timeout = {timeout}; ")).unwrap_or_default()
-    }
+/// How a store connects.
+pub(crate) struct Connecting {
+    pub(crate) options: PgConnectOptions,
+    pub(crate) limits: Limits,
+    /// Settings of the server that each connection gets, by the URL.
+    pub(crate) settings: Vec<(&'static str, String)>,
+    /// How long a connection is waited for.
+    pub(crate) timeout: Duration,
 }
 
 impl fmt::Debug for PgMemoryStoreBuilder {
@@ -275,6 +312,7 @@ impl fmt::Debug for PgMemoryStoreBuilder {
             .field("idle_timeout", &self.idle_timeout)
             .field("max_lifetime", &self.max_lifetime)
             .field("statement_timeout", &self.statement_timeout)
+            .field("lock_timeout", &self.lock_timeout)
             .field("application_name", &self.application_name)
             .field("statement_cache_capacity", &self.statement_cache_capacity)
             .field("read_only", &self.read_only)
@@ -307,6 +345,7 @@ mod tests {
             (builder().statement_timeout(Duration::ZERO), "statement_timeout"),
             (builder().statement_timeout(Duration::from_micros(500)), "statement_timeout"),
             (builder().statement_timeout(Duration::MAX), "statement_timeout"),
+            (builder().lock_timeout(Duration::ZERO), "lock_timeout"),
             (builder().search(SearchSettings { ef_search: 0, ..search }), "ef_search"),
             (builder().search(SearchSettings { ef_search: 1001, ..search }), "ef_search"),
             (builder().search(SearchSettings { max_scan_tuples: 0, ..search }), "max_scan_tuples"),
@@ -315,7 +354,7 @@ mod tests {
             (builder().search(SearchSettings { visit_cost: 1_000_000.1, ..search }), "visit_cost"),
             (builder().search(SearchSettings { visit_cost: f64::NAN, ..search }), "visit_cost"),
         ] {
-            let error = builder.connect_options().expect_err(field);
+            let error = builder.connecting().map(drop).expect_err(field);
             assert!(
                 matches!(&error, MemoryStoreError::InvalidInput { field: found, .. } if found == field),
                 "{error:?}"
@@ -349,7 +388,7 @@ mod tests {
     #[test]
     fn the_name_in_pg_stat_activity_is_the_builders_the_urls_or_vestige() {
         let name = |builder: PgMemoryStoreBuilder| {
-            builder.connect_options().map(|options| options.get_application_name().map(str::to_owned))
+            builder.connecting().map(|to| to.options.get_application_name().map(str::to_owned))
         };
         let (plain, named) = ("postgres://h/db", "postgres://h/db?application_name=laptop");
         assert_eq!(name(PgMemoryStoreBuilder::new(plain)).unwrap().as_deref(), Some("vestige"));

@@ -3,56 +3,64 @@
 use std::time::Duration;
 
 use sqlx::postgres::{PgPool, PgPoolOptions};
-use sqlx::{Connection, Executor, PgConnection, SqlSafeStr};
+use sqlx::{AssertSqlSafe, Connection, Executor, PgConnection, SqlSafeStr};
 use vestige_traits::{MemoryStoreError, MemoryStoreResult};
 
-use crate::config::PgMemoryStoreBuilder;
+use crate::config::{Connecting, PgMemoryStoreBuilder};
 use crate::error;
-use crate::session::{NO_TIMEOUT, Session, Sessions, keeps_statements};
+use crate::limits::{Limit, Limits};
+use crate::session::{Session, Sessions, keeps_statements};
 
 /// A connection that was idle for longer is probed before it is used.
 const PROBE_AFTER: Duration = Duration::from_secs(1);
+/// How long the probe waits for its answer before the connection is given up for a new one.
+const PROBE_WITHIN: Duration = Duration::from_secs(2);
 
 /// The settings of a statement with a filter. The parameters of the filter decide which index serves it, so
 /// it is planned anew each time; and never compiled, because compiling takes longer than running it.
 pub(crate) const PLANNED_ANEW: &[(&str, &str)] = &[("plan_cache_mode", "force_custom_plan"), ("jit", "off")];
 
-/// Opens a pool.
+/// Opens the connections of a store.
 ///
 /// One connection is tried first, because the pool retries for a while and then reports only that it took
 /// long.
-pub(crate) async fn open_pool(settings: &PgMemoryStoreBuilder) -> MemoryStoreResult<PgPool> {
-    let options = settings.connect_options()?;
-    let trial = tokio::time::timeout(settings.acquire_timeout, PgConnection::connect_with(&options));
+pub(crate) async fn connect(settings: &PgMemoryStoreBuilder) -> MemoryStoreResult<Connections> {
+    let Connecting { options, limits, settings: given, timeout } = settings.connecting()?;
+    let trial = tokio::time::timeout(timeout, PgConnection::connect_with(&options));
     match trial.await {
         Ok(connected) => drop(connected.map_err(error::map_connecting)?.close().await),
         Err(_) => {
             return Err(MemoryStoreError::Unavailable {
-                reason: format!("the server did not answer within {:?}", settings.acquire_timeout),
+                reason: format!(
+                    "no PostgreSQL server answered within {timeout:?}; see that it runs and can be reached"
+                ),
                 retryable: true,
                 source: None,
             });
         }
     }
     let keeps_statements = keeps_statements(&options);
-    PgPoolOptions::new()
+    let of_connection = limits.of_connection(&given);
+    let pool = PgPoolOptions::new()
         .max_connections(settings.max_connections)
         .min_connections(settings.min_connections)
-        .acquire_timeout(settings.acquire_timeout)
+        .acquire_timeout(timeout)
         .idle_timeout(settings.idle_timeout)
         .max_lifetime(settings.max_lifetime)
         // A probe costs a round trip, so it is not made before every operation.
         .test_before_acquire(false)
         .after_connect(move |connection, _| {
+            let of_connection = of_connection.clone();
             Box::pin(async move {
+                if keeps_statements {
+                    connection.execute(AssertSqlSafe(of_connection)).await?;
+                    return Ok(());
+                }
                 // The driver asks the server about a type that it does not know, between two steps of the
                 // first statement with it. One without a name would be lost by that, so it asks before.
-                if !keeps_statements {
-                    let mut transaction = connection.begin().await?;
-                    transaction.prepare("SELECT $1::tsvector, $2::tsvector[]".into_sql_str()).await?;
-                    transaction.rollback().await?;
-                }
-                Ok(())
+                let mut transaction = connection.begin().await?;
+                transaction.prepare("SELECT $1::tsvector, $2::tsvector[]".into_sql_str()).await?;
+                transaction.rollback().await
             })
         })
         .before_acquire(|connection, usage| {
@@ -60,12 +68,13 @@ pub(crate) async fn open_pool(settings: &PgMemoryStoreBuilder) -> MemoryStoreRes
                 if usage.idle_for < PROBE_AFTER {
                     return Ok(true);
                 }
-                Ok(connection.ping().await.is_ok())
+                Ok(matches!(tokio::time::timeout(PROBE_WITHIN, connection.ping()).await, Ok(Ok(()))))
             })
         })
         .connect_with(options)
         .await
-        .map_err(error::map)
+        .map_err(error::map)?;
+    Ok(Connections::new(pool, limits, settings.read_only))
 }
 
 /// The connections of a store. Every method that opens a session for writing is
@@ -77,12 +86,8 @@ pub(crate) struct Connections {
 }
 
 impl Connections {
-    pub(crate) fn new(pool: PgPool, settings: &PgMemoryStoreBuilder) -> Self {
-        let mut sessions = Sessions::new(pool);
-        if !sessions.keeps_statements() {
-            sessions = sessions.beginning_with(settings.local_settings());
-        }
-        Self { sessions, read_only: settings.read_only }
+    pub(crate) fn new(pool: PgPool, limits: Limits, read_only: bool) -> Self {
+        Self { sessions: Sessions::new(pool, limits), read_only }
     }
 
     pub(crate) fn sessions(&self) -> &Sessions {
@@ -112,21 +117,35 @@ impl Connections {
         self.reader().await
     }
 
+    /// A session for one statement that reads the more rows the more there are.
+    pub(crate) async fn scanner(&self) -> MemoryStoreResult<Session> {
+        self.sessions.begin("BEGIN READ ONLY", Limit::Batch, "").await.map_err(error::map)
+    }
+
     /// A transaction that writes.
     pub(crate) async fn transaction(&self) -> MemoryStoreResult<Session> {
+        self.writing(Limit::Statement, "").await
+    }
+
+    /// A transaction that writes the more rows the more are given.
+    pub(crate) async fn batch(&self) -> MemoryStoreResult<Session> {
+        self.writing(Limit::Batch, "").await
+    }
+
+    /// A transaction that writes and is limited by no timeout.
+    pub(crate) async fn long_transaction(&self) -> MemoryStoreResult<Session> {
         self.begin("").await
     }
 
-    /// A transaction that writes and is not limited by `statement_timeout`.
-    pub(crate) async fn long_transaction(&self) -> MemoryStoreResult<Session> {
-        self.begin(NO_TIMEOUT).await
+    /// A transaction that writes, is limited by no timeout, and begins with `settings`, which are `SET LOCAL`
+    /// and `LOCK TABLE` statements.
+    pub(crate) async fn begin(&self, settings: &str) -> MemoryStoreResult<Session> {
+        self.writing(Limit::None, settings).await
     }
 
-    /// A transaction that writes and begins with `settings`, which are `SET LOCAL` and `LOCK TABLE`
-    /// statements.
-    pub(crate) async fn begin(&self, settings: &str) -> MemoryStoreResult<Session> {
+    async fn writing(&self, limit: Limit, settings: &str) -> MemoryStoreResult<Session> {
         self.check_writable()?;
-        self.sessions.begin("BEGIN", settings).await.map_err(error::map)
+        self.sessions.begin("BEGIN", limit, settings).await.map_err(error::map)
     }
 
     /// A transaction that sees one state of the store throughout.
@@ -137,6 +156,7 @@ impl Connections {
         self.sessions
             .begin(
                 "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY",
+                Limit::Batch,
                 "LOCK TABLE knowledge_nodes IN ACCESS SHARE MODE",
             )
             .await
@@ -145,25 +165,37 @@ impl Connections {
 
     /// A transaction for statements with a filter.
     pub(crate) async fn filtering(&self) -> MemoryStoreResult<Session> {
-        self.reading(PLANNED_ANEW.iter().copied()).await
+        self.reading(Limit::Statement, PLANNED_ANEW.iter().copied()).await
+    }
+
+    /// A transaction for statements with a filter that read a page of rows.
+    pub(crate) async fn paging(&self) -> MemoryStoreResult<Session> {
+        self.reading(Limit::Batch, PLANNED_ANEW.iter().copied()).await
     }
 
     /// A transaction that only reads, with these settings of the server.
     pub(crate) async fn reading<'s>(
         &self,
+        limit: Limit,
         settings: impl Iterator<Item = (&'s str, &'s str)>,
     ) -> MemoryStoreResult<Session> {
-        let mut session = self.sessions.begin("BEGIN READ ONLY", "").await.map_err(error::map)?;
+        let mut session = self.sessions.begin("BEGIN READ ONLY", limit, "").await.map_err(error::map)?;
         session.set(settings).await.map_err(error::map)?;
         Ok(session)
     }
 
-    /// Runs a statement that must not be in a transaction, such as VACUUM.
+    /// Runs a statement that must not be in a transaction, such as VACUUM, on a connection that is closed
+    /// afterwards.
     pub(crate) async fn execute_outside_transaction(&self, statement: &'static str) -> MemoryStoreResult<()> {
         self.check_writable()?;
         let mut connection = self.pool().acquire().await.map_err(error::map)?;
-        connection.execute(statement).await.map_err(error::map)?;
-        Ok(())
+        if self.sessions.keeps_statements() {
+            let untimed = "SET statement_timeout = 0; SET lock_timeout = 0";
+            connection.execute(untimed).await.map_err(error::map)?;
+        }
+        let executed = connection.execute(statement).await;
+        drop(connection.detach());
+        executed.map(drop).map_err(error::map)
     }
 
     /// Runs a statement without the limit of `statement_timeout`.

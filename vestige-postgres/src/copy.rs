@@ -14,6 +14,10 @@ use crate::tsvector::TsVector;
 
 const SIGNATURE: &[u8] = b"PGCOPY\n\xff\r\n\0\0\0\0\0\0\0\0\0";
 const TRAILER: [u8; 2] = (-1_i16).to_be_bytes();
+const COPY: &str =
+    "COPY knowledge_nodes (id, content, node_type, tags, metadata, domains, domain_scores, embedding, codebase,
+       owner_user_id, visibility, shared_with_groups, created_at, updated_at, search_vec)
+     FROM STDIN (FORMAT binary)";
 /// How many bytes are collected before they are sent.
 const CHUNK: usize = 256 * 1024;
 const TEXT_OID: u32 = 25;
@@ -44,7 +48,7 @@ pub(crate) async fn memories<'r>(
     let chunks = encode(rows);
     let copying = tokio::spawn(async move {
         let mut transaction = transaction;
-        send(&mut transaction, &chunks).await?;
+        transaction.copy_in(COPY, &chunks).await?;
         Ok(transaction)
     });
     match copying.await {
@@ -55,22 +59,6 @@ pub(crate) async fn memories<'r>(
             Err(_) => Err(sqlx::Error::WorkerCrashed),
         },
     }
-}
-
-async fn send(session: &mut Session, chunks: &[Vec<u8>]) -> sqlx::Result<()> {
-    let mut sink = session
-        .connection()
-        .copy_in_raw(
-            "COPY knowledge_nodes (id, content, node_type, tags, metadata, domains, domain_scores, embedding,
-               codebase, owner_user_id, visibility, shared_with_groups, created_at, updated_at, search_vec)
-             FROM STDIN (FORMAT binary)",
-        )
-        .await?;
-    for chunk in chunks {
-        sink.send(chunk.as_slice()).await?;
-    }
-    sink.finish().await?;
-    Ok(())
 }
 
 fn encode<'r>(rows: impl IntoIterator<Item = (&'r MemoryRecord, &'r TsVector)>) -> Vec<Vec<u8>> {

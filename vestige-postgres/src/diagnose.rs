@@ -51,7 +51,7 @@ async fn fault(connections: &Connections) -> MemoryStoreResult<Option<String>> {
 /// Looks for faults. A store of `large` memories or more needs statistics of common words.
 pub(crate) async fn diagnose(connections: &Connections, large: u32) -> MemoryStoreResult<Vec<Finding>> {
     let mut findings = Vec::new();
-    let version = migrations::version(connections.pool()).await?.unwrap_or(0);
+    let version = migrations::version(connections.sessions()).await?.unwrap_or(0);
     findings.push(match version == migrations::newest() {
         true => Finding::ok("schema", format!("version {version}")),
         false => Finding::warning(

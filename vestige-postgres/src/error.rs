@@ -1,8 +1,10 @@
 //! Maps the driver's errors to those of the trait. No other module does.
 
 use std::error::Error;
+use std::time::Duration;
 use std::{fmt, io};
 
+use sqlx::error::DatabaseError;
 use sqlx::postgres::PgDatabaseError;
 use vestige_traits::backend::BoxError;
 use vestige_traits::{ActualModel, MemoryStoreError, ModelSignature};
@@ -15,6 +17,10 @@ const OTHER_MODEL: &str = "VS001";
 const NO_MODEL: &str = "VS002";
 /// Raised by `vestige_analysis_is`: the terms of the store are of another analysis.
 const OTHER_ANALYSIS: &str = "VS003";
+/// A lock was not had within `lock_timeout`.
+const LOCK_NOT_AVAILABLE: &str = "55P03";
+/// A statement was cancelled: by `statement_timeout`, or by somebody.
+const QUERY_CANCELED: &str = "57014";
 
 /// An error of the driver that is displayed as the server's message alone. The driver would write "error
 /// returned from database" before it, and the line of the server's source code after it. The driver's error
@@ -54,6 +60,67 @@ impl Error for ServerMessage {
     }
 }
 
+/// The server has not answered for this time.
+#[derive(Debug)]
+struct Silence(Duration);
+
+impl fmt::Display for Silence {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "no answer within {:?}", self.0)
+    }
+}
+
+impl Error for Silence {}
+
+/// The error for a server that has not answered for this time.
+pub(crate) fn silence(waited: Duration) -> sqlx::Error {
+    io::Error::new(io::ErrorKind::TimedOut, Silence(waited)).into()
+}
+
+/// An error of a timeout of the server, and after which time it came.
+#[derive(Debug)]
+struct Waited {
+    after: Duration,
+    error: sqlx::Error,
+}
+
+impl fmt::Display for Waited {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.error.fmt(f)
+    }
+}
+
+impl Error for Waited {
+    fn source(&self) -> Option<&(dyn Error + 'static)> {
+        self.error.source()
+    }
+}
+
+/// An error of a statement that took this time. If it is one of a timeout, the time becomes part of it.
+pub(crate) fn after(error: sqlx::Error, after: Duration) -> sqlx::Error {
+    match code(&error).as_deref() {
+        Some(LOCK_NOT_AVAILABLE | QUERY_CANCELED) => {
+            sqlx::Error::AnyDriverError(Box::new(Waited { after, error }))
+        }
+        _ => error,
+    }
+}
+
+/// Whether an error is the server's answer to a statement, so that the connection is as before.
+pub(crate) fn is_answer(error: &sqlx::Error) -> bool {
+    database(error).is_some() || matches!(error, sqlx::Error::Encode(_))
+}
+
+/// The server's error.
+fn database(error: &sqlx::Error) -> Option<&dyn DatabaseError> {
+    match error {
+        sqlx::Error::AnyDriverError(inner) => {
+            inner.downcast_ref::<Waited>().and_then(|waited| waited.error.as_database_error())
+        }
+        error => error.as_database_error(),
+    }
+}
+
 /// An error as the source of the store's error. An error that is not the server's is its own source.
 fn source(error: sqlx::Error) -> BoxError {
     if error.as_database_error().is_some() { ServerMessage::new(error).into() } else { error.into() }
@@ -68,6 +135,10 @@ pub(crate) fn map(error: sqlx::Error) -> MemoryStoreError {
                 None => postgres(error, false),
             }
         }
+        sqlx::Error::AnyDriverError(inner) => match inner.downcast::<Waited>() {
+            Ok(waited) => waited_in_vain(*waited),
+            Err(inner) => postgres(sqlx::Error::AnyDriverError(inner), false),
+        },
         sqlx::Error::PoolTimedOut => unavailable(
             "no connection was had in time: the server does not answer, or all are in use; \
              raise max_connections or acquire_timeout, or ask for less at once",
@@ -76,6 +147,13 @@ pub(crate) fn map(error: sqlx::Error) -> MemoryStoreError {
         ),
         sqlx::Error::PoolClosed => unavailable("the store has been closed", false, error),
         sqlx::Error::Io(ref broken) => match broken.kind() {
+            io::ErrorKind::TimedOut if broken.get_ref().is_some_and(|inner| inner.is::<Silence>()) => {
+                let reason = format!(
+                    "the server gave {broken}: it, the network or a proxy in between has fallen silent; whether a write was \
+                     done is not known, so look, and try again"
+                );
+                unavailable(&reason, true, error)
+            }
             io::ErrorKind::ConnectionRefused => no_server_answers(error),
             io::ErrorKind::NotFound => unavailable(
                 "the server's socket, or a certificate that the URL names, is not there; start the server, or mend the URL",
@@ -90,6 +168,21 @@ pub(crate) fn map(error: sqlx::Error) -> MemoryStoreError {
         sqlx::Error::Protocol(_) | sqlx::Error::WorkerCrashed => postgres(error, true),
         error => postgres(error, false),
     }
+}
+
+/// The error for a wait that a timeout of the server ended.
+fn waited_in_vain(Waited { after, error }: Waited) -> MemoryStoreError {
+    let after = format!("{:.1} s", after.as_secs_f64());
+    let reason = match code(&error).as_deref() {
+        Some(LOCK_NOT_AVAILABLE) => format!(
+            "waited {after} for a lock that another session holds on the memories; end its transaction (pg_stat_activity \
+             shows it), or try again; lock_timeout says how long to wait"
+        ),
+        _ => format!(
+            "the server gave the statement up after {after}, most likely by statement_timeout; raise it or ask for less"
+        ),
+    };
+    unavailable(&reason, true, error)
 }
 
 /// [`map`] for the first connection. An unknown host name and an unreachable host have no error kind of their
@@ -156,7 +249,7 @@ pub(crate) fn is_of_server(error: &sqlx::Error) -> bool {
 
 /// The SQLSTATE of an error.
 pub(crate) fn code(error: &sqlx::Error) -> Option<String> {
-    error.as_database_error()?.code().map(|code| code.into_owned())
+    database(error)?.code().map(|code| code.into_owned())
 }
 
 /// The error for a value in the database that is invalid.

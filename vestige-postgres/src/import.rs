@@ -36,7 +36,7 @@ pub(crate) async fn import_page(
     let page = prepare(page).await;
     let mut concurrent = None;
     for _ in 0..ATTEMPTS {
-        match try_page(connections.transaction().await?, &page, checkpoint, written).await {
+        match try_page(connections.batch().await?, &page, checkpoint, written).await {
             Ok(report) => return Ok(report),
             Err(Halt::Error(error)) => return Err(error),
             Err(Halt::ConcurrentChange(error)) => concurrent = Some(error.into()),

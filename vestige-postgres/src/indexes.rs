@@ -10,8 +10,9 @@ use vestige_traits::MemoryStoreResult;
 use crate::connection::Connections;
 use crate::error;
 use crate::keyword;
+use crate::limits::Limit;
 use crate::rows;
-use crate::session::{NO_TIMEOUT, Session};
+use crate::session::Session;
 
 pub(crate) const VECTOR_INDEX: &str = "idx_knowledge_nodes_embedding_hnsw";
 pub(crate) const CODEBASE_VECTORS: &str = "idx_knowledge_nodes_codebase_embedding";
@@ -101,7 +102,7 @@ pub(crate) async fn begin_bulk_load(connections: &Connections) -> MemoryStoreRes
 }
 
 async fn drop_vector_indexes(connections: &Connections) -> MemoryStoreResult<()> {
-    const BRIEFLY: &str = "SET LOCAL lock_timeout = '500ms'; SET LOCAL statement_timeout = 0";
+    const BRIEFLY: &str = "SET LOCAL lock_timeout = '500ms'";
     const DROP: &str =
         "DROP INDEX IF EXISTS idx_knowledge_nodes_embedding_hnsw, idx_knowledge_nodes_codebase_embedding";
     let mut transaction = connections.begin(BRIEFLY).await?;
@@ -157,7 +158,7 @@ async fn try_build(
     statements: &'static str,
     one_process: bool,
 ) -> sqlx::Result<()> {
-    let mut transaction = connections.sessions().begin("BEGIN", NO_TIMEOUT).await?;
+    let mut transaction = connections.sessions().begin("BEGIN", Limit::None, "").await?;
     sqlx::query("SELECT pg_advisory_xact_lock($1)").bind(BUILD_LOCK).execute(&mut transaction).await?;
     let embedded = sqlx::query!(
         r#"SELECT

@@ -128,7 +128,7 @@ pub(crate) async fn fold_counts_if_many(connections: &Connections) {
 /// Folds the counts of other server processes into one row. Does nothing while another process does so: each
 /// would wait for the other's own row.
 pub(crate) async fn fold_counts(connections: &Connections) -> MemoryStoreResult<()> {
-    let mut transaction = connections.transaction().await?;
+    let mut transaction = connections.batch().await?;
     let locked: bool = sqlx::query_scalar("SELECT pg_try_advisory_xact_lock($1)")
         .bind(FOLD_LOCK)
         .fetch_one(&mut transaction)

@@ -14,6 +14,7 @@ mod graph;
 mod import;
 mod indexes;
 mod keyword;
+mod limits;
 mod migrations;
 mod records;
 mod reembed;

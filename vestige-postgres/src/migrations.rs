@@ -3,12 +3,11 @@
 use std::sync::LazyLock;
 
 use sqlx::migrate::{AppliedMigration, Migrate, MigrateError, Migrator};
-use sqlx::postgres::PgPool;
 use sqlx::{AssertSqlSafe, Executor, Row};
 use vestige_traits::{MemoryStoreError, MemoryStoreResult};
 
 use crate::error::{self, ServerMessage};
-use crate::session::{NO_TIMEOUT, Session, Sessions};
+use crate::session::{Session, Sessions};
 
 static MIGRATOR: Migrator = sqlx::migrate!("./migrations");
 /// The table that `sqlx migrate` uses too.
@@ -49,10 +48,10 @@ pub(crate) fn newest() -> i64 {
 /// begin at once, a process that dies leaves nothing behind, and PgBouncer may give every transaction another
 /// server process.
 pub(crate) async fn run(sessions: &Sessions) -> MemoryStoreResult<()> {
-    if version(sessions.pool()).await? == Some(newest()) {
+    if version(sessions).await? == Some(newest()) {
         return Ok(());
     }
-    let mut transaction = sessions.begin("BEGIN", NO_TIMEOUT).await.map_err(error::map)?;
+    let mut transaction = sessions.begin_for_migrator().await.map_err(error::map)?;
     transaction.execute(LOCK).await.map_err(error::map)?;
     forget_statements(sessions, &mut transaction).await?;
     check_server(&mut transaction).await?;
@@ -83,7 +82,7 @@ async fn forget_statements(sessions: &Sessions, transaction: &mut Session) -> Me
 
 /// Checks that a store that is only read has the present schema.
 pub(crate) async fn check(sessions: &Sessions) -> MemoryStoreResult<()> {
-    match version(sessions.pool()).await? {
+    match version(sessions).await? {
         Some(found) if found == newest() => Ok(()),
         Some(found) => Err(error::damaged(
             "the database",
@@ -101,7 +100,7 @@ pub(crate) async fn check(sessions: &Sessions) -> MemoryStoreResult<()> {
 /// # Errors
 ///
 /// [`SchemaTooNew`](MemoryStoreError::SchemaTooNew) if it is newer than this program.
-pub(crate) async fn version(pool: &PgPool) -> MemoryStoreResult<Option<i64>> {
+pub(crate) async fn version(sessions: &Sessions) -> MemoryStoreResult<Option<i64>> {
     // Other programs with the same driver keep their migrations in a table of this name, which search_path
     // may find.
     static FOUND: LazyLock<String> = LazyLock::new(|| {
@@ -114,7 +113,8 @@ pub(crate) async fn version(pool: &PgPool) -> MemoryStoreResult<Option<i64>> {
             checksum.unwrap_or_else(String::new)
         )
     });
-    let found = pool.fetch_one(sqlx::raw_sql(AssertSqlSafe(FOUND.as_str()))).await;
+    let mut session = sessions.open().await.map_err(error::map)?;
+    let found = session.fetch_one(sqlx::raw_sql(AssertSqlSafe(FOUND.as_str()))).await;
     let found = match found {
         Ok(row) => row.get::<Option<i64>, _>(0),
         Err(error) if error::code(&error).as_deref() == Some("42P01") => None,

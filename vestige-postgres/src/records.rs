@@ -113,7 +113,7 @@ pub(crate) async fn insert_batch(
     written: Written<'_>,
 ) -> MemoryStoreResult<()> {
     let terms = analysis::terms(records).await;
-    match copy_in(connections.transaction().await?, records, &terms, written).await {
+    match copy_in(connections.batch().await?, records, &terms, written).await {
         // The server names any of the refused records; the contract names the first.
         Err(error) if !error.is_retryable() => {
             Err(first_refusal(connections, records, written.model).await?.unwrap_or(error))

@@ -20,9 +20,10 @@ use vestige_traits::{MemoryStoreError, MemoryStoreResult, ModelSignature, limits
 use crate::connection::Connections;
 use crate::error;
 use crate::indexes::{self, INDEXES};
+use crate::limits::Limit;
 use crate::registry::{self, Binding, dimension};
 use crate::rows::{self, ModelRow};
-use crate::session::{NO_TIMEOUT, Session};
+use crate::session::Session;
 
 /// How often the switch tries to get its locks, and the pause in between. Each attempt blocks other work for
 /// at most half a second, the `lock_timeout` of `SWITCH`.
@@ -218,7 +219,7 @@ async fn build_next(
     begun: Option<&ModelSignature>,
     one_process: bool,
 ) -> sqlx::Result<MemoryStoreResult<()>> {
-    let mut transaction = connections.sessions().begin("BEGIN", NO_TIMEOUT).await?;
+    let mut transaction = connections.sessions().begin("BEGIN", Limit::None, "").await?;
     // One process builds; the others wait for it and find the table.
     let model = sqlx::query_as!(ModelRow, "SELECT name, dimension, hash FROM reembedding FOR UPDATE")
         .fetch_optional(&mut transaction)

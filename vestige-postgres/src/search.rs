@@ -16,6 +16,7 @@ use crate::connection::{Connections, PLANNED_ANEW};
 use crate::error;
 use crate::estimate::{self, Estimate, Estimates};
 use crate::filter::{Filter, query_with_filter};
+use crate::limits::Limit;
 use crate::registry::{self, BoundModel};
 use crate::rows::{self, FoundRow};
 use crate::session::Session;
@@ -114,7 +115,7 @@ impl Searcher<'_> {
         let planning = self.planning(&question, choice).iter().copied();
         let index = self.index_settings(&question, choice);
         let index = index.iter().map(|(name, value)| (*name, value.as_str()));
-        let mut transaction = self.connections.reading(planning.chain(index)).await?;
+        let mut transaction = self.connections.reading(Limit::Statement, planning.chain(index)).await?;
         let by_index = choice.is_none_or(|choice| choice.by_index);
         // The index for words finds the memories that hold a phrase; the one for vectors would have to guess.
         let index_from = if question.asked.required.is_empty() {

@@ -1,5 +1,10 @@
 //! A session: a connection of the pool, by itself or in a transaction.
 
+use std::pin::Pin;
+use std::task::{Context, Poll, ready};
+use std::time::Duration;
+
+use futures_util::Stream;
 use futures_util::future::BoxFuture;
 use futures_util::stream::BoxStream;
 use sqlx::pool::PoolConnection;
@@ -8,17 +13,21 @@ use sqlx::{
     AssertSqlSafe, ConnectOptions, Describe, Either, Execute, Executor, PgConnection, Postgres, SqlStr,
     Transaction,
 };
+use tokio::time::{Instant, Sleep, sleep, timeout};
 
-/// The setting of a transaction that takes longer the larger the store is.
-pub(crate) const NO_TIMEOUT: &str = "SET LOCAL statement_timeout = 0";
+use crate::error;
+use crate::limits::{Limit, Limits};
+
+/// How long a rollback, and the probe of a connection that is returned to the pool, may take before the connection
+/// is closed.
+const RETURN_WITHIN: Duration = Duration::from_secs(5);
 
 /// Opens sessions on a pool.
 #[derive(Clone)]
 pub(crate) struct Sessions {
     pool: PgPool,
     keeps_statements: bool,
-    /// The statements that every transaction begins with, where they cannot be settings of the connection.
-    settings: String,
+    limits: Limits,
 }
 
 /// A connection, by itself or in a transaction.
@@ -29,29 +38,44 @@ pub(crate) struct Sessions {
 /// Where the server's process behind the connection may change after each transaction, as PgBouncer's
 /// transaction mode has it, a statement must not outlive its transaction: it has no name, and is in a
 /// transaction always.
+///
+/// If a session is dropped while a statement runs, its connection is closed instead of returned to the pool,
+/// where the next operation would have to wait for that statement. The server notices the closed connection,
+/// and cancels the statement.
 #[derive(Debug)]
 pub(crate) struct Session {
-    held: Held,
+    /// None while the session is dropped.
+    held: Option<Held>,
     keeps_statements: bool,
+    /// Whether a transaction has begun that has to be ended. Not for the driver's transaction.
+    open: bool,
+    /// Whether a statement has been sent whose answer has not arrived.
+    busy: bool,
+    /// For how long the server may be silent.
+    patience: Option<Duration>,
 }
 
 #[derive(Debug)]
 enum Held {
     Connection(PoolConnection<Postgres>),
+    /// A transaction of the driver, in which its migrator can begin others.
     Transaction(Transaction<'static, Postgres>),
+}
+
+impl Held {
+    fn connection(held: &mut Option<Self>) -> &mut PgConnection {
+        match held.as_mut().expect("only a dropped session holds nothing") {
+            Self::Connection(connection) => connection,
+            Self::Transaction(transaction) => transaction,
+        }
+    }
 }
 
 impl Sessions {
     /// The sessions of a pool. With a statement cache of 0, nothing on the server outlives a transaction.
-    pub(crate) fn new(pool: PgPool) -> Self {
+    pub(crate) fn new(pool: PgPool, limits: Limits) -> Self {
         let keeps_statements = keeps_statements(&pool.connect_options());
-        Self { pool, keeps_statements, settings: String::new() }
-    }
-
-    /// `SET LOCAL` statements that every transaction begins with.
-    pub(crate) fn beginning_with(mut self, settings: String) -> Self {
-        self.settings = settings;
-        self
+        Self { pool, keeps_statements, limits }
     }
 
     pub(crate) fn pool(&self) -> &PgPool {
@@ -65,34 +89,67 @@ impl Sessions {
     /// A session for one statement. A write is to be followed by [`commit`](Session::commit).
     pub(crate) async fn open(&self) -> sqlx::Result<Session> {
         if !self.keeps_statements {
-            return self.begin("BEGIN", "").await;
+            return self.begin("BEGIN", Limit::Statement, "").await;
         }
-        Ok(Session { held: Held::Connection(self.pool.acquire().await?), keeps_statements: true })
+        Ok(self.session(Held::Connection(self.pool.acquire().await?), Limit::Statement))
     }
 
-    /// Begins a transaction by `statement`, and runs `settings` in it.
+    fn session(&self, held: Held, limit: Limit) -> Session {
+        Session {
+            held: Some(held),
+            keeps_statements: self.keeps_statements,
+            open: false,
+            busy: false,
+            patience: self.limits.patience(limit),
+        }
+    }
+
+    /// Begins a transaction by `statement` with the limits `limit`, and runs `settings` in it.
     ///
-    /// BEGIN runs in a task of its own. If a future is dropped while BEGIN is sent, sqlx knows of no
-    /// transaction and rolls none back, and the next user of the connection writes into a transaction that is
-    /// never committed. `settings` are not part of `statement`, because after an error in it sqlx knows of no
-    /// transaction either.
-    pub(crate) async fn begin(&self, statement: &'static str, settings: &str) -> sqlx::Result<Session> {
-        let pool = self.pool.clone();
-        let transaction = match tokio::spawn(async move { pool.begin_with(statement).await }).await {
-            Ok(begun) => begun?,
-            Err(ended) => match ended.try_into_panic() {
-                Ok(panic) => std::panic::resume_unwind(panic),
-                // The runtime is shutting down.
-                Err(_) => return Err(sqlx::Error::WorkerCrashed),
-            },
-        };
-        let mut session =
-            Session { held: Held::Transaction(transaction), keeps_statements: self.keeps_statements };
-        let settings = format!("{}{settings}", self.settings);
+    /// BEGIN runs in a task of its own, so that the session is complete, and rolls back, if the caller's
+    /// future is dropped while BEGIN is sent. A connection on which it fails is closed. `settings` are not part
+    /// of it, because LOCK TABLE may fail, and then the connection is still good.
+    pub(crate) async fn begin(
+        &self,
+        statement: &'static str,
+        limit: Limit,
+        settings: &str,
+    ) -> sqlx::Result<Session> {
+        let begin = format!("{statement}{}", self.limits.of_transaction(limit, self.keeps_statements));
+        let sessions = self.clone();
+        let begun = tokio::spawn(async move {
+            let connection = sessions.pool.acquire().await?;
+            let mut session = sessions.session(Held::Connection(connection), limit);
+            session.patience = session.patience.or(sessions.limits.patience(Limit::Statement));
+            session.run(AssertSqlSafe(begin)).await?;
+            session.open = true;
+            session.patience = sessions.limits.patience(limit);
+            Ok(session)
+        });
+        let mut session: Session = joined(begun.await)?;
         if !settings.is_empty() {
-            session.execute(AssertSqlSafe(settings)).await?;
+            session.execute(AssertSqlSafe(settings.to_owned())).await?;
         }
         Ok(session)
+    }
+
+    /// Begins a transaction without limits, in which the driver's migrator can begin others.
+    pub(crate) async fn begin_for_migrator(&self) -> sqlx::Result<Session> {
+        let begin = format!("BEGIN{}", self.limits.of_transaction(Limit::None, self.keeps_statements));
+        let pool = self.pool.clone();
+        let begun = tokio::spawn(async move { pool.begin_with(AssertSqlSafe(begin)).await });
+        let transaction = joined(begun.await)?;
+        Ok(self.session(Held::Transaction(transaction), Limit::None))
+    }
+}
+
+/// What a task returned.
+fn joined<T>(ended: Result<sqlx::Result<T>, tokio::task::JoinError>) -> sqlx::Result<T> {
+    match ended.map_err(tokio::task::JoinError::try_into_panic) {
+        Ok(returned) => returned,
+        Err(Ok(panic)) => std::panic::resume_unwind(panic),
+        // The runtime is shutting down.
+        Err(Err(_)) => Err(sqlx::Error::WorkerCrashed),
     }
 }
 
@@ -106,11 +163,28 @@ pub(crate) fn keeps_statements(options: &PgConnectOptions) -> bool {
 
 impl Session {
     /// Commits. A transaction that is dropped without it is rolled back.
-    pub(crate) async fn commit(self) -> sqlx::Result<()> {
-        match self.held {
-            Held::Connection(_) => Ok(()),
-            Held::Transaction(transaction) => transaction.commit().await,
+    pub(crate) async fn commit(mut self) -> sqlx::Result<()> {
+        if matches!(self.held, Some(Held::Transaction(_))) {
+            if let Some(Held::Transaction(transaction)) = self.held.take() {
+                transaction.commit().await?;
+            }
+            return Ok(());
         }
+        if self.open {
+            self.run("COMMIT").await?;
+            self.open = false;
+        }
+        Ok(())
+    }
+
+    /// Begins or ends the transaction. After an error the connection is closed: it is not known in which state
+    /// it is.
+    async fn run(&mut self, statement: impl sqlx::SqlSafeStr) -> sqlx::Result<()> {
+        let patience = self.patience;
+        self.busy = true;
+        let ran = within(patience, Held::connection(&mut self.held).execute(statement.into_sql_str())).await;
+        self.busy = ran.is_err();
+        ran.map(drop)
     }
 
     /// Sets parameters of the server until the transaction ends. One prepared statement is faster than
@@ -130,16 +204,113 @@ impl Session {
         .map(drop)
     }
 
-    /// The driver's connection, for COPY and for migrations.
+    /// The driver's connection, for its migrator.
     pub(crate) fn connection(&mut self) -> &mut PgConnection {
-        match &mut self.held {
-            Held::Connection(connection) => connection,
-            Held::Transaction(transaction) => transaction,
-        }
+        Held::connection(&mut self.held)
+    }
+
+    /// Sends rows by COPY.
+    pub(crate) async fn copy_in(&mut self, statement: &'static str, chunks: &[Vec<u8>]) -> sqlx::Result<()> {
+        let Self { held, busy, patience, .. } = self;
+        let connection = Held::connection(held);
+        *busy = true;
+        let copied = within(*patience, async {
+            let mut sink = connection.copy_in_raw(statement).await?;
+            for chunk in chunks {
+                sink.send(chunk.as_slice()).await?;
+            }
+            sink.finish().await
+        });
+        let copied = copied.await;
+        *busy = is_unanswered(&copied);
+        copied.map(drop)
     }
 
     fn statement<E>(&self, query: E) -> Statement<E> {
         Statement { query, kept: self.keeps_statements }
+    }
+}
+
+impl Drop for Session {
+    fn drop(&mut self) {
+        let Some(Held::Connection(connection)) = self.held.take() else { return };
+        match tokio::runtime::Handle::try_current() {
+            Ok(runtime) if !self.busy => drop(runtime.spawn(give_back(connection, self.open))),
+            _ => drop(connection.detach()),
+        }
+    }
+}
+
+/// Returns a connection to the pool, after a rollback if a transaction is open. It is closed if the server does
+/// not answer: the pool itself would wait for ever, and have a connection less.
+async fn give_back(mut connection: PoolConnection<Postgres>, open: bool) {
+    if open {
+        let rolled_back = timeout(RETURN_WITHIN, connection.execute("ROLLBACK")).await;
+        if !matches!(rolled_back, Ok(Ok(_))) {
+            drop(connection.detach());
+            return;
+        }
+    }
+    if timeout(RETURN_WITHIN, connection.return_to_pool()).await.is_err() {
+        tracing::debug!("a connection was closed because the server did not answer");
+    }
+}
+
+/// Whether the answer to a statement may still be on its way. The server's own errors are an answer.
+fn is_unanswered<T>(result: &sqlx::Result<T>) -> bool {
+    result.as_ref().is_err_and(|error| !error::is_answer(error))
+}
+
+/// Waits for an answer of the server for as long as `patience` says.
+async fn within<T>(
+    patience: Option<Duration>,
+    answer: impl Future<Output = sqlx::Result<T>>,
+) -> sqlx::Result<T> {
+    let began = Instant::now();
+    let answered = match patience {
+        Some(patience) => match timeout(patience, answer).await {
+            Ok(answered) => answered,
+            Err(_) => Err(error::silence(patience)),
+        },
+        None => answer.await,
+    };
+    answered.map_err(|error| error::after(error, began.elapsed()))
+}
+
+/// The answers to a statement. An error, if the server is silent for longer than `patience`.
+struct Answers<'s> {
+    answers: BoxStream<'s, sqlx::Result<Either<PgQueryResult, PgRow>>>,
+    busy: &'s mut bool,
+    patience: Option<Duration>,
+    began: Instant,
+    /// Until when the next answer has to be there.
+    deadline: Option<Pin<Box<Sleep>>>,
+}
+
+impl Stream for Answers<'_> {
+    type Item = sqlx::Result<Either<PgQueryResult, PgRow>>;
+
+    fn poll_next(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<Self::Item>> {
+        let this = &mut *self;
+        *this.busy = true;
+        if let Poll::Ready(answer) = this.answers.as_mut().poll_next(context) {
+            this.deadline = None;
+            return Poll::Ready(match answer {
+                None => {
+                    *this.busy = false;
+                    None
+                }
+                Some(Err(error)) => {
+                    *this.busy = !error::is_answer(&error);
+                    Some(Err(error::after(error, this.began.elapsed())))
+                }
+                Some(Ok(answer)) => Some(Ok(answer)),
+            });
+        }
+        let Some(patience) = this.patience else { return Poll::Pending };
+        let deadline = this.deadline.get_or_insert_with(|| Box::pin(sleep(patience)));
+        ready!(deadline.as_mut().poll(context));
+        Poll::Ready(Some(Err(error::silence(patience))))
     }
 }
 
@@ -152,7 +323,14 @@ impl<'c> Executor<'c> for &'c mut Session {
         E: 'q + Execute<'q, Postgres>,
     {
         let statement = self.statement(query);
-        self.connection().fetch_many(statement)
+        let Session { held, busy, patience, .. } = self;
+        Box::pin(Answers {
+            answers: Held::connection(held).fetch_many(statement),
+            busy,
+            patience: *patience,
+            began: Instant::now(),
+            deadline: None,
+        })
     }
 
     fn fetch_optional<'e, 'q: 'e, E>(self, query: E) -> BoxFuture<'e, sqlx::Result<Option<PgRow>>>
@@ -161,7 +339,14 @@ impl<'c> Executor<'c> for &'c mut Session {
         E: 'q + Execute<'q, Postgres>,
     {
         let statement = self.statement(query);
-        self.connection().fetch_optional(statement)
+        let Session { held, busy, patience, .. } = self;
+        let answer = Held::connection(held).fetch_optional(statement);
+        Box::pin(async move {
+            *busy = true;
+            let answer = within(*patience, answer).await;
+            *busy = is_unanswered(&answer);
+            answer
+        })
     }
 
     fn prepare_with<'e>(

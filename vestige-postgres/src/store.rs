@@ -24,6 +24,7 @@ use crate::analysis::{self, AnalysisVersion};
 use crate::config::{PgMemoryStoreBuilder, SearchSettings};
 use crate::connection::{self, Connections};
 use crate::estimate::Estimates;
+use crate::limits::Limits;
 use crate::registry::{self, Binding, BoundModel};
 use crate::search::Searcher;
 use crate::{
@@ -77,11 +78,15 @@ impl PgMemoryStore {
     /// # }
     /// ```
     ///
+    /// Timeouts are those of the pool and of its connections.
+    ///
     /// # Errors
     ///
     /// As [`PgMemoryStoreBuilder::connect`].
     pub async fn from_pool(pool: PgPool) -> MemoryStoreResult<Self> {
-        Self::open(pool, &Self::builder(String::new())).await
+        let settings = Self::builder(String::new());
+        let connections = Connections::new(pool, Limits::OF_POOL, false);
+        Self::open(connections, &settings).await
     }
 
     /// The options of a store. [`connect`](PgMemoryStoreBuilder::connect) opens it.
@@ -95,16 +100,16 @@ impl PgMemoryStore {
         self.0.connections.pool().close().await;
     }
 
-    async fn open(pool: PgPool, settings: &PgMemoryStoreBuilder) -> MemoryStoreResult<Self> {
-        let store = Self::new(pool, settings);
+    async fn open(connections: Connections, settings: &PgMemoryStoreBuilder) -> MemoryStoreResult<Self> {
+        let store = Self::new(connections, settings);
         store.init().await?;
         Ok(store)
     }
 
     /// A store whose schema is not checked yet.
-    fn new(pool: PgPool, settings: &PgMemoryStoreBuilder) -> Self {
+    fn new(connections: Connections, settings: &PgMemoryStoreBuilder) -> Self {
         Self(Arc::new(Inner {
-            connections: Connections::new(pool, settings),
+            connections,
             clock: Arc::clone(&settings.clock),
             search: settings.search,
             estimates: Estimates::default(),
@@ -182,8 +187,8 @@ impl PgMemoryStoreBuilder {
     /// - [`Damaged`](vestige_traits::MemoryStoreError::Damaged) for a read-only store on a database without
     ///   the present schema.
     pub async fn connect(self) -> MemoryStoreResult<PgMemoryStore> {
-        let pool = connection::open_pool(&self).await?;
-        PgMemoryStore::open(pool, &self).await
+        let connections = connection::connect(&self).await?;
+        PgMemoryStore::open(connections, &self).await
     }
 
     /// As [`connect`](Self::connect), if the database holds a store. Returns `None`, and creates nothing, if
@@ -193,12 +198,12 @@ impl PgMemoryStoreBuilder {
     ///
     /// As [`connect`](Self::connect).
     pub async fn connect_existing(self) -> MemoryStoreResult<Option<PgMemoryStore>> {
-        let pool = connection::open_pool(&self).await?;
-        if migrations::version(&pool).await?.is_none() {
-            pool.close().await;
+        let connections = connection::connect(&self).await?;
+        if migrations::version(connections.sessions()).await?.is_none() {
+            connections.pool().close().await;
             return Ok(None);
         }
-        PgMemoryStore::open(pool, &self).await.map(Some)
+        PgMemoryStore::open(connections, &self).await.map(Some)
     }
 }
 
@@ -234,12 +239,12 @@ impl MemoryStore for PgMemoryStore {
 
     #[instrument(level = "debug", name = "postgres.count", skip_all, err(level = "debug"))]
     async fn count(&self) -> MemoryStoreResult<u64> {
-        transfer::count_rows(&mut self.connections().reader().await?, TransferKind::Memory).await
+        transfer::count_rows(&mut self.connections().scanner().await?, TransferKind::Memory).await
     }
 
     #[instrument(level = "debug", name = "postgres.get_stats", skip_all, err(level = "debug"))]
     async fn get_stats(&self) -> MemoryStoreResult<StoreStats> {
-        stats::get_stats(&mut self.connections().reader().await?, self.now()).await
+        stats::get_stats(&mut self.connections().scanner().await?, self.now()).await
     }
 
     #[instrument(level = "debug", name = "postgres.vacuum", skip_all, err(level = "debug"))]
@@ -454,7 +459,7 @@ impl MemoryStore for PgMemoryStore {
     #[instrument(level = "debug", name = "postgres.count_rows", skip_all,
         fields(%kind), err(level = "debug"))]
     async fn count_rows(&self, kind: TransferKind) -> MemoryStoreResult<u64> {
-        transfer::count_rows(&mut self.connections().reader().await?, kind).await
+        transfer::count_rows(&mut self.connections().scanner().await?, kind).await
     }
 
     #[instrument(level = "debug", name = "postgres.export_page", skip_all,
@@ -467,7 +472,7 @@ impl MemoryStore for PgMemoryStore {
     ) -> MemoryStoreResult<TransferPage> {
         limits::check_page("limit", limit)?;
         let start = PageStart::new(kind, after)?;
-        transfer::export_page(self.connections().filtering().await?, kind, start, limit).await
+        transfer::export_page(self.connections().paging().await?, kind, start, limit).await
     }
 
     #[instrument(level = "debug", name = "postgres.import_page", skip_all,
@@ -515,7 +520,7 @@ impl MemoryStore for PgMemoryStore {
         // re-embedding.
         let before = self.reembeds_to().replace(model.clone());
         let begun = async {
-            let transaction = self.connections().transaction().await?;
+            let transaction = self.connections().batch().await?;
             reembed::begin_reembedding(transaction, model, self.now()).await
         };
         let begun = begun.await;
@@ -543,7 +548,7 @@ impl MemoryStore for PgMemoryStore {
         limit: usize,
     ) -> MemoryStoreResult<Vec<PendingMemory>> {
         limits::check_page("limit", limit)?;
-        reembed::reembedding_pending(self.connections().filtering().await?, after, limit).await
+        reembed::reembedding_pending(self.connections().paging().await?, after, limit).await
     }
 
     #[instrument(level = "debug", name = "postgres.write_reembedded", skip_all,
@@ -551,7 +556,7 @@ impl MemoryStore for PgMemoryStore {
     async fn write_reembedded(&self, vectors: &[ReembeddedMemory]) -> MemoryStoreResult<u64> {
         limits::check_len("vectors", vectors.len(), limits::MAX_BATCH)?;
         let begun = self.reembeds_to().clone();
-        reembed::write_reembedded(self.connections().transaction().await?, vectors, begun.as_ref()).await
+        reembed::write_reembedded(self.connections().batch().await?, vectors, begun.as_ref()).await
     }
 
     #[instrument(level = "debug", name = "postgres.finish_reembedding", skip_all, err(level = "debug"))]
@@ -562,6 +567,6 @@ impl MemoryStore for PgMemoryStore {
 
     #[instrument(level = "debug", name = "postgres.abort_reembedding", skip_all, err(level = "debug"))]
     async fn abort_reembedding(&self) -> MemoryStoreResult<()> {
-        reembed::abort_reembedding(self.connections().transaction().await?).await
+        reembed::abort_reembedding(self.connections().batch().await?).await
     }
 }

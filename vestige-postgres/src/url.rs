@@ -3,6 +3,7 @@
 //! parts.
 
 use std::str::FromStr;
+use std::time::Duration;
 
 use sqlx::postgres::PgConnectOptions;
 use tracing::subscriber::{NoSubscriber, with_default};
@@ -36,15 +37,10 @@ const UNDERSTOOD: &[&str] = &[
 const IGNORED: &[&str] = &[
     "channel_binding",
     "client_encoding",
-    "connect_timeout",
     "fallback_application_name",
     "gssdelegation",
     "gssencmode",
     "gsslib",
-    "keepalives",
-    "keepalives_count",
-    "keepalives_idle",
-    "keepalives_interval",
     "krbsrvname",
     "load_balance_hosts",
     "max_protocol_version",
@@ -72,12 +68,33 @@ const IGNORED: &[&str] = &[
     "sslpassword",
     "sslsni",
     "target_session_attrs",
-    "tcp_user_timeout",
 ];
+
+/// The parameters about a connection that falls silent, which the driver does not understand, and the setting of
+/// the server that does the same at its end of the connection. `keepalives` turns those of its name on or off.
+const OF_TCP: &[(&str, &str)] = &[
+    ("keepalives", ""),
+    ("keepalives_count", "tcp_keepalives_count"),
+    ("keepalives_idle", "tcp_keepalives_idle"),
+    ("keepalives_interval", "tcp_keepalives_interval"),
+    ("tcp_user_timeout", "tcp_user_timeout"),
+];
+const CONNECT_TIMEOUT: &str = "connect_timeout";
+/// What `connect_timeout=0` means: no limit.
+const FOR_EVER: Duration = Duration::from_secs(24 * 60 * 60);
+
+/// What a URL says.
+#[derive(Debug)]
+pub(crate) struct Url {
+    pub(crate) options: PgConnectOptions,
+    pub(crate) connect_timeout: Option<Duration>,
+    /// Settings of the server for each connection.
+    pub(crate) settings: Vec<(&'static str, String)>,
+}
 
 /// The connection options in a URL. Missing ones come from the variables of libpq (`PGPASSWORD` and so on)
 /// and from `~/.pgpass`, as in the driver.
-pub(crate) fn read(url: &str) -> MemoryStoreResult<PgConnectOptions> {
+pub(crate) fn read(url: &str) -> MemoryStoreResult<Url> {
     // The driver ignores the scheme, and everything after a `#`.
     let is_postgres = ["postgres://", "postgresql://"].iter().any(|scheme| url.starts_with(scheme));
     if !is_postgres || url.contains('#') {
@@ -89,27 +106,50 @@ pub(crate) fn read(url: &str) -> MemoryStoreResult<PgConnectOptions> {
         return Err(unreadable());
     }
     let mut understood = Vec::new();
+    let (mut connect_timeout, mut settings, mut keepalives) = (None, Vec::new(), true);
     for pair in query.split('&').filter(|pair| !pair.is_empty()) {
-        let name = pair.split_once('=').map_or(pair, |(name, _)| name);
+        let (name, value) = pair.split_once('=').unwrap_or((pair, ""));
         let is_setting = name.starts_with("options[") || name.starts_with("options%5B");
         if is_setting || UNDERSTOOD.contains(&name) {
             understood.push((name, pair));
+        } else if name == CONNECT_TIMEOUT {
+            let seconds = number(name, value)?;
+            connect_timeout = Some(if seconds == 0 { FOR_EVER } else { Duration::from_secs(seconds.into()) });
+        } else if let Some((_, setting)) = OF_TCP.iter().find(|(parameter, _)| *parameter == name) {
+            let value = number(name, value)?;
+            if setting.is_empty() {
+                keepalives = value != 0;
+            } else {
+                settings.push((*setting, value.to_string()));
+            }
         } else if IGNORED.contains(&name) {
             tracing::warn!(parameter = name, "this parameter of the URL is passed over");
         } else {
             return Err(MemoryStoreError::invalid("url", "has a parameter that PostgreSQL does not know"));
         }
     }
+    if !keepalives {
+        // So long that none is ever sent.
+        settings.retain(|(name, _)| !name.starts_with("tcp_keepalives"));
+        settings.push(("tcp_keepalives_idle", "32767".to_owned()));
+    }
     let pairs: Vec<&str> = understood.iter().map(|(_, pair)| *pair).collect();
-    without_logs(&format!("{base}?{}", pairs.join("&"))).ok_or_else(|| {
+    let options = without_logs(&format!("{base}?{}", pairs.join("&"))).ok_or_else(|| {
         let wrong = understood.iter().find(|(_, pair)| without_logs(&format!("{base}?{pair}")).is_none());
         match wrong {
-            Some((name, _)) if without_logs(base).is_some() => {
-                MemoryStoreError::invalid("url", format!("has a value for {name} that cannot be"))
-            }
+            Some((name, _)) if without_logs(base).is_some() => impossible(name),
             _ => unreadable(),
         }
-    })
+    })?;
+    Ok(Url { options, connect_timeout, settings })
+}
+
+fn number(name: &str, value: &str) -> MemoryStoreResult<u32> {
+    value.parse().ok().filter(|value| *value <= i32::MAX as u32).ok_or_else(|| impossible(name))
+}
+
+fn impossible(name: &str) -> MemoryStoreError {
+    MemoryStoreError::invalid("url", format!("has a value for {name} that cannot be"))
 }
 
 /// Reads a URL by the driver without its logs: it logs the lines of `~/.pgpass` that it cannot read.
@@ -193,6 +233,8 @@ mod tests {
             "postgres://me@host/db?sslmode=s3cret",
             "postgres://me@host/db?port=s3cret&password=s3cret",
             "postgres://me@host/db?statement-cache-capacity=s3cret",
+            "postgres://me@host/db?connect_timeout=s3cret",
+            "postgres://me@host/db?keepalives_idle=s3cret",
         ] {
             let (read, logged) = said(url);
             let error = read.expect_err(url);
@@ -219,13 +261,25 @@ mod tests {
     fn what_the_driver_understands_reaches_it() {
         let url =
             "postgres://me%40home:p%40ss@db.example:5433/my%20db?application_name=a%26b&sslmode=require";
-        let options = read(url).unwrap();
+        let options = read(url).unwrap().options;
         assert_eq!((options.get_username(), options.get_port()), ("me@home", 5433));
         assert_eq!(options.get_database(), Some("my db"));
         assert_eq!(options.get_application_name(), Some("a&b"));
         let options =
-            read("postgresql:///db?host=/run/postgresql&options[search_path]=mine&user=me").unwrap();
+            read("postgresql:///db?host=/run/postgresql&options[search_path]=mine&user=me").unwrap().options;
         assert!(options.get_socket().is_some() && options.get_username() == "me");
         assert_eq!(options.get_options(), Some("-c search_path=mine"));
+    }
+
+    #[test]
+    fn timeouts_and_keepalives_are_honoured() {
+        let url = "postgres://me@host/db?connect_timeout=7&keepalives_idle=30&tcp_user_timeout=5000";
+        let read_url = read(url).unwrap();
+        assert_eq!(read_url.connect_timeout, Some(Duration::from_secs(7)));
+        let settings = [("tcp_keepalives_idle", "30".to_owned()), ("tcp_user_timeout", "5000".to_owned())];
+        assert_eq!(read_url.settings, settings);
+        let off = read("postgres://me@host/db?keepalives=0&keepalives_idle=30").unwrap();
+        assert_eq!(off.settings, [("tcp_keepalives_idle", "32767".to_owned())]);
+        assert_eq!(off.connect_timeout, None);
     }
 }

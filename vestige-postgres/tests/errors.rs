@@ -74,7 +74,7 @@ async fn every_code_that_matters_has_a_meaning_of_its_own() {
         ("53200", Kind::Unavailable(true)),  // out of memory
         ("53300", Kind::Unavailable(true)),  // too many connections
         ("53400", Kind::Unavailable(false)), // configuration limit exceeded
-        ("55P03", Kind::Postgres(true)),     // lock not available
+        ("55P03", Kind::Unavailable(true)),  // lock not available
         ("57014", Kind::Unavailable(true)),  // query canceled
         ("57P01", Kind::Postgres(true)),     // admin shutdown
         ("57P02", Kind::Postgres(true)),     // crash shutdown
