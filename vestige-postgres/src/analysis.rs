@@ -415,10 +415,7 @@ async fn batch(
     .await
     .map_err(error::map)?;
     // It has the terms of before, and would not be told from the memory by its time.
-    let copied: bool = sqlx::query_scalar("SELECT to_regclass('knowledge_nodes_next') IS NOT NULL")
-        .fetch_one(&mut transaction)
-        .await
-        .map_err(error::map)?;
+    let copied = indexes::next_is_built(&mut transaction).await?;
     if copied {
         sqlx::query("DELETE FROM knowledge_nodes_next WHERE id = ANY ($1)")
             .bind(&ids)

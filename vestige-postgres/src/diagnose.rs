@@ -7,6 +7,7 @@ use vestige_traits::{Finding, HealthStatus, MemoryStoreResult};
 use crate::analysis::{self, Difference};
 use crate::connection::Connections;
 use crate::error;
+use crate::foreign;
 use crate::indexes::{CODEBASE_VECTORS, INDEXES, VECTOR_INDEX};
 use crate::migrations;
 use crate::reembed;
@@ -63,6 +64,7 @@ pub(crate) async fn diagnose(connections: &Connections, large: u32) -> MemorySto
     let mut snapshot = connections.snapshot().await?;
     server(&mut snapshot, &mut findings).await?;
     privileges(&mut snapshot, &mut findings).await?;
+    foreign::diagnose(&mut snapshot, &mut findings).await?;
     indexes(&mut snapshot, &mut findings).await?;
     vectors(&mut snapshot, &mut findings).await?;
     keywords(&mut snapshot, large, &mut findings).await?;

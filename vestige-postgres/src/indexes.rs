@@ -110,6 +110,23 @@ async fn drop_vector_indexes(connections: &Connections) -> MemoryStoreResult<()>
     transaction.commit().await.map_err(error::map)
 }
 
+/// Whether the second table of a re-embedding is there. One that another role has put there is none: its triggers
+/// would run as this role.
+pub(crate) async fn next_is_built(transaction: &mut Session) -> MemoryStoreResult<bool> {
+    sqlx::query_scalar(
+        "SELECT EXISTS (
+           SELECT FROM pg_catalog.pg_class AS next
+           JOIN pg_catalog.pg_class AS present ON present.oid = 'knowledge_nodes'::regclass
+           JOIN pg_catalog.pg_roles AS me ON me.rolname = current_user
+           WHERE next.oid = pg_catalog.to_regclass('knowledge_nodes_next')
+             AND next.relowner IN (present.relowner, me.oid)
+         )",
+    )
+    .fetch_one(transaction)
+    .await
+    .map_err(error::map)
+}
+
 /// Builds the indexes with vectors if they are missing or an interrupted build left them invalid, and renews
 /// what the planner and keyword ranking know of the rows.
 pub(crate) async fn finish_bulk_load(connections: &Connections, now: DateTime<Utc>) -> MemoryStoreResult<()> {

@@ -10,6 +10,7 @@ mod domains;
 mod error;
 mod estimate;
 mod filter;
+mod foreign;
 mod graph;
 mod import;
 mod indexes;

@@ -11,11 +11,11 @@ use crate::session::{Session, Sessions};
 
 static MIGRATOR: Migrator = sqlx::migrate!("./migrations");
 /// The table that `sqlx migrate` uses too.
-const TABLE: &str = "_sqlx_migrations";
+pub(crate) const TABLE: &str = "_sqlx_migrations";
 /// The advisory lock that one migrating process holds: the bytes of "vestige" as a number.
 const LOCK: &str = "SELECT pg_advisory_xact_lock(33322211104450405)";
 /// The tables that the migrations create.
-const TABLES: [&str; 17] = [
+pub(crate) const TABLES: [&str; 17] = [
     "checkpoints",
     "domains",
     "edges",
@@ -55,6 +55,7 @@ pub(crate) async fn run(sessions: &Sessions) -> MemoryStoreResult<()> {
     transaction.execute(LOCK).await.map_err(error::map)?;
     forget_statements(sessions, &mut transaction).await?;
     check_server(&mut transaction).await?;
+    check_owner(&mut transaction).await?;
     transaction.connection().ensure_migrations_table(TABLE).await.map_err(of_migrate)?;
     let applied = transaction.connection().list_applied_migrations(TABLE).await.map_err(of_migrate)?;
     check_applied(&applied)?;
@@ -162,6 +163,30 @@ fn check_applied(applied: &[AppliedMigration]) -> MemoryStoreResult<()> {
         }
     }
     Ok(())
+}
+
+/// Refuses a list of migrations that another role has put there: its triggers would run as this role.
+async fn check_owner(transaction: &mut Session) -> MemoryStoreResult<()> {
+    let owner: Option<String> = sqlx::query_scalar(
+        "SELECT owner.rolname::text
+         FROM pg_catalog.pg_class AS c
+         JOIN pg_catalog.pg_roles AS owner ON owner.oid = c.relowner
+         JOIN pg_catalog.pg_roles AS me ON me.rolname = current_user
+         WHERE c.oid = pg_catalog.to_regclass($1) AND owner.oid <> me.oid AND NOT owner.rolsuper
+           AND (me.rolsuper OR NOT pg_catalog.pg_has_role(owner.oid, 'USAGE'))
+           AND pg_catalog.to_regclass('knowledge_nodes') IS NULL",
+    )
+    .bind(TABLE)
+    .fetch_optional(&mut *transaction)
+    .await
+    .map_err(error::map)?;
+    match owner {
+        None => Ok(()),
+        Some(owner) => Err(unusable(format!(
+            "role {owner} has put a table {TABLE} where Vestige has to keep its migrations; drop it, or give Vestige a \
+             schema in which no other role may create"
+        ))),
+    }
 }
 
 /// Refuses a schema in which another program has a table or a view with a name that the first migration

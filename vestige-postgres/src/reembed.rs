@@ -33,7 +33,7 @@ const PAUSE: Duration = Duration::from_millis(100);
 /// applied before.
 const MAX_DIFFERENCE_UNDER_LOCK: i64 = 500;
 
-const SWITCH: &str = "SET LOCAL lock_timeout = '500ms'; SET LOCAL statement_timeout = 0;
+const SWITCH: &str = "SET LOCAL lock_timeout = '500ms';
     LOCK TABLE knowledge_nodes, scheduling, edges, domains, embedding_model, reembedding, reembedding_vectors
     IN ACCESS EXCLUSIVE MODE";
 
@@ -165,7 +165,7 @@ pub(crate) async fn write_reembedded(
     .map_err(error::map)?;
     // If the second table is built already, it has an earlier state of this memory. That state may have the
     // same time, if the memory was deleted and added again.
-    if next_is_built(&mut transaction).await? {
+    if indexes::next_is_built(&mut transaction).await? {
         sqlx::query("DELETE FROM knowledge_nodes_next WHERE id = ANY ($1)")
             .bind(vectors.iter().map(|vector| vector.id).collect::<Vec<_>>())
             .execute(&mut transaction)
@@ -232,9 +232,12 @@ async fn build_next(
     if let Err(error) = check_begun(&model, begun) {
         return Ok(Err(error));
     }
+    let is_built = match indexes::next_is_built(&mut transaction).await {
+        Ok(is_built) => is_built,
+        Err(error) => return Ok(Err(error)),
+    };
     let state = sqlx::query!(
-        r#"SELECT to_regclass('knowledge_nodes_next') IS NOT NULL AS "built!",
-             (SELECT count(embedding) FROM reembedding_vectors) AS "vectors!",
+        r#"SELECT (SELECT count(embedding) FROM reembedding_vectors) AS "vectors!",
              (SELECT count(*) FROM knowledge_nodes AS n WHERE NOT EXISTS (
                 SELECT FROM reembedding_vectors AS v WHERE v.memory_id = n.id AND v.updated_at = n.updated_at
               )) AS "pending!""#
@@ -244,7 +247,7 @@ async fn build_next(
     if state.pending > 0 {
         return Ok(Err(still_pending(state.pending)));
     }
-    if state.built {
+    if is_built {
         return Ok(Ok(()));
     }
     // A column that was added since the beginning would be created here too, without its values.
@@ -267,7 +270,7 @@ async fn catch_up(connections: &Connections) -> MemoryStoreResult<()> {
     // A process that stages a vector meanwhile waits for this lock, and then deletes the memory from the
     // second table.
     transaction.execute("SELECT FROM reembedding FOR UPDATE").await.map_err(error::map)?;
-    if !next_is_built(&mut transaction).await? {
+    if !indexes::next_is_built(&mut transaction).await? {
         // The next attempt to switch finds the same, and builds it.
         return Ok(());
     }
@@ -305,7 +308,7 @@ async fn try_switch(
     let mut transaction = connections.begin(SWITCH).await?;
     let model = under_way(&mut transaction).await?.ok_or_else(none_under_way)?;
     check_begun(&model, begun)?;
-    if !next_is_built(&mut transaction).await? {
+    if !indexes::next_is_built(&mut transaction).await? {
         return Ok(Switch::NotBuilt);
     }
     let difference: (i64, i64) = sqlx::query_as(include_str!("sql/next_difference.sql"))
@@ -370,13 +373,6 @@ async fn under_way(connection: &mut Session) -> MemoryStoreResult<Option<ModelSi
         .map_err(error::map)?
         .map(ModelSignature::try_from)
         .transpose()
-}
-
-async fn next_is_built(connection: &mut Session) -> MemoryStoreResult<bool> {
-    sqlx::query_scalar("SELECT to_regclass('knowledge_nodes_next') IS NOT NULL")
-        .fetch_one(connection)
-        .await
-        .map_err(error::map)
 }
 
 async fn status(connection: &mut Session, model: ModelSignature) -> MemoryStoreResult<ReembeddingStatus> {
