@@ -169,15 +169,15 @@ impl PgMemoryStoreBuilder {
         self
     }
 
-    /// After how long the server cancels a statement, in whole milliseconds from 1. `None` keeps the setting of
-    /// the server or the role. By default the `statement_timeout` of the URL's options, or what the role or the
-    /// server sets, or else 30 seconds, and 10 minutes for what works on many rows: batches, pages of a
-    /// transfer, statistics.
+    /// After how long the server cancels a statement, in whole milliseconds from 1. `None` keeps the setting
+    /// of the server or the role. By default the `statement_timeout` of the URL's options, or what the role
+    /// or the server sets, or else 30 seconds, and 10 minutes for what works on many rows: batches, pages of
+    /// a transfer, statistics.
     ///
     /// If the server has not answered five seconds after that, the connection is given up, and the operation
-    /// fails. Migrations, index builds and `vacuum` are not limited by it. The setting is sent when a connection
-    /// starts; with a statement cache of 0 it is sent with each transaction. If PgBouncer in session mode
-    /// refuses it, set it for the role (`ALTER ROLE … SET statement_timeout`).
+    /// fails. Migrations, index builds and `vacuum` are not limited by it. The setting is sent when a
+    /// connection starts; with a statement cache of 0 it is sent with each transaction. If PgBouncer in
+    /// session mode refuses it, set it for the role (`ALTER ROLE … SET statement_timeout`).
     #[must_use]
     pub fn statement_timeout(mut self, timeout: impl Into<Option<Duration>>) -> Self {
         self.statement_timeout = timeout.into().map_or(Timeout::Server, Timeout::Given);
@@ -185,8 +185,8 @@ impl PgMemoryStoreBuilder {
     }
 
     /// For how long a statement waits for a lock that another session holds, in whole milliseconds from 1.
-    /// `None` keeps the setting of the server or the role. By default the `lock_timeout` of the URL's options, or
-    /// what the role or the server sets, or else 15 seconds. Limits the same operations as
+    /// `None` keeps the setting of the server or the role. By default the `lock_timeout` of the URL's
+    /// options, or what the role or the server sets, or else 15 seconds. Limits the same operations as
     /// [`statement_timeout`](Self::statement_timeout).
     #[must_use]
     pub fn lock_timeout(mut self, timeout: impl Into<Option<Duration>>) -> Self {

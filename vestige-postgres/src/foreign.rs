@@ -1,7 +1,7 @@
 //! What in the schema is not Vestige's and could act in its name.
 //!
-//! A role that may create objects in the schema can plant a function that PostgreSQL takes for another one, or a
-//! trigger. The schema's own functions look for no name there, since migration 8; this finds what was
+//! A role that may create objects in the schema can plant a function that PostgreSQL takes for another one,
+//! or a trigger. The schema's own functions look for no name there, since migration 8; this finds what was
 //! planted.
 
 use sqlx::Row;

@@ -110,8 +110,8 @@ async fn drop_vector_indexes(connections: &Connections) -> MemoryStoreResult<()>
     transaction.commit().await.map_err(error::map)
 }
 
-/// Whether the second table of a re-embedding is there. One that another role has put there is none: its triggers
-/// would run as this role.
+/// Whether the second table of a re-embedding is there. One that another role has put there is none: its
+/// triggers would run as this role.
 pub(crate) async fn next_is_built(transaction: &mut Session) -> MemoryStoreResult<bool> {
     sqlx::query_scalar(
         "SELECT EXISTS (

@@ -111,8 +111,8 @@ impl Limits {
             .collect()
     }
 
-    /// The statement that gives a new connection its settings. Those of `given` are set in any case, the others
-    /// where nothing else sets them.
+    /// The statement that gives a new connection its settings. Those of `given` are set in any case, the
+    /// others where nothing else sets them.
     pub(crate) fn of_connection(&self, given: &[(&'static str, String)]) -> String {
         let mut wanted: Vec<(&str, String, bool)> =
             given.iter().map(|(name, value)| (*name, value.clone(), true)).collect();
@@ -159,8 +159,8 @@ pub(crate) fn parse_timeout(text: &str) -> Option<Duration> {
     Some(Duration::from_millis(number.checked_mul(milliseconds)?)).filter(|timeout| !timeout.is_zero())
 }
 
-/// The timeout of this name in the options of a connection, such as `-c statement_timeout=5s`; none where it is
-/// not named.
+/// The timeout of this name in the options of a connection, such as `-c statement_timeout=5s`; none where it
+/// is not named.
 pub(crate) fn timeout_in_options(options: &str, name: &str) -> Option<Timeout> {
     let (_, rest) = options.rsplit_once(name)?;
     let value = rest.strip_prefix('=')?;

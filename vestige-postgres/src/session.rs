@@ -18,8 +18,8 @@ use tokio::time::{Instant, Sleep, sleep, timeout};
 use crate::error;
 use crate::limits::{Limit, Limits};
 
-/// How long a rollback, and the probe of a connection that is returned to the pool, may take before the connection
-/// is closed.
+/// How long a rollback, and the probe of a connection that is returned to the pool, may take before the
+/// connection is closed.
 const RETURN_WITHIN: Duration = Duration::from_secs(5);
 
 /// Opens sessions on a pool.
@@ -107,8 +107,8 @@ impl Sessions {
     /// Begins a transaction by `statement` with the limits `limit`, and runs `settings` in it.
     ///
     /// BEGIN runs in a task of its own, so that the session is complete, and rolls back, if the caller's
-    /// future is dropped while BEGIN is sent. A connection on which it fails is closed. `settings` are not part
-    /// of it, because LOCK TABLE may fail, and then the connection is still good.
+    /// future is dropped while BEGIN is sent. A connection on which it fails is closed. `settings` are not
+    /// part of it, because LOCK TABLE may fail, and then the connection is still good.
     pub(crate) async fn begin(
         &self,
         statement: &'static str,
@@ -177,8 +177,8 @@ impl Session {
         Ok(())
     }
 
-    /// Begins or ends the transaction. After an error the connection is closed: it is not known in which state
-    /// it is.
+    /// Begins or ends the transaction. After an error the connection is closed: it is not known in which
+    /// state it is.
     async fn run(&mut self, statement: impl sqlx::SqlSafeStr) -> sqlx::Result<()> {
         let patience = self.patience;
         self.busy = true;
@@ -241,8 +241,8 @@ impl Drop for Session {
     }
 }
 
-/// Returns a connection to the pool, after a rollback if a transaction is open. It is closed if the server does
-/// not answer: the pool itself would wait for ever, and have a connection less.
+/// Returns a connection to the pool, after a rollback if a transaction is open. It is closed if the server
+/// does not answer: the pool itself would wait for ever, and have a connection less.
 async fn give_back(mut connection: PoolConnection<Postgres>, open: bool) {
     if open {
         let rolled_back = timeout(RETURN_WITHIN, connection.execute("ROLLBACK")).await;

@@ -70,8 +70,9 @@ const IGNORED: &[&str] = &[
     "target_session_attrs",
 ];
 
-/// The parameters about a connection that falls silent, which the driver does not understand, and the setting of
-/// the server that does the same at its end of the connection. `keepalives` turns those of its name on or off.
+/// The parameters about a connection that falls silent, which the driver does not understand, and the setting
+/// of the server that does the same at its end of the connection. `keepalives` turns those of its name on or
+/// off.
 const OF_TCP: &[(&str, &str)] = &[
     ("keepalives", ""),
     ("keepalives_count", "tcp_keepalives_count"),

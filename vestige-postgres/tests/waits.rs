@@ -1,5 +1,5 @@
-//! Nothing waits for ever: a server that falls silent, a lock that is not given back, a search that nobody waits
-//! for any more.
+//! Nothing waits for ever: a server that falls silent, a lock that is not given back, a search that nobody
+//! waits for any more.
 
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking, its helpers too")]
 
@@ -18,7 +18,8 @@ use vestige_conformance::fixtures::{id, memory};
 use vestige_postgres::PgMemoryStore;
 use vestige_traits::{MemoryStore, MemoryStoreError, SearchQuery};
 
-/// A proxy between the store and the server. When it is silent it takes what it is sent, and passes nothing on.
+/// A proxy between the store and the server. When it is silent it takes what it is sent, and passes nothing
+/// on.
 struct Proxy {
     address: String,
     silent: Arc<AtomicBool>,
