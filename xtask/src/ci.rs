@@ -12,6 +12,7 @@ use crate::pg::{self, OptionalPostgresArgs, ProviderArgs, ServerArgs};
 use crate::report::Report;
 use crate::sqlx_prepare::{self, PrepareArgs};
 use crate::test::{self, TestArgs};
+use crate::torture::{self, TortureArgs};
 use crate::{fuzz, process, project, tidy};
 
 /// The arguments of `cargo xtask ci`.
@@ -53,6 +54,7 @@ pub fn run(args: &CiArgs) -> Result<()> {
     report.step("benches compile", benches)?;
     report.step("packages", packages)?;
     fuzzed(&mut report, args.fuzz_seconds)?;
+    tortured(&mut report, args.server)?;
     report.close("cargo xtask ci", args.strict)
 }
 
@@ -207,6 +209,12 @@ fn fuzzed(report: &mut Report, seconds: u32) -> Result<()> {
         report.step(NAME, || fuzz::run(&args))?;
     }
     Ok(())
+}
+
+fn tortured(report: &mut Report, server: ProviderArgs) -> Result<()> {
+    let postgres = OptionalPostgresArgs { server, ..OptionalPostgresArgs::default() };
+    let args = TortureArgs { short: true, postgres, ..TortureArgs::default() };
+    report.step("torture, short form", || torture::run(&args))
 }
 
 #[cfg(test)]

@@ -7,15 +7,20 @@
 mod child;
 mod client;
 mod context;
+mod copies;
 mod crowd;
 mod damage;
 mod databases;
+mod full;
 mod kills;
 mod ledger;
 mod place;
+mod proxy;
 mod random;
+mod relay;
 mod scene;
 mod snapshot;
+mod stopped;
 mod tally;
 mod victims;
 
@@ -60,7 +65,15 @@ pub struct TortureArgs {
 /// An attack: its name, and what does it.
 type Attack = (&'static str, fn(&Context) -> Result<Vec<Tally>>);
 
-const ATTACKS: [Attack; 3] = [("kill", kills::attack), ("crowd", crowd::attack), ("damage", damage::attack)];
+const ATTACKS: [Attack; 7] = [
+    ("kill", kills::attack),
+    ("copy", copies::attack),
+    ("proxy", proxy::attack),
+    ("stop", stopped::attack),
+    ("full", full::attack),
+    ("crowd", crowd::attack),
+    ("damage", damage::attack),
+];
 
 /// Attacks the command, and prints a table: attack, store, tries, acknowledged, lost.
 ///
@@ -83,6 +96,7 @@ pub fn run(args: &TortureArgs) -> Result<()> {
         program,
         databases,
         seed: args.seed.unwrap_or_else(any_seed),
+        is_short: args.short,
         time: Duration::from_secs(if args.short { SHORT_SECONDS } else { args.seconds }),
     };
     say(&format!("seed {}", context.seed));

@@ -7,6 +7,7 @@ use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result};
+use rustix::process::Signal;
 
 use crate::process;
 
@@ -99,6 +100,26 @@ impl Running {
         let stdout = drain(child.stdout.take().context("a pipe is missing")?);
         let stderr = drain(child.stderr.take().context("a pipe is missing")?);
         Ok(Self { what, child, began: Instant::now(), stdin, stdout, stderr })
+    }
+
+    pub(super) fn signal(&self, signal: Signal) {
+        process::signal(self.child.id(), signal);
+    }
+
+    /// Whether it ends by itself within this time.
+    ///
+    /// # Errors
+    ///
+    /// Where the system cannot tell.
+    pub(super) fn ends_within(&mut self, time: Duration) -> Result<bool> {
+        let deadline = Instant::now() + time;
+        while self.child.try_wait()?.is_none() {
+            if Instant::now() > deadline || process::caught_signal()?.is_some() {
+                return Ok(false);
+            }
+            std::thread::sleep(Duration::from_millis(2));
+        }
+        Ok(true)
     }
 
     /// Waits for its end, and brings it about where that is due, or where this process has to end.

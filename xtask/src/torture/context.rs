@@ -27,6 +27,13 @@ impl Backend {
             Self::Postgres => "postgres",
         }
     }
+
+    pub(super) fn other(self) -> Self {
+        match self {
+            Self::Sqlite => Self::Postgres,
+            Self::Postgres => Self::Sqlite,
+        }
+    }
 }
 
 /// A run of the attacks.
@@ -38,6 +45,8 @@ pub(super) struct Context {
     pub(super) seed: u64,
     /// The time of one row of the table.
     pub(super) time: Duration,
+    /// Whether as little as possible is to be done.
+    pub(super) is_short: bool,
 }
 
 impl Context {
@@ -68,7 +77,17 @@ impl Context {
 
     /// The time of an attack, which begins now.
     pub(super) fn clock(&self) -> Clock {
-        Clock { until: Instant::now() + self.time }
+        Clock { until: Instant::now() + self.time, least: if self.is_short { 1 } else { LEAST_TRIES } }
+    }
+
+    /// All of them, or in the short form a few: with each seed others.
+    pub(super) fn some_of<T: Copy>(&self, all: &[T], few: usize, attack: &str) -> Vec<T> {
+        let mut some = all.to_vec();
+        let mut random = self.random(attack);
+        while self.is_short && some.len() > few {
+            some.remove(random.below(some.len()));
+        }
+        some
     }
 }
 
@@ -76,6 +95,7 @@ impl Context {
 #[derive(Debug)]
 pub(super) struct Clock {
     until: Instant,
+    least: u64,
 }
 
 impl Clock {
@@ -85,6 +105,6 @@ impl Clock {
     ///
     /// Where the handlers of signals cannot be installed.
     pub(super) fn goes_on(&self, tries: u64) -> Result<bool> {
-        Ok(process::caught_signal()?.is_none() && (tries < LEAST_TRIES || Instant::now() < self.until))
+        Ok(process::caught_signal()?.is_none() && (tries < self.least || Instant::now() < self.until))
     }
 }

@@ -36,14 +36,14 @@ impl Databases {
     /// # Errors
     ///
     /// Where the server refuses.
-    pub(super) fn create(&self) -> Result<Database> {
+    pub(super) fn create(self: &Arc<Self>) -> Result<Database> {
         static NEXT: AtomicU32 = AtomicU32::new(0);
         let number = NEXT.fetch_add(1, Ordering::Relaxed);
         let name = format!("vestige_torture_{}_{number}", std::process::id());
         let mut session = self.session(&self.url)?;
         session.run(&format!("CREATE DATABASE {name} TEMPLATE template0 ENCODING 'UTF8'"))?;
         let url = with_database(&self.url, &name)?;
-        Ok(Database { session, name, url })
+        Ok(Database { server: Arc::clone(self), session, name, url })
     }
 
     fn session(&self, url: &str) -> Result<Session> {
@@ -62,6 +62,7 @@ impl Databases {
 /// A database. It is dropped with this.
 #[derive(Debug)]
 pub(super) struct Database {
+    server: Arc<Databases>,
     /// A session of a superuser in another database.
     session: Session,
     name: String,
@@ -72,6 +73,15 @@ impl Database {
     /// Where a superuser finds it.
     pub(super) fn url(&self) -> &str {
         &self.url
+    }
+
+    /// A session in it.
+    ///
+    /// # Errors
+    ///
+    /// Where the server cannot be reached.
+    pub(super) fn session(&self) -> Result<Session> {
+        self.server.session(&self.url)
     }
 
     /// Waits until nobody is connected: a commit whose client was killed may still be under way.

@@ -11,9 +11,14 @@ use super::tally::Tally;
 use super::victims::Victim;
 
 /// How many memories a store has before.
-const BEFORE: u64 = 40;
+const BEFORE: u64 = 80;
 /// After how many tries a new store is taken, so that young ones and old ones are hit.
 const TRIES_OF_A_STORE: u64 = 12;
+
+/// After how many faults there is no need to go on.
+const ENOUGH: usize = 20;
+/// How many commands the short form attacks on each store.
+const FEW: usize = 6;
 
 /// Each command on each store.
 ///
@@ -23,27 +28,51 @@ const TRIES_OF_A_STORE: u64 = 12;
 pub(super) fn attack(context: &Context) -> Result<Vec<Tally>> {
     let mut tallies = Vec::new();
     for &backend in context.backends() {
-        for victim in Victim::ALL {
-            tallies.push(kill(context, backend, victim)?);
+        let mut store = Store::new(context, backend)?;
+        for victim in context.some_of(&Victim::ALL, FEW, backend.name()) {
+            tallies.push(kill(&mut store, victim)?);
         }
     }
     Ok(tallies)
 }
 
-fn kill(context: &Context, backend: Backend, victim: Victim) -> Result<Tally> {
-    let attack = format!("kill -9: {}", victim.name());
-    let mut tally = Tally::new(&attack, backend.name());
-    let mut random = context.random(&format!("{attack} {}", backend.name()));
-    let memories = if victim == Victim::Make { 0 } else { BEFORE };
-    let mut scene = Scene::filled(context, backend, random.fork(), memories)?;
-    let mut span = uncut(&mut scene, victim, &mut tally)?;
-    let clock = context.clock();
-    while clock.goes_on(tally.tries)? && tally.wrongs() < 20 {
-        if victim == Victim::Make || (tally.tries + 1).is_multiple_of(TRIES_OF_A_STORE) {
-            scene = Scene::filled(context, backend, random.fork(), memories)?;
+/// The store that is attacked, and then another.
+struct Store<'a> {
+    context: &'a Context,
+    backend: Backend,
+    scene: Scene,
+    tries: u64,
+}
+
+impl<'a> Store<'a> {
+    fn new(context: &'a Context, backend: Backend) -> Result<Self> {
+        let random = context.random(&format!("kill {}", backend.name()));
+        Ok(Self { context, backend, scene: Scene::filled(context, backend, random, BEFORE)?, tries: 0 })
+    }
+
+    /// Takes a new store where the old one was tried often enough, or an empty one.
+    fn renew(&mut self, victim: Victim) -> Result<()> {
+        let memories = if victim == Victim::Make { 0 } else { BEFORE };
+        if memories == 0 || self.tries >= TRIES_OF_A_STORE {
+            let random = self.scene.random.fork();
+            self.scene = Scene::filled(self.context, self.backend, random, memories)?;
+            self.tries = if memories == 0 { TRIES_OF_A_STORE } else { 0 };
         }
+        self.tries += 1;
+        Ok(())
+    }
+}
+
+fn kill(store: &mut Store<'_>, victim: Victim) -> Result<Tally> {
+    let mut tally = Tally::new(&format!("kill -9: {}", victim.name()), store.backend.name());
+    store.renew(victim)?;
+    let mut span = uncut(&mut store.scene, victim, &mut tally)?;
+    let clock = store.context.clock();
+    while clock.goes_on(tally.tries)? && tally.wrongs() < ENOUGH {
+        store.renew(victim)?;
+        let scene = &mut store.scene;
         tally.tries += 1;
-        let attempt = victim.attempt(&mut scene)?;
+        let attempt = victim.attempt(scene)?;
         let moment = scene.random.moment(span);
         let ended = scene.place.run_with(&attempt.args, attempt.input.clone(), Until::Kill(moment))?;
         attempt.acknowledge(&ended, &mut scene.ledger);
@@ -60,7 +89,7 @@ fn kill(context: &Context, backend: Backend, victim: Victim) -> Result<Tally> {
         scene.check(&mut tally, &after, victim.leaves())?;
         if victim == Victim::Make {
             // What a store's making left behind is no obstacle to the next.
-            uncut(&mut scene, Victim::Add, &mut tally)?;
+            uncut(scene, Victim::Add, &mut tally)?;
             scene.check(&mut tally, &after, Victim::Add.leaves())?;
         }
     }

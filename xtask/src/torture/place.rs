@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicU32, Ordering};
 
 use anyhow::{Context, Result, bail};
 
-use super::child::{self, Ended, Input, PATIENCE, Until};
+use super::child::{self, Ended, Input, PATIENCE, Running, Until};
 use super::databases::Database;
 use crate::{process, project};
 
@@ -84,6 +84,14 @@ impl Place {
         self.path("memory.db")
     }
 
+    pub(super) fn folder(&self) -> &Path {
+        &self.folder
+    }
+
+    pub(super) fn database(&self) -> Option<&Database> {
+        self.database.as_ref()
+    }
+
     /// Leaves the folder, so that somebody can look at it.
     pub(super) fn keep(&mut self) -> &Path {
         self.is_kept = true;
@@ -93,8 +101,19 @@ impl Place {
     /// The command, without anything from the environment of this process.
     pub(super) fn command<S: AsRef<str>>(&self, args: &[S]) -> Command {
         let mut command = Command::new(&self.program);
+        command.args(args.iter().map(AsRef::as_ref));
+        self.surround(command)
+    }
+
+    /// A program that is given the command as its last arguments, in the same surroundings.
+    pub(super) fn through(&self, program: &[&str], args: &[&str]) -> Command {
+        let mut command = Command::new(program[0]);
+        command.args(&program[1..]).arg(&self.program).args(args);
+        self.surround(command)
+    }
+
+    fn surround(&self, mut command: Command) -> Command {
         command
-            .args(args.iter().map(AsRef::as_ref))
             .env_clear()
             .env("PATH", std::env::var_os("PATH").unwrap_or_default())
             .env("HOME", &self.folder)
@@ -122,6 +141,15 @@ impl Place {
     /// Where it cannot be started.
     pub(super) fn run_with<S: AsRef<str>>(&self, args: &[S], input: Input, until: Until) -> Result<Ended> {
         child::run(&mut self.command(args), input, until)
+    }
+
+    /// Starts the command.
+    ///
+    /// # Errors
+    ///
+    /// Where it cannot be started.
+    pub(super) fn start<S: AsRef<str>>(&self, args: &[S], input: Input) -> Result<Running> {
+        Running::start(&mut self.command(args), input)
     }
 
     /// What a command prints that nothing stands in the way of.

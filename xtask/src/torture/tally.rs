@@ -17,11 +17,17 @@ pub(super) struct Tally {
     lost: Vec<String>,
     faults: Vec<String>,
     notes: Vec<String>,
+    not_run: Option<String>,
 }
 
 impl Tally {
     pub(super) fn new(attack: &str, store: &str) -> Self {
         Self { attack: attack.to_owned(), store: store.to_owned(), ..Self::default() }
+    }
+
+    /// An attack that cannot run here, and why.
+    pub(super) fn not_run(attack: &str, store: &str, why: &str) -> Self {
+        Self { not_run: Some(why.to_owned()), ..Self::new(attack, store) }
     }
 
     /// Notes what a check found, after what was done.
@@ -85,9 +91,12 @@ pub(super) fn print(tallies: &[Tally], mut out: impl std::io::Write) -> Result<(
         "attack", "store", "tries", "acknowledged", "lost"
     )?;
     for tally in tallies {
-        let Tally { attack: name, store: on, tries, acknowledged, lost, .. } = tally;
+        let Tally { attack: name, store: on, tries, acknowledged, lost, not_run, .. } = tally;
         let lost = lost.len();
-        writeln!(out, "{name:attack$}  {on:store$}  {tries:>6}  {acknowledged:>12}  {lost:>5}")?;
+        match not_run {
+            Some(why) => writeln!(out, "{name:attack$}  {on:store$}  not run: {why}")?,
+            None => writeln!(out, "{name:attack$}  {on:store$}  {tries:>6}  {acknowledged:>12}  {lost:>5}")?,
+        }
     }
     for tally in tallies {
         let place = format!("{}, {}", tally.attack, tally.store);
@@ -112,12 +121,13 @@ mod tests {
         let mut bad = Tally::new("kill -9: add", "sqlite");
         (bad.tries, bad.acknowledged) = (7, 5);
         bad.judge(Judgement { lost: vec!["memory 1 is gone".to_owned()], wrong: Vec::new() }, "add");
-        let tallies = [bad, Tally::new("proxy", "postgres")];
+        let tallies = [bad, Tally::new("proxy", "postgres"), Tally::not_run("disk", "sqlite", "no tmpfs")];
         let mut out = Vec::new();
         print(&tallies, &mut out).unwrap();
         let out = String::from_utf8(out).unwrap();
         let lines: Vec<Vec<&str>> = out.lines().map(|line| line.split_whitespace().collect()).collect();
         assert_eq!(lines[1], ["kill", "-9:", "add", "sqlite", "7", "5", "1"]);
+        assert_eq!(lines[3], ["disk", "sqlite", "not", "run:", "no", "tmpfs"]);
         assert_eq!(out.lines().last(), Some("lost: kill -9: add, sqlite: add: memory 1 is gone"));
         assert!(!all_clean(&tallies) && tallies[1].is_clean());
     }
