@@ -5,13 +5,14 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use rusqlite::backup::{Backup, StepResult};
+use rusqlite::config::DbConfig;
 use rusqlite::types::ValueRef;
 use rusqlite::{Connection, OpenFlags, Rows};
 use uuid::Uuid;
 use vestige_traits::{MemoryStoreError, MemoryStoreResult};
 
 use crate::error::{map, map_open};
-use crate::{cancellation, file};
+use crate::{cancellation, file, log};
 
 /// How many pages are copied between two looks whether the caller still waits.
 const PAGES_PER_STEP: i32 = 1000;
@@ -28,6 +29,8 @@ pub(crate) fn write(source: &mut Connection, to: &Path, overwrite: bool, tag: Uu
     let on_copy = |error| map_open(to, error);
     let mut copy =
         Connection::open_with_flags(&growing.0, OpenFlags::SQLITE_OPEN_READ_WRITE).map_err(on_copy)?;
+    // Whatever triggers the file holds, they do not run.
+    copy.set_db_config(DbConfig::SQLITE_DBCONFIG_ENABLE_TRIGGER, false).map_err(on_copy)?;
     {
         let backup = Backup::new(&view, &mut copy).map_err(on_copy)?;
         loop {
@@ -41,6 +44,7 @@ pub(crate) fn write(source: &mut Connection, to: &Path, overwrite: bool, tag: Uu
     // One file, without a log beside it.
     copy.pragma_update(None, "journal_mode", "delete").map_err(on_copy)?;
     compare(&view, &copy, to)?;
+    log::detach(&copy).map_err(on_copy)?;
     copy.close().map_err(|(_, error)| on_copy(error))?;
     growing.become_file(to)
 }

@@ -19,7 +19,7 @@ use vestige_traits::{MemoryStoreError, MemoryStoreResult};
 use crate::cancellation::{self, Waiting};
 use crate::config::{Durability, SqliteMemoryStoreBuilder};
 use crate::error::{self, map, map_open};
-use crate::{file, keyword, schema};
+use crate::{file, keyword, log, schema};
 
 /// How long a thread stays awake after a job.
 const AWAKE: Duration = Duration::from_micros(100);
@@ -49,6 +49,7 @@ impl Connections {
         file::refuse_what_is_no_file(path)?;
         let (writer, access) = if config.read_only {
             let (connection, access) = connect_for_reading(config).map_err(|e| map_open(path, e))?;
+            log::check(&connection, path)?;
             schema::check(&connection, path)?;
             (None, access)
         } else {
@@ -57,6 +58,9 @@ impl Connections {
             }
             file::align_side_files(path);
             let mut connection = connect(config, Access::Write).map_err(|e| map_open(path, e))?;
+            log::check(&connection, path)?;
+            let closes = connection.set_db_config(DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, false);
+            closes.map_err(|e| map_open(path, e))?;
             schema::refuse_foreign(&connection, path)?;
             schema::refuse_changed(&connection, path)?;
             retry_busy(config.busy_timeout, || prepare_for_writing(&connection))
@@ -121,11 +125,13 @@ impl Connections {
         work: impl FnOnce(&Transaction<'_>) -> MemoryStoreResult<T> + Send + 'static,
         committed: impl FnOnce(&T) + Send + 'static,
     ) -> MemoryStoreResult<T> {
+        let file = Arc::clone(&self.file);
         self.with_writer(move |connection| {
             // A deferred transaction that comes to write fails at once where another one writes;
             // an immediate one waits its turn.
             let transaction =
                 connection.transaction_with_behavior(TransactionBehavior::Immediate).map_err(map)?;
+            log::begin(&transaction, file.path())?;
             let answer = work(&transaction)?;
             transaction.commit().map_err(map)?;
             committed(&answer);
@@ -350,6 +356,8 @@ fn harden(connection: &Connection) -> rusqlite::Result<()> {
         // Temporary ones run all the same.
         (DbConfig::SQLITE_DBCONFIG_ENABLE_TRIGGER, false),
         (DbConfig::SQLITE_DBCONFIG_ENABLE_VIEW, false),
+        // A log comes into the file only once it is known to belong to it.
+        (DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, true),
     ] {
         connection.set_db_config(setting, on)?;
     }

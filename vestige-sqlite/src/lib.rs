@@ -16,6 +16,7 @@ mod identity;
 mod import;
 mod journal;
 mod keyword;
+mod log;
 mod nodes;
 mod records;
 mod reembed;

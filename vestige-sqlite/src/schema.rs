@@ -14,11 +14,12 @@ pub(crate) use objects::Difference;
 const APPLICATION_ID: i32 = i32::from_be_bytes(*b"VSTG");
 
 /// Each step leads from the version that is its index to the next; `PRAGMA user_version` counts them.
-const STEPS: [fn(&Transaction<'_>) -> rusqlite::Result<()>; 4] = [
+const STEPS: [fn(&Transaction<'_>) -> rusqlite::Result<()>; 5] = [
     |tx| tx.execute_batch(include_str!("sql/0001_init.sql")),
     |tx| tx.execute_batch(include_str!("sql/0002_append_only.sql")),
     |tx| tx.execute_batch(include_str!("sql/0003_analysis.sql")),
     |tx| tx.execute_batch(include_str!("sql/0004_terms_of_every_script.sql")),
+    |tx| tx.execute_batch(include_str!("sql/0005_log_state.sql")),
 ];
 
 /// The schema version that this program writes.

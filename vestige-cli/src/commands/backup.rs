@@ -15,8 +15,8 @@ use crate::progress;
 
 /// Copy the memory to another file, as it is at one moment
 ///
-/// Others may read and write the memory meanwhile. Every row of the copy is compared with the memory, and the copy
-/// is read to its end. It appears whole or not at all.
+/// Others may read and write the memory meanwhile. Every row of the copy is compared with the memory, and the
+/// copy is read to its end. It appears whole or not at all.
 #[derive(Args, Debug)]
 #[command(
     after_help = "The digest that it prints is that of the archive which `vestige export` would write of the copy.
