@@ -160,3 +160,24 @@ fn changes_of_parts_of_one_memory_at_once_undo_nothing() {
         assert_eq!(memory["tags"], json!([format!("tag{round}")]));
     }
 }
+
+#[test]
+fn of_equal_calls_at_once_one_is_stored() {
+    let vestige = Vestige::new();
+    let mut server = Server::start(&vestige);
+    let calls: String = (0..8)
+        .map(|id| {
+            let arguments = json!({"memories": [{"content": "The deploy is frozen on Fridays."}]});
+            let params = json!({"name": "remember", "arguments": arguments});
+            let call = json!({"jsonrpc": "2.0", "id": format!("at once {id}"), "method": "tools/call", "params": params});
+            format!("{call}\n")
+        })
+        .collect();
+    server.send_bytes(calls.as_bytes());
+    let stored = (0..8).filter(|id| {
+        let answer = server.answer(&json!(format!("at once {id}")));
+        answer["result"]["structuredContent"]["stored"] == 1
+    });
+    assert_eq!(stored.count(), 1);
+    assert_eq!(vestige.count(), 1);
+}

@@ -3,6 +3,7 @@ use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 
 use chrono::{DateTime, Utc};
+use tokio::sync::Mutex;
 use uuid::Uuid;
 use vestige_traits::clock::{Clock, SystemClock};
 use vestige_traits::{ListPage, ListQuery, MemoryRecord, MemoryStore, MemoryStoreError, StoreStats};
@@ -65,6 +66,9 @@ struct Shared<S, E> {
     near_duplicate_similarity: f64,
     /// Whether the store is known to belong to the embedder's model.
     bound: AtomicBool,
+    /// Is held from the search for near duplicates to the write, so that of equal texts that come at once the
+    /// second finds the first.
+    remembering: Mutex<()>,
     #[cfg(feature = "fsrs")]
     scheduler: Scheduler,
 }
@@ -110,6 +114,10 @@ impl<S, E> Memory<S, E> {
 
     pub(crate) fn bound(&self) -> &AtomicBool {
         &self.0.bound
+    }
+
+    pub(crate) fn remembering(&self) -> &Mutex<()> {
+        &self.0.remembering
     }
 
     #[cfg(feature = "fsrs")]
@@ -240,6 +248,7 @@ impl<S, E> MemoryBuilder<S, E> {
             clock: self.clock,
             near_duplicate_similarity: self.near_duplicate_similarity,
             bound: AtomicBool::new(false),
+            remembering: Mutex::new(()),
             #[cfg(feature = "fsrs")]
             scheduler: Scheduler::new(),
         }))

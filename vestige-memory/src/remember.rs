@@ -128,6 +128,10 @@ where
     /// [`edit`](Self::edit) it. If both shall stay, call [`remember_all`](Self::remember_all) with
     /// [`NearDuplicates::Store`]. [`nearest`](Self::nearest) says what a near duplicate is.
     ///
+    /// To the calls of one `Memory` and its clones, the search for near duplicates and the write are one
+    /// step: of equal texts that come at once, one is stored. Another process may store the same at the same
+    /// moment.
+    ///
     /// # Errors
     ///
     /// - [`InvalidInput`](vestige_traits::MemoryStoreError::InvalidInput) if the memory breaks a rule, such
@@ -207,6 +211,11 @@ where
             stretch.iter_mut().zip(vectors).for_each(|(record, vector)| record.embedding = vector);
             options.report(RememberPhase::Embedding, done, total);
         }
+        // The check and the write are one to every other call of this memory and its clones.
+        let remembering = match options.near_duplicates {
+            NearDuplicates::Refuse => Some(self.remembering().lock().await),
+            NearDuplicates::Store | NearDuplicates::Ignore => None,
+        };
         let mut accepted: Vec<MemoryRecord> = Vec::with_capacity(total);
         let mut profiles = Vec::new();
         let mut outcomes = Vec::with_capacity(total);
@@ -238,6 +247,7 @@ where
             [record] => self.store().insert(record).await?,
             records => self.store().insert_batch(records).await?,
         }
+        drop(remembering);
         let mut accepted = accepted.into_iter();
         let remembered = outcomes.into_iter().filter_map(|(refused, near_duplicate)| {
             let stored = refused.is_none();

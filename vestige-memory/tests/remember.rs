@@ -23,6 +23,7 @@ over_each_store! {
     one_bad_memory_stores_none_and_is_named,
     a_store_of_another_model_refuses_before_anything_is_embedded,
     without_an_embedder_nothing_has_a_vector,
+    of_equal_texts_that_come_at_once_one_is_stored,
 }
 
 async fn many_are_stored_at_once_in_their_order<S: MemoryStore + Sync>(store: S) {
@@ -188,4 +189,28 @@ async fn clones_are_the_same_memory() {
     memory.remember("one harbour").await.unwrap();
     let second = tokio::spawn(async move { other.remember("another harbour").await }).await.unwrap().unwrap();
     assert!(!second.stored, "with this threshold everything is near that shares half of its words");
+}
+
+async fn of_equal_texts_that_come_at_once_one_is_stored<S>(store: S)
+where
+    S: MemoryStore + Send + Sync + 'static,
+{
+    let memory = Memory::new(store, embedder());
+    memory.register_model().await.unwrap();
+    for round in 0..5 {
+        let mut calls = tokio::task::JoinSet::new();
+        for _ in 0..8 {
+            let memory = memory.clone();
+            calls.spawn(async move {
+                memory.remember(format!("The ferry of round{round} leaves at nine.")).await
+            });
+        }
+        let outcomes: Vec<_> = calls.join_all().await.into_iter().map(Result::unwrap).collect();
+        let stored: Vec<_> = outcomes.iter().filter(|outcome| outcome.stored).collect();
+        assert_eq!(stored.len(), 1, "round {round}: {outcomes:?}");
+        for refused in outcomes.iter().filter(|outcome| !outcome.stored) {
+            assert_eq!(refused.near_duplicate.as_ref().map(|near| near.id), stored[0].id());
+        }
+    }
+    assert_eq!(memory.stats().await.unwrap().memories, 5);
 }
