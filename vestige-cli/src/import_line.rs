@@ -6,7 +6,7 @@ use serde_json::{Map, Value};
 use uuid::{Builder, Uuid};
 use vestige_memory::add_tags;
 use vestige_memory::json::{Loss, Members, losses};
-use vestige_traits::{MemoryRecord, MemoryStoreError};
+use vestige_traits::{MemoryRecord, MemoryStoreError, limits};
 
 /// The keys that a line may have.
 const KEYS: [&str; 7] = ["content", "id", "node_type", "tags", "codebase", "created_at", "metadata"];
@@ -93,6 +93,7 @@ impl ImportLine {
         if text.trim().is_empty() {
             return Ok(None);
         }
+        limits::check_json_values("the line", line).map_err(|error| rule(&error))?;
         let written: Written = serde_json::from_str(text).map_err(|error| syntax(text, &error))?;
         if written.metadata.is_some() || !written.unknown.is_empty() {
             check_losses(text, defaults.unknown_keys)?;

@@ -11,7 +11,7 @@ use crate::inventory::{LineDigest, PerKind};
 
 /// How many bytes of canonical lines a page should come to: enough to make the cost of a
 /// transaction small, little enough that a few pages are nothing to a machine.
-const PAGE_BYTES: usize = 4 << 20;
+pub(crate) const PAGE_BYTES: usize = 4 << 20;
 const FEWEST_ROWS: usize = 16;
 
 /// Something whose rows can be read by kind and key.

@@ -41,6 +41,11 @@ pub const MAX_NEIGHBOR_DEPTH: usize = 16;
 /// The most memories that `get_neighbors` returns.
 pub const MAX_NEIGHBORS: usize = 256;
 
+/// The most values that a JSON text may hold from which memories are read, keys of objects included. The
+/// largest metadata holds half a million. Each costs some two hundred bytes once it is read, so this bounds
+/// what a text costs however it is written.
+pub const MAX_JSON_VALUES: usize = 600_000;
+
 /// The limit to use for the `limit` a caller gave: 0 means [`DEFAULT_LIMIT`].
 ///
 /// # Errors
@@ -108,6 +113,29 @@ pub fn check_metadata(field: &str, metadata: &Value) -> MemoryStoreResult<()> {
         return Err(MemoryStoreError::invalid(
             field,
             format!("is {} bytes of JSON, must be at most {MAX_METADATA_BYTES}", size.0),
+        ));
+    }
+    Ok(())
+}
+
+/// Refuses a JSON text of more than [`MAX_JSON_VALUES`] values and keys, before it is parsed.
+///
+/// Looks at strings and punctuation alone, so it says nothing of whether the text is JSON.
+pub fn check_json_values(field: &str, text: &[u8]) -> MemoryStoreResult<()> {
+    let (mut in_string, mut escaped, mut values) = (false, false, 1_usize);
+    for byte in text {
+        match byte {
+            _ if escaped => escaped = false,
+            b'\\' => escaped = in_string,
+            b'"' => in_string = !in_string,
+            b',' | b':' | b'[' | b'{' if !in_string => values += 1,
+            _ => {}
+        }
+    }
+    if values > MAX_JSON_VALUES {
+        return Err(MemoryStoreError::invalid(
+            field,
+            format!("holds more than {MAX_JSON_VALUES} values: split it, or write long lists as text"),
         ));
     }
     Ok(())
@@ -268,5 +296,26 @@ impl ModelSignature {
             return Err(MemoryStoreError::invalid("model.hash", "must be 64 lowercase hexadecimal digits"));
         }
         Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn values_are_counted_outside_of_strings() {
+        let zeros = |count: usize| format!("[{}0]", "0,".repeat(count - 1));
+        assert!(check_json_values("text", zeros(MAX_JSON_VALUES - 1).as_bytes()).is_ok());
+        assert!(check_json_values("text", zeros(MAX_JSON_VALUES).as_bytes()).is_err());
+        assert!(check_json_values("text", "[".repeat(MAX_JSON_VALUES).as_bytes()).is_err());
+        let objects = format!("[{}{{}}]", "{\"a\":1},".repeat(MAX_JSON_VALUES / 2));
+        assert!(check_json_values("text", objects.as_bytes()).is_err());
+        let text = format!(
+            r#"{{"a": "{}", "b\\": "{}\""}}"#,
+            "[{:,".repeat(MAX_JSON_VALUES),
+            r#"\","#.repeat(MAX_JSON_VALUES)
+        );
+        assert!(check_json_values("text", text.as_bytes()).is_ok());
     }
 }

@@ -26,76 +26,104 @@ pub(crate) struct GetArgs {
     ids: Vec<String>,
 }
 
+/// How many links of a memory are shown.
+const SHOWN_LINKS: usize = 100;
+/// How many of them are in the JSON.
+const LINKS_IN_JSON: usize = 1000;
+
 #[derive(Serialize)]
 struct WholeJson<'a> {
     #[serde(flatten)]
     memory: MemoryJson<'a>,
     scheduling: Option<SchedulingState>,
     edges: &'a [MemoryEdge],
+    /// How many there are, where `edges` are only the first.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    edges_total: Option<usize>,
 }
 
+/// Reads and prints one memory after another, so that it holds no more than the largest of them.
 pub(crate) async fn run(args: GetArgs, app: &App, mut out: Output) -> CommandResult {
     let memory = app.memory(Access::Existing).await?;
-    let mut shown = Vec::new();
+    let mut ids = Vec::with_capacity(args.ids.len());
     let mut missing = false;
     for text in &args.ids {
-        let found = match memory.resolve(text).await.map_err(Failure::from) {
-            Ok(id) => memory.get(id).await?,
+        match memory.resolve(text).await.map_err(Failure::from) {
+            Ok(id) => ids.push((text, id)),
             Err(failure @ Failure::Message(_)) => {
                 output::error(&failure.line("").unwrap_or_default());
                 missing = true;
-                continue;
             }
             Err(failure) => return Err(failure),
-        };
-        match found {
-            Some(record) => shown.push(record),
-            None => {
-                output::error(&format!("memory {text} does not exist; `vestige list` shows what there is"));
-                missing = true;
-            }
         }
     }
-    if out.json {
-        let mut values = Vec::new();
-        for record in &shown {
-            let edges = memory.links(record.id).await?;
-            let scheduling = memory.schedule(record.id).await?;
-            let whole = WholeJson { memory: record.into(), scheduling, edges: &edges };
-            values.push(serde_json::to_value(&whole).map_err(|error| Failure::message(error.to_string()))?);
-        }
-        out.json_value(&values)?;
-    } else {
-        for (at, record) in shown.iter().enumerate() {
-            if at > 0 {
+    let mut shown = 0;
+    for (text, id) in ids {
+        let Some(record) = memory.get(id).await? else {
+            output::error(&format!("memory {text} does not exist; `vestige list` shows what there is"));
+            missing = true;
+            continue;
+        };
+        if out.json {
+            // Each on a line of its own, which is as long as it is.
+            out.text(if shown == 0 { "[" } else { ",\n" })?;
+            print_json(&memory, &record, &mut out).await?;
+        } else {
+            if shown > 0 {
                 out.line("")?;
             }
-            out.line(whole(record))?;
-            if let Some(state) = memory.schedule(record.id).await? {
-                out.line(format_args!("   {}", Styled(DIM, schedule_line(&state))))?;
-            }
-            for line in links(&memory, record).await? {
-                out.line(line)?;
-            }
+            print(&memory, &record, &mut out).await?;
         }
+        shown += 1;
+    }
+    if out.json {
+        out.line(if shown == 0 { "[]" } else { "]" })?;
     }
     out.finish()?;
     if missing { Err(Failure::Reported) } else { Ok(()) }
 }
 
-/// A line for each edge, with the beginning of what stands at its other end.
-async fn links(
+async fn print_json(
     memory: &Memory<AnyMemoryStore, NoEmbedder>,
     record: &MemoryRecord,
-) -> CommandResult<Vec<String>> {
-    let mut lines = Vec::new();
-    for edge in memory.links(record.id).await? {
-        let outward = edge.source_id == record.id;
-        let (arrow, other): (&str, Uuid) =
-            if outward { ("→", edge.target_id) } else { ("←", edge.source_id) };
-        let text = memory.get(other).await?.map(|record| shortened(&record.content, 60)).unwrap_or_default();
-        let kind = one_line(&edge.edge_type);
-        lines.push(format!("   {arrow} {kind} {other}  {}", Styled(DIM, text)));
+    out: &mut Output,
+) -> CommandResult {
+    let edges = memory.links(record.id).await?;
+    let shown = &edges[..edges.len().min(LINKS_IN_JSON)];
+    let edges_total = (shown.len() < edges.len()).then_some(edges.len());
+    let scheduling = memory.schedule(record.id).await?;
+    out.json_text(&WholeJson { memory: record.into(), scheduling, edges: shown, edges_total })
+}
+
+async fn print(
+    memory: &Memory<AnyMemoryStore, NoEmbedder>,
+    record: &MemoryRecord,
+    out: &mut Output,
+) -> CommandResult {
+    out.line(whole(record))?;
+    if let Some(state) = memory.schedule(record.id).await? {
+        out.line(format_args!("   {}", Styled(DIM, schedule_line(&state))))?;
     }
-    Ok(lines)
+    let edges = memory.links(record.id).await?;
+    for edge in edges.iter().take(SHOWN_LINKS) {
+        let line = link(memory, record.id, edge).await?;
+        out.line(line)?;
+    }
+    if let Some(more) = edges.len().checked_sub(SHOWN_LINKS).filter(|more| *more > 0) {
+        let text = format!("and {more} more links; `vestige export` has them all");
+        out.line(format_args!("   {}", Styled(DIM, text)))?;
+    }
+    Ok(())
+}
+
+/// A line for an edge of a memory, with the beginning of what stands at its other end.
+async fn link(
+    memory: &Memory<AnyMemoryStore, NoEmbedder>,
+    id: Uuid,
+    edge: &MemoryEdge,
+) -> CommandResult<String> {
+    let (arrow, other) = if edge.source_id == id { ("→", edge.target_id) } else { ("←", edge.source_id) };
+    let text = memory.get(other).await?.map(|record| shortened(&record.content, 60)).unwrap_or_default();
+    let kind = one_line(&edge.edge_type);
+    Ok(format!("   {arrow} {kind} {other}  {}", Styled(DIM, text)))
 }

@@ -90,6 +90,11 @@ struct Summary<'a> {
     totals: &'a Totals,
 }
 
+/// From how many bytes of lines on a batch is stored, however few lines they are.
+const BATCH_BYTES: u64 = 8 << 20;
+/// How many lines are read before they are wanted.
+const LINES_AHEAD: usize = 16;
+
 pub(crate) async fn run(args: ImportArgs, app: &App, out: Output) -> CommandResult {
     let defaults = args.defaults(app)?;
     let source = Source::open(&args.file)?;
@@ -208,8 +213,8 @@ struct Lines<'a> {
 
 impl<'a> Lines<'a> {
     fn of(source: &'a Source, defaults: &ImportDefaults, app: &'a App) -> CommandResult<Self> {
-        // A line may be a megabyte long.
-        let (sender, queue) = mpsc::channel(64);
+        // A line may be megabytes long.
+        let (sender, queue) = mpsc::channel(LINES_AHEAD);
         let (mut reader, defaults) = (source.reader()?, defaults.clone());
         std::thread::spawn(move || {
             loop {
@@ -293,6 +298,8 @@ async fn read_and_store(
     let bar = progress::bytes(source.length(), "storing");
     let mut lines = Lines::of(source, defaults, app)?;
     let mut batch = Vec::with_capacity(usize::from(args.batch_size));
+    // How many bytes were read when the batch began.
+    let mut begin = 0;
     loop {
         let Read { number, bytes, line } = lines.next().await.inspect_err(|_| bar.finish_and_clear())?;
         let end = line.is_none();
@@ -314,7 +321,9 @@ async fn read_and_store(
                 }
             }
         }
-        if batch.len() >= usize::from(args.batch_size) || end {
+        let is_full = batch.len() >= usize::from(args.batch_size) || bytes - begin >= BATCH_BYTES;
+        if is_full || end {
+            begin = bytes;
             importer.store(std::mem::take(&mut batch)).await?;
             bar.set_position(bytes);
             tracing::info!(

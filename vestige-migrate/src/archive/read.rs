@@ -12,7 +12,7 @@ use crate::canonical::parse_row;
 use crate::error::{MigrateError, MigrateResult};
 use crate::inventory::{Inventory, LineDigest, PerKind};
 use crate::progress::{Phase, Progress, Reporter};
-use crate::rows::Rows;
+use crate::rows::{PAGE_BYTES, Rows};
 
 /// An archive that was checked from its first byte to its last.
 ///
@@ -199,7 +199,7 @@ impl<R: Read + Seek> Archive<R> {
         }
         self.position = None;
         let mut rows = Vec::with_capacity(limit.min(1024));
-        let mut next = None;
+        let (mut next, begin) = (None, self.lines.offset);
         while let Some(row) = self.next_row()? {
             if row.kind() != kind {
                 if row.kind() > kind {
@@ -212,7 +212,7 @@ impl<R: Read + Seek> Archive<R> {
                 continue;
             }
             rows.push(row);
-            if rows.len() == limit {
+            if rows.len() == limit || self.lines.offset - begin >= PAGE_BYTES as u64 {
                 next = rows.last().map(TransferRow::key);
                 break;
             }

@@ -8,7 +8,7 @@ use serde::{Deserialize, Deserializer};
 use serde_json::Value;
 use uuid::Uuid;
 use vestige_traits::transfer::{TransferKind, TransferRow};
-use vestige_traits::{Domain, MemoryRecord, Visibility};
+use vestige_traits::{Domain, MemoryRecord, Visibility, limits};
 
 use super::write::write_row;
 
@@ -18,7 +18,9 @@ use super::write::write_row;
 /// spelling, is refused: only a line that this crate would write for the row is read, so that
 /// nothing in it can be passed over.
 pub(crate) fn parse_row(line: &[u8], scratch: &mut Vec<u8>) -> Result<TransferRow, String> {
-    let row = match kind_of(line)? {
+    let kind = kind_of(line)?;
+    limits::check_json_values("the line", line).map_err(|error| error.to_string())?;
+    let row = match kind {
         TransferKind::User => TransferRow::User(parse(line)?),
         TransferKind::Group => TransferRow::Group(parse(line)?),
         TransferKind::GroupMembership => TransferRow::GroupMembership(parse(line)?),
@@ -29,6 +31,7 @@ pub(crate) fn parse_row(line: &[u8], scratch: &mut Vec<u8>) -> Result<TransferRo
         TransferKind::ReviewEvent => TransferRow::ReviewEvent(parse(line)?),
     };
     scratch.clear();
+    scratch.reserve(line.len());
     write_row(scratch, &row);
     match first_difference(line, scratch) {
         None => Ok(row),
