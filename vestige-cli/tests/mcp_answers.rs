@@ -140,26 +140,128 @@ fn texts_without_a_word_that_the_model_knows_are_stored_and_found_by_words() {
     assert_eq!((&memory["stored"], &memory["near"]), (&json!(true), &Value::Null));
     assert_eq!(server.ok("stats", &json!({}))["embedded"], 0);
     // A text that asks for nothing lists what there is.
-    assert_eq!(server.recall(&json!({"query": "\u{3}"})), ["\u{2}"]);
+    assert_eq!(server.recall(&json!({"query": "\u{3}"})), [r"\u{2}"], "what is invisible is written out");
 }
 
 #[test]
-fn long_texts_and_large_metadata_are_cut_in_lists_and_whole_by_id() {
+fn long_texts_and_large_metadata_are_cut_and_read_in_parts() {
     let vestige = Vestige::new();
     let mut server = Server::start(&vestige);
-    let long = "parrots and harbours ".repeat(10_000);
+    let long: String = (0..10_000).map(|n| format!("parrot {n} of the harbour ")).collect();
     let large = json!({"table": "x".repeat(100_000)});
     let id =
         remembered(&mut server, &json!({"content": long, "metadata": large, "file": "a.rs"}))["id"].clone();
     let answer = server.call("recall", &json!({"query": "parrots"}));
-    assert!(answer.to_string().len() < 20_000, "{} bytes fill a model's context", answer.to_string().len());
+    assert!(answer.to_string().len() < 6_000, "{} bytes fill a model's context", answer.to_string().len());
     let hit = &answer["result"]["structuredContent"]["results"][0];
     assert_eq!((&hit["id"], &hit["truncated"]), (&id, &json!(true)));
     assert_eq!(hit["metadata"]["mcp_client_id"], "tester 1.2");
-    assert!(long.starts_with(hit["content"].as_str().expect("a text")));
-    let whole = server.ok("get", &json!({"ids": [id]}))["memories"][0].clone();
-    assert_eq!((&whole["content"], &whole["truncated"]), (&json!(long), &json!(false)));
-    assert_eq!(whole["metadata"]["table"], large["table"]);
+
+    // From one part to the next, as each answer says it, until nothing is left.
+    let (mut read, mut start) = (String::new(), json!(0));
+    let mut answers = 0;
+    loop {
+        let answer = server.call("get", &json!({"ids": [id], "start": start}));
+        assert!(answer.to_string().len() < 60_000, "{} bytes", answer.to_string().len());
+        let text = answer["result"]["content"][0]["text"].as_str().expect("a text");
+        assert!(units(text) <= 40_000, "{} units", units(text));
+        let quoted: Vec<_> = text.lines().filter_map(|line| line.strip_prefix("> ")).collect();
+        read.push_str(quoted[0]);
+        answers += 1;
+        let part = &answer["result"]["structuredContent"]["memories"][0];
+        assert_eq!((&part["start"], &part["characters"]), (&start, &json!(long.chars().count())));
+        let end = start.as_u64().expect("a number") + part["length"].as_u64().expect("a number");
+        if end == long.chars().count() as u64 {
+            assert!(!text.contains("shows what follows"), "nothing follows");
+            break;
+        }
+        assert!(
+            text.contains(&format!("`get` with \"start\": {end} shows what follows")),
+            "{}",
+            &text[text.len() - 500..]
+        );
+        start = json!(end);
+    }
+    assert!(read == long, "the parts are the whole");
+    assert!((4..10).contains(&answers), "{answers} answers");
+    let part = server.call("get", &json!({"ids": [id], "start": 7, "length": 12}));
+    let text = part["result"]["content"][0]["text"].as_str().expect("a text");
+    assert!(text.contains(&format!("\n> {}\n(12 from 7 on of ", &long[7..19])), "{text}");
+    let beyond = server.call("get", &json!({"ids": [id], "start": 1_000_000}));
+    let text = beyond["result"]["content"][0]["text"].as_str().expect("a text");
+    assert!(text.contains("(nothing of "), "{text}");
+}
+
+/// An estimate of what a text takes of a model's context, from above: four units and less are a token.
+fn units(text: &str) -> usize {
+    text.chars().map(|c| [1, 2, 4, 8][c.len_utf8() - 1]).sum()
+}
+
+#[test]
+fn answers_keep_to_a_budget_and_hold_contents_once() {
+    let vestige = Vestige::new();
+    let mut server = Server::start(&vestige);
+    let texts = [
+        ("english", "the ferry crosses the harbour at nine ".repeat(176)),
+        ("chinese", "渡轮每天九点从港口出发".repeat(600)),
+        ("lines", "ferry\n".repeat(1500)),
+        ("hidden", "ferry\u{200b}\u{200b}".repeat(800)),
+    ];
+    for (name, text) in &texts {
+        for n in 0..10 {
+            let memory = json!({"content": format!("{name} {n} {text}"), "tags": [name]});
+            server.ok("remember", &json!({"memories": [memory], "force": true}));
+        }
+    }
+    for (name, _) in &texts {
+        for arguments in [json!({"query": name}), json!({"tags": [name]}), json!({"limit": 100})] {
+            let answer = server.call("recall", &arguments);
+            let text = answer["result"]["content"][0]["text"].as_str().expect("a text");
+            assert!(units(text) <= 40_000, "{name}: {} units", units(text));
+            let results = answer["result"]["structuredContent"]["results"].as_array().expect("results");
+            assert!(results.len() >= 10, "{name}: {}", results.len());
+            for hit in results {
+                assert!(hit.get("content").is_none(), "the JSON repeats the text: {hit}");
+                assert_eq!(hit["truncated"], true);
+                assert!(hit["length"].as_u64().expect("a number") > 50, "{name}: {hit}");
+                assert!(text.contains(hit["id"].as_str().expect("an id")));
+            }
+            assert!(answer.to_string().len() < 120_000);
+        }
+    }
+    let all = server.ok("recall", &json!({"limit": 100}));
+    let ids: Vec<_> =
+        all["results"].as_array().expect("results").iter().map(|hit| hit["id"].clone()).collect();
+    let answer = server.call("get", &json!({"ids": ids}));
+    let text = answer["result"]["content"][0]["text"].as_str().expect("a text");
+    assert!(units(text) <= 40_000, "{} units", units(text));
+}
+
+#[test]
+fn a_client_whose_model_sees_the_json_alone_gets_text_alone() {
+    let vestige = Vestige::new();
+    Server::start(&vestige).remember("The ferry leaves at nine.");
+    for (name, flags, text_only) in [
+        ("claude-code", &["mcp"][..], true),
+        ("codex-mcp-client", &["mcp"], true),
+        ("tester", &["mcp"], false),
+        ("tester", &["mcp", "--text-only"], true),
+    ] {
+        let mut command = vestige.command();
+        let mut server = Server::spawn(command.args(flags));
+        let info = json!({"name": name, "version": "1"});
+        server.request(
+            "initialize",
+            &json!({"protocolVersion": "2025-11-25", "capabilities": {}, "clientInfo": info}),
+        );
+        let tools = server.request("tools/list", &json!({}));
+        for tool in tools["result"]["tools"].as_array().expect("tools") {
+            assert_eq!(tool.get("outputSchema").is_none(), text_only, "{name}: {tool}");
+        }
+        let answer = server.call("recall", &json!({"query": "ferry"}));
+        assert_eq!(answer["result"].get("structuredContent").is_none(), text_only, "{name}: {answer}");
+        assert!(answer["result"]["content"][0]["text"].to_string().contains("> The ferry leaves at nine."));
+    }
 }
 
 #[test]

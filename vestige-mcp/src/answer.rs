@@ -1,4 +1,4 @@
-//! The answer of a tool: a text for the model, the same as JSON, or the reason of a failure.
+//! The answer of a tool: a text for the model, the rest as JSON for programs, or the reason of a failure.
 
 use rmcp::ErrorData;
 use rmcp::model::{CallToolResult, ContentBlock};
@@ -7,7 +7,8 @@ use serde_json::Value;
 use vestige_memory::MemoryError;
 use vestige_traits::MemoryStoreError;
 
-/// An answer as text and as JSON that fits the tool's output schema.
+/// An answer as text, which has the contents of memories, and as JSON that fits the tool's output schema and
+/// does not repeat them.
 pub(crate) struct Answer {
     text: String,
     value: Value,
@@ -48,9 +49,11 @@ impl std::fmt::Display for ToolError {
     }
 }
 
-/// The result of a call. A failure is a result too, since the model does not read protocol errors.
-pub(crate) fn result(answer: ToolResult) -> CallToolResult {
+/// The result of a call, with the structured part if it is wanted. A failure is a result too, since the model
+/// does not read protocol errors.
+pub(crate) fn result(answer: ToolResult, structured: bool) -> CallToolResult {
     match answer {
+        Ok(Answer { text, .. }) if !structured => CallToolResult::success(vec![ContentBlock::text(text)]),
         Ok(Answer { text, value }) => {
             let mut result = CallToolResult::structured(value);
             result.content = vec![ContentBlock::text(text)];

@@ -2,6 +2,7 @@
 #![forbid(unsafe_code)]
 
 mod answer;
+mod budget;
 mod catalog;
 mod error;
 mod lines;

@@ -4,6 +4,8 @@
 //! request, and the client then waits until it times out. This one answers such lines, bounds their length,
 //! and bounds how many requests are in flight.
 
+mod batch;
+mod decode;
 mod in_flight;
 mod unreadable;
 
@@ -12,7 +14,7 @@ use std::io;
 use std::pin::Pin;
 use std::sync::Arc;
 
-use rmcp::model::{ClientJsonRpcMessage, ClientRequest, GetExtensions, JsonRpcMessage, JsonRpcRequest};
+use rmcp::model::{ClientJsonRpcMessage, GetExtensions, JsonRpcMessage};
 use rmcp::service::{RoleServer, TxJsonRpcMessage};
 use rmcp::transport::Transport;
 use rmcp::transport::io::{StdioReader, StdioWriter, stdio_pipes};
@@ -20,8 +22,9 @@ use serde::Serialize;
 use serde_json::Value;
 use tokio::io::{AsyncBufReadExt, AsyncRead, AsyncWrite, AsyncWriteExt, BufReader};
 use tokio::sync::Mutex;
-use vestige_memory::json::{Loss, Members, losses};
 
+use self::batch::{Answers, Batches};
+use self::decode::decode;
 use self::in_flight::InFlight;
 
 /// The longest message that is read. A longer one is refused and the connection goes on.
@@ -32,8 +35,10 @@ const KEPT_BYTES: usize = 1 << 16;
 /// A transport that reads and writes one JSON-RPC message a line: the protocol's stdio transport, over any
 /// pair of byte streams.
 ///
-/// A line of more than 64 MiB is refused, and the connection goes on. A line that is no message is answered
-/// with an error that carries the id of the request, if one can be found in it. While 64 requests are being
+/// A line of more than 64 MiB, or of more than 600,000 JSON values, is refused, and the connection goes on. A
+/// line that is no message is answered with an error that carries the id of the request, if one can be found
+/// in it. The last line needs no line feed. Under protocol 2025-03-26 a line may be a batch of up to 100
+/// messages. While 64 requests are being
 /// answered, nothing more is read, so that a client that sends faster than it is answered waits.
 pub struct LineTransport<R, W> {
     input: BufReader<R>,
@@ -46,6 +51,7 @@ pub struct LineTransport<R, W> {
     /// An answer that is being written, kept here for the same reason. Nothing is read before it is written.
     answering: Option<Pin<Box<dyn Future<Output = io::Result<()>> + Send>>>,
     in_flight: InFlight,
+    batches: Batches,
 }
 
 struct Output<W> {
@@ -77,6 +83,7 @@ impl<R: AsyncRead + Unpin, W> LineTransport<R, W> {
             output: Arc::new(Mutex::new(Output { pipe: Some(output), pending: VecDeque::new() })),
             answering: None,
             in_flight: InFlight::default(),
+            batches: Batches::default(),
         }
     }
 
@@ -94,7 +101,10 @@ impl<R: AsyncRead + Unpin, W> LineTransport<R, W> {
                 self.line.truncate(KEPT_BYTES);
             }
             match &mut self.end {
-                None => self.line.extend_from_slice(&read[..taken]),
+                None => {
+                    reserve(&mut self.line, taken);
+                    self.line.extend_from_slice(&read[..taken]);
+                }
                 Some(kept) => {
                     kept.extend_from_slice(&read[..taken]);
                     kept.drain(..kept.len().saturating_sub(KEPT_BYTES));
@@ -107,18 +117,58 @@ impl<R: AsyncRead + Unpin, W> LineTransport<R, W> {
         }
     }
 
-    /// The message in the line that was read, or the answer to a line that cannot be decoded.
-    fn take_message(&mut self) -> Result<ClientJsonRpcMessage, Option<Value>> {
+    /// The message in the line that was read; none if it is a batch, which `batches` has then. Else the
+    /// answer to a line that cannot be decoded.
+    fn take_message(&mut self) -> Result<Option<ClientJsonRpcMessage>, Option<Answer>> {
+        let line = text(&self.line);
         let decoded = match self.end.take() {
-            None => decode(text(&self.line)),
+            None if self.batches.is_batch(line) => match self.batches.read(line) {
+                Ok(None) => Ok(None),
+                Ok(Some(answers)) => Err(Some(Answer::Batch(answers))),
+                Err(refusal) => Err(refusal.map(Answer::Refusal)),
+            },
+            None => decode(line).map(Some).map_err(|refusal| refusal.map(Answer::Refusal)),
             Some(end) => {
                 tracing::error!("a message of more than {MAX_MESSAGE_BYTES} bytes was refused");
-                Err(unreadable::too_long(text(&self.line), &end, MAX_MESSAGE_BYTES))
+                Err(unreadable::too_long(line, &end, MAX_MESSAGE_BYTES).map(Answer::Refusal))
             }
         };
-        self.line.clear();
+        // A long line would keep its memory for as long as the connection lasts.
+        self.line = Vec::new();
         decoded
     }
+}
+
+impl<R, W: AsyncWrite + Unpin + Send + 'static> LineTransport<R, W> {
+    /// Counts a message that is handed on.
+    fn handed_on(&mut self, mut message: ClientJsonRpcMessage) -> ClientJsonRpcMessage {
+        match &mut message {
+            // Is dropped with the request, whether that is answered or cancelled.
+            JsonRpcMessage::Request(request) => {
+                request.request.extensions_mut().insert(self.in_flight.enter());
+            }
+            JsonRpcMessage::Response(_) | JsonRpcMessage::Error(_) => self.in_flight.answered(),
+            JsonRpcMessage::Notification(_) => {
+                if let Some(answers) = self.batches.cancelled(&message) {
+                    self.answer(Answer::Batch(answers));
+                }
+            }
+        }
+        message
+    }
+
+    /// Writes an answer before anything else is read.
+    fn answer(&mut self, answer: Answer) {
+        self.answering = Some(Box::pin(write(self.output.clone(), answer)));
+    }
+}
+
+/// An answer that the transport itself gives.
+#[derive(Serialize)]
+#[serde(untagged)]
+enum Answer {
+    Refusal(Value),
+    Batch(Answers),
 }
 
 /// Writes the message as one line, after those that are being written.
@@ -155,9 +205,13 @@ where
         if matches!(item, JsonRpcMessage::Request(_)) {
             self.in_flight.asked();
         }
+        let outgoing = self.batches.outgoing(item);
         let (ticket, output) = (self.in_flight.enter(), self.output.clone());
         async move {
-            let written = write(output, item).await;
+            let written = match outgoing {
+                Some(outgoing) => write(output, outgoing).await,
+                None => Ok(()),
+            };
             drop(ticket);
             written
         }
@@ -171,29 +225,23 @@ where
                 answered.ok()?;
             }
             self.in_flight.below_limit().await;
+            if let Some(message) = self.batches.next() {
+                return Some(self.handed_on(message));
+            }
             match self.read_line().await {
                 Ok(true) => {}
-                // A line without an end is no message.
-                Ok(false) => return None,
+                Ok(false) if self.line.is_empty() && self.end.is_none() => return None,
+                // The last line needs no end.
+                Ok(false) => {}
                 Err(error) => {
                     tracing::error!("reading from the client: {error}");
                     return None;
                 }
             }
             match self.take_message() {
-                Ok(JsonRpcMessage::Request(mut request)) => {
-                    // Is dropped with the request, whether that is answered or cancelled.
-                    request.request.extensions_mut().insert(self.in_flight.enter());
-                    return Some(JsonRpcMessage::Request(request));
-                }
-                Ok(message) => {
-                    if matches!(message, JsonRpcMessage::Response(_) | JsonRpcMessage::Error(_)) {
-                        self.in_flight.answered();
-                    }
-                    return Some(message);
-                }
-                Err(None) => {}
-                Err(Some(answer)) => self.answering = Some(Box::pin(write(self.output.clone(), answer))),
+                Ok(Some(message)) => return Some(self.handed_on(message)),
+                Ok(None) | Err(None) => {}
+                Err(Some(answer)) => self.answer(answer),
             }
         }
     }
@@ -204,36 +252,18 @@ where
     }
 }
 
+/// Makes room for more of a line, for no more than the longest that is read.
+fn reserve(line: &mut Vec<u8>, more: usize) {
+    if line.capacity() - line.len() < more {
+        let room = (2 * line.capacity()).clamp(line.len() + more, MAX_MESSAGE_BYTES.max(line.len() + more));
+        line.reserve_exact(room - line.len());
+    }
+}
+
 /// The line without white space at its ends.
 fn text(line: &[u8]) -> &[u8] {
     // A byte order mark, which some programs on Windows write first.
     line.strip_prefix(b"\xef\xbb\xbf").unwrap_or(line).trim_ascii()
-}
-
-/// The message in a line, or the answer to a line that cannot be decoded; no answer to an empty line.
-fn decode(line: &[u8]) -> Result<ClientJsonRpcMessage, Option<Value>> {
-    if line.is_empty() {
-        return Err(None);
-    }
-    let mut message = serde_json::from_slice(line).map_err(|error| unreadable::answer(line, &error))?;
-    if let JsonRpcMessage::Request(JsonRpcRequest { request: ClientRequest::CallToolRequest(call), .. }) =
-        &mut message
-        && let Some(loss) = loss_of_arguments(line)
-    {
-        call.extensions.insert(loss);
-    }
-    Ok(message)
-}
-
-/// The first thing that reading the arguments of a call as JSON values loses. It is handed on with the call,
-/// so that the tool's answer tells it: only that answer is read by the model.
-fn loss_of_arguments(line: &[u8]) -> Option<Loss> {
-    let mut text = std::str::from_utf8(line).ok()?;
-    for member in ["params", "arguments"] {
-        let Members(members) = serde_json::from_str(text).ok()?;
-        text = members.into_iter().rfind(|(name, _)| name == member)?.1.get();
-    }
-    losses(text).into_iter().find(Loss::changes_the_value)
 }
 
 #[cfg(test)]

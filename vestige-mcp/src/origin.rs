@@ -3,6 +3,8 @@
 use std::fs::File;
 use std::io::Read;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use chrono::{DateTime, Utc};
@@ -21,13 +23,37 @@ pub(crate) struct Origin {
     session_id: String,
     /// Where a git repository is looked for; empty, nowhere.
     pub(crate) working_dir: PathBuf,
-    /// The code base of a call that names none; the outer option is none before it was looked for.
-    codebase: Mutex<Option<Option<String>>>,
+    roots: RootsChanges,
+    /// The code base of a call that names none, once it was looked for, and how often the roots had changed
+    /// then.
+    codebase: Mutex<Option<(u64, Option<String>)>>,
+}
+
+/// Counts how often the client has said that its roots changed.
+///
+/// The notification is handled by a task of its own, beside those of the requests that follow it. So whoever
+/// reads the messages in their order counts it.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct RootsChanges(Arc<AtomicU64>);
+
+impl RootsChanges {
+    pub(crate) fn changed(&self) {
+        self.0.fetch_add(1, Ordering::Release);
+    }
+
+    fn count(&self) -> u64 {
+        self.0.load(Ordering::Acquire)
+    }
 }
 
 impl Origin {
     pub(crate) fn new(now: DateTime<Utc>) -> Self {
-        Self { session_id: new_id(now).to_string(), working_dir: PathBuf::new(), codebase: Mutex::new(None) }
+        Self {
+            session_id: new_id(now).to_string(),
+            working_dir: PathBuf::new(),
+            roots: RootsChanges::default(),
+            codebase: Mutex::new(None),
+        }
     }
 
     /// The origin of a call, without what its arguments say.
@@ -40,19 +66,22 @@ impl Origin {
         }
     }
 
-    /// Looks for the code base again on the next call: the roots of the client have changed.
-    pub(crate) async fn forget_codebase(&self) {
-        *self.codebase.lock().await = None;
+    /// How often the roots of the client have changed. After each change the code base is looked for again.
+    pub(crate) fn roots_changes(&self) -> &RootsChanges {
+        &self.roots
     }
 
     /// The client's first root, else the git repository of the working directory.
     async fn codebase(&self, request: &RequestContext<RoleServer>) -> Option<String> {
         let mut known = self.codebase.lock().await;
-        if let Some(codebase) = &*known {
+        let changes = self.roots.count();
+        if let Some((of, codebase)) = &*known
+            && *of == changes
+        {
             return codebase.clone();
         }
         let codebase = first_root(request).await.or_else(|| repository(&self.working_dir));
-        *known = Some(codebase.clone());
+        *known = Some((changes, codebase.clone()));
         codebase
     }
 }

@@ -64,9 +64,10 @@ where
     T: Transport<RoleServer> + 'static,
 {
     let mut stop = pin!(stop);
+    let transport = Opening::new(transport, server.roots_changes().clone());
     let opened = tokio::select! {
         biased;
-        opened = server.serve(Opening::new(transport)) => opened,
+        opened = server.serve(transport) => opened,
         () = &mut stop => return Ok(Ended::Stopped),
     };
     let running = match opened {

@@ -1,11 +1,12 @@
 //! The requests of the protocol, each handed to the module that answers it.
 
 use std::path::PathBuf;
+use std::time::Duration;
 
 use rmcp::model::{
     CallToolRequestParams, CallToolResponse, CustomRequest, CustomResult, ErrorCode, Implementation,
     ListResourceTemplatesResult, ListResourcesResult, ListToolsResult, PaginatedRequestParams,
-    ReadResourceRequestParams, ReadResourceResponse, ServerCapabilities, ServerConfig,
+    ReadResourceRequestParams, ReadResourceResponse, ServerCapabilities, ServerConfig, Tool,
 };
 use rmcp::service::{NotificationContext, RequestContext, RoleServer};
 use rmcp::{ErrorData, ServerHandler};
@@ -16,7 +17,7 @@ use vestige_traits::{Embedder, MemoryStore};
 
 use crate::answer::{self, ToolError, ToolResult};
 use crate::methods::shape_of_params;
-use crate::origin::Origin;
+use crate::origin::{Origin, RootsChanges};
 use crate::shape::arguments;
 use crate::tools::{graph, memories, recall, remember, reviews, stats};
 use crate::{catalog, resources};
@@ -37,13 +38,16 @@ pub struct Server<S, E> {
     memory: Memory<S, E>,
     store_name: Option<String>,
     origin: Origin,
+    read_only: bool,
+    timeout: Option<Duration>,
+    text_only: bool,
 }
 
 impl<S, E> Server<S, E> {
     /// A server over `memory`, with a new session id.
     pub fn new(memory: Memory<S, E>) -> Self {
         let origin = Origin::new(memory.now());
-        Self { memory, store_name: None, origin }
+        Self { memory, store_name: None, origin, read_only: false, timeout: None, text_only: false }
     }
 
     /// The name of the store that `stats` shows, such as its path. Default: the name of the backend.
@@ -59,6 +63,47 @@ impl<S, E> Server<S, E> {
     pub fn working_dir(mut self, folder: impl Into<PathBuf>) -> Self {
         self.origin.working_dir = folder.into();
         self
+    }
+
+    /// Whether the store may only be read. Then the tools that write are not offered, and refused in one
+    /// line. Default: false.
+    #[must_use]
+    pub fn read_only(mut self, read_only: bool) -> Self {
+        self.read_only = read_only;
+        self
+    }
+
+    /// How long a call may take; none for ever. A call that takes longer is dropped and answered with an
+    /// error. Of `remember` each 100 memories beyond the first have as much time again. Default: none.
+    #[must_use]
+    pub fn timeout(mut self, timeout: Option<Duration>) -> Self {
+        self.timeout = timeout;
+        self
+    }
+
+    /// Whether answers are text alone, without a structured part. Default: only to clients of which it is
+    /// known that their model reads nothing but the structured part where there is one, since that does not
+    /// repeat the contents of memories.
+    #[must_use]
+    pub fn text_only(mut self, text_only: bool) -> Self {
+        self.text_only = text_only;
+        self
+    }
+
+    /// Whether the answers to this request have a structured part.
+    fn is_structured(&self, context: &RequestContext<RoleServer>) -> bool {
+        let client = context.client_info().map(|client| client.name.to_lowercase()).unwrap_or_default();
+        !self.text_only && !READ_STRUCTURED_ALONE.iter().any(|name| client.starts_with(name))
+    }
+
+    /// The tools that it offers.
+    fn tools(&self) -> impl Iterator<Item = &'static Tool> {
+        let read_only = self.read_only;
+        catalog::tools().iter().filter(move |tool| !read_only || catalog::reads(tool))
+    }
+
+    pub(crate) fn roots_changes(&self) -> &RootsChanges {
+        self.origin.roots_changes()
     }
 
     /// The memory that it serves.
@@ -77,7 +122,14 @@ where
         request: CallToolRequestParams,
         context: &RequestContext<RoleServer>,
     ) -> Result<ToolResult, ErrorData> {
-        let Some(tool) = catalog::tool(&request.name) else { return Err(unknown_tool(&request.name)) };
+        let Some(tool) = catalog::tool(&request.name) else { return Err(self.unknown_tool(&request.name)) };
+        if self.read_only && !catalog::reads(tool) {
+            return Ok(Err(ToolError::new(format!(
+                "{} writes, and this memory may only be read; there are {}; nothing was done",
+                tool.name,
+                self.names_of_tools()
+            ))));
+        }
         if let Some(loss) = context.extensions.get::<Loss>() {
             return Ok(Err(ToolError::new(format!("wrong arguments: {loss}; nothing was done"))));
         }
@@ -102,15 +154,21 @@ where
             "review" => run!(reviews::review),
             "due" => run!(reviews::due),
             "stats" => run!(stats::stats, self.store_name.as_deref()),
-            unknown => return Err(unknown_tool(unknown)),
+            unknown => return Err(self.unknown_tool(unknown)),
         })
     }
 }
 
-fn unknown_tool(name: &str) -> ErrorData {
-    let known: Vec<_> = catalog::tools().iter().map(|tool| &*tool.name).collect();
-    let message = format!("unknown tool {:?}; there are {}", shortened(name, 60), known.join(", "));
-    ErrorData::invalid_params(message, None)
+impl<S, E> Server<S, E> {
+    fn unknown_tool(&self, name: &str) -> ErrorData {
+        let message = format!("unknown tool {:?}; there are {}", shortened(name, 60), self.names_of_tools());
+        ErrorData::invalid_params(message, None)
+    }
+
+    fn names_of_tools(&self) -> String {
+        let names: Vec<_> = self.tools().map(|tool| &*tool.name).collect();
+        names.join(", ")
+    }
 }
 
 impl<S, E> ServerHandler for Server<S, E>
@@ -125,15 +183,24 @@ where
                 Implementation::new("vestige", env!("CARGO_PKG_VERSION"))
                     .with_title("Vestige: long-term memory"),
             )
-            .with_instructions(catalog::INSTRUCTIONS)
+            .with_instructions(if self.read_only {
+                format!("{} {}", catalog::READ_ONLY, catalog::INSTRUCTIONS)
+            } else {
+                catalog::INSTRUCTIONS.to_owned()
+            })
     }
 
     async fn list_tools(
         &self,
         _: Option<PaginatedRequestParams>,
-        _: RequestContext<RoleServer>,
+        context: RequestContext<RoleServer>,
     ) -> Result<ListToolsResult, ErrorData> {
-        Ok(ListToolsResult::with_all_items(catalog::tools().to_vec()))
+        let mut tools: Vec<Tool> = self.tools().cloned().collect();
+        if !self.is_structured(&context) {
+            // A tool with an output schema must have a structured answer.
+            tools.iter_mut().for_each(|tool| tool.output_schema = None);
+        }
+        Ok(ListToolsResult::with_all_items(tools))
     }
 
     async fn call_tool(
@@ -141,13 +208,17 @@ where
         request: CallToolRequestParams,
         context: RequestContext<RoleServer>,
     ) -> Result<CallToolResponse, ErrorData> {
+        let memories = request.arguments.as_ref().and_then(|given| given.get("memories")?.as_array());
+        let parts = 1 + memories.map_or(0, Vec::len) / MEMORIES_AT_A_TIME;
+        let timeout = self.timeout.map(|timeout| timeout.saturating_mul(parts as u32));
         // Stores promise that a dropped write is done or not done.
         let answer = tokio::select! {
             biased;
             () = context.ct.cancelled() => return Err(ErrorData::internal_error("cancelled", None)),
             answer = self.call(request, &context) => answer?,
+            error = after(timeout) => Err(error),
         };
-        Ok(answer::result(answer).into())
+        Ok(answer::result(answer, self.is_structured(&context)).into())
     }
 
     async fn list_resources(
@@ -177,6 +248,7 @@ where
             read = resources::read(&self.memory, self.store_name.as_deref(), &request.uri) => {
                 read.map(Into::into)
             }
+            error = after(self.timeout) => Err(error.into_protocol()),
         }
     }
 
@@ -195,8 +267,26 @@ where
     }
 
     async fn on_roots_list_changed(&self, _: NotificationContext<RoleServer>) {
-        self.origin.forget_codebase().await;
+        // Over `serve` it was counted before, in the order of the messages; twice does no harm.
+        self.origin.roots_changes().changed();
     }
+}
+
+/// The beginnings of the names of clients that hand the structured part of an answer to their model and drop
+/// the text, in lower case. See ADR 24.
+const READ_STRUCTURED_ALONE: [&str; 3] = ["claude-code", "codex", "opencode"];
+/// How many memories of one `remember` have the time of one call.
+const MEMORIES_AT_A_TIME: usize = 100;
+
+/// The error of a call that takes longer than `timeout`.
+async fn after(timeout: Option<Duration>) -> ToolError {
+    let Some(timeout) = timeout else { return std::future::pending().await };
+    tokio::time::sleep(timeout).await;
+    ToolError::new(format!(
+        "no answer of the memory within {} s; a write may be done or not, so look before you repeat it; if this goes on, \
+         ask the user to look at the store, or to start this server with a longer --timeout",
+        timeout.as_secs()
+    ))
 }
 
 #[cfg(test)]

@@ -5,6 +5,7 @@ use rmcp::model::JsonObject;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 use vestige_memory::text::shortened;
+use vestige_traits::limits;
 
 use crate::answer::{ToolError, ToolResult};
 
@@ -74,19 +75,17 @@ fn adapt(schema: &JsonObject, value: &mut Value) {
     let items = schema.get("items").and_then(Value::as_object);
     let item_kind = items.and_then(kind_wanted).unwrap_or_default();
     let read = match (kind_wanted(schema).unwrap_or_default(), &*value) {
-        ("array", Value::String(text)) => match serde_json::from_str(text) {
-            Ok(list @ Value::Array(_)) => Some(list),
-            Ok(item @ Value::Object(_)) if item_kind == "object" => Some(Value::Array(vec![item])),
+        ("array", Value::String(text)) => match json(text) {
+            Some(list @ Value::Array(_)) => Some(list),
+            Some(item @ Value::Object(_)) if item_kind == "object" => Some(Value::Array(vec![item])),
             _ if item_kind == "string" && !text.contains(',') && !text.trim().is_empty() => {
                 Some(Value::Array(vec![Value::from(text.trim())]))
             }
             _ => None,
         },
         ("array", item @ Value::Object(_)) if item_kind == "object" => Some(Value::Array(vec![item.clone()])),
-        ("object", Value::String(text)) => serde_json::from_str(text).ok().filter(Value::is_object),
-        ("integer" | "number", Value::String(text)) => {
-            serde_json::from_str(text.trim()).ok().filter(Value::is_number)
-        }
+        ("object", Value::String(text)) => json(text).filter(Value::is_object),
+        ("integer" | "number", Value::String(text)) => json(text.trim()).filter(Value::is_number),
         ("boolean", Value::String(text)) => text.trim().to_ascii_lowercase().parse().ok().map(Value::Bool),
         _ => None,
     };
@@ -118,6 +117,12 @@ fn adapt(schema: &JsonObject, value: &mut Value) {
         }
         _ => {}
     }
+}
+
+/// The JSON in a text, if it is JSON, and not so much of it that no message would be read with it.
+fn json(text: &str) -> Option<Value> {
+    limits::check_json_values("text", text.as_bytes()).ok()?;
+    serde_json::from_str(text).ok()
 }
 
 fn kind_wanted(schema: &JsonObject) -> Option<&str> {

@@ -1,28 +1,35 @@
 //! Memories as agents read them.
 
-use std::fmt::Write as _;
+use std::fmt::{self, Write as _};
 
 use rmcp::schemars::{self, JsonSchema};
 use serde::Serialize;
 use serde_json::{Map, Value};
-use vestige_memory::text::{labels, printable, shortened};
+use vestige_memory::text::{labels, printable, schedule_line, shortened};
 use vestige_memory::times::rfc3339;
 use vestige_traits::{MemoryEdge, MemoryRecord, SchedulingState};
 
-/// How much of a text a list of memories shows, in characters.
-const SHOWN_CHARS: usize = 4000;
-/// The largest metadata that a list of memories shows, in bytes of JSON.
-const SHOWN_METADATA: usize = 4000;
+use crate::budget::{self, units};
+
+/// The largest metadata and tags that the structured part of an answer shows, in bytes of JSON.
+const SHOWN_METADATA: usize = 2000;
+/// The longest line of labels and of metadata that a text shows, in characters.
+const SHOWN_LABELS: usize = 300;
 /// Metadata that every memory of an agent has. The text leaves it out; the JSON has it.
 const KEPT_SILENT: [&str; 2] = ["mcp_client_id", "session_id"];
 
-/// A memory.
+/// A memory, without its text: that stands in the answer's text.
 #[derive(Serialize, JsonSchema)]
 #[schemars(crate = "schemars", inline)]
 pub(crate) struct MemoryView {
     id: String,
-    content: String,
-    /// Whether `content` is only its beginning, or large metadata is left out; `get` returns the whole.
+    /// How many characters its text has.
+    characters: usize,
+    /// The first character of it that the answer's text shows.
+    start: usize,
+    /// How many characters of it the answer's text shows.
+    length: usize,
+    /// Whether it has more characters, or more tags and metadata, than are shown; `get` has the rest.
     truncated: bool,
     r#type: String,
     tags: Vec<String>,
@@ -33,13 +40,38 @@ pub(crate) struct MemoryView {
     metadata: Map<String, Value>,
 }
 
+/// A memory with its text, as a resource.
+#[derive(Serialize)]
+pub(crate) struct WholeMemory {
+    content: String,
+    #[serde(flatten)]
+    memory: MemoryView,
+}
+
+/// A memory as it is shown: a text for the model, and the rest for programs.
+pub(crate) struct Shown {
+    pub(crate) text: String,
+    pub(crate) view: MemoryView,
+}
+
+/// Which characters of a memory's text are shown.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Range {
+    pub(crate) start: usize,
+    /// None for as many as there is room for.
+    pub(crate) length: Option<usize>,
+}
+
 impl MemoryView {
-    /// The whole memory.
-    pub(crate) fn whole(record: &MemoryRecord) -> Self {
+    /// The whole of it; `start` and `length` are those of the text that is shown.
+    fn new(record: &MemoryRecord, start: usize, length: usize) -> Self {
+        let characters = record.content.chars().count();
         Self {
             id: record.id.to_string(),
-            content: record.content.clone(),
-            truncated: false,
+            characters,
+            start,
+            length,
+            truncated: length < characters,
             r#type: record.node_type.clone(),
             tags: record.tags.clone(),
             codebase: record.codebase.clone(),
@@ -49,16 +81,32 @@ impl MemoryView {
         }
     }
 
-    /// With only the beginning of a long text, and with only the origin of large metadata.
-    pub(crate) fn shortened(record: &MemoryRecord) -> Self {
-        let mut view = Self::whole(record);
-        view.content = beginning(&record.content);
-        view.truncated = view.content.len() < record.content.len();
-        if record.metadata.to_string().len() > SHOWN_METADATA {
-            view.metadata.retain(|key, _| KEPT_SILENT.contains(&key.as_str()));
-            view.truncated = true;
+    /// The same with only the origin of large metadata, and only the first of many tags.
+    fn shortened(mut self) -> Self {
+        let size = |value: &Value| value.to_string().len();
+        if self.metadata.iter().map(|(key, value)| key.len() + size(value)).sum::<usize>() > SHOWN_METADATA {
+            self.metadata.retain(|key, _| KEPT_SILENT.contains(&key.as_str()));
+            self.truncated = true;
         }
-        view
+        let mut room = SHOWN_METADATA;
+        let shown = self.tags.iter().take_while(|tag| {
+            let fits = tag.len() <= room;
+            room = room.saturating_sub(tag.len());
+            fits
+        });
+        let shown = shown.count();
+        if shown < self.tags.len() {
+            self.tags.truncate(shown);
+            self.truncated = true;
+        }
+        self
+    }
+}
+
+impl WholeMemory {
+    pub(crate) fn new(record: &MemoryRecord) -> Self {
+        let memory = MemoryView::new(record, 0, record.content.chars().count());
+        Self { content: record.content.clone(), memory }
     }
 }
 
@@ -76,6 +124,9 @@ pub(crate) struct ScheduleView {
     next_review: Option<String>,
     reps: u32,
     lapses: u32,
+    /// The same for people.
+    #[serde(skip)]
+    pub(crate) line: String,
 }
 
 /// `state` holds the probability of recall as of now.
@@ -89,6 +140,7 @@ impl From<SchedulingState> for ScheduleView {
             next_review: state.next_review.map(rfc3339),
             reps: state.reps,
             lapses: state.lapses,
+            line: schedule_line(&state),
         }
     }
 }
@@ -115,36 +167,68 @@ impl From<&MemoryEdge> for LinkView {
     }
 }
 
+impl fmt::Display for LinkView {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} → {} → {}", self.source_id, shortened(&self.r#type, 60), self.target_id)
+    }
+}
+
 /// What each line of a memory's own text begins with. No line of an answer's own does, so a memory cannot
 /// pass for one.
 pub(crate) const QUOTED: &str = "> ";
 
-/// A memory as text: a line with its id, labels and origin; its content (`whole`, or the beginning) and its
-/// other metadata, quoted.
-pub(crate) fn block(record: &MemoryRecord, whole: bool) -> String {
-    let content = if whole { record.content.clone() } else { beginning(&record.content) };
-    let mut text = format!("[{}] {}", record.id, labels(record));
+/// A memory in at most so many units of text: a line with its id, labels and origin; a range of its content
+/// and its other metadata, quoted; and how to get what is left out.
+pub(crate) fn shown(record: &MemoryRecord, range: Range, most: usize) -> Shown {
+    let mut text = format!("[{}] {}", record.id, shortened(&labels(record), SHOWN_LABELS));
     if let Some(client) = record.metadata.get(KEPT_SILENT[0]).and_then(Value::as_str) {
         let _ = write!(text, " · from {}", shortened(client, 60));
     }
-    for line in printable(&content).split('\n') {
-        let _ = write!(text, "\n{QUOTED}{line}");
-    }
-    if content.len() < record.content.len() {
-        let _ = write!(
-            text,
-            "\n(its beginning; `get` returns all {} characters)",
-            record.content.chars().count()
-        );
-    }
     let mut metadata = record.metadata.as_object().cloned().unwrap_or_default();
     metadata.retain(|key, _| !KEPT_SILENT.contains(&key.as_str()));
-    if !metadata.is_empty() {
-        let _ = write!(text, "\n{QUOTED}{}", shortened(&Value::Object(metadata).to_string(), 300));
+    let metadata = (!metadata.is_empty())
+        .then(|| format!("\n{QUOTED}{}", shortened(&Value::Object(metadata).to_string(), SHOWN_LABELS)));
+    let room = most.saturating_sub(units(&text) + metadata.as_deref().map_or(0, units));
+    let (content, length) = content(&record.content, range, room.max(LEAST_CONTENT));
+    text.push_str(&content);
+    let characters = record.content.chars().count();
+    let end = range.start + length;
+    if length < characters {
+        let shown = match (length, range.start) {
+            (0, _) => "nothing".to_owned(),
+            (_, 0) => format!("the first {length}"),
+            (_, start) => format!("{length} from {start} on"),
+        };
+        let _ = write!(text, "\n({shown} of {characters} characters");
+        if end < characters {
+            let _ = write!(text, "; `get` with \"start\": {end} shows what follows");
+        }
+        text.push(')');
     }
-    text
+    text.push_str(metadata.as_deref().unwrap_or_default());
+    Shown { text, view: MemoryView::new(record, range.start, length).shortened() }
 }
 
-fn beginning(content: &str) -> String {
-    content.chars().take(SHOWN_CHARS).collect()
+/// As in a list: the beginning, of at most [`budget::LISTED`] units.
+pub(crate) fn listed(record: &MemoryRecord, most: usize) -> Shown {
+    shown(record, Range::default(), most.min(budget::LISTED))
+}
+
+/// The fewest units of a content that are shown.
+const LEAST_CONTENT: usize = 80;
+
+/// A range of a text, quoted, in at most so many units; and how many characters of the text that is.
+fn content(content: &str, range: Range, most: usize) -> (String, usize) {
+    let from = content.char_indices().nth(range.start).map_or("", |(at, _)| &content[at..]);
+    let to = range.length.and_then(|length| from.char_indices().nth(length));
+    let mut part = budget::beginning(to.map_or(from, |(at, _)| &from[..at]), most);
+    loop {
+        let quoted: String = printable(part).split('\n').flat_map(|line| ["\n", QUOTED, line]).collect();
+        let cost = units(&quoted);
+        // Line breaks and signs that are written out take more than the text did.
+        if cost <= most || part.is_empty() {
+            return (quoted, part.chars().count());
+        }
+        part = budget::beginning(part, (units(part) * most / cost).min(units(part) - 1));
+    }
 }

@@ -90,8 +90,10 @@ fn a_binary_of_its_own_remembers_and_recalls() {
         ("渡轮九点开船", "渡轮九点开船。"),
         ("deployed 🚀", "Deployed 🚀"),
     ] {
-        let found = client.call("recall", &json!({"query": query, "limit": 1}));
-        assert_eq!(found["results"][0]["content"], expected, "{query}: {found}");
+        let found = client
+            .request("tools/call", &json!({"name": "recall", "arguments": {"query": query, "limit": 1}}));
+        let text = found["content"][0]["text"].as_str().expect("a text");
+        assert!(text.ends_with(&format!("\n> {expected}")), "{query}: {text}");
     }
     assert_eq!(client.call("stats", &json!({}))["store"], file.to_str().expect("UTF-8"));
     client.close();

@@ -34,7 +34,16 @@ impl Server {
 
     /// The same in a working directory, with a client of these capabilities.
     pub(crate) fn start_in(vestige: &Vestige, folder: &std::path::Path, capabilities: &Value) -> Self {
-        let mut server = Self::silent(vestige, folder);
+        Self::shake_hands(Self::silent(vestige, folder), capabilities)
+    }
+
+    /// The same by a command line of the test's own.
+    #[allow(dead_code, reason = "few tests start it with flags")]
+    pub(crate) fn start_with(command: &mut Command, capabilities: &Value) -> Self {
+        Self::shake_hands(Self::spawn(command), capabilities)
+    }
+
+    fn shake_hands(mut server: Self, capabilities: &Value) -> Self {
         let hello = server.request(
             "initialize",
             &json!({
@@ -51,12 +60,12 @@ impl Server {
     /// Starts the server and says nothing yet.
     pub(crate) fn silent(vestige: &Vestige, folder: &std::path::Path) -> Self {
         let mut command = vestige.command();
-        command
-            .arg("mcp")
-            .current_dir(folder)
-            .stdin(Stdio::piped())
-            .stdout(Stdio::piped())
-            .stderr(Stdio::piped());
+        Self::spawn(command.arg("mcp").current_dir(folder))
+    }
+
+    /// Starts it by a command line, and says nothing yet.
+    pub(crate) fn spawn(command: &mut Command) -> Self {
+        command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
         let mut child = command.spawn().expect("it starts");
         let stdout = BufReader::new(child.stdout.take().expect("a pipe"));
         let (sender, lines) = channel();
@@ -138,6 +147,13 @@ impl Server {
         }
     }
 
+    /// The next line, whatever it is.
+    #[allow(dead_code, reason = "not every test reads lines")]
+    pub(crate) fn line(&mut self) -> Value {
+        let line = self.lines.recv_timeout(PATIENCE).expect("a line");
+        serde_json::from_str(&line).unwrap_or_else(|_| panic!("not protocol: {line}"))
+    }
+
     /// Whether an answer to this id came while another was waited for.
     pub(crate) fn was_answered(&self, id: &Value) -> bool {
         self.early.contains_key(&id.to_string())
@@ -148,12 +164,20 @@ impl Server {
         self.request("tools/call", &json!({"name": tool, "arguments": arguments}))
     }
 
-    /// Calls a tool that has to succeed, and returns its structured answer.
+    /// Calls a tool that has to succeed, and returns its structured answer, with the contents of memories
+    /// from the text beside it.
     #[track_caller]
     pub(crate) fn ok(&mut self, tool: &str, arguments: &Value) -> Value {
         let answer = self.call(tool, arguments);
         assert_eq!(answer["result"]["isError"], false, "{tool}: {answer}");
-        answer["result"]["structuredContent"].clone()
+        let text = answer["result"]["content"][0]["text"].as_str().expect("a text");
+        let mut structured = answer["result"]["structuredContent"].clone();
+        for list in ["results", "memories", "neighbors", "due"] {
+            let memories = structured.get_mut(list).and_then(Value::as_array_mut).into_iter().flatten();
+            memories.for_each(|memory| add_content(memory, text));
+        }
+        structured.get_mut("memory").into_iter().for_each(|memory| add_content(memory, text));
+        structured
     }
 
     /// Remembers one text whatever it is close to, and returns its id.
@@ -189,6 +213,21 @@ impl Server {
     fn stderr(&mut self) -> String {
         self.stderr.take().map(|reader| reader.join().expect("it does not panic")).unwrap_or_default()
     }
+}
+
+/// Adds what the text of an answer quotes of a memory.
+fn add_content(memory: &mut Value, text: &str) {
+    let Some(id) = memory.get("id").and_then(Value::as_str).map(|id| format!("[{id}] ")) else { return };
+    let lines = text.lines().skip_while(|line| line.starts_with("> ") || !line.contains(&id)).skip(1);
+    let quoted = lines.map_while(|line| line.strip_prefix("> ")).collect::<Vec<_>>();
+    let others = memory["metadata"].as_object().into_iter().flatten();
+    let mut others = others.filter(|(key, _)| !matches!(key.as_str(), "mcp_client_id" | "session_id"));
+    // The metadata stands behind the content, or behind a line about the rest of it.
+    let content = match (others.next(), memory["length"] == memory["characters"]) {
+        (Some(_), true) => &quoted[..quoted.len() - 1],
+        _ => &quoted[..],
+    };
+    memory["content"] = Value::from(content.join("\n"));
 }
 
 impl Drop for Server {

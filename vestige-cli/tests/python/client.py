@@ -4,6 +4,7 @@ usage: client.py PROGRAM MODE, where MODE is `legacy` (the initialize handshake)
 The memory is the one that the environment names, and it is empty. Prints `done` at the end.
 """
 
+import itertools
 import json
 import os
 import sys
@@ -32,7 +33,25 @@ async def ok(client, tool, arguments=None, **options):
     assert not result.is_error, f"{tool}: {result.content}"
     assert result.content[0].text, f"{tool} says nothing in words"
     assert result.structured_content is not None, f"{tool} has no structured content"
-    return result.structured_content
+    return with_contents(result.structured_content, result.content[0].text)
+
+
+def with_contents(structured, text):
+    """The structured part with the contents of memories, which stand in the text, quoted."""
+    found = [structured.get(name) for name in ("results", "memories", "neighbors", "due")]
+    found = [memory for memories in found if isinstance(memories, list) for memory in memories]
+    for memory in [*found, structured.get("memory")]:
+        if not memory or "id" not in memory:
+            continue
+        lines = text.split("\n")
+        at = next((n for n, line in enumerate(lines) if f"[{memory['id']}] " in line and not line.startswith("> ")), None)
+        if at is None:
+            continue
+        quoted = list(itertools.takewhile(lambda line: line.startswith("> "), lines[at + 1 :]))
+        if set(memory["metadata"]) - {"mcp_client_id", "session_id"} and memory["length"] == memory["characters"]:
+            quoted.pop()
+        memory["content"] = "\n".join(line.removeprefix("> ") for line in quoted)
+    return structured
 
 
 async def refused(client, tool, arguments, *words):

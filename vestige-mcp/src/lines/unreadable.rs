@@ -5,6 +5,7 @@ use rmcp::model::{ErrorCode, RequestId};
 use serde_json::error::Category;
 use serde_json::{Value, json};
 use vestige_memory::text::shortened;
+use vestige_traits::MemoryStoreError;
 
 use crate::methods::shape_of_params;
 
@@ -27,6 +28,20 @@ pub(crate) fn answer(line: &[u8], error: &serde_json::Error) -> Option<Value> {
     Some(refusal(&members.id_to_answer(), code, &message))
 }
 
+/// The answer to a line that is refused before it is decoded; none if the line is a response or a
+/// notification.
+pub(crate) fn refused(line: &[u8], why: &MemoryStoreError) -> Option<Value> {
+    let members = Members::of(line);
+    if members.object && members.id.is_none_or(|_| members.method.is_none()) {
+        return None;
+    }
+    let message = match why {
+        MemoryStoreError::InvalidInput { field, rule } => format!("{field} {rule}"),
+        other => other.to_string(),
+    };
+    Some(refusal(&members.id_to_answer(), ErrorCode::INVALID_REQUEST, &message))
+}
+
 /// The answer to a line of more than `most` bytes, given its beginning and its end; none to a notification.
 /// The id is null if neither part shows it.
 pub(crate) fn too_long(head: &[u8], end: &[u8], most: usize) -> Option<Value> {
@@ -41,6 +56,17 @@ pub(crate) fn too_long(head: &[u8], end: &[u8], most: usize) -> Option<Value> {
     };
     let message = format!("the message is longer than {} MiB: send less at once", most >> 20);
     Some(refusal(&id, ErrorCode::INVALID_REQUEST, &message))
+}
+
+/// The answer to a batch of `messages` messages, which is none or more than `most`.
+pub(crate) fn wrong_batch(messages: usize, most: usize) -> Value {
+    let message = format!("the batch holds {messages} messages, must hold 1 to {most}");
+    refusal(&Value::Null, ErrorCode::INVALID_REQUEST, &message)
+}
+
+/// The answer to an `initialize` within a batch.
+pub(crate) fn handshake_in_batch(id: &Value) -> Value {
+    refusal(id, ErrorCode::INVALID_REQUEST, "initialize must stand alone, not in a batch")
 }
 
 fn refusal(id: &Value, code: ErrorCode, message: &str) -> Value {
@@ -189,7 +215,9 @@ impl<'a> Members<'a> {
         let method = self.method.and_then(|method| serde_json::from_slice::<String>(method).ok());
         let id = self.id.map(serde_json::from_slice::<RequestId>);
         let wrong = match method {
-            _ if !self.object => "a message must be one JSON object",
+            _ if !self.object => {
+                "a message must be one JSON object (batches are of protocol 2025-03-26 alone)"
+            }
             _ if self.jsonrpc != Some(b"\"2.0\"") => "jsonrpc must be \"2.0\"",
             None => "method must be a string",
             _ if !matches!(id, Some(Ok(_))) => "id must be a string or an integer",

@@ -1,7 +1,5 @@
 //! The tools `link` and `neighbors`.
 
-use std::fmt::Write as _;
-
 use rmcp::schemars::{self, JsonSchema};
 use serde::{Deserialize, Serialize};
 use vestige_memory::text::{counted, one_line};
@@ -9,7 +7,8 @@ use vestige_memory::{Link, Memory};
 use vestige_traits::{MemoryStore, Neighbor, limits};
 
 use crate::answer::{Answer, ToolResult};
-use crate::view::{LinkView, MemoryView, block};
+use crate::budget::Room;
+use crate::view::{LinkView, MemoryView, Shown, listed};
 
 #[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
@@ -66,9 +65,9 @@ struct NeighborView {
     memory: MemoryView,
 }
 
-impl From<&Neighbor> for NeighborView {
-    fn from(neighbor: &Neighbor) -> Self {
-        Self { hops: neighbor.hops, score: neighbor.score, memory: MemoryView::shortened(&neighbor.record) }
+impl NeighborView {
+    fn new(neighbor: &Neighbor, memory: MemoryView) -> Self {
+        Self { hops: neighbor.hops, score: neighbor.score, memory }
     }
 }
 
@@ -99,10 +98,15 @@ pub(crate) async fn neighbors<S: MemoryStore + Sync, E>(
             format!("{least}{} in reach, {} shown.", counted(reached, "memory"), shown.len())
         }
     };
+    let mut room = Room::for_memories(shown.len());
+    let mut neighbors = Vec::with_capacity(shown.len());
     for neighbor in shown {
         let hops = counted(u64::from(neighbor.hops), "link");
-        let _ = write!(text, "\n\n{hops} away, {:.2}: {}", neighbor.score, block(&neighbor.record, false));
+        let Shown { text: memory, view } = listed(&neighbor.record, room.next());
+        let memory = format!("\n\n{hops} away, {:.2}: {memory}", neighbor.score);
+        room.used(&memory);
+        text.push_str(&memory);
+        neighbors.push(NeighborView::new(neighbor, view));
     }
-    let neighbors = shown.iter().map(NeighborView::from).collect();
     Answer::new(text, &Neighborhood { neighbors, total: all.len() })
 }

@@ -6,15 +6,14 @@ use rmcp::schemars::{self, JsonSchema};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 use uuid::Uuid;
-use vestige_memory::text::{counted, schedule_line, shortened};
+use vestige_memory::text::{counted, shortened};
 use vestige_memory::{Memory, MemoryError, MemoryResult, add_tags};
-use vestige_traits::{
-    Embedder, IngestContext, MemoryEdge, MemoryRecord, MemoryStore, MemoryStoreError, SchedulingState,
-};
+use vestige_traits::{Embedder, IngestContext, MemoryRecord, MemoryStore, MemoryStoreError};
 
 use crate::answer::{Answer, ToolError, ToolResult};
+use crate::budget::{self, Room, units};
 use crate::metadata::refuse_overwritten;
-use crate::view::{LinkView, MemoryView, ScheduleView, block};
+use crate::view::{LinkView, MemoryView, Range, ScheduleView, Shown, WholeMemory, listed, shown};
 
 #[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
@@ -23,24 +22,51 @@ pub(crate) struct GetArgs {
     /// The ids, 1 to 100.
     #[schemars(length(min = 1, max = 100))]
     ids: Vec<String>,
+    /// The character at which to begin, for a text that is longer than one answer. Default: 0.
+    #[schemars(range(min = 0, max = 1_048_576))]
+    start: Option<usize>,
+    /// How many characters to show of each. Default: as many as there is room for.
+    #[schemars(range(min = 1, max = 1_048_576))]
+    length: Option<usize>,
 }
 
 #[derive(Serialize, JsonSchema)]
 #[schemars(crate = "schemars")]
 pub(crate) struct Got {
-    memories: Vec<WholeView>,
+    /// In the order of the call. Their texts stand in the text of the answer.
+    memories: Vec<GotView>,
     /// The ids that no memory has.
     missing: Vec<String>,
 }
 
 #[derive(Serialize, JsonSchema)]
 #[schemars(crate = "schemars", inline)]
-pub(crate) struct WholeView {
+struct GotView {
     #[serde(flatten)]
     memory: MemoryView,
+    #[serde(flatten)]
+    surroundings: Surroundings,
+}
+
+/// What a memory has beside its own fields.
+#[derive(Serialize, JsonSchema)]
+#[schemars(crate = "schemars", inline)]
+struct Surroundings {
     /// Null if it was never reviewed.
     schedule: Option<ScheduleView>,
+    /// The first of its links, at most 100.
     links: Vec<LinkView>,
+    /// How many links it has in all.
+    links_total: usize,
+}
+
+/// A memory as a resource.
+#[derive(Serialize)]
+pub(crate) struct WholeView {
+    #[serde(flatten)]
+    memory: WholeMemory,
+    #[serde(flatten)]
+    surroundings: Surroundings,
 }
 
 #[derive(Clone, Deserialize, JsonSchema)]
@@ -92,21 +118,31 @@ pub(crate) struct Forgotten {
     missing: Vec<String>,
 }
 
+/// How many links of a memory are shown, and how many of them in the text.
+const SHOWN_LINKS: usize = 100;
+const LINKS_IN_TEXT: usize = 20;
+
+/// Reads one memory after another, so that a call takes no more than the largest of them.
 pub(crate) async fn get<S: MemoryStore + Sync, E>(memory: &Memory<S, E>, args: GetArgs) -> ToolResult {
-    let (records, missing) = records(memory, &args.ids).await?;
+    let range = Range { start: args.start.unwrap_or(0), length: args.length };
+    let ids = resolved(memory, &args.ids).await?;
+    let mut room = Room::for_memories(ids.len());
     let mut text = String::new();
-    let mut memories = Vec::with_capacity(records.len());
-    for record in &records {
-        let (schedule, links) = schedule_and_links(memory, record.id).await?;
-        let _ = writeln!(text, "{}", block(record, true));
-        if let Some(state) = &schedule {
-            let _ = writeln!(text, "{}", schedule_line(state));
-        }
-        for edge in &links {
-            let _ = writeln!(text, "{} → {} → {}", edge.source_id, edge.edge_type, edge.target_id);
-        }
-        text.push('\n');
-        memories.push(WholeView::new(record, schedule, &links));
+    let (mut memories, mut missing) = (Vec::with_capacity(ids.len()), Vec::new());
+    for id in ids {
+        let Some(record) = memory.get(id).await? else {
+            room.used("");
+            missing.push(id.to_string());
+            continue;
+        };
+        let surroundings = Surroundings::read(memory, id).await?;
+        let around = surroundings.text();
+        let most = room.next().saturating_sub(units(&around));
+        let Shown { text: memory, view } = shown(&record, range, most);
+        let memory = format!("{memory}{around}\n\n");
+        room.used(&memory);
+        text.push_str(&memory);
+        memories.push(GotView { memory: view, surroundings });
     }
     push_missing(&mut text, &missing);
     Answer::new(text.trim_end(), &Got { memories, missing })
@@ -121,8 +157,8 @@ where
     let edited = memory.try_edit(id, |record| args.clone().apply(record)).await?;
     let head =
         if edited.changed { "Updated." } else { "Nothing to change: the memory says all that already." };
-    let updated = Updated { changed: edited.changed, memory: MemoryView::shortened(&edited.record) };
-    Answer::new(format!("{head}\n\n{}", block(&edited.record, false)), &updated)
+    let Shown { text, view } = listed(&edited.record, budget::LISTED);
+    Answer::new(format!("{head}\n\n{text}"), &Updated { changed: edited.changed, memory: view })
 }
 
 /// How many digits of an id it takes to forget a memory. Fewer may be those of another by chance: ids begin
@@ -138,11 +174,15 @@ pub(crate) async fn forget<S: MemoryStore + Sync, E>(memory: &Memory<S, E>, args
             )));
         }
     }
-    let (records, mut missing) = records(memory, &args.ids).await?;
-    let mut forgotten = Vec::with_capacity(records.len());
+    let ids = resolved(memory, &args.ids).await?;
+    let (mut forgotten, mut missing) = (Vec::with_capacity(ids.len()), Vec::new());
     let mut lines = String::new();
-    for record in records {
-        match memory.forget(record.id).await {
+    for id in ids {
+        let Some(record) = memory.get(id).await? else {
+            missing.push(id.to_string());
+            continue;
+        };
+        match memory.forget(id).await {
             Ok(()) => {
                 let _ = write!(lines, "\n{} ({})", record.id, shortened(&record.content, 80));
                 forgotten.push(record.id.to_string());
@@ -160,11 +200,11 @@ pub(crate) async fn forget<S: MemoryStore + Sync, E>(memory: &Memory<S, E>, args
     Answer::new(text, &Forgotten { forgotten, missing })
 }
 
-/// The memories with these ids, each once, and the ids that no memory has.
-async fn records<S: MemoryStore + Sync, E>(
+/// The ids that are meant, each once.
+async fn resolved<S: MemoryStore + Sync, E>(
     memory: &Memory<S, E>,
     texts: &[String],
-) -> MemoryResult<(Vec<MemoryRecord>, Vec<String>)> {
+) -> MemoryResult<Vec<Uuid>> {
     let mut ids: Vec<Uuid> = Vec::with_capacity(texts.len());
     for text in texts {
         let id = memory.resolve(text).await?;
@@ -172,14 +212,7 @@ async fn records<S: MemoryStore + Sync, E>(
             ids.push(id);
         }
     }
-    let (mut records, mut missing) = (Vec::with_capacity(ids.len()), Vec::new());
-    for (id, record) in ids.iter().zip(memory.get_many(&ids).await?) {
-        match record {
-            Some(record) => records.push(record),
-            None => missing.push(id.to_string()),
-        }
-    }
-    Ok((records, missing))
+    Ok(ids)
 }
 
 impl WholeView {
@@ -188,25 +221,38 @@ impl WholeView {
         memory: &Memory<S, E>,
         record: &MemoryRecord,
     ) -> MemoryResult<Self> {
-        let (schedule, links) = schedule_and_links(memory, record.id).await?;
-        Ok(Self::new(record, schedule, &links))
-    }
-
-    fn new(record: &MemoryRecord, schedule: Option<SchedulingState>, links: &[MemoryEdge]) -> Self {
-        Self {
-            memory: MemoryView::whole(record),
-            schedule: schedule.map(ScheduleView::from),
-            links: links.iter().map(LinkView::from).collect(),
-        }
+        let surroundings = Surroundings::read(memory, record.id).await?;
+        Ok(Self { memory: WholeMemory::new(record), surroundings })
     }
 }
 
-/// The schedule of a memory, if it was ever reviewed, and its links.
-async fn schedule_and_links<S: MemoryStore + Sync, E>(
-    memory: &Memory<S, E>,
-    id: Uuid,
-) -> MemoryResult<(Option<SchedulingState>, Vec<MemoryEdge>)> {
-    Ok((memory.schedule(id).await?, memory.links(id).await?))
+impl Surroundings {
+    /// The schedule of a memory, if it was ever reviewed, and its links.
+    async fn read<S: MemoryStore + Sync, E>(memory: &Memory<S, E>, id: Uuid) -> MemoryResult<Self> {
+        let schedule = memory.schedule(id).await?.map(ScheduleView::from);
+        let edges = memory.links(id).await?;
+        let links = edges.iter().take(SHOWN_LINKS).map(LinkView::from).collect();
+        Ok(Self { schedule, links, links_total: edges.len() })
+    }
+
+    /// The lines that follow a memory.
+    fn text(&self) -> String {
+        let mut text = String::new();
+        if let Some(schedule) = &self.schedule {
+            let _ = write!(text, "\n{}", schedule.line);
+        }
+        for link in self.links.iter().take(LINKS_IN_TEXT) {
+            let _ = write!(text, "\n{link}");
+        }
+        if self.links_total > LINKS_IN_TEXT {
+            let _ = write!(
+                text,
+                "\n({LINKS_IN_TEXT} of {} links; `neighbors` shows the memories at their other ends)",
+                self.links_total
+            );
+        }
+        text
+    }
 }
 
 impl UpdateArgs {

@@ -12,7 +12,8 @@ use vestige_traits::{
 };
 
 use crate::answer::{Answer, ToolError, ToolResult};
-use crate::view::{MemoryView, block};
+use crate::budget::Room;
+use crate::view::{MemoryView, Shown, listed};
 use crate::when::moment;
 
 #[derive(Deserialize, JsonSchema)]
@@ -65,7 +66,7 @@ fn mode_schema(_: &mut SchemaGenerator) -> Schema {
 #[derive(Serialize, JsonSchema)]
 #[schemars(crate = "schemars")]
 pub(crate) struct Recalled {
-    /// The memories found, best first; of a list, newest first.
+    /// The memories found, best first; of a list, newest first. Their texts stand in the text of the answer.
     results: Vec<HitView>,
     /// Of a list, the `cursor` of its next page; null if there is no more.
     next: Option<String>,
@@ -84,21 +85,29 @@ struct HitView {
     memory: MemoryView,
 }
 
-impl From<&SearchResult> for HitView {
-    fn from(hit: &SearchResult) -> Self {
-        Self {
-            score: Some(hit.score),
-            fts_score: hit.fts_score,
-            vector_score: hit.vector_score,
-            memory: MemoryView::shortened(&hit.record),
-        }
+impl HitView {
+    fn of_hit(hit: &SearchResult, memory: MemoryView) -> Self {
+        Self { score: Some(hit.score), fts_score: hit.fts_score, vector_score: hit.vector_score, memory }
+    }
+
+    fn of_list(memory: MemoryView) -> Self {
+        Self { score: None, fts_score: None, vector_score: None, memory }
     }
 }
 
-impl From<&MemoryRecord> for HitView {
-    fn from(record: &MemoryRecord) -> Self {
-        Self { score: None, fts_score: None, vector_score: None, memory: MemoryView::shortened(record) }
-    }
+/// Appends memories with their numbers, and returns what programs read of each.
+fn numbered<'a>(
+    text: &mut String,
+    records: impl ExactSizeIterator<Item = &'a MemoryRecord>,
+) -> Vec<MemoryView> {
+    let mut room = Room::for_memories(records.len());
+    let shown = records.enumerate().map(|(at, record)| {
+        let Shown { text: memory, view } = listed(record, room.next());
+        room.used(&memory);
+        let _ = write!(text, "\n\n{}. {memory}", at + 1);
+        view
+    });
+    shown.collect()
 }
 
 pub(crate) async fn recall<S, E>(memory: &Memory<S, E>, args: RecallArgs) -> ToolResult
@@ -120,7 +129,7 @@ where
     if asks_for_nothing(&args.query) {
         let after = cursor.as_deref().map(read_cursor).transpose()?;
         let page = memory.list(&ListQuery::new().filter(filter).limit(limit).after(after)).await?;
-        return listed(&page, filtered);
+        return page_of_list(&page, filtered);
     }
     if cursor.is_some() {
         return Err(ToolError::new("cursor: goes on with a list; leave `query` out, or the cursor"));
@@ -140,10 +149,9 @@ where
             limits::MAX_QUERY_TERMS
         );
     }
-    for (at, hit) in hits.iter().enumerate() {
-        let _ = write!(text, "\n\n{}. {}", at + 1, block(&hit.record, false));
-    }
-    Answer::new(text, &Recalled { results: hits.iter().map(HitView::from).collect(), next: None })
+    let views = numbered(&mut text, hits.iter().map(|hit| &hit.record));
+    let results = hits.iter().zip(views).map(|(hit, view)| HitView::of_hit(hit, view)).collect();
+    Answer::new(text, &Recalled { results, next: None })
 }
 
 const NOTHING_FILTERED: &str = "Nothing found with these filters; call again with fewer of them.";
@@ -154,20 +162,18 @@ fn asks_for_nothing(query: &str) -> bool {
     words.is_empty() && phrases.is_empty() && excluded.is_empty()
 }
 
-fn listed(page: &ListPage, filtered: bool) -> ToolResult {
+fn page_of_list(page: &ListPage, filtered: bool) -> ToolResult {
     let next = page.next.map(|next| format!("{} {}", next.created_at.to_rfc3339(), next.id));
     let mut text = match page.records.len() as u64 {
         0 if filtered => NOTHING_FILTERED.to_owned(),
         0 => "There are no more memories.".to_owned(),
         listed => format!("{}, newest first.", counted(listed, "memory")),
     };
-    for (at, record) in page.records.iter().enumerate() {
-        let _ = write!(text, "\n\n{}. {}", at + 1, block(record, false));
-    }
+    let views = numbered(&mut text, page.records.iter());
     if let Some(next) = &next {
         let _ = write!(text, "\n\nThere are more: call again with `cursor`: \"{next}\".");
     }
-    Answer::new(text, &Recalled { results: page.records.iter().map(HitView::from).collect(), next })
+    Answer::new(text, &Recalled { results: views.into_iter().map(HitView::of_list).collect(), next })
 }
 
 /// The place that the `next` of a list names.

@@ -17,6 +17,7 @@ use vestige_memory::{
 use vestige_traits::{Embedder, IngestContext, MemoryStore};
 
 use crate::answer::{Answer, ToolResult};
+use crate::budget::{self, units};
 use crate::metadata::refuse_overwritten;
 use crate::origin::Origin;
 use crate::when::moment;
@@ -24,6 +25,8 @@ use crate::when::moment;
 /// How many of the words that differ are shown, and how much of each.
 const SHOWN_DIFFERENCES: usize = 8;
 const SHOWN_CHARS: usize = 60;
+/// What an answer keeps for its own words.
+const RESERVED: usize = 1_000;
 /// How many steps of the work lie between two notifications of progress.
 const STEPS_BETWEEN_NOTIFICATIONS: usize = 16;
 
@@ -91,7 +94,8 @@ struct NearView {
     id: String,
     /// How alike the texts are, at most 1: by meaning and by words.
     similarity: f64,
-    /// The beginning of its text.
+    /// The beginning of its text, for the text of the answer.
+    #[serde(skip)]
     content: String,
     /// How the words compare: same, reordered (the same in another order) or differs.
     wording: &'static str,
@@ -200,19 +204,27 @@ fn shown(words: &[String]) -> Vec<String> {
 impl Remembered {
     fn text(&self) -> String {
         let mut text = format!("Stored {}.", counted(self.stored as u64, "memory"));
-        for (at, outcome) in self.results.iter().enumerate() {
-            match (&outcome.id, &outcome.near) {
-                (Some(id), None) => {
-                    let _ = write!(text, "\n{}. stored as {id}", at + 1);
+        let lines: Vec<_> = (1..).zip(&self.results).map(|(number, outcome)| outcome.line(number)).collect();
+        // What a memory is close to comes before plain ids, where there is not room for both.
+        let mut room = budget::ANSWER - RESERVED;
+        let mut shown = vec![false; lines.len()];
+        for is_near in [true, false] {
+            for (at, line) in lines.iter().enumerate() {
+                if self.results[at].near.is_some() == is_near
+                    && let Some(left) = room.checked_sub(units(line))
+                {
+                    (shown[at], room) = (true, left);
                 }
-                (Some(id), Some(near)) => {
-                    let _ = write!(text, "\n{}. stored as {id}, although it is {near}", at + 1);
-                }
-                (None, Some(near)) => {
-                    let _ = write!(text, "\n{}. NOT stored: it is {near}", at + 1);
-                }
-                (None, None) => {}
             }
+        }
+        lines.iter().zip(&shown).filter(|(_, shown)| **shown).for_each(|(line, _)| text.push_str(line));
+        let left_out = shown.iter().filter(|shown| !**shown).count();
+        if left_out > 0 {
+            let _ = write!(
+                text,
+                "\n({left_out} of {} are not shown; `recall` without a query lists what is stored, newest first)",
+                lines.len()
+            );
         }
         if self.stored < self.results.len() {
             text.push_str(
@@ -221,6 +233,18 @@ impl Remembered {
             );
         }
         text
+    }
+}
+
+impl Outcome {
+    /// What became of the memory with this number.
+    fn line(&self, number: usize) -> String {
+        match (&self.id, &self.near) {
+            (Some(id), None) => format!("\n{number}. stored as {id}"),
+            (Some(id), Some(near)) => format!("\n{number}. stored as {id}, although it is {near}"),
+            (None, Some(near)) => format!("\n{number}. NOT stored: it is {near}"),
+            (None, None) => String::new(),
+        }
     }
 }
 
@@ -273,5 +297,34 @@ impl Progress {
             .with_message(message);
         // Work does not depend on somebody watching it.
         let _ = peer.notify_progress(told).await;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_answer_about_a_thousand_memories_shows_near_duplicates_before_ids() {
+        let near = || NearView {
+            id: "019bb17c-0e40-7978-a6a1-2a42c7957ab5".to_owned(),
+            similarity: 0.97,
+            content: "The ferry leaves at nine.".to_owned(),
+            wording: "same",
+            only_new: Vec::new(),
+            only_known: Vec::new(),
+        };
+        let outcome = |at: usize| Outcome {
+            stored: at != 999,
+            id: (at != 999).then(|| "019bb17c-0e40-7978-a6a1-2a42c7957ab5".to_owned()),
+            near: (at == 999).then(near),
+        };
+        let text = Remembered { stored: 999, results: (0..1000).map(outcome).collect() }.text();
+        assert!(units(&text) <= budget::ANSWER, "{} units", units(&text));
+        assert!(
+            text.contains("\n1. stored as ") && text.contains("\n1000. NOT stored: it is 0.97"),
+            "{text}"
+        );
+        assert!(text.contains(" of 1000 are not shown; "), "{text}");
     }
 }

@@ -1,7 +1,5 @@
 //! The tools `review` and `due`.
 
-use std::fmt::Write as _;
-
 use rmcp::schemars::{self, JsonSchema};
 use serde::{Deserialize, Serialize};
 use vestige_memory::text::{counted, schedule_line};
@@ -9,7 +7,8 @@ use vestige_memory::{Memory, as_of};
 use vestige_traits::{MemoryStore, Rating};
 
 use crate::answer::{Answer, ToolResult};
-use crate::view::{MemoryView, ScheduleView, block};
+use crate::budget::Room;
+use crate::view::{MemoryView, ScheduleView, Shown, listed};
 
 #[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
@@ -89,11 +88,14 @@ pub(crate) async fn due<S: MemoryStore + Sync, E>(memory: &Memory<S, E>, args: D
             format!("{} due, longest overdue first. Check each, then `review` it.", counted(found, "memory"))
         }
     };
+    let mut room = Room::for_memories(due.len());
+    let mut views = Vec::with_capacity(due.len());
     for due in &due {
-        let _ = write!(text, "\n\n{}\n{}", block(&due.record, false), schedule_line(&due.scheduling));
+        let Shown { text: memory, view } = listed(&due.record, room.next());
+        let memory = format!("\n\n{memory}\n{}", schedule_line(&due.scheduling));
+        room.used(&memory);
+        text.push_str(&memory);
+        views.push(DueView { memory: view, schedule: due.scheduling.into() });
     }
-    let due = due
-        .iter()
-        .map(|due| DueView { memory: MemoryView::shortened(&due.record), schedule: due.scheduling.into() });
-    Answer::new(text, &DueList { due: due.collect() })
+    Answer::new(text, &DueList { due: views })
 }
