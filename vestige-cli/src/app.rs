@@ -7,6 +7,7 @@ use vestige_traits::clock::{Clock, SystemClock};
 use vestige_traits::{AnyEmbedder, AnyMemoryStore, MemoryStore};
 
 use crate::config::Settings;
+use crate::deadline::Deadline;
 use crate::failure::CommandResult;
 use crate::interrupt::Interrupt;
 use crate::open::{self, Access};
@@ -14,15 +15,18 @@ use crate::open::{self, Access};
 pub(crate) struct App {
     pub(crate) settings: Settings,
     pub(crate) interrupt: Interrupt,
+    pub(crate) deadline: Deadline,
     embedder: OnceCell<AnyEmbedder>,
 }
 
 impl App {
     pub(crate) fn new(settings: Settings, interrupt: Interrupt) -> Self {
-        Self { settings, interrupt, embedder: OnceCell::new() }
+        let deadline = Deadline::new(settings.timeout);
+        Self { settings, interrupt, deadline, embedder: OnceCell::new() }
     }
 
     pub(crate) async fn open(&self, access: Access) -> CommandResult<AnyMemoryStore> {
+        self.deadline.begin();
         open::store(&self.settings, access).await
     }
 
@@ -45,6 +49,21 @@ impl App {
         Ok(memory)
     }
 
+    /// A memory to serve, and whether it may only be read. One that may be written is as
+    /// [`memory_for_texts`](Self::memory_for_texts) makes it.
+    pub(crate) async fn memory_to_serve(&self) -> CommandResult<(Memory<AnyMemoryStore, AnyEmbedder>, bool)> {
+        let embedder = self.embedder().await?.clone();
+        let store = self.open(Access::Read).await?;
+        let read_only = open::is_read_only(&store).await;
+        let has_model = store.registered_model().await?.is_some();
+        let memory = Memory::new(store, embedder);
+        // A store without a model could not take it in, and is searched by words.
+        if !read_only || has_model {
+            memory.register_model().await?;
+        }
+        Ok((memory, read_only))
+    }
+
     /// A memory to ask. The model is loaded only if a question is to be `embedded`, and the store has
     /// vectors.
     pub(crate) async fn memory_to_ask(
@@ -53,7 +72,9 @@ impl App {
     ) -> CommandResult<Memory<AnyMemoryStore, AnyEmbedder>> {
         let store = self.open(Access::Read).await?;
         let embedder = if embedded && store.registered_model().await?.is_some() {
-            self.embedder().await?.clone()
+            let embedder = self.embedder().await?.clone();
+            self.deadline.begin();
+            embedder
         } else {
             AnyEmbedder::new(NoEmbedder)
         };

@@ -7,6 +7,7 @@
 use std::ffi::OsString;
 use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use crate::config_file::{Backend, ConfigFile, Embeddings};
 use crate::failure::Failure;
@@ -18,6 +19,7 @@ use crate::trusted_files::{self, TrustedFiles};
 pub(crate) const FILE_NAME: &str = "vestige.toml";
 const STORE_FILE_NAME: &str = "vestige.db";
 const DEFAULT_CONNECTIONS: u32 = 5;
+const DEFAULT_TIMEOUT_SECONDS: u32 = 60;
 
 /// What one run of the command works with.
 #[derive(Clone, Debug, PartialEq)]
@@ -30,6 +32,8 @@ pub(crate) struct Settings {
     pub(crate) model_from: Origin,
     /// How the model is run; the paths in it are whole.
     pub(crate) embeddings: Embeddings,
+    /// How long a call may take; none for ever.
+    pub(crate) timeout: Option<Duration>,
     /// The `vestige.toml` that was read.
     pub(crate) file: Option<PathBuf>,
     /// Why the `vestige.toml` in the working directory does not count, where it does not.
@@ -237,6 +241,7 @@ impl Settings {
         let file = path.as_deref().map(ConfigFile::read).transpose()?.unwrap_or_default();
         let (store, store_from) = store_choice(globals, around, &file, path.as_deref())?;
         let (model, model_from) = model_choice(globals, around, &file, path.as_deref())?;
+        let timeout = timeout(globals, around, &file)?;
         let folder = path.as_deref().and_then(Path::parent);
         let mut embeddings = file.embeddings;
         embeddings.cache_dir = match embeddings.cache_dir {
@@ -244,8 +249,23 @@ impl Settings {
             None => around.folders.as_ref().map(|folders| folders.cache.join("models")),
         };
         embeddings.runtime = embeddings.runtime.map(|path| around.resolve(&path, folder)).transpose()?;
-        Ok(Self { store, store_from, model, model_from, embeddings, file: path, ignored })
+        Ok(Self { store, store_from, model, model_from, embeddings, timeout, file: path, ignored })
     }
+}
+
+fn timeout(
+    globals: &GlobalArgs,
+    around: &Surroundings<'_>,
+    file: &ConfigFile,
+) -> Result<Option<Duration>, Failure> {
+    let seconds = match (globals.timeout, around.text("VESTIGE_TIMEOUT")?) {
+        (Some(seconds), _) => seconds,
+        (None, Some(text)) => text.trim().parse().map_err(|_| {
+            Failure::usage(format!("VESTIGE_TIMEOUT is {text:?}, must be a whole number of seconds"))
+        })?,
+        (None, None) => file.timeout_seconds.unwrap_or(DEFAULT_TIMEOUT_SECONDS),
+    };
+    Ok((seconds > 0).then(|| Duration::from_secs(seconds.into())))
 }
 
 fn store_choice(

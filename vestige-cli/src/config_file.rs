@@ -13,6 +13,8 @@ use crate::secret::PostgresUrl;
 #[derive(Debug, Default, PartialEq, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub(crate) struct ConfigFile {
+    /// How long a call may take; 0 for ever.
+    pub(crate) timeout_seconds: Option<u32>,
     pub(crate) storage: Storage,
     pub(crate) embeddings: Embeddings,
 }

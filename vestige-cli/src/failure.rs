@@ -3,6 +3,7 @@
 use std::fmt;
 use std::io;
 use std::process::ExitCode;
+use std::time::Duration;
 
 use vestige_memory::text::one_line;
 use vestige_memory::{IdError, MemoryError};
@@ -27,6 +28,8 @@ pub(crate) enum Failure {
     Reported,
     /// Whoever read the output went away. Nothing is said: `vestige list | head` is no failure.
     BrokenPipe,
+    /// The store did not answer within the time that a command has.
+    TimedOut(Duration),
     /// Ctrl-C, or another signal to end: its number. What was done is said by the command.
     Interrupted(u8),
 }
@@ -79,6 +82,11 @@ impl Failure {
             ),
             Self::Migrate(error) => format!("{place}: {}", with_sources(error)),
             Self::Io(what, error) => format!("{what}: {error}"),
+            Self::TimedOut(timeout) => format!(
+                "{place}: no answer within {} s; a write may be done or not, so look before you repeat it; \
+                 --timeout SECONDS gives it longer",
+                timeout.as_secs()
+            ),
             Self::Interrupted(_) => "interrupted; what was acknowledged is stored".to_owned(),
             Self::Reported | Self::BrokenPipe => return None,
         };

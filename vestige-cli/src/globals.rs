@@ -31,6 +31,14 @@ pub(crate) struct GlobalArgs {
     #[arg(long, global = true, value_name = "MODEL", help_heading = GLOBAL)]
     pub(crate) model: Option<String>,
 
+    /// How long a command waits for its store, and `mcp` for each call; 0 for ever [env: VESTIGE_TIMEOUT]
+    /// [default: 60]
+    ///
+    /// What works through a whole memory or file is not bounded: import, export, restore, migrate, doctor,
+    /// demo.
+    #[arg(long, global = true, value_name = "SECONDS", help_heading = GLOBAL)]
+    pub(crate) timeout: Option<u32>,
+
     /// Print JSON, for other programs
     #[arg(long, global = true, help_heading = GLOBAL)]
     pub(crate) json: bool,

@@ -1,13 +1,13 @@
 //! The `vestige` command. Its documentation is that of the package's library.
 
-#![forbid(unsafe_code)]
-
 mod app;
 mod args;
 mod cli;
+mod closed_stdout;
 mod commands;
 mod config;
 mod config_file;
+mod deadline;
 mod failure;
 mod globals;
 mod importer;
@@ -49,6 +49,10 @@ fn main() -> ExitCode {
         Err(error) => {
             // Help that nobody reads to its end is no failure, and of a lost complaint nobody would hear.
             let _ = error.print();
+            if !error.use_stderr() && closed_stdout::stdout_was_closed() {
+                output::error("stdout is closed, so the output is lost; open it, or write to /dev/null");
+                return ExitCode::FAILURE;
+            }
             return ExitCode::from(u8::try_from(error.exit_code()).unwrap_or(2));
         }
     };
@@ -117,22 +121,28 @@ fn check_clock(now: DateTime<Utc>) -> CommandResult {
 }
 
 async fn dispatch(command: Command, app: &App, out: Output, interrupt: &Interrupt) -> CommandResult {
+    /// What a person waits for: it ends when its time is up, or by Ctrl-C.
+    macro_rules! call {
+        ($work:expr) => {
+            interrupt.guard(app.deadline.guard($work)).await
+        };
+    }
     match command {
-        Command::Add(args) => interrupt.guard(add::run(args, app, out)).await,
+        Command::Add(args) => call!(add::run(args, app, out)),
         // Stops by itself, at the end of a batch.
         Command::Import(args) => import::run(args, app, out).await,
-        Command::Search(args) => interrupt.guard(search::run(args, app, out)).await,
-        Command::Get(args) => interrupt.guard(get::run(args, app, out)).await,
-        Command::List(args) => interrupt.guard(list::run(args, app, out)).await,
-        Command::Update(args) => interrupt.guard(update::run(args, app, out)).await,
+        Command::Search(args) => call!(search::run(args, app, out)),
+        Command::Get(args) => call!(get::run(args, app, out)),
+        Command::List(args) => call!(list::run(args, app, out)),
+        Command::Update(args) => call!(update::run(args, app, out)),
         // Stops by itself between two memories, and says which are gone.
-        Command::Delete(args) => delete::run(args, app, out).await,
-        Command::Link(args) => interrupt.guard(link::run(args, app, out)).await,
-        Command::Unlink(args) => interrupt.guard(unlink::run(args, app, out)).await,
-        Command::Neighbors(args) => interrupt.guard(neighbors::run(args, app, out)).await,
-        Command::Review(args) => interrupt.guard(review::run(args, app, out)).await,
-        Command::Due(args) => interrupt.guard(due::run(args, app, out)).await,
-        Command::Stats(args) => interrupt.guard(stats::run(args, app, out)).await,
+        Command::Delete(args) => app.deadline.guard(delete::run(args, app, out)).await,
+        Command::Link(args) => call!(link::run(args, app, out)),
+        Command::Unlink(args) => call!(unlink::run(args, app, out)),
+        Command::Neighbors(args) => call!(neighbors::run(args, app, out)),
+        Command::Review(args) => call!(review::run(args, app, out)),
+        Command::Due(args) => call!(due::run(args, app, out)),
+        Command::Stats(args) => call!(stats::run(args, app, out)),
         Command::Doctor(args) => interrupt.guard(doctor::run(args, app, out)).await,
         Command::Backup(args) => interrupt.guard(backup::run(args, app, out)).await,
         Command::Export(args) => interrupt.guard(export::run(args, app, out)).await,

@@ -3,12 +3,22 @@
 use std::path::Path;
 
 use vestige_sqlite::SqliteMemoryStore;
-use vestige_traits::{AnyEmbedder, AnyMemoryStore, MemoryStoreError};
+use vestige_traits::{AnyEmbedder, AnyMemoryStore, MemoryStore, MemoryStoreError};
 
 use crate::config::{ModelChoice, Settings, StoreChoice};
 use crate::failure::{CommandResult, Failure};
 use crate::models;
 use crate::output::note;
+
+/// Whether the store may only be read: its file, its server, or the role does not let it be written.
+pub(crate) async fn is_read_only(store: &AnyMemoryStore) -> bool {
+    // Removes nothing, and wants the right to.
+    match store.clear_checkpoint("a write that changes nothing").await {
+        Err(MemoryStoreError::ReadOnly) => true,
+        Err(error @ MemoryStoreError::Unavailable { .. }) => !error.is_retryable(),
+        _ => false,
+    }
+}
 
 /// What a command means to do with the store.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

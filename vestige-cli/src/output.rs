@@ -7,6 +7,7 @@ use anstyle::{AnsiColor, Style};
 use serde::Serialize;
 use vestige_memory::text::{one_line, terminal_safe_json};
 
+use crate::closed_stdout::{Closed, stdout_was_closed};
 use crate::failure::{CommandResult, Failure};
 
 pub(crate) const BOLD: Style = Style::new().bold();
@@ -24,7 +25,9 @@ pub(crate) struct Output {
 
 impl Output {
     pub(crate) fn new(json: bool) -> Self {
-        Self { json, stdout: BufWriter::new(Box::new(anstream::stdout())) }
+        let stdout: Box<dyn Write> =
+            if stdout_was_closed() { Box::new(Closed) } else { Box::new(anstream::stdout()) };
+        Self { json, stdout: BufWriter::new(stdout) }
     }
 
     /// One JSON value and a newline.
@@ -51,6 +54,11 @@ impl Output {
     pub(crate) fn finish(mut self) -> CommandResult {
         self.stdout.flush().map_err(Failure::io("stdout"))
     }
+}
+
+/// Stdout as it is, for what is no text for people.
+pub(crate) fn raw_stdout() -> Box<dyn Write + Send> {
+    if stdout_was_closed() { Box::new(Closed) } else { Box::new(io::stdout()) }
 }
 
 /// A text in a style, as `{BOLD}text{BOLD:#}` would write it.

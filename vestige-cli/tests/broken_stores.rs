@@ -7,6 +7,7 @@ use std::process::Command;
 
 use common::{PROGRAM, Run, Vestige, skip};
 use rusqlite::Connection;
+use serde_json::{Value, json};
 
 fn filled(memories: usize) -> Vestige {
     let vestige = Vestige::new();
@@ -265,6 +266,77 @@ fn a_read_only_folder_is_one_line_and_is_not_written_to() {
         with_mounts(&vestige, &format!("{read_only} && vestige add x --db new.db")).expect("namespaces");
     run.refuses(1, &["new.db"]);
     assert!(std::fs::read(vestige.db()).expect("the file") == before);
+}
+
+/// A connection: the handshake, the list of tools, calls that read and one that writes, by name as their id.
+fn reads_and_writes() -> String {
+    let call = |tool: &str, arguments: Value| {
+        json!({"jsonrpc": "2.0", "id": tool, "method": "tools/call", "params": {
+            "name": tool, "arguments": arguments,
+        }})
+    };
+    let hello = json!({"jsonrpc": "2.0", "id": "hello", "method": "initialize", "params": {
+        "protocolVersion": "2025-11-25", "capabilities": {}, "clientInfo": {"name": "t", "version": "1"},
+    }});
+    let messages = [
+        hello,
+        json!({"jsonrpc": "2.0", "id": "tools", "method": "tools/list"}),
+        call("recall", json!({"query": "memory number 2"})),
+        call("stats", json!({})),
+        call("remember", json!({"memories": [{"content": "x"}]})),
+    ];
+    messages.iter().map(|message| format!("{message}\n")).collect()
+}
+
+/// What a server of a memory that may only be read answers to that.
+fn assert_serves_reads(run: &Run) {
+    assert_eq!(run.code, Some(0), "{run:?}");
+    assert!(run.stderr.contains("may only be read"), "{run:?}");
+    let answers: Vec<Value> =
+        run.stdout.lines().map(|line| serde_json::from_str(line).expect("JSON")).collect();
+    let answer = |id: &str| &answers.iter().find(|answer| answer["id"] == id).expect(id)["result"];
+    let tools = answer("tools")["tools"].as_array().expect("tools");
+    let names: Vec<_> = tools.iter().map(|tool| tool["name"].as_str().expect("a name")).collect();
+    assert_eq!(names, ["recall", "get", "neighbors", "due", "stats"]);
+    assert!(answer("hello")["instructions"].to_string().contains("only be read"));
+    assert!(answer("recall")["content"][0]["text"].to_string().contains("memory number 2"));
+    assert_eq!(answer("stats")["structuredContent"]["memories"], 3);
+    assert_eq!(answer("remember")["isError"], true);
+    let refused = answer("remember")["content"][0]["text"].as_str().expect("a text");
+    assert!(
+        refused.starts_with("remember writes, and this memory may only be read; there are "),
+        "{refused}"
+    );
+}
+
+#[test]
+fn of_a_file_that_may_only_be_read_the_tools_that_read_are_served() {
+    let vestige = filled(3);
+    checkpoint(&vestige.db());
+    vestige.write("input.jsonl", reads_and_writes());
+    let script = "mount --bind . . && mount -o remount,ro,bind . && cd . && vestige mcp < input.jsonl";
+    let Some(run) = with_mounts(&vestige, script) else {
+        return skip("of_a_file_that_may_only_be_read", "no mount namespaces here");
+    };
+    assert_serves_reads(&run);
+}
+
+#[cfg(feature = "postgres-backend")]
+#[test]
+fn of_a_database_whose_role_may_only_read_the_tools_that_read_are_served() {
+    let Some(database) = common::database::Database::new("a role that reads") else { return };
+    let owner = Vestige::on_postgres(&database.url);
+    for n in 0..3 {
+        owner.ok(&["add", &format!("memory number {n}")]);
+    }
+    let role = format!("reader_{}", std::process::id());
+    database.admin(format!("CREATE ROLE {role} LOGIN PASSWORD 'reads'"));
+    database.admin_here(format!("GRANT SELECT ON ALL TABLES IN SCHEMA public TO {role}"));
+    let (_, host) = database.url.rsplit_once('@').expect("a host");
+    let reader = Vestige::on_postgres(&format!("postgres://{role}:reads@{host}"));
+    let run = reader.run_with_stdin(&["mcp"], reads_and_writes().as_bytes());
+    database.admin_here(format!("DROP OWNED BY {role}; DROP ROLE {role}"));
+    assert_serves_reads(&run);
 }
 
 #[test]

@@ -176,9 +176,7 @@ fn the_code_base_is_the_calls_then_the_first_root_then_the_repository() {
     assert_eq!(unnamed_codebase(&mut server, &vestige), "harbour");
     server.roots = json!([{"uri": "file:///home/ada/pier"}]);
     server.send(&json!({"jsonrpc": "2.0", "method": "notifications/roots/list_changed"}));
-    // The notification and the call are handled side by side: it holds from some call on.
-    let changed = (0..1000).any(|_| unnamed_codebase(&mut server, &vestige) == "pier");
-    assert!(changed, "the changed root was not taken up");
+    assert_eq!(unnamed_codebase(&mut server, &vestige), "pier");
     drop(server);
 
     let mut server = Server::start_in(&vestige, &inside, &with_roots);
@@ -206,4 +204,22 @@ fn a_project_cannot_redirect_the_memory_of_a_server_started_in_it() {
     let output = command.env_remove("VESTIGE_DB").arg("mcp").output().expect("it runs");
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
     assert!(!vestige.path("spy.db").exists());
+}
+
+#[test]
+fn changed_roots_count_for_the_requests_that_follow_the_notification() {
+    let vestige = Vestige::new();
+    let mut server = Server::start_in(&vestige, vestige.folder(), &json!({"roots": {"listChanged": true}}));
+    for n in 0..40 {
+        server.roots = json!([{"uri": format!("file:///code/base-{n}"), "name": "root"}]);
+        let changed = json!({"jsonrpc": "2.0", "method": "notifications/roots/list_changed"});
+        let call = json!({"jsonrpc": "2.0", "id": format!("call {n}"), "method": "tools/call", "params": {
+            "name": "remember", "arguments": {"memories": [{"content": format!("note {n}")}], "force": true},
+        }});
+        server.send_bytes(format!("{changed}\n{call}\n").as_bytes());
+        let stored = server.answer(&json!(format!("call {n}")));
+        let id = &stored["result"]["structuredContent"]["results"][0]["id"];
+        let memory = server.ok("get", &json!({"ids": [id]}))["memories"][0].clone();
+        assert_eq!(memory["codebase"], format!("base-{n}"), "{memory}");
+    }
 }

@@ -6,6 +6,7 @@ use clap::{Args, Command};
 use clap_complete::Shell;
 
 use crate::failure::{CommandResult, Failure};
+use crate::output::raw_stdout;
 
 /// Print a completion script for a shell
 #[derive(Args, Debug)]
@@ -23,5 +24,5 @@ pub(crate) fn run(args: &CompletionsArgs, mut command: Command) -> CommandResult
     // Written at once, since the generator panics where a reader goes away.
     let mut script = Vec::new();
     clap_complete::generate(args.shell, &mut command, "vestige", &mut script);
-    std::io::stdout().write_all(&script).map_err(Failure::io("stdout"))
+    raw_stdout().write_all(&script).map_err(Failure::io("stdout"))
 }

@@ -10,6 +10,7 @@ use vestige_migrate::{MigrateError, Reject, RejectSink};
 use vestige_traits::transfer::TransferKind;
 
 use crate::app::App;
+use crate::closed_stdout::stdout_was_closed;
 use crate::failure::{CommandResult, Failure};
 use crate::open::Access;
 use crate::output::{self, Output};
@@ -39,9 +40,14 @@ pub(crate) async fn run(args: ExportArgs, app: &App, out: Output) -> CommandResu
                 "the archive would go to the terminal; name a file, or pipe it somewhere",
             ));
         }
+        if stdout_was_closed() {
+            return Err(Failure::message(
+                "stdout is closed, so the archive would be lost; name a file, or open it",
+            ));
+        }
         let mut stdout = std::io::BufWriter::with_capacity(1 << 18, std::io::stdout());
         let report = exporter.write(&mut stdout).await.map_err(failure)?;
-        stdout.flush().map_err(Failure::io("stdout"))?;
+        stdout.flush().map_err(|source| failure(MigrateError::Io { what: "stdout".to_owned(), source }))?;
         drop(exporter);
         say(&report, None, out)?;
         report

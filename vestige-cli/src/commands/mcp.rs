@@ -11,6 +11,7 @@ use vestige_traits::{Embedder, MemoryStore};
 
 use self::clients::Client;
 use crate::app::App;
+use crate::closed_stdout::stdout_was_closed;
 use crate::config::{Origin, StoreChoice};
 use crate::failure::{CommandResult, Failure};
 use crate::interrupt::SIGTERM;
@@ -20,6 +21,7 @@ use crate::output::{Output, note};
 ///
 /// The client starts and stops the server. Several servers can use one memory at the same time. A
 /// `vestige.toml` in the working directory is ignored, unless --config or VESTIGE_CONFIG names it.
+/// Of a memory that may only be read the tools that read are served.
 #[derive(Args, Debug)]
 #[command(after_help = "Examples:
   vestige mcp --print-config claude-desktop
@@ -29,35 +31,52 @@ pub(crate) struct McpArgs {
     /// Print the configuration of a client that starts this server, and do nothing else
     #[arg(long, value_name = "CLIENT", value_enum)]
     print_config: Option<Client>,
+
+    /// Answer with text alone, for a client whose model does not see the text beside structured answers;
+    /// known ones get it without being asked
+    #[arg(long)]
+    text_only: bool,
 }
 
 pub(crate) async fn run(args: McpArgs, app: &App, out: Output) -> CommandResult {
     if let Some(client) = args.print_config {
         return print_config(client, app, out);
     }
-    match serve(app).await {
+    match serve(args.text_only, app).await {
         // So a client or a system ends a server when it has done with it.
         Err(Failure::Interrupted(SIGTERM)) => Ok(()),
         done => done,
     }
 }
 
-async fn serve(app: &App) -> CommandResult {
-    let memory = app.interrupt.guard(app.memory_for_texts()).await?;
+async fn serve(text_only: bool, app: &App) -> CommandResult {
+    let (memory, read_only) = app.interrupt.guard(app.memory_to_serve()).await?;
     // In a folder that is gone no code base is worked on.
     let working_dir = std::env::current_dir().unwrap_or_default();
     tracing::info!(
         store = %app.settings.store,
         model = %memory.embedder().signature(),
         memories = memory.store().count().await?,
+        read_only,
         "serving MCP on stdin and stdout"
     );
+    if stdout_was_closed() {
+        return Err(Failure::message("stdout is closed, so no answer could be heard; open it"));
+    }
     if std::io::stdin().is_terminal() {
         note(
             "waiting for an MCP client on stdin; a client starts this command itself (--print-config), and Ctrl-D ends it",
         );
     }
-    let server = Server::new(memory).store_name(app.settings.store.to_string()).working_dir(working_dir);
+    if read_only {
+        note(&format!("{} may only be read; the tools that write are not offered", app.settings.store));
+    }
+    let server = Server::new(memory)
+        .store_name(app.settings.store.to_string())
+        .working_dir(working_dir)
+        .read_only(read_only)
+        .timeout(app.settings.timeout)
+        .text_only(text_only);
     let interrupted = async {
         let _ = app.interrupt.guard(pending::<CommandResult>()).await;
     };
