@@ -276,8 +276,8 @@ fn checkpoint(connection: &Connection, busy_timeout: Duration) -> rusqlite::Resu
 }
 
 /// The next job. Waking a thread can take longer than a search, and a caller that has just got an answer
-/// often asks again at once. So the thread stays awake for a moment, and yields the processor meanwhile. Then it
-/// sleeps until there is a job, or as long as its `patience` lasts.
+/// often asks again at once. So the thread stays awake for a moment, and yields the processor meanwhile. Then
+/// it sleeps until there is a job, or as long as its `patience` lasts.
 fn next(queue: &Receiver<Job>, patience: Option<Duration>) -> Result<Job, RecvTimeoutError> {
     let finished = Instant::now();
     while finished.elapsed() < AWAKE {

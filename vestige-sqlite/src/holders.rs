@@ -25,8 +25,8 @@ pub(crate) fn of(path: &Path) -> Option<String> {
     (!named.is_empty()).then_some(named)
 }
 
-/// The process of a line of `/proc/locks` (proc_locks(5)) that is a lock for writing on one of these files, such
-/// as `1: POSIX  ADVISORY  WRITE 4711 fd:01:1048577 120 120`. A line of one that waits has an arrow.
+/// The process of a line of `/proc/locks` (proc_locks(5)) that is a lock for writing on one of these files,
+/// such as `1: POSIX  ADVISORY  WRITE 4711 fd:01:1048577 120 120`. A line of one that waits has an arrow.
 fn writer_of(line: &str, inodes: &[u64]) -> Option<u32> {
     let mut words = line.split_whitespace().skip(1).skip_while(|word| !matches!(*word, "POSIX" | "OFDLCK"));
     if line.contains("->") || words.nth(2)? != "WRITE" {

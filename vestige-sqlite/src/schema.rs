@@ -133,8 +133,8 @@ pub(crate) fn check(connection: &Connection, path: &Path) -> MemoryStoreResult<(
     Err(MemoryStoreError::Damaged { what: path.display().to_string(), reason, source: None })
 }
 
-/// Brings the schema to [`VERSION`], step by step, in one transaction. Safe with any number of processes. Says
-/// whether there was anything to do.
+/// Brings the schema to [`VERSION`], step by step, in one transaction. Safe with any number of processes.
+/// Says whether there was anything to do.
 pub(crate) fn upgrade(connection: &mut Connection, path: &Path) -> MemoryStoreResult<bool> {
     let mut run = || -> rusqlite::Result<i64> {
         let current: i64 = connection.pragma_query_value(None, "user_version", |row| row.get(0))?;

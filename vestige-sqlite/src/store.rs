@@ -95,8 +95,8 @@ impl SqliteMemoryStore {
         &self.0.path
     }
 
-    /// Copies the store, as it is at one moment, to another file, while others read and write it. Every row of
-    /// the copy is compared with the store before the copy takes its name; its owner alone can read it.
+    /// Copies the store, as it is at one moment, to another file, while others read and write it. Every row
+    /// of the copy is compared with the store before the copy takes its name; its owner alone can read it.
     ///
     /// The copy is a store: open it, or put it in the place of the file that it was copied from while nobody
     /// has that open. What is beside that file (`-wal`, `-shm`) has to be removed with it.
@@ -107,8 +107,8 @@ impl SqliteMemoryStore {
     ///
     /// - [`Unavailable`](vestige_traits::MemoryStoreError::Unavailable) if there is a file of that name and
     ///   `overwrite` is not set, if a log of another database lies beside it, or if it cannot be written.
-    /// - [`Damaged`](vestige_traits::MemoryStoreError::Damaged) if the store cannot be read to its end, or the
-    ///   copy turns out to be another one.
+    /// - [`Damaged`](vestige_traits::MemoryStoreError::Damaged) if the store cannot be read to its end, or
+    ///   the copy turns out to be another one.
     /// - [`InvalidInput`](vestige_traits::MemoryStoreError::InvalidInput) if `to` is the store's own file.
     #[tracing::instrument(level = "debug", skip_all, err(level = "debug"))]
     pub async fn backup(&self, to: impl AsRef<Path>, overwrite: bool) -> MemoryStoreResult<()> {

@@ -24,15 +24,14 @@ impl<C: Clock + ?Sized> Clock for Arc<C> {
     }
 }
 
-/// The machine's clock. One that is set to a time before 1970 is told as it is; whoever stores what it says may
-/// refuse it.
+/// The machine's clock. One that is set to a time before 1970 is told as it is; whoever stores what it says
+/// may refuse it.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct SystemClock;
 
 impl Clock for SystemClock {
-    #[expect(clippy::disallowed_methods, reason = "the one place that reads the machine's clock")]
     fn now(&self) -> DateTime<Utc> {
-        // `Utc::now` panics before 1970.
+        // The one place that reads the machine's clock. `Utc::now` panics before 1970.
         time_of(SystemTime::now())
     }
 }
