@@ -1,6 +1,7 @@
 //! How much longer memories of each language take to be stored than the same memories in English.
 
 use std::collections::BTreeMap;
+use std::io::Write;
 use std::path::PathBuf;
 
 use anyhow::{Context, Result, ensure};
@@ -46,19 +47,20 @@ struct Texts {
 fn main() -> Result<()> {
     let args = Args::parse();
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build()?;
+    let mut out = std::io::stdout().lock();
     let mut languages = read(&args)?;
     let than = languages
         .remove(&args.than)
         .with_context(|| format!("{} has no memory of {}", args.memories.display(), args.than))?;
-    println!("| store | language | memories | bytes a memory | time a memory | time a byte |");
-    println!("|---|---|--:|--:|--:|--:|");
+    writeln!(out, "| store | language | memories | bytes a memory | time a memory | time a byte |")?;
+    writeln!(out, "|---|---|--:|--:|--:|--:|")?;
     for (language, texts) in &languages {
         let ratios = Ratios::measure(
             args.pairs,
             |_| into_sqlite(&runtime, &args, texts),
             |_| into_sqlite(&runtime, &args, &than),
         )?;
-        print(("SQLite", language), texts, &than, &ratios);
+        print(&mut out, ("SQLite", language), texts, &than, &ratios)?;
     }
     #[cfg(feature = "postgres")]
     if let Some(url) = &args.postgres_url {
@@ -68,10 +70,10 @@ fn main() -> Result<()> {
                 |_| into_postgres(&runtime, &args, url, texts),
                 |_| into_postgres(&runtime, &args, url, &than),
             )?;
-            print(("PostgreSQL", language), texts, &than, &ratios);
+            print(&mut out, ("PostgreSQL", language), texts, &than, &ratios)?;
         }
     }
-    println!("\nMedian of {} pairs (middle half), as a multiple of {}.", args.pairs, args.than);
+    writeln!(out, "\nMedian of {} pairs (middle half), as a multiple of {}.", args.pairs, args.than)?;
     Ok(())
 }
 
@@ -118,14 +120,22 @@ fn into(runtime: &Runtime, args: &Args, store: &impl MemoryStore, texts: &Texts)
     Ok(took / texts.records.len() as f64)
 }
 
-fn print((store, language): (&str, &str), texts: &Texts, than: &Texts, ratios: &Ratios) {
+fn print(
+    out: &mut impl Write,
+    (store, language): (&str, &str),
+    texts: &Texts,
+    than: &Texts,
+    ratios: &Ratios,
+) -> Result<()> {
     let bytes = |texts: &Texts| texts.bytes as f64 / texts.records.len() as f64;
     let larger = bytes(texts) / bytes(than);
     let [lower, median, upper] = ratios.quartiles();
-    println!(
+    writeln!(
+        out,
         "| {store} | {language} | {} | {:.0} | {median:.2} ({lower:.2} to {upper:.2}) | {:.2} |",
         texts.records.len(),
         bytes(texts),
         median / larger
-    );
+    )?;
+    Ok(())
 }
