@@ -36,7 +36,8 @@ const LIMIT: Disk = Disk {
 const SMALL_DISK: Disk = Disk {
     name: "full disk",
     script: "room=$1; shift; mkdir -p disk back && mount -t tmpfs -o size=$((room / 2))k none disk &&
-        cp memory.db disk/ && { VESTIGE_DB=disk/memory.db \"$@\"; code=$?; cp disk/memory.db* back/; exit $code; }",
+        { cp memory.db disk/ || { echo 'error: no room for the store' >&2; exit 1; }; } &&
+        { VESTIGE_DB=disk/memory.db \"$@\"; code=$?; cp disk/memory.db* back/; exit $code; }",
     shell: &["unshare", "--mount", "--map-root-user", "sh", "-c"],
 };
 
