@@ -5,7 +5,8 @@
 //! A text passes through these modules, each of which knows those before it only:
 //!
 //! 1. `fold` and `script`: one form for all spellings of a character, and what a character is to a word.
-//! 2. `stems` and `language`: the stems of a word, and the function words and letters that tell a language.
+//! 2. `stems` and `language`: the stems of a word, which `memo` keeps for the next time, and the function
+//!    words and letters that tell a language.
 //! 3. `token` and `segment`: the text as a row of words, runs of scripts without spaces, and symbols.
 //! 4. `compound`: the parts and wholes of words as code has them.
 //! 5. `forms`: the terms of each, with what they count in a question.
