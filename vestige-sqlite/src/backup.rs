@@ -46,7 +46,7 @@ pub(crate) fn write(source: &mut Connection, to: &Path, overwrite: bool, tag: Uu
     compare(&view, &copy, to)?;
     log::detach(&copy).map_err(on_copy)?;
     copy.close().map_err(|(_, error)| on_copy(error))?;
-    growing.become_file(to)
+    growing.become_file(to, overwrite)
 }
 
 fn refuse_taken(to: &Path, overwrite: bool) -> MemoryStoreResult<()> {
@@ -126,13 +126,26 @@ impl Growing {
         Ok(Self(path))
     }
 
-    fn become_file(self, to: &Path) -> MemoryStoreResult<()> {
+    fn become_file(self, to: &Path, overwrite: bool) -> MemoryStoreResult<()> {
         let failed = |error: std::io::Error| MemoryStoreError::Unavailable {
             reason: format!("{} cannot be written: {error}", to.display()),
             retryable: false,
             source: Some(Box::new(error)),
         };
-        fs::rename(&self.0, to).map_err(failed)?;
+        let named = if overwrite {
+            fs::rename(&self.0, to)
+        } else {
+            // Unlike a rename, this replaces nothing that was made while the copy was written.
+            match fs::hard_link(&self.0, to) {
+                Err(error) if error.kind() != std::io::ErrorKind::AlreadyExists => {
+                    // A file system without links, as on many sticks.
+                    refuse_taken(to, overwrite)?;
+                    fs::rename(&self.0, to)
+                }
+                linked => linked,
+            }
+        };
+        named.map_err(failed)?;
         // So that the name, too, survives a power cut. Not every file system takes that.
         let folder = to.parent().filter(|folder| !folder.as_os_str().is_empty());
         let _ = fs::File::open(folder.unwrap_or(Path::new("."))).and_then(|folder| folder.sync_all());

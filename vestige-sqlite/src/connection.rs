@@ -59,10 +59,11 @@ impl Connections {
             file::align_side_files(path);
             let mut connection = connect(config, Access::Write).map_err(|e| map_open(path, e))?;
             log::check(&connection, path)?;
-            let closes = connection.set_db_config(DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, false);
-            closes.map_err(|e| map_open(path, e))?;
             schema::refuse_foreign(&connection, path)?;
             schema::refuse_changed(&connection, path)?;
+            // Until here, closing leaves the log and the file as they are.
+            let closes = connection.set_db_config(DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, false);
+            closes.map_err(|e| map_open(path, e))?;
             retry_busy(config.busy_timeout, || prepare_for_writing(&connection))
                 .map_err(|e| error::name_holder(map_open(path, e), path))?;
             let upgraded = schema::upgrade(&mut connection, path);
@@ -242,7 +243,8 @@ fn serve(
     queue: &Receiver<Job>,
     at_rest: Option<impl Fn(&Connection) -> rusqlite::Result<bool>>,
 ) {
-    let mut rested = true;
+    // What opening wrote is brought into the file, too.
+    let mut rested = at_rest.is_none();
     loop {
         let patience = (!rested && at_rest.is_some()).then_some(IDLE);
         match (next(queue, patience), &at_rest) {

@@ -11,7 +11,7 @@ use rusqlite::{Connection, ErrorCode, OpenFlags, OptionalExtension, Transaction}
 use vestige_traits::{MemoryStoreError, MemoryStoreResult};
 
 use crate::error::map;
-use crate::file;
+use crate::{file, schema};
 
 /// How every state begins, so that a page of another table is not taken for one.
 const PREFIX: &str = "log-";
@@ -48,7 +48,7 @@ pub(crate) fn check(connection: &Connection, path: &Path) -> MemoryStoreResult<(
     Err(MemoryStoreError::Unavailable {
         reason: format!(
             "{log} lies beside {file} and is the log of another file, left over by a program that was killed; \
-             to open {file} as it is, move {log} away first; if {file} was put there by mistake, put the other one back",
+             copy both to a safe place; then, to open {file} as it is, move {log} away; if {file} was put there by mistake, put the other one back",
             log = log.display(),
             file = path.display()
         ),
@@ -72,10 +72,17 @@ fn fits(connection: &Connection, alone: &str) -> rusqlite::Result<bool> {
     let State::Known(state, before) = read(&view)? else { return Ok(true) };
     let flags =
         OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_URI | OpenFlags::SQLITE_OPEN_NO_MUTEX;
-    Ok(match read(&Connection::open_with_flags(alone, flags)?)? {
-        State::None => before.is_none(),
+    let alone = Connection::open_with_flags(alone, flags)?;
+    Ok(match read(&alone)? {
+        // Where a log is just being brought into the file, a part of the schema may be new and the rest old.
+        State::None => before.is_none() || has_table_by_its_version(&alone)?,
         State::Known(alone, _) => alone == state || Some(alone) == before,
     })
+}
+
+fn has_table_by_its_version(alone: &Connection) -> rusqlite::Result<bool> {
+    let version: i64 = alone.pragma_query_value(None, "user_version", |row| row.get(0))?;
+    Ok(version >= schema::WITH_LOG_STATE)
 }
 
 fn read(connection: &Connection) -> rusqlite::Result<State> {

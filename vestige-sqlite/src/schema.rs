@@ -24,6 +24,10 @@ const STEPS: [fn(&Transaction<'_>) -> rusqlite::Result<()>; 5] = [
 
 /// The schema version that this program writes.
 pub(crate) const VERSION: i64 = STEPS.len() as i64;
+/// The oldest version that can be read as it is.
+const READABLE: i64 = 4;
+/// From this version on there is the table `log_state`. Nothing reads another version differently.
+pub(crate) const WITH_LOG_STATE: i64 = 5;
 
 /// Refuses a database of another program, or of a newer Vestige. Writes nothing.
 pub(crate) fn refuse_foreign(connection: &Connection, path: &Path) -> MemoryStoreResult<()> {
@@ -117,13 +121,13 @@ pub(crate) fn mend(tx: &Transaction<'_>) -> rusqlite::Result<()> {
     Ok(())
 }
 
-/// Refuses whatever this program cannot read as it is: also an older version. For stores that are only read.
+/// Refuses whatever this program cannot read as it is: also most older versions. For stores that are only read.
 pub(crate) fn check(connection: &Connection, path: &Path) -> MemoryStoreResult<()> {
     refuse_foreign(connection, path)?;
     let version: i64 = connection
         .pragma_query_value(None, "user_version", |row| row.get(0))
         .map_err(|error| map_open(path, error))?;
-    if version == VERSION {
+    if (READABLE..=VERSION).contains(&version) {
         return Ok(());
     }
     let reason = match version {

@@ -66,6 +66,20 @@ async fn a_trigger_that_comes_while_the_store_is_open_changes_nothing() {
 }
 
 #[tokio::test]
+async fn a_store_of_version_4_can_be_read_where_it_cannot_be_written() {
+    const VERSION_4: &str = "DROP TABLE log_state; PRAGMA user_version = 4";
+    for change in ["SELECT 1", "ALTER TABLE users ADD COLUMN mood TEXT"] {
+        let home = TempDir::new().unwrap();
+        let path = filled(&home).await;
+        run(&path, VERSION_4);
+        let before = SqliteMemoryStore::builder(&path).read_only(true).open().unwrap().count().await.unwrap();
+        run(&path, &format!("{change};"));
+        let store = SqliteMemoryStore::builder(&path).read_only(true).open().unwrap();
+        assert_eq!((store.count().await.unwrap(), before > 0), (before, true), "{change}");
+    }
+}
+
+#[tokio::test]
 async fn another_table_in_the_place_of_vestiges_is_not_written() {
     for change in [
         "ALTER TABLE users ADD COLUMN mood TEXT DEFAULT 'fine'",
