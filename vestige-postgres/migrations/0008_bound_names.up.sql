@@ -7,7 +7,11 @@
 -- where @home stands, and as a literal where @literal stands.
 DO $migration$
 DECLARE
-  home text := pg_catalog.quote_ident(pg_catalog.current_schema()::text);
+  home text := (
+    SELECT pg_catalog.quote_ident(nspname::text) FROM pg_catalog.pg_class AS known
+    JOIN pg_catalog.pg_namespace AS schema ON schema.oid OPERATOR(pg_catalog.=) known.relnamespace
+    WHERE known.oid OPERATOR(pg_catalog.=) 'knowledge_nodes'::pg_catalog.regclass
+  );
   path text := pg_catalog.current_setting('search_path'::text);
   functions text;
 BEGIN

@@ -161,7 +161,7 @@ pub(crate) async fn bring_up_to_date(
     }
     version.set(state.version);
     if !state.complete {
-        work_off(connections, state.version).await?;
+        work_off(connections, state.version, Some(Work::count(connections).await?)).await?;
         // Before the work is complete: if the process dies here, the next one builds them.
         if let Err(error) = indexes::build_vector_indexes(connections).await {
             if error.is_retryable() {
@@ -179,12 +179,13 @@ pub(crate) async fn bring_up_to_date(
     Ok(())
 }
 
-/// Analyses every memory of the store anew.
+/// Analyses every memory of the store anew, with its indexes in place: if the process dies, nobody would know that
+/// one is missing.
 pub(crate) async fn analyze_all(connections: &Connections, version: i64) -> MemoryStoreResult<()> {
     let mut transaction = connections.long_transaction().await?;
     queue_all(&mut transaction).await?;
     transaction.commit().await.map_err(error::map)?;
-    work_off(connections, version).await
+    work_off(connections, version, None).await
 }
 
 async fn queue_all(transaction: &mut Session) -> MemoryStoreResult<()> {
@@ -260,9 +261,8 @@ async fn complete(connections: &Connections, version: i64) -> MemoryStoreResult<
 
 /// Analyses the memories of the queue until it is empty, which may be by the work of others. Many are written
 /// without the indexes with vectors; the caller has to build these afterwards.
-async fn work_off(connections: &Connections, version: i64) -> MemoryStoreResult<()> {
+async fn work_off(connections: &Connections, version: i64, mut work: Option<Work>) -> MemoryStoreResult<()> {
     let mut attempts = ATTEMPTS;
-    let mut work = Some(Work::count(connections).await?);
     loop {
         match pass(connections, version, "", &mut work).await {
             Ok(()) if !State::read(&mut connections.reader().await?).await?.queued => return Ok(()),

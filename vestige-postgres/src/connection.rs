@@ -3,12 +3,12 @@
 use std::time::Duration;
 
 use sqlx::postgres::{PgPool, PgPoolOptions};
-use sqlx::{AssertSqlSafe, Connection, Executor, PgConnection, SqlSafeStr};
+use sqlx::{AssertSqlSafe, Connection, Executor, PgConnection, Row as _, SqlSafeStr};
 use vestige_traits::{MemoryStoreError, MemoryStoreResult};
 
 use crate::config::{Connecting, PgMemoryStoreBuilder};
 use crate::error;
-use crate::limits::{Limit, Limits};
+use crate::limits::{Limit, Limits, ServedTimeout};
 use crate::session::{Session, Sessions, keeps_statements};
 
 /// A connection that was idle for longer is probed before it is used.
@@ -41,6 +41,8 @@ pub(crate) async fn connect(settings: &PgMemoryStoreBuilder) -> MemoryStoreResul
     }
     let keeps_statements = keeps_statements(&options);
     let of_connection = limits.of_connection(&given);
+    let served = ServedTimeout::default();
+    let of_connections = served.clone();
     let pool = PgPoolOptions::new()
         .max_connections(settings.max_connections)
         .min_connections(settings.min_connections)
@@ -50,10 +52,17 @@ pub(crate) async fn connect(settings: &PgMemoryStoreBuilder) -> MemoryStoreResul
         // A probe costs a round trip, so it is not made before every operation.
         .test_before_acquire(false)
         .after_connect(move |connection, _| {
-            let of_connection = of_connection.clone();
+            let (of_connection, served) = (of_connection.clone(), of_connections.clone());
             Box::pin(async move {
                 if keeps_statements {
-                    connection.execute(AssertSqlSafe(of_connection)).await?;
+                    const SERVED: &str =
+                        "SELECT setting FROM pg_catalog.pg_settings WHERE name = 'statement_timeout'";
+                    let set = AssertSqlSafe(format!("{of_connection}; {SERVED}"));
+                    let rows = connection.fetch_all(set).await?;
+                    let milliseconds = rows.last().and_then(|row| row.try_get::<String, _>(0).ok());
+                    if let Some(milliseconds) = milliseconds.and_then(|text| text.parse().ok()) {
+                        served.set(milliseconds);
+                    }
                     return Ok(());
                 }
                 // The driver asks the server about a type that it does not know, between two steps of the
@@ -74,7 +83,7 @@ pub(crate) async fn connect(settings: &PgMemoryStoreBuilder) -> MemoryStoreResul
         .connect_with(options)
         .await
         .map_err(error::map)?;
-    Ok(Connections::new(pool, limits, settings.read_only))
+    Ok(Connections::new(pool, limits, served, settings.read_only))
 }
 
 /// The connections of a store. Every method that opens a session for writing is
@@ -86,8 +95,8 @@ pub(crate) struct Connections {
 }
 
 impl Connections {
-    pub(crate) fn new(pool: PgPool, limits: Limits, read_only: bool) -> Self {
-        Self { sessions: Sessions::new(pool, limits), read_only }
+    pub(crate) fn new(pool: PgPool, limits: Limits, served: ServedTimeout, read_only: bool) -> Self {
+        Self { sessions: Sessions::new(pool, limits, served), read_only }
     }
 
     pub(crate) fn sessions(&self) -> &Sessions {
@@ -151,13 +160,14 @@ impl Connections {
     /// A transaction that sees one state of the store throughout.
     ///
     /// The lock is taken before the snapshot, because a switch to another model replaces the table, and a
-    /// snapshot from before the switch would find the new one empty.
+    /// snapshot from before the switch would find the new one empty. The statements that give the transaction
+    /// its limits take a snapshot, so it comes before them, too.
     pub(crate) async fn snapshot(&self) -> MemoryStoreResult<Session> {
         self.sessions
             .begin(
-                "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY",
+                "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY; LOCK TABLE knowledge_nodes IN ACCESS SHARE MODE",
                 Limit::Batch,
-                "LOCK TABLE knowledge_nodes IN ACCESS SHARE MODE",
+                "",
             )
             .await
             .map_err(error::map)
@@ -189,13 +199,13 @@ impl Connections {
     pub(crate) async fn execute_outside_transaction(&self, statement: &'static str) -> MemoryStoreResult<()> {
         self.check_writable()?;
         let mut connection = self.pool().acquire().await.map_err(error::map)?;
+        // Also if the caller gives up: the connection has lost its limits.
+        connection.close_on_drop();
         if self.sessions.keeps_statements() {
             let untimed = "SET statement_timeout = 0; SET lock_timeout = 0";
             connection.execute(untimed).await.map_err(error::map)?;
         }
-        let executed = connection.execute(statement).await;
-        drop(connection.detach());
-        executed.map(drop).map_err(error::map)
+        connection.execute(statement).await.map(drop).map_err(error::map)
     }
 
     /// Runs a statement without the limit of `statement_timeout`.

@@ -1,5 +1,6 @@
 //! For how long operations wait: for a statement, for a lock, for an answer.
 
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 /// After how long the server cancels a statement, unless it is told otherwise.
@@ -47,6 +48,21 @@ pub(crate) enum Timeout {
     Given(Duration),
 }
 
+/// The `statement_timeout` that connections have, once one has been opened; zero is no limit.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct ServedTimeout(Arc<OnceLock<Duration>>);
+
+impl ServedTimeout {
+    pub(crate) fn set(&self, milliseconds: u64) {
+        // The first connection speaks for all.
+        let _ = self.0.set(Duration::from_millis(milliseconds));
+    }
+
+    fn get(&self) -> Option<Duration> {
+        self.0.get().copied()
+    }
+}
+
 /// The timeouts of a store.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Limits {
@@ -59,9 +75,13 @@ impl Limits {
     pub(crate) const OF_POOL: Self = Self { statement: Timeout::Server, lock: Timeout::Server };
 
     /// For how long the server may be silent after a statement was sent.
-    pub(crate) fn patience(&self, limit: Limit) -> Option<Duration> {
+    pub(crate) fn patience(&self, limit: Limit, served: &ServedTimeout) -> Option<Duration> {
         let timeout = match (limit, self.statement) {
             (Limit::None, _) => None,
+            // The role, the database or the server says how long a statement may take.
+            (_, Timeout::Default) if served.get().is_some_and(|served| served != STATEMENT) => {
+                served.get().filter(|served| !served.is_zero())
+            }
             (Limit::Statement, Timeout::Default) => Some(STATEMENT),
             (Limit::Batch, Timeout::Default) => Some(BATCH),
             (_, Timeout::Server) => None,
@@ -193,11 +213,21 @@ mod tests {
 
     #[test]
     fn the_server_gives_up_before_the_client_does() {
+        let served = ServedTimeout::default();
         for statement in [Timeout::Default, Timeout::Given(Duration::from_secs(7))] {
             let limits = Limits { statement, lock: Timeout::Default };
-            assert!(limits.patience(Limit::Statement) > Some(Duration::from_secs(7)));
-            assert_eq!(limits.patience(Limit::None), None);
+            assert!(limits.patience(Limit::Statement, &served) > Some(Duration::from_secs(7)));
+            assert_eq!(limits.patience(Limit::None, &served), None);
         }
-        assert_eq!(Limits::OF_POOL.patience(Limit::Batch), None);
+        assert_eq!(Limits::OF_POOL.patience(Limit::Batch, &served), None);
+
+        // A role that is given more time, or any time, has it here, too.
+        let limits = Limits { statement: Timeout::Default, lock: Timeout::Default };
+        for (milliseconds, expected) in [(30_000, Some(35)), (300_000, Some(305)), (0, None)] {
+            let served = ServedTimeout::default();
+            served.set(milliseconds);
+            let expected = expected.map(Duration::from_secs);
+            assert_eq!(limits.patience(Limit::Statement, &served), expected, "{milliseconds}");
+        }
     }
 }

@@ -16,7 +16,7 @@ use sqlx::{
 use tokio::time::{Instant, Sleep, sleep, timeout};
 
 use crate::error;
-use crate::limits::{Limit, Limits};
+use crate::limits::{Limit, Limits, ServedTimeout};
 
 /// How long a rollback, and the probe of a connection that is returned to the pool, may take before the
 /// connection is closed.
@@ -28,6 +28,7 @@ pub(crate) struct Sessions {
     pool: PgPool,
     keeps_statements: bool,
     limits: Limits,
+    served: ServedTimeout,
 }
 
 /// A connection, by itself or in a transaction.
@@ -73,9 +74,9 @@ impl Held {
 
 impl Sessions {
     /// The sessions of a pool. With a statement cache of 0, nothing on the server outlives a transaction.
-    pub(crate) fn new(pool: PgPool, limits: Limits) -> Self {
+    pub(crate) fn new(pool: PgPool, limits: Limits, served: ServedTimeout) -> Self {
         let keeps_statements = keeps_statements(&pool.connect_options());
-        Self { pool, keeps_statements, limits }
+        Self { pool, keeps_statements, limits, served }
     }
 
     pub(crate) fn pool(&self) -> &PgPool {
@@ -100,8 +101,12 @@ impl Sessions {
             keeps_statements: self.keeps_statements,
             open: false,
             busy: false,
-            patience: self.limits.patience(limit),
+            patience: self.patience(limit),
         }
+    }
+
+    fn patience(&self, limit: Limit) -> Option<Duration> {
+        self.limits.patience(limit, &self.served)
     }
 
     /// Begins a transaction by `statement` with the limits `limit`, and runs `settings` in it.
@@ -120,10 +125,10 @@ impl Sessions {
         let begun = tokio::spawn(async move {
             let connection = sessions.pool.acquire().await?;
             let mut session = sessions.session(Held::Connection(connection), limit);
-            session.patience = session.patience.or(sessions.limits.patience(Limit::Statement));
+            session.patience = session.patience.or(sessions.patience(Limit::Statement));
             session.run(AssertSqlSafe(begin)).await?;
             session.open = true;
-            session.patience = sessions.limits.patience(limit);
+            session.patience = sessions.patience(limit);
             Ok(session)
         });
         let mut session: Session = joined(begun.await)?;

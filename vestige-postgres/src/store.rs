@@ -24,7 +24,7 @@ use crate::analysis::{self, AnalysisVersion};
 use crate::config::{PgMemoryStoreBuilder, SearchSettings};
 use crate::connection::{self, Connections};
 use crate::estimate::Estimates;
-use crate::limits::Limits;
+use crate::limits::{Limits, ServedTimeout};
 use crate::registry::{self, Binding, BoundModel};
 use crate::search::Searcher;
 use crate::{
@@ -85,7 +85,7 @@ impl PgMemoryStore {
     /// As [`PgMemoryStoreBuilder::connect`].
     pub async fn from_pool(pool: PgPool) -> MemoryStoreResult<Self> {
         let settings = Self::builder(String::new());
-        let connections = Connections::new(pool, Limits::OF_POOL, false);
+        let connections = Connections::new(pool, Limits::OF_POOL, ServedTimeout::default(), false);
         Self::open(connections, &settings).await
     }
 
