@@ -238,6 +238,27 @@ fn answers_keep_to_a_budget_and_hold_contents_once() {
 }
 
 #[test]
+fn tags_and_metadata_keep_to_the_budget_and_what_is_cut_is_said() {
+    let vestige = Vestige::new();
+    let mut server = Server::start(&vestige);
+    let tags: Vec<_> = (0..40).map(|n| format!("渡轮渡轮渡轮{n}")).collect();
+    let memories: Vec<_> = (0..100)
+        .map(|n| json!({"content": format!("ferry {n}"), "tags": tags, "metadata": {"long": "港".repeat(900)}}))
+        .collect();
+    let stored = server.ok("remember", &json!({"memories": memories, "force": true}));
+    let ids: Vec<_> =
+        stored["results"].as_array().expect("results").iter().map(|result| result["id"].clone()).collect();
+    for (tool, arguments) in [("recall", json!({"limit": 100})), ("get", json!({"ids": ids}))] {
+        let answer = server.call(tool, &arguments);
+        let text = answer["result"]["content"][0]["text"].as_str().expect("a text");
+        assert!(units(text) <= 45_000, "{tool}: {} units", units(text));
+        assert!(text.contains("the resource vestige://memory/"), "{tool}: {}", &text[..500]);
+    }
+    let got = server.ok("get", &json!({"ids": [ids[0]]}));
+    assert_eq!((&got["memories"][0]["id"], &got["left_out"]), (&ids[0], &json!([])));
+}
+
+#[test]
 fn a_client_whose_model_sees_the_json_alone_gets_text_alone() {
     let vestige = Vestige::new();
     Server::start(&vestige).remember("The ferry leaves at nine.");

@@ -151,5 +151,11 @@ fn a_batch_does_not_wait_for_what_was_cancelled_and_has_a_limit() {
     assert!(message.contains("101 messages, must hold 1 to 100"), "{message}");
     server.send(&json!(pings[..100]));
     assert_eq!(server.line().as_array().map(Vec::len), Some(100));
+    // An id that two requests have is answered once, and the other request is refused.
+    server.send(&json!([pings[7], pings[7], pings[8]]));
+    let answers = server.line();
+    let answers = answers.as_array().expect("an array");
+    assert_eq!(answers.iter().filter(|answer| answer["error"]["code"] == -32600).count(), 1, "{answers:?}");
+    assert_eq!(answers.iter().filter(|answer| answer["result"] == json!({})).count(), 2, "{answers:?}");
     assert!(server.close().0.success());
 }

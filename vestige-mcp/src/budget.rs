@@ -61,6 +61,11 @@ impl Room {
         (self.left / self.memories.max(1)).max(LEAST)
     }
 
+    /// Whether nothing is left for another memory.
+    pub(crate) fn is_full(&self) -> bool {
+        self.left < LEAST
+    }
+
     /// A memory was shown with this text.
     pub(crate) fn used(&mut self, text: &str) {
         self.left = self.left.saturating_sub(units(text));
@@ -89,6 +94,6 @@ mod tests {
         room.used("short");
         assert_eq!(room.next(), 2 * first - 5);
         room.used(&"x".repeat(ANSWER));
-        assert_eq!(room.next(), LEAST);
+        assert_eq!((room.next(), room.is_full()), (LEAST, true));
     }
 }

@@ -35,7 +35,7 @@ const KEPT_BYTES: usize = 1 << 16;
 /// A transport that reads and writes one JSON-RPC message a line: the protocol's stdio transport, over any
 /// pair of byte streams.
 ///
-/// A line of more than 64 MiB, or of more than 600,000 JSON values, is refused, and the connection goes on. A
+/// A line of more than 64 MiB, or of more than 720,000 JSON values, is refused, and the connection goes on. A
 /// line that is no message is answered with an error that carries the id of the request, if one can be found
 /// in it. The last line needs no line feed. Under protocol 2025-03-26 a line may be a batch of up to 100
 /// messages. While 64 requests are being

@@ -13,8 +13,10 @@ use crate::budget::{self, units};
 
 /// The largest metadata and tags that the structured part of an answer shows, in bytes of JSON.
 const SHOWN_METADATA: usize = 2000;
-/// The longest line of labels and of metadata that a text shows, in characters.
+/// The longest line of labels and of metadata that a list shows, in characters.
 const SHOWN_LABELS: usize = 300;
+/// The longest ones that `get` shows.
+const SHOWN_LABELS_OF_ONE: usize = 2000;
 /// Metadata that every memory of an agent has. The text leaves it out; the JSON has it.
 const KEPT_SILENT: [&str; 2] = ["mcp_client_id", "session_id"];
 
@@ -29,7 +31,8 @@ pub(crate) struct MemoryView {
     start: usize,
     /// How many characters of it the answer's text shows.
     length: usize,
-    /// Whether it has more characters, or more tags and metadata, than are shown; `get` has the rest.
+    /// Whether it has more characters, or more tags and metadata, than are shown. `get` has all characters, and the
+    /// resource `vestige://memory/{id}` has everything.
     truncated: bool,
     r#type: String,
     tags: Vec<String>,
@@ -177,17 +180,33 @@ impl fmt::Display for LinkView {
 /// pass for one.
 pub(crate) const QUOTED: &str = "> ";
 
-/// A memory in at most so many units of text: a line with its id, labels and origin; a range of its content
-/// and its other metadata, quoted; and how to get what is left out.
+/// A memory by itself, in about so many units of text: a line with its id, labels and origin; a range of its
+/// content and its other metadata, quoted; and how to get what is left out.
 pub(crate) fn shown(record: &MemoryRecord, range: Range, most: usize) -> Shown {
-    let mut text = format!("[{}] {}", record.id, shortened(&labels(record), SHOWN_LABELS));
+    of_labels(record, range, most, SHOWN_LABELS_OF_ONE)
+}
+
+/// The same, with labels and metadata of so many characters, of which they may take a half.
+fn of_labels(record: &MemoryRecord, range: Range, most: usize, longest: usize) -> Shown {
+    let cut = |line: &str, most: usize| {
+        let line = shortened(line, longest);
+        let part = budget::beginning(&line, most);
+        if part.len() < line.len() { format!("{part}…") } else { line }
+    };
+    let all = labels(record);
+    let shown_labels = cut(&all, most / 4);
+    let mut is_cut = shown_labels.ends_with('…');
+    let mut text = format!("[{}] {shown_labels}", record.id);
     if let Some(client) = record.metadata.get(KEPT_SILENT[0]).and_then(Value::as_str) {
         let _ = write!(text, " · from {}", shortened(client, 60));
     }
     let mut metadata = record.metadata.as_object().cloned().unwrap_or_default();
     metadata.retain(|key, _| !KEPT_SILENT.contains(&key.as_str()));
-    let metadata = (!metadata.is_empty())
-        .then(|| format!("\n{QUOTED}{}", shortened(&Value::Object(metadata).to_string(), SHOWN_LABELS)));
+    let metadata = (!metadata.is_empty()).then(|| {
+        let shown = cut(&Value::Object(metadata).to_string(), most / 4);
+        is_cut |= shown.ends_with('…');
+        format!("\n{QUOTED}{shown}")
+    });
     let room = most.saturating_sub(units(&text) + metadata.as_deref().map_or(0, units));
     let (content, length) = content(&record.content, range, room.max(LEAST_CONTENT));
     text.push_str(&content);
@@ -206,12 +225,19 @@ pub(crate) fn shown(record: &MemoryRecord, range: Range, most: usize) -> Shown {
         text.push(')');
     }
     text.push_str(metadata.as_deref().unwrap_or_default());
+    if is_cut {
+        let _ = write!(
+            text,
+            "\n(not all tags and metadata; the resource vestige://memory/{} has them)",
+            record.id
+        );
+    }
     Shown { text, view: MemoryView::new(record, range.start, length).shortened() }
 }
 
 /// As in a list: the beginning, of at most [`budget::LISTED`] units.
 pub(crate) fn listed(record: &MemoryRecord, most: usize) -> Shown {
-    shown(record, Range::default(), most.min(budget::LISTED))
+    of_labels(record, Range::default(), most.min(budget::LISTED), SHOWN_LABELS)
 }
 
 /// The fewest units of a content that are shown.

@@ -108,7 +108,7 @@ async fn a_message_of_many_small_values_is_refused_before_it_is_parsed() {
     ] {
         let (answer, peak) = client.call(before, piece, 60 * MIB / piece.len(), after).await;
         let message = answer["error"]["message"].as_str().unwrap();
-        assert!(message.starts_with("the message holds more than 600000 values"), "{piece}: {message}");
+        assert!(message.starts_with("the message holds more than 720000 values"), "{piece}: {message}");
         assert_eq!((&answer["id"], &answer["error"]["code"]), (&json!(1), &json!(-32600)));
         assert!(peak < MESSAGE, "{piece}: {} MiB", peak / MIB);
     }
@@ -123,9 +123,9 @@ async fn as_many_values_as_are_read_take_a_bounded_multiple() {
         (r#"{"memories":["#, r#"[[]],"#, 3, "0]}"),
         (r#"{"memories":[{"content":"x","metadata":{"#, r#""key":0,"#, 2, r#""end":0}}]}"#),
     ] {
-        let (answer, peak) = client.call(before, piece, 590_000 / values, after).await;
+        let (answer, peak) = client.call(before, piece, 700_000 / values, after).await;
         assert_eq!(answer["result"]["isError"], true, "{piece}: {answer}");
-        assert!(peak < 250 * MIB, "{piece}: {} MiB", peak / MIB);
+        assert!(peak < 300 * MIB, "{piece}: {} MiB", peak / MIB);
     }
 }
 
@@ -165,7 +165,8 @@ async fn an_answer_takes_no_more_than_the_largest_memory_in_it() {
     PEAK.store(held, Relaxed);
     let answer = client.send([call.to_string().as_bytes()]).await;
     let peak = PEAK.load(Relaxed) - held;
-    assert_eq!(answer["result"]["structuredContent"]["memories"].as_array().map(Vec::len), Some(100));
+    let listed = |key: &str| answer["result"]["structuredContent"][key].as_array().unwrap().len();
+    assert_eq!((listed("memories") + listed("left_out"), listed("memories") > 90), (100, true));
     assert!(answer.to_string().len() < 100_000, "{} bytes", answer.to_string().len());
     assert!(peak < 8 * MIB, "{} MiB", peak / MIB);
 }

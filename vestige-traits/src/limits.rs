@@ -42,9 +42,9 @@ pub const MAX_NEIGHBOR_DEPTH: usize = 16;
 pub const MAX_NEIGHBORS: usize = 256;
 
 /// The most values that a JSON text may hold from which memories are read, keys of objects included. The
-/// largest metadata holds half a million. Each costs some two hundred bytes once it is read, so this bounds
+/// largest metadata, `[[],[],…]`, holds 700,000. Each costs some two hundred bytes once it is read, so this bounds
 /// what a text costs however it is written.
-pub const MAX_JSON_VALUES: usize = 600_000;
+pub const MAX_JSON_VALUES: usize = 720_000;
 
 /// The limit to use for the `limit` a caller gave: 0 means [`DEFAULT_LIMIT`].
 ///

@@ -92,6 +92,11 @@ impl Batches {
                     let id = request.id.into_json_value();
                     batch.answers.push(Answer::Refusal(unreadable::handshake_in_batch(&id)));
                 }
+                // The protocol's library answers an id once, so the second would be waited for without end.
+                Ok(JsonRpcMessage::Request(request)) if batch.waiting.contains(&request.id) => {
+                    let id = request.id.into_json_value();
+                    batch.answers.push(Answer::Refusal(unreadable::repeated_in_batch(&id)));
+                }
                 Ok(message) => {
                     if let JsonRpcMessage::Request(request) = &message {
                         batch.waiting.push(request.id.clone());

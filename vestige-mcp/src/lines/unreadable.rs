@@ -69,6 +69,11 @@ pub(crate) fn handshake_in_batch(id: &Value) -> Value {
     refusal(id, ErrorCode::INVALID_REQUEST, "initialize must stand alone, not in a batch")
 }
 
+/// The answer to a request whose id another one in the same batch has.
+pub(crate) fn repeated_in_batch(id: &Value) -> Value {
+    refusal(id, ErrorCode::INVALID_REQUEST, "id is that of another request in this batch; give each its own")
+}
+
 fn refusal(id: &Value, code: ErrorCode, message: &str) -> Value {
     let error = json!({"code": code, "message": format!("{message}; nothing was done")});
     json!({"jsonrpc": "2.0", "id": id, "error": error})

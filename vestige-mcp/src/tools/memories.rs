@@ -37,6 +37,8 @@ pub(crate) struct Got {
     memories: Vec<GotView>,
     /// The ids that no memory has.
     missing: Vec<String>,
+    /// The ids of memories for which this answer had no room.
+    left_out: Vec<String>,
 }
 
 #[derive(Serialize, JsonSchema)]
@@ -128,8 +130,12 @@ pub(crate) async fn get<S: MemoryStore + Sync, E>(memory: &Memory<S, E>, args: G
     let ids = resolved(memory, &args.ids).await?;
     let mut room = Room::for_memories(ids.len());
     let mut text = String::new();
-    let (mut memories, mut missing) = (Vec::with_capacity(ids.len()), Vec::new());
+    let (mut memories, mut missing, mut left_out) = (Vec::new(), Vec::new(), Vec::new());
     for id in ids {
+        if room.is_full() {
+            left_out.push(id.to_string());
+            continue;
+        }
         let Some(record) = memory.get(id).await? else {
             room.used("");
             missing.push(id.to_string());
@@ -145,7 +151,10 @@ pub(crate) async fn get<S: MemoryStore + Sync, E>(memory: &Memory<S, E>, args: G
         memories.push(GotView { memory: view, surroundings });
     }
     push_missing(&mut text, &missing);
-    Answer::new(text.trim_end(), &Got { memories, missing })
+    if !left_out.is_empty() {
+        let _ = write!(text, "\n(no room for {}; get them by themselves)", left_out.join(", "));
+    }
+    Answer::new(text.trim(), &Got { memories, missing, left_out })
 }
 
 pub(crate) async fn update<S, E>(memory: &Memory<S, E>, args: UpdateArgs) -> ToolResult
