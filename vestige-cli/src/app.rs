@@ -25,9 +25,12 @@ impl App {
         Self { settings, interrupt, deadline, embedder: OnceCell::new() }
     }
 
+    /// Opens the store. That may bring a large one to this version, so it takes as long as it takes; connecting
+    /// and waiting for locks have limits of their own. The command's time begins afterwards.
     pub(crate) async fn open(&self, access: Access) -> CommandResult<AnyMemoryStore> {
+        let store = open::store(&self.settings, access).await?;
         self.deadline.begin();
-        open::store(&self.settings, access).await
+        Ok(store)
     }
 
     /// The configured model, loaded when it is first asked for.

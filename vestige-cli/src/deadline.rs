@@ -7,8 +7,8 @@ use tokio::time::Instant;
 
 use crate::failure::{CommandResult, Failure};
 
-/// Ends a command whose store does not answer. The time begins when the store is opened: how long a person
-/// takes to write a text to stdin, and a model to be loaded, counts for nothing.
+/// Ends a command whose store does not answer. The time begins when the store is open: how long a person takes to
+/// write a text to stdin or to read a page, an upgrade of the store, and a model to be loaded, counts for nothing.
 pub(crate) struct Deadline {
     /// None for a command that may take as long as it takes.
     timeout: Option<Duration>,
@@ -27,7 +27,7 @@ impl Deadline {
     }
 
     /// Gives `work` up when its time is up. Stores promise that a write is done or not done then.
-    pub(crate) async fn guard(&self, work: impl Future<Output = CommandResult>) -> CommandResult {
+    pub(crate) async fn guard<T>(&self, work: impl Future<Output = CommandResult<T>>) -> CommandResult<T> {
         let mut work = Box::pin(work);
         tokio::select! {
             biased;
@@ -52,8 +52,10 @@ impl Deadline {
                     let _ = changed.await;
                 }
                 Some(end) => tokio::select! {
-                    () = tokio::time::sleep_until(end) => return,
+                    // What began the time anew counts, even if the old one is up by now.
+                    biased;
                     _ = changed => {}
+                    () = tokio::time::sleep_until(end) => return,
                 },
             }
         }

@@ -136,7 +136,7 @@ async fn dispatch(command: Command, app: &App, out: Output, interrupt: &Interrup
         Command::List(args) => call!(list::run(args, app, out)),
         Command::Update(args) => call!(update::run(args, app, out)),
         // Stops by itself between two memories, and says which are gone.
-        Command::Delete(args) => app.deadline.guard(delete::run(args, app, out)).await,
+        Command::Delete(args) => delete::run(args, app, out).await,
         Command::Link(args) => call!(link::run(args, app, out)),
         Command::Unlink(args) => call!(unlink::run(args, app, out)),
         Command::Neighbors(args) => call!(neighbors::run(args, app, out)),

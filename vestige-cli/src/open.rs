@@ -80,8 +80,8 @@ fn sqlite(path: &Path, access: Access) -> CommandResult<SqliteMemoryStore> {
     let opened = builder.open();
     let opened = match opened {
         // A backup on a medium that cannot be written can be searched all the same.
-        Err(MemoryStoreError::Unavailable { .. } | MemoryStoreError::ReadOnly)
-            if exists && access != Access::Write =>
+        Err(error @ (MemoryStoreError::Unavailable { .. } | MemoryStoreError::ReadOnly))
+            if exists && access != Access::Write && !error.is_retryable() =>
         {
             tracing::info!(path = %path.display(), "opening for reading only");
             SqliteMemoryStore::builder(path).read_only(true).open()

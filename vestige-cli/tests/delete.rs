@@ -2,6 +2,9 @@
 
 mod common;
 
+use std::io::{BufRead as _, BufReader, Lines};
+use std::process::{Child, ChildStderr, Stdio};
+
 use common::Vestige;
 use serde_json::json;
 
@@ -22,14 +25,19 @@ fn delete_takes_all_or_none() {
 fn delete_counts_a_memory_as_gone_that_somebody_else_deletes_meanwhile() {
     let vestige = Vestige::new();
     let ids = [vestige.add(&["one"]), vestige.add(&["two"]), vestige.add(&["three"])];
-    let connection = rusqlite::Connection::open(vestige.db()).expect("the store");
-    let trigger = "CREATE TRIGGER meanwhile AFTER DELETE ON knowledge_nodes WHEN old.content = 'one'
-        BEGIN DELETE FROM knowledge_nodes WHERE content = 'two'; END";
-    connection.execute_batch(trigger).expect("SQL");
-    let run = vestige.run(&["delete", &ids[0], &ids[1], &ids[2], "--json"]);
-    assert_eq!(run.code, Some(0), "{run:?}");
-    assert_eq!(run.stdout, format!("{}\n", json!({"deleted": [ids[0], ids[2]]})));
-    assert!(run.stderr.starts_with("note: ") && run.stderr.contains(&ids[1]), "{run:?}");
+    let other = rusqlite::Connection::open(vestige.db()).expect("the store");
+    other.execute_batch("PRAGMA foreign_keys = ON; BEGIN IMMEDIATE").expect("SQL");
+    let mut child = vestige.spawn(&["delete", "-vv", &ids[0], &ids[1], &ids[2], "--json"], Stdio::null());
+    let log = found_three(&mut child);
+    // Nothing is deleted by the command while this transaction is open.
+    other.execute_batch("DELETE FROM knowledge_nodes WHERE content = 'two'; COMMIT").expect("SQL");
+    let said: Vec<String> = log.map(|line| line.expect("UTF-8")).collect();
+    let output = child.wait_with_output().expect("it ends");
+    assert_eq!(output.status.code(), Some(0), "{said:?}");
+    let stdout = String::from_utf8_lossy(&output.stdout);
+    assert_eq!(stdout, format!("{}\n", json!({"deleted": [ids[0], ids[2]]})));
+    let is_note = |line: &String| line.starts_with("note: ") && line.contains(&ids[1]);
+    assert!(said.iter().any(is_note), "{said:?}");
     assert_eq!(vestige.count(), 0);
 }
 
@@ -38,32 +46,38 @@ fn delete_says_what_is_gone_before_it_says_what_failed() {
     let vestige = Vestige::new();
     let ids = [vestige.add(&["one"]), vestige.add(&["two"])];
     let connection = rusqlite::Connection::open(vestige.db()).expect("the store");
-    let trigger = "CREATE TRIGGER refuse BEFORE DELETE ON knowledge_nodes WHEN old.content = 'two'
-        BEGIN SELECT RAISE(ABORT, 'not this one'); END";
-    connection.execute_batch(trigger).expect("SQL");
+    // A table of the user's own that will not let a memory go.
+    let table = "CREATE TABLE kept (id BLOB REFERENCES knowledge_nodes (id));
+        INSERT INTO kept SELECT id FROM knowledge_nodes WHERE content = 'two'";
+    connection.execute_batch(table).expect("SQL");
     let run = vestige.run(&["delete", &ids[0], &ids[1]]);
-    run.refuses(1, &["not this one"]);
+    run.refuses(1, &["FOREIGN KEY"]);
     assert_eq!(run.stdout, format!("deleted {}  one\n", ids[0]));
     assert_eq!(vestige.count(), 1);
+}
+
+/// Waits until the command has found the three memories. Returns the rest of its log.
+fn found_three(child: &mut Child) -> Lines<BufReader<ChildStderr>> {
+    let mut log = BufReader::new(child.stderr.take().expect("a pipe")).lines();
+    for _ in 0..3 {
+        log.find(|line| line.as_ref().is_ok_and(|line| line.contains("get{")))
+            .expect("a line")
+            .expect("UTF-8");
+    }
+    log
 }
 
 #[cfg(target_os = "linux")]
 #[test]
 fn delete_says_what_is_gone_when_it_is_interrupted() {
-    use std::process::{Command, Stdio};
+    use std::process::Command;
 
     let vestige = Vestige::new();
     let ids: Vec<String> = (0..3).map(|n| vestige.add(&[&format!("memory {n}")])).collect();
     let writer = rusqlite::Connection::open(vestige.db()).expect("the store");
     let args: Vec<&str> = ["delete", "-vv"].into_iter().chain(ids.iter().map(String::as_str)).collect();
     let mut child = vestige.spawn(&args, Stdio::null());
-    let mut log = std::io::BufRead::lines(std::io::BufReader::new(child.stderr.take().expect("a pipe")));
-    // All of them are found.
-    for _ in 0..3 {
-        log.find(|line| line.as_ref().is_ok_and(|line| line.contains("get{")))
-            .expect("a line")
-            .expect("UTF-8");
-    }
+    let log = found_three(&mut child);
     // Nothing is deleted while somebody else writes, so the signal comes between two of them.
     let lock = writer.execute_batch("BEGIN IMMEDIATE");
     std::thread::sleep(std::time::Duration::from_millis(100));

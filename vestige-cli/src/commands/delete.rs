@@ -7,7 +7,7 @@ use vestige_memory::{Memory, MemoryError, NoEmbedder};
 use vestige_traits::{AnyMemoryStore, MemoryRecord, MemoryStoreError};
 
 use crate::app::App;
-use crate::failure::CommandResult;
+use crate::failure::{CommandResult, Failure};
 use crate::open::Access;
 use crate::output::{self, DIM, Output, Styled};
 
@@ -26,10 +26,14 @@ pub(crate) struct DeleteArgs {
 }
 
 pub(crate) async fn run(args: DeleteArgs, app: &App, out: Output) -> CommandResult {
-    let (memory, records) = app.interrupt.guard(find(&args, app)).await?;
+    let (memory, records) = app.interrupt.guard(app.deadline.guard(find(&args, app))).await?;
     let mut deleted = Vec::with_capacity(records.len());
     let done = delete(&memory, &records, app, &mut deleted).await;
     let said = say(&deleted, out);
+    if matches!(done, Err(Failure::TimedOut(_))) {
+        // To drop it would wait for the statement that was given up.
+        std::mem::forget(memory);
+    }
     done.and(said)
 }
 
@@ -53,8 +57,8 @@ async fn find(
     Ok((memory, records))
 }
 
-/// Deletes one by one, and puts each that is gone by it into `deleted`. An interruption waits for the one
-/// under way, since of one that is dropped nobody knows.
+/// Deletes one by one, each with a time of its own, and puts each that is gone by it into `deleted`. An
+/// interruption waits for the one under way, since of one that is dropped nobody knows.
 async fn delete<'a>(
     memory: &Memory<AnyMemoryStore, NoEmbedder>,
     records: &'a [MemoryRecord],
@@ -63,7 +67,8 @@ async fn delete<'a>(
 ) -> CommandResult {
     for record in records {
         app.interrupt.check()?;
-        match memory.forget(record.id).await {
+        app.deadline.begin();
+        match app.deadline.guard(async { Ok(memory.forget(record.id).await) }).await? {
             Ok(()) => deleted.push(record),
             // Somebody else was faster.
             Err(MemoryError::Store(MemoryStoreError::NotFound { .. })) => {

@@ -58,44 +58,66 @@ pub(crate) async fn run(args: GetArgs, app: &App, mut out: Output) -> CommandRes
         }
     }
     let mut shown = 0;
+    let mut done = Ok(());
     for (text, id) in ids {
-        let Some(record) = memory.get(id).await? else {
-            output::error(&format!("memory {text} does not exist; `vestige list` shows what there is"));
-            missing = true;
-            continue;
-        };
-        if out.json {
-            // Each on a line of its own, which is as long as it is.
-            out.text(if shown == 0 { "[" } else { ",\n" })?;
-            print_json(&memory, &record, &mut out).await?;
-        } else {
-            if shown > 0 {
-                out.line("")?;
+        // A reader may take its time with each memory.
+        app.deadline.begin();
+        match print(&memory, id, shown, &mut out).await {
+            Ok(true) => shown += 1,
+            Ok(false) => {
+                output::error(&format!("memory {text} does not exist; `vestige list` shows what there is"));
+                missing = true;
             }
-            print(&memory, &record, &mut out).await?;
+            Err(failure) => {
+                done = Err(failure);
+                break;
+            }
         }
-        shown += 1;
     }
     if out.json {
+        // What was read is a whole array, after a failure too; the exit code says that more is missing.
         out.line(if shown == 0 { "[]" } else { "]" })?;
     }
     out.finish()?;
+    done?;
     if missing { Err(Failure::Reported) } else { Ok(()) }
+}
+
+/// Prints a memory after others. Says whether it exists.
+async fn print(
+    memory: &Memory<AnyMemoryStore, NoEmbedder>,
+    id: Uuid,
+    before: usize,
+    out: &mut Output,
+) -> CommandResult<bool> {
+    let Some(record) = memory.get(id).await? else { return Ok(false) };
+    if out.json {
+        print_json(memory, &record, before, out).await?;
+    } else {
+        if before > 0 {
+            out.line("")?;
+        }
+        print_text(memory, &record, out).await?;
+    }
+    Ok(true)
 }
 
 async fn print_json(
     memory: &Memory<AnyMemoryStore, NoEmbedder>,
     record: &MemoryRecord,
+    before: usize,
     out: &mut Output,
 ) -> CommandResult {
     let edges = memory.links(record.id).await?;
     let shown = &edges[..edges.len().min(LINKS_IN_JSON)];
     let edges_total = (shown.len() < edges.len()).then_some(edges.len());
     let scheduling = memory.schedule(record.id).await?;
+    // Each on a line of its own, which is as long as it is.
+    out.text(if before == 0 { "[" } else { ",\n" })?;
     out.json_text(&WholeJson { memory: record.into(), scheduling, edges: shown, edges_total })
 }
 
-async fn print(
+async fn print_text(
     memory: &Memory<AnyMemoryStore, NoEmbedder>,
     record: &MemoryRecord,
     out: &mut Output,

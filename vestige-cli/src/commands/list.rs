@@ -58,6 +58,8 @@ pub(crate) async fn run(args: ListArgs, app: &App, mut out: Output) -> CommandRe
             }
             shown += 1;
         }
+        // A reader may take its time with each page.
+        app.deadline.begin();
         left -= page.records.len().min(left);
         query.after = page.next;
         if query.after.is_none() {

@@ -135,6 +135,7 @@ pub(crate) async fn run(mut args: UpdateArgs, app: &App, mut out: Output) -> Com
     let apply = |record: &mut MemoryRecord| args.changes.apply(record);
     let edited = if args.changes.content.is_some() {
         let embedder = app.embedder().await?.clone();
+        app.deadline.begin();
         Memory::new(memory.store().clone(), embedder).try_edit(id, apply).await?
     } else {
         memory.try_edit(id, apply).await?
