@@ -80,7 +80,7 @@ pub(super) fn search(sample: &Sample, places: [&str; 4]) -> String {
     let parameters = [
         terms.to_owned(),
         weights.to_owned(),
-        format!("nullif({admission}, '')"),
+        format!("nullif(btrim({admission}), '')"),
         vector.to_owned(),
         // Domains, tags, types, code bases, created from and before.
         "NULL".to_owned(),
@@ -105,7 +105,7 @@ pub(super) fn search(sample: &Sample, places: [&str; 4]) -> String {
         "20000".to_owned(),
         "2000".to_owned(),
         // The third parameter stands in here again, and may be null.
-        format!("(coalesce({admission}, '') <> '')"),
+        format!("(btrim(coalesce({admission}, '')) <> '')"),
         // Whether the index finds enough; whether code bases are all that is asked for; the analysis.
         "true".to_owned(),
         "false".to_owned(),
@@ -162,7 +162,8 @@ impl Pgbench {
             pgbench
                 .arg(format!("--define=terms{n}={}", array(&asked.terms)))
                 .arg(format!("--define=weights{n}={{{}}}", weights.join(",")))
-                .arg(format!("--define=admission{n}={}", asked.admission))
+                // An empty value is refused.
+                .arg(format!("--define=admission{n}={} ", asked.admission))
                 .arg(format!("--define=vector{n}={{{}}}", vector.join(",")));
         }
         let ran = pgbench.output().context("cannot run pgbench")?;
