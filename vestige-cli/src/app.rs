@@ -25,8 +25,8 @@ impl App {
         Self { settings, interrupt, deadline, embedder: OnceCell::new() }
     }
 
-    /// Opens the store. That may bring a large one to this version, so it takes as long as it takes; connecting
-    /// and waiting for locks have limits of their own. The command's time begins afterwards.
+    /// Opens the store. That may bring a large one to this version, so it takes as long as it takes;
+    /// connecting and waiting for locks have limits of their own. The command's time begins afterwards.
     pub(crate) async fn open(&self, access: Access) -> CommandResult<AnyMemoryStore> {
         let store = open::store(&self.settings, access).await?;
         self.deadline.begin();

@@ -31,8 +31,8 @@ pub(crate) struct MemoryView {
     start: usize,
     /// How many characters of it the answer's text shows.
     length: usize,
-    /// Whether it has more characters, or more tags and metadata, than are shown. `get` has all characters, and the
-    /// resource `vestige://memory/{id}` has everything.
+    /// Whether it has more characters, or more tags and metadata, than are shown. `get` has all characters,
+    /// and the resource `vestige://memory/{id}` has everything.
     truncated: bool,
     r#type: String,
     tags: Vec<String>,

@@ -179,8 +179,8 @@ pub(crate) async fn bring_up_to_date(
     Ok(())
 }
 
-/// Analyses every memory of the store anew, with its indexes in place: if the process dies, nobody would know that
-/// one is missing.
+/// Analyses every memory of the store anew, with its indexes in place: if the process dies, nobody would
+/// know that one is missing.
 pub(crate) async fn analyze_all(connections: &Connections, version: i64) -> MemoryStoreResult<()> {
     let mut transaction = connections.long_transaction().await?;
     queue_all(&mut transaction).await?;

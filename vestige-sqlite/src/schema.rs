@@ -121,7 +121,8 @@ pub(crate) fn mend(tx: &Transaction<'_>) -> rusqlite::Result<()> {
     Ok(())
 }
 
-/// Refuses whatever this program cannot read as it is: also most older versions. For stores that are only read.
+/// Refuses whatever this program cannot read as it is: also most older versions. For stores that are only
+/// read.
 pub(crate) fn check(connection: &Connection, path: &Path) -> MemoryStoreResult<()> {
     refuse_foreign(connection, path)?;
     let version: i64 = connection

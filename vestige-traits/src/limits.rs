@@ -42,8 +42,8 @@ pub const MAX_NEIGHBOR_DEPTH: usize = 16;
 pub const MAX_NEIGHBORS: usize = 256;
 
 /// The most values that a JSON text may hold from which memories are read, keys of objects included. The
-/// largest metadata, `[[],[],…]`, holds 700,000. Each costs some two hundred bytes once it is read, so this bounds
-/// what a text costs however it is written.
+/// largest metadata, `[[],[],…]`, holds 700,000. Each costs some two hundred bytes once it is read, so this
+/// bounds what a text costs however it is written.
 pub const MAX_JSON_VALUES: usize = 720_000;
 
 /// The limit to use for the `limit` a caller gave: 0 means [`DEFAULT_LIMIT`].
