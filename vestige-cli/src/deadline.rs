@@ -8,8 +8,8 @@ use tokio::time::Instant;
 use crate::failure::{CommandResult, Failure};
 
 /// Ends a command whose store does not answer. The time begins when the store is open: how long a person
-/// takes to write a text to stdin or to read a page, an upgrade of the store, and a model to be loaded, counts
-/// for nothing.
+/// takes to write a text to stdin or to read a page, an upgrade of the store, and a model to be loaded,
+/// counts for nothing.
 pub(crate) struct Deadline {
     /// None for a command that may take as long as it takes.
     timeout: Option<Duration>,
