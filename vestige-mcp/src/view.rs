@@ -193,8 +193,7 @@ fn of_labels(record: &MemoryRecord, range: Range, most: usize, longest: usize) -
         let part = budget::beginning(&line, most);
         if part.len() < line.len() { format!("{part}…") } else { line }
     };
-    let all = labels(record);
-    let shown_labels = cut(&all, most / 4);
+    let shown_labels = cut(&labels(record), most / 4);
     let mut is_cut = shown_labels.ends_with('…');
     let mut text = format!("[{}] {shown_labels}", record.id);
     if let Some(client) = record.metadata.get(KEPT_SILENT[0]).and_then(Value::as_str) {
@@ -210,8 +209,8 @@ fn of_labels(record: &MemoryRecord, range: Range, most: usize, longest: usize) -
     let room = most.saturating_sub(units(&text) + metadata.as_deref().map_or(0, units));
     let (content, length) = content(&record.content, range, room.max(LEAST_CONTENT));
     text.push_str(&content);
-    let characters = record.content.chars().count();
-    let end = range.start + length;
+    let view = MemoryView::new(record, range.start, length).shortened();
+    let (characters, end) = (view.characters, range.start + length);
     if length < characters {
         let shown = match (length, range.start) {
             (0, _) => "nothing".to_owned(),
@@ -232,7 +231,7 @@ fn of_labels(record: &MemoryRecord, range: Range, most: usize, longest: usize) -
             record.id
         );
     }
-    Shown { text, view: MemoryView::new(record, range.start, length).shortened() }
+    Shown { text, view }
 }
 
 /// As in a list: the beginning, of at most [`budget::LISTED`] units.
