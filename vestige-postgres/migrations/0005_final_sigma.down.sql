@@ -1,3 +1,6 @@
+-- In one statement, so that the locks are held to the end without a transaction around it, as under `psql -f`.
+DO $down$
+BEGIN
 -- Rows that come meanwhile would have the old terms, and so has a table that a re-embedding has built and not put in
 -- place: it is built again.
 LOCK TABLE knowledge_nodes IN SHARE ROW EXCLUSIVE MODE;
@@ -16,3 +19,5 @@ WHERE (octet_length(content) > length(content)
     OR octet_length(node_type) > length(node_type)
     OR octet_length(tags::text) > length(tags::text))
   AND search_vec <> vestige_search_vec(content, node_type, tags);
+END
+$down$;

@@ -1,3 +1,6 @@
+-- In one statement, so that the locks are held to the end without a transaction around it, as under `psql -f`.
+DO $down$
+BEGIN
 LOCK TABLE reembedding, keyword_statistics IN EXCLUSIVE MODE;
 LOCK TABLE knowledge_nodes IN SHARE ROW EXCLUSIVE MODE;
 DROP TABLE IF EXISTS knowledge_nodes_next;
@@ -18,3 +21,5 @@ UPDATE knowledge_nodes SET content = content
 WHERE search_vec <> vestige_search_vec(content, node_type, tags);
 DELETE FROM keyword_statistics;
 DELETE FROM keyword_statistics_state;
+END
+$down$;

@@ -1,3 +1,6 @@
+-- In one statement, so that the locks are held to the end without a transaction around it, as under `psql -f`.
+DO $down$
+BEGIN
 LOCK TABLE reembedding, keyword_statistics IN EXCLUSIVE MODE;
 LOCK TABLE knowledge_nodes IN ACCESS EXCLUSIVE MODE;
 DROP TABLE IF EXISTS knowledge_nodes_next;
@@ -218,6 +221,8 @@ ALTER TABLE knowledge_nodes
   ADD COLUMN search_vec tsvector GENERATED ALWAYS AS (vestige_search_vec(content, node_type, tags)) STORED;
 CREATE INDEX idx_knowledge_nodes_search_vec ON knowledge_nodes USING gin (search_vec);
 DELETE FROM keyword_totals;
-SELECT vestige_count_documents(count(*), coalesce(sum(vestige_length(search_vec)), 0)::bigint) FROM knowledge_nodes;
+PERFORM vestige_count_documents(count(*), coalesce(sum(vestige_length(search_vec)), 0)::bigint) FROM knowledge_nodes;
 DELETE FROM keyword_statistics;
 DELETE FROM keyword_statistics_state;
+END
+$down$;

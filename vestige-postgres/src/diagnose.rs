@@ -209,6 +209,11 @@ async fn vectors(snapshot: &mut Session, findings: &mut Vec<Finding>) -> MemoryS
         Some(model) if usize::try_from(column.dimension).ok() == Some(model.dimension) => {
             Finding::ok("model", format!("{model}, as is the column"))
         }
+        Some(model) if column.dimension < 1 => Finding::error(
+            "model",
+            format!("{model} is registered, the column holds vectors of any dimension, as after a restore of the rows alone"),
+            REBUILD,
+        ),
         Some(model) => Finding::error(
             "model",
             format!("{model} is registered, the column holds {} dimensions", column.dimension),

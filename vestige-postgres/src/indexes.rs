@@ -158,6 +158,24 @@ pub(crate) async fn rebuild_indexes(connections: &Connections, now: DateTime<Utc
     finish_bulk_load(connections, now).await
 }
 
+/// Gives the column of the vectors the dimension of the registered model where it has none. It has none until
+/// a model is registered, and after the rows alone of a dump were restored.
+pub(crate) async fn give_dimension(transaction: &mut Session) -> sqlx::Result<()> {
+    let dimension = sqlx::query_scalar!(
+        r#"SELECT m.dimension
+           FROM embedding_model AS m
+           JOIN pg_attribute AS a ON a.attrelid = 'knowledge_nodes'::regclass AND a.attname = 'embedding'
+           WHERE a.atttypmod < 1"#
+    )
+    .fetch_optional(&mut *transaction)
+    .await?;
+    if let Some(dimension) = dimension {
+        let column = format!("ALTER TABLE knowledge_nodes ALTER COLUMN embedding TYPE vector({dimension})");
+        transaction.execute(AssertSqlSafe(column)).await?;
+    }
+    Ok(())
+}
+
 /// Runs statements that build indexes; in one process if shared memory is too small for several.
 async fn build(connections: &Connections, statements: &'static str) -> MemoryStoreResult<()> {
     let built = match try_build(connections, statements, false).await {
@@ -184,6 +202,7 @@ async fn try_build(
     )
     .fetch_one(&mut transaction)
     .await?;
+    give_dimension(&mut transaction).await?;
     let dimension = usize::try_from(embedded.dimension).unwrap_or(0);
     give_memory(&mut transaction, rows::count(embedded.vectors), dimension).await?;
     if one_process {

@@ -3,7 +3,7 @@
 use std::sync::{Arc, Mutex, PoisonError};
 
 use chrono::{DateTime, Utc};
-use sqlx::{AssertSqlSafe, Executor};
+use sqlx::Executor;
 use vestige_traits::backend::Models;
 use vestige_traits::{MemoryStoreError, MemoryStoreResult, ModelSignature};
 
@@ -79,13 +79,31 @@ pub(crate) async fn register_model(
     signature: &ModelSignature,
     now: DateTime<Utc>,
 ) -> MemoryStoreResult<()> {
-    let found = registered_model(&mut connections.reader().await?).await?;
-    let registered = match found {
-        Some(registered) => registered,
-        None => insert_model(connections.long_transaction().await?, signature, now).await?,
+    let found = sqlx::query!(
+        r#"SELECT name, dimension, hash,
+             (SELECT atttypmod < 1 FROM pg_attribute
+              WHERE attrelid = 'knowledge_nodes'::regclass AND attname = 'embedding') AS "unfinished!"
+           FROM embedding_model"#
+    )
+    .fetch_optional(&mut connections.reader().await?)
+    .await
+    .map_err(error::map)?;
+    let (registered, unfinished) = match found {
+        Some(found) => {
+            let row = ModelRow { name: found.name, dimension: found.dimension, hash: found.hash };
+            (row.try_into()?, found.unfinished)
+        }
+        None => (insert_model(connections.long_transaction().await?, signature, now).await?, false),
     };
     if registered != *signature {
         return Err(MemoryStoreError::model_mismatch(&registered, signature));
+    }
+    // The rows alone of a dump were restored, with the model's.
+    if unfinished
+        && !connections.is_read_only()
+        && let Err(error) = indexes::build_vector_indexes(connections).await
+    {
+        tracing::warn!(%error, "the vector index could not be built, so searches by meaning are slow");
     }
     Ok(())
 }
@@ -109,11 +127,7 @@ async fn insert_model(
     .await
     .map_err(error::map)?;
     if inserted.rows_affected() == 1 {
-        let column = format!(
-            "ALTER TABLE knowledge_nodes ALTER COLUMN embedding TYPE vector({})",
-            signature.dimension
-        );
-        transaction.execute(AssertSqlSafe(column)).await.map_err(error::map)?;
+        indexes::give_dimension(&mut transaction).await.map_err(error::map)?;
         transaction.execute(indexes::BUILD_VECTOR_INDEXES).await.map_err(error::map)?;
     }
     let registered = registered_model(&mut transaction).await?;

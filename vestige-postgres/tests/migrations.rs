@@ -4,7 +4,7 @@
 
 mod common;
 
-use common::{TestDatabase, eventually, server, with_database, with_user};
+use common::{TestDatabase, eventually, on_server, server, with_database, with_user};
 use sqlx::migrate::{Migration, Migrator};
 use sqlx::{AssertSqlSafe, Executor, PgPool, Postgres, Transaction};
 use vestige_conformance::fixtures::{embedded, memory, model};
@@ -290,6 +290,64 @@ async fn migrate_behind(
     .await;
     holder.commit().await.unwrap();
     migrating.await.unwrap().unwrap();
+}
+
+/// The script stands where `psql -f` runs it, each of its statements in a transaction of its own.
+async fn psql(database: &TestDatabase, migration: &Migration) -> on_server::Ran {
+    let script = format!(
+        "cat >down.sql <<'END OF SCRIPT'\n{}\nEND OF SCRIPT\npsql -q -d {} -f down.sql",
+        migration.sql.as_str(),
+        database.name
+    );
+    on_server::run(&database.url, &script).await
+}
+
+/// Rows that are written meanwhile, and a second table of a re-embedding, would keep terms of the other
+/// version.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_way_down_keeps_its_locks_under_plain_psql() {
+    let Some(database) = TestDatabase::new().await else { return };
+    let (store, pool) = (database.store().await, database.pool().await);
+    store.insert(&memory(1, "Der Größte ist ΟΔΟΣ")).await.unwrap();
+    store.close().await;
+    let first = schema(&pool).await;
+    MIGRATOR.undo(&pool, 7).await.unwrap();
+    let locks = "SELECT relation::regclass::text || ' ' || mode FROM pg_locks AS held
+        WHERE granted AND relation = ANY (ARRAY['knowledge_nodes', 'reembedding', 'keyword_statistics']::regclass[])
+          AND EXISTS (SELECT FROM pg_locks AS awaited
+                      WHERE awaited.pid = held.pid AND NOT awaited.granted
+                        AND awaited.relation = 'knowledge_nodes_next'::regclass)
+        ORDER BY 1";
+    let rows = ["keyword_statistics ExclusiveLock", "reembedding ExclusiveLock"];
+    for (version, expected) in [
+        (7, vec![rows[0], "knowledge_nodes AccessExclusiveLock", rows[1]]),
+        (6, vec![rows[0], "knowledge_nodes ShareRowExclusiveLock", rows[1]]),
+        (5, vec!["knowledge_nodes ShareRowExclusiveLock"]),
+    ] {
+        let down = MIGRATOR
+            .iter()
+            .find(|known| known.version == version && known.migration_type.is_down_migration())
+            .unwrap();
+        pool.execute("CREATE TABLE knowledge_nodes_next (id uuid)").await.unwrap();
+        // The script comes to a halt behind its locks, where it drops this table.
+        let mut reader = pool.begin().await.unwrap();
+        reader.execute("SELECT FROM knowledge_nodes_next").await.unwrap();
+        let holds = || async { sqlx::query_scalar::<_, String>(locks).fetch_all(&pool).await.unwrap() };
+        let (ran, ()) = tokio::join!(psql(&database, down), async {
+            eventually("the locks of the script", || async { holds().await == expected }).await;
+            reader.commit().await.unwrap();
+        });
+        assert_eq!(ran.expect_success(), "", "migration {version}");
+        pool.execute(AssertSqlSafe(format!("DELETE FROM _sqlx_migrations WHERE version = {version}")))
+            .await
+            .unwrap();
+    }
+    let store = database.store().await;
+    assert_eq!(store.search(&SearchQuery::text("οδος")).await.unwrap().len(), 1);
+    assert_eq!(schema(&pool).await, first);
+    store.close().await;
+    pool.close().await;
+    database.drop().await;
 }
 
 /// The terms of all memories.
