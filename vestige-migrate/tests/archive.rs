@@ -6,10 +6,10 @@ mod common;
 
 use std::io::Cursor;
 
-use common::{archive_of, empty, filled, open};
+use common::{archive_of, empty, filled, memory, open};
 use vestige_migrate::archive::{Archive, Exporter, FORMAT_VERSION, Restorer};
 use vestige_migrate::{CopyOutcome, MigrateError, Phase};
-use vestige_traits::transfer::TransferKind;
+use vestige_traits::transfer::{TransferKind, TransferRow};
 use vestige_traits::{MemoryRecord, MemoryStore};
 
 fn refusal(bytes: impl Into<Vec<u8>>) -> MigrateError {
@@ -151,12 +151,35 @@ async fn a_lost_doubled_or_moved_line_is_refused_where_it_is() {
 #[tokio::test]
 async fn a_newer_format_is_refused_by_name_before_anything_else() {
     let text = String::from_utf8(archive_of(&empty()).await).unwrap();
-    let newer = text.replace(r#""version":1,"#, r#""version":2,"new":{"whatever":[]},"#);
+    let newer = text.replace(r#""version":1,"#, r#""version":3,"new":{"whatever":[]},"#);
     match refusal(newer) {
-        error @ MigrateError::ArchiveTooNew { found: 2, supported: FORMAT_VERSION } => {
+        error @ MigrateError::ArchiveTooNew { found: 3, supported: FORMAT_VERSION } => {
             assert!(error.to_string().contains("upgrade vestige"), "{error}");
         }
         other => panic!("{other}"),
+    }
+}
+
+#[tokio::test]
+async fn an_archive_has_the_version_of_its_rows_and_no_other() {
+    let store = empty();
+    store.import_page(&[TransferRow::Memory(memory(0, 4).embedding(None))], None).await.unwrap();
+    let before = String::from_utf8(archive_of(&store).await).unwrap();
+    assert!(before.contains(r#""version":1,"#) && !before.contains("session"), "{before}");
+    let raised = before.replacen(r#""version":1,"#, r#""version":2,"#, 1);
+    assert_refused(raised, 4, "no row has need");
+
+    store.update(&memory(0, 4).embedding(None).session("monday")).await.unwrap();
+    let bytes = archive_of(&store).await;
+    let with = String::from_utf8(bytes.clone()).unwrap();
+    assert!(with.contains(r#""version":2,"#) && with.contains(r#"Z","session":"monday"}"#), "{with}");
+    let target = empty();
+    assert!(Restorer::new(&mut open(&bytes), &target).run().await.unwrap().is_lossless());
+    assert_eq!(archive_of(&target).await, bytes);
+    assert_refused(with.replacen(r#""version":2,"#, r#""version":1,"#, 1), 3, "needs version 2");
+    for (session, reason) in [("null", "canonical form"), (r#""tuesday""#, "digest of the memory rows")] {
+        let changed = with.replacen(r#""session":"monday""#, &format!(r#""session":{session}"#), 1);
+        assert!(refusal(changed).to_string().contains(reason), "{session}");
     }
 }
 

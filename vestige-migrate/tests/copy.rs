@@ -221,6 +221,21 @@ async fn a_changed_source_is_lossless_where_a_proof_finds_its_rows_in_the_target
 }
 
 #[tokio::test]
+async fn a_proof_finds_another_session_and_a_missing_one() {
+    let record = MemoryRecord::new("we meet again").session("monday");
+    let (source, target) = (empty(), empty());
+    source.insert(&record).await.unwrap();
+    for (session, different) in [(Some("monday"), 0), (Some("tuesday"), 1), (None, 1)] {
+        let mut other = record.clone();
+        other.session = session.map(str::to_owned);
+        target.insert(&other).await.unwrap();
+        let proof = Verifier::new(&source, &target).run().await.unwrap();
+        assert_eq!((proof.sum().different, proof.is_equal()), (different, different == 0), "{session:?}");
+        target.delete(record.id).await.unwrap();
+    }
+}
+
+#[tokio::test]
 async fn a_source_that_changes_its_model_without_a_proof_is_noticed() {
     let (source, target) = (filled(50).await, empty());
     let other = source.another_handle();

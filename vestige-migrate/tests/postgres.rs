@@ -227,7 +227,7 @@ async fn a_reembedding_killed_many_times_while_in_use_is_never_a_mixture() {
 async fn a_copy_is_at_least_half_as_fast_as_copy_binary() {
     const COLUMNS: &str = "id, content, node_type, tags, metadata, domains, domain_scores, embedding, codebase, \
                            owner_user_id, visibility, shared_with_groups, created_at, updated_at, \
-                           search_vec";
+                           search_vec, session";
     let (Some(database), Some(raw)) = (Database::new().await, Database::new().await) else { return };
     let source = sqlite();
     fill(&source.store, many(), 384).await;

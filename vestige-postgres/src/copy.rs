@@ -16,7 +16,7 @@ const SIGNATURE: &[u8] = b"PGCOPY\n\xff\r\n\0\0\0\0\0\0\0\0\0";
 const TRAILER: [u8; 2] = (-1_i16).to_be_bytes();
 const COPY: &str =
     "COPY knowledge_nodes (id, content, node_type, tags, metadata, domains, domain_scores, embedding, codebase,
-       owner_user_id, visibility, shared_with_groups, created_at, updated_at, search_vec)
+       owner_user_id, visibility, shared_with_groups, created_at, updated_at, search_vec, session)
      FROM STDIN (FORMAT binary)";
 /// How many bytes are collected before they are sent.
 const CHUNK: usize = 256 * 1024;
@@ -80,7 +80,7 @@ struct Buffer(Vec<u8>);
 
 impl Buffer {
     fn memory(&mut self, record: &MemoryRecord, terms: &TsVector) {
-        self.0.extend_from_slice(&15_i16.to_be_bytes());
+        self.0.extend_from_slice(&16_i16.to_be_bytes());
         self.uuid(record.id);
         self.text(&record.content);
         self.text(&record.node_type);
@@ -92,16 +92,14 @@ impl Buffer {
             Some(embedding) => self.vector(embedding),
             None => self.null(),
         }
-        match &record.codebase {
-            Some(codebase) => self.text(codebase),
-            None => self.null(),
-        }
+        self.optional_text(record.codebase.as_deref());
         self.uuid(record.owner_user_id);
         self.text(record.visibility.as_str());
         self.uuids(&record.shared_with_groups);
         self.time(record.created_at);
         self.time(record.updated_at);
         self.value(|bytes| bytes.extend_from_slice(terms.as_bytes()));
+        self.optional_text(record.session.as_deref());
     }
 
     fn null(&mut self) {
@@ -123,6 +121,13 @@ impl Buffer {
 
     fn text(&mut self, text: &str) {
         self.value(|bytes| bytes.extend_from_slice(text.as_bytes()));
+    }
+
+    fn optional_text(&mut self, text: Option<&str>) {
+        match text {
+            Some(text) => self.text(text),
+            None => self.null(),
+        }
     }
 
     fn time(&mut self, time: DateTime<Utc>) {

@@ -297,7 +297,7 @@ impl Import {
             MemoryRow,
             r#"SELECT id, content, node_type, tags, metadata, domains, domain_scores AS "domain_scores: _",
                  embedding::real[] AS embedding, codebase, owner_user_id, visibility, shared_with_groups,
-                 created_at, updated_at
+                 created_at, updated_at, session
                FROM knowledge_nodes WHERE id = ANY ($1)"#,
             &ids,
         )

@@ -18,7 +18,7 @@ pub(crate) const VECTOR_INDEX: &str = "idx_knowledge_nodes_embedding_hnsw";
 pub(crate) const CODEBASE_VECTORS: &str = "idx_knowledge_nodes_codebase_embedding";
 /// The indexes of the schema. Of indexes that belong to constraints, only the one of the memories is listed.
 /// A re-embedding takes any other index on the memories for another program's.
-pub(crate) const INDEXES: [&str; 17] = [
+pub(crate) const INDEXES: [&str; 18] = [
     "idx_edges_target",
     "idx_edges_type",
     "idx_group_memberships_group",
@@ -30,6 +30,7 @@ pub(crate) const INDEXES: [&str; 17] = [
     "idx_knowledge_nodes_node_type",
     "idx_knowledge_nodes_owner",
     "idx_knowledge_nodes_search_vec",
+    "idx_knowledge_nodes_session",
     "idx_knowledge_nodes_shared_groups",
     "idx_knowledge_nodes_tags",
     "idx_knowledge_nodes_updated_at",

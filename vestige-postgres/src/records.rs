@@ -29,7 +29,7 @@ pub(crate) struct Written<'h> {
     pub(crate) analysis: i64,
 }
 
-/// A checked query whose first 19 parameters are a record, with its `updated_at`, the bound model, and the
+/// A checked query whose first 20 parameters are a record, with its `updated_at`, the bound model, and the
 /// record's terms with the version of their analysis.
 macro_rules! query_of_record {
     (
@@ -61,6 +61,7 @@ macro_rules! query_of_record {
             $written.model.hash(),
             $terms as _,
             $written.analysis,
+            $record.session,
             $($after,)*
         )
     };
@@ -79,12 +80,12 @@ pub(crate) async fn insert(
         query!(
             "INSERT INTO knowledge_nodes (
                id, content, node_type, tags, metadata, domains, domain_scores, embedding, codebase,
-               owner_user_id, visibility, shared_with_groups, created_at, updated_at, search_vec
+               owner_user_id, visibility, shared_with_groups, created_at, updated_at, search_vec, session
              )
              VALUES (
                $1, $2, $3, $4, $5, $6, $7,
                CASE WHEN vestige_model_takes($15, $16, $17, cardinality($8::real[])) THEN $8::real[]::vector END,
-               $9, $10, $11, $12, $13, $14, vestige_accept_terms($18, $19)
+               $9, $10, $11, $12, $13, $14, vestige_accept_terms($18, $19), $20
              )
              ON CONFLICT (id) DO NOTHING"
         ),
@@ -186,7 +187,7 @@ pub(crate) async fn get(session: &mut Session, id: Uuid) -> MemoryStoreResult<Op
         MemoryRow,
         r#"SELECT id, content, node_type, tags, metadata, domains, domain_scores AS "domain_scores: _",
              embedding::real[] AS embedding, codebase, owner_user_id, visibility, shared_with_groups,
-             created_at, updated_at
+             created_at, updated_at, session
            FROM knowledge_nodes
            WHERE id = $1"#,
         id,
@@ -251,8 +252,8 @@ pub(crate) async fn update(
                codebase = $9, owner_user_id = $10, visibility = $11,
                shared_with_groups = $12, created_at = $13,
                updated_at = greatest($14::timestamptz, updated_at + interval '1 microsecond'),
-               search_vec = vestige_accept_terms($18, $19)
-             WHERE id = $1 AND ($20::timestamptz IS NULL OR updated_at = $20)
+               search_vec = vestige_accept_terms($18, $19), session = $20
+             WHERE id = $1 AND ($21::timestamptz IS NULL OR updated_at = $21)
                AND updated_at < '9999-12-31T23:59:59.999999Z'
              RETURNING updated_at"
         ),

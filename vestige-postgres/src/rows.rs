@@ -26,6 +26,7 @@ pub(crate) struct MemoryRow {
     pub(crate) domain_scores: Json<BTreeMap<String, f64>>,
     pub(crate) embedding: Option<Vec<f32>>,
     pub(crate) codebase: Option<String>,
+    pub(crate) session: Option<String>,
     pub(crate) owner_user_id: Uuid,
     pub(crate) visibility: String,
     pub(crate) shared_with_groups: Vec<Uuid>,
@@ -48,6 +49,7 @@ impl TryFrom<MemoryRow> for MemoryRecord {
         record.domain_scores = row.domain_scores.0;
         record.embedding = row.embedding;
         record.codebase = row.codebase;
+        record.session = row.session;
         record.owner_user_id = row.owner_user_id;
         record.visibility = visibility;
         record.shared_with_groups = row.shared_with_groups;
@@ -73,6 +75,7 @@ pub(crate) struct FoundRow {
     pub(crate) domain_scores: Json<BTreeMap<String, f64>>,
     pub(crate) embedding: Option<Vec<f32>>,
     pub(crate) codebase: Option<String>,
+    pub(crate) session: Option<String>,
     pub(crate) owner_user_id: Uuid,
     pub(crate) visibility: String,
     pub(crate) shared_with_groups: Vec<Uuid>,
@@ -120,6 +123,7 @@ impl FoundRow {
                 domain_scores: self.domain_scores,
                 embedding: self.embedding,
                 codebase: self.codebase,
+                session: self.session,
                 owner_user_id: self.owner_user_id,
                 visibility: self.visibility,
                 shared_with_groups: self.shared_with_groups,

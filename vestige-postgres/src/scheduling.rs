@@ -48,7 +48,7 @@ pub(crate) async fn get_due_memories(
         r#"SELECT n.id, n.content, n.node_type, n.tags, n.metadata, n.domains,
              n.domain_scores AS "domain_scores: Json<std::collections::BTreeMap<String, f64>>",
              n.embedding::real[] AS embedding, n.codebase, n.owner_user_id, n.visibility,
-             n.shared_with_groups, n.created_at, n.updated_at,
+             n.shared_with_groups, n.created_at, n.updated_at, n.session,
              s.stability, s.difficulty, s.retrievability, s.last_review, s.next_review, s.reps, s.lapses
            FROM scheduling AS s
            JOIN knowledge_nodes AS n ON n.id = s.memory_id
@@ -82,6 +82,7 @@ pub(crate) async fn get_due_memories(
             domain_scores: row.domain_scores,
             embedding: row.embedding,
             codebase: row.codebase,
+            session: row.session,
             owner_user_id: row.owner_user_id,
             visibility: row.visibility,
             shared_with_groups: row.shared_with_groups,

@@ -222,7 +222,7 @@ async fn domains(session: &mut Session, after: Option<&str>, limit: i64) -> Memo
 async fn memories(session: &mut Session, after: Option<Uuid>, limit: i64) -> MemoryStoreResult<KeyedRows> {
     let query = sqlx::query(
         "SELECT id, content, node_type, tags, metadata, domains, domain_scores, embedding::real[] AS embedding,
-           codebase, owner_user_id, visibility, shared_with_groups, created_at, updated_at
+           codebase, owner_user_id, visibility, shared_with_groups, created_at, updated_at, session
          FROM knowledge_nodes WHERE $1::uuid IS NULL OR id > $1 ORDER BY id LIMIT $2",
     );
     let query = query.bind(after).bind(limit);

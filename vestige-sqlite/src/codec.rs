@@ -12,10 +12,10 @@ use crate::error::{BACKEND, bad_value, map};
 /// The columns that [`record`] reads, in its order. The table is called `n`.
 pub(crate) const RECORD_COLUMNS: &str = "n.id, n.content, n.node_type, n.tags, n.metadata, n.domains, \
      n.domain_scores, n.codebase, n.owner_user_id, n.visibility, n.shared_with_groups, n.created_at, \
-     n.updated_at, n.embedding";
+     n.updated_at, n.embedding, n.session";
 
 /// How many these are: what a statement asks for behind them begins here.
-pub(crate) const RECORD_COLUMN_COUNT: usize = 14;
+pub(crate) const RECORD_COLUMN_COUNT: usize = 15;
 
 /// Reads a record from the row's first columns, which are [`RECORD_COLUMNS`].
 pub(crate) fn record(row: &Row<'_>) -> MemoryStoreResult<MemoryRecord> {
@@ -54,6 +54,7 @@ fn read(row: &Row<'_>) -> MemoryStoreResult<MemoryRecord> {
     record.shared_with_groups = json(row, 10, "shared_with_groups")?;
     record.updated_at = time(row, 12, "updated_at")?;
     record.embedding = vector(row, 13, "embedding")?;
+    record.session = row.get(14).map_err(map)?;
     Ok(record)
 }
 

@@ -369,6 +369,7 @@ fn harden(connection: &Connection) -> rusqlite::Result<()> {
 fn connect_reader(config: &SqliteMemoryStoreBuilder, access: Access) -> rusqlite::Result<Connection> {
     let connection = connect(config, access)?;
     connection.execute_batch(keyword::PLACES)?;
+    schema::complete(&connection)?;
     cancellation::watch(&connection)?;
     Ok(connection)
 }

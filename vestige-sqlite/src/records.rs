@@ -191,8 +191,8 @@ impl<'t> RecordWriter<'t> {
         self.tx
             .prepare_cached(
                 "INSERT INTO knowledge_nodes (id, content, node_type, tags, metadata, domains, domain_scores, \
-                 codebase, owner_user_id, visibility, shared_with_groups, created_at, updated_at, embedding) \
-                 VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+                 codebase, owner_user_id, visibility, shared_with_groups, created_at, updated_at, embedding, \
+                 session) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
             )
             .map_err(map)?
             .execute(params![
@@ -210,6 +210,7 @@ impl<'t> RecordWriter<'t> {
                 record.created_at.timestamp_micros(),
                 record.updated_at.timestamp_micros(),
                 record.embedding.as_deref().map(to_bytes),
+                record.session,
             ])
             .map_err(map)?;
         let node = self.tx.last_insert_rowid();
@@ -229,7 +230,7 @@ impl<'t> RecordWriter<'t> {
             .prepare_cached(
                 "UPDATE knowledge_nodes SET content = ?, node_type = ?, tags = ?, metadata = ?, domains = ?, \
                  domain_scores = ?, codebase = ?, owner_user_id = ?, visibility = ?, shared_with_groups = ?, \
-                 created_at = ?, updated_at = ?, embedding = ? WHERE node = ?",
+                 created_at = ?, updated_at = ?, embedding = ?, session = ? WHERE node = ?",
             )
             .map_err(map)?
             .execute(params![
@@ -246,6 +247,7 @@ impl<'t> RecordWriter<'t> {
                 record.created_at.timestamp_micros(),
                 updated_at.timestamp_micros(),
                 record.embedding.as_deref().map(to_bytes),
+                record.session,
                 node,
             ])
             .map_err(map)?;

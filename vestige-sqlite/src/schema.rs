@@ -14,20 +14,23 @@ pub(crate) use objects::Difference;
 const APPLICATION_ID: i32 = i32::from_be_bytes(*b"VSTG");
 
 /// Each step leads from the version that is its index to the next; `PRAGMA user_version` counts them.
-const STEPS: [fn(&Transaction<'_>) -> rusqlite::Result<()>; 5] = [
+const STEPS: [fn(&Transaction<'_>) -> rusqlite::Result<()>; 6] = [
     |tx| tx.execute_batch(include_str!("sql/0001_init.sql")),
     |tx| tx.execute_batch(include_str!("sql/0002_append_only.sql")),
     |tx| tx.execute_batch(include_str!("sql/0003_analysis.sql")),
     |tx| tx.execute_batch(include_str!("sql/0004_terms_of_every_script.sql")),
     |tx| tx.execute_batch(include_str!("sql/0005_log_state.sql")),
+    |tx| tx.execute_batch(include_str!("sql/0006_session.sql")),
 ];
 
 /// The schema version that this program writes.
 pub(crate) const VERSION: i64 = STEPS.len() as i64;
 /// The oldest version that can be read as it is.
 const READABLE: i64 = 4;
-/// From this version on there is the table `log_state`. Nothing reads another version differently.
+/// From this version on there is the table `log_state`.
 pub(crate) const WITH_LOG_STATE: i64 = 5;
+/// From this version on a memory has the column `session`.
+const WITH_SESSION: i64 = 6;
 
 /// Refuses a database of another program, or of a newer Vestige. Writes nothing.
 pub(crate) fn refuse_foreign(connection: &Connection, path: &Path) -> MemoryStoreResult<()> {
@@ -60,6 +63,19 @@ pub(crate) const GUARDS: &str = "
     BEGIN SELECT RAISE(ABORT, 'the review log is append only'); END;
     CREATE TEMP TRIGGER review_log_never_deleted BEFORE DELETE ON main.review_events
     BEGIN SELECT RAISE(ABORT, 'the review log is append only'); END;";
+
+/// Lets a connection for reading read a memory of an older version as one of this: without a session. Once
+/// the file is brought to this version, the view shows what the table has: of two columns of one name the
+/// first is meant.
+pub(crate) fn complete(connection: &Connection) -> rusqlite::Result<()> {
+    let version: i64 = connection.pragma_query_value(None, "user_version", |row| row.get(0))?;
+    if version >= WITH_SESSION {
+        return Ok(());
+    }
+    connection.execute_batch(
+        "CREATE TEMP VIEW knowledge_nodes AS SELECT *, NULL AS session FROM main.knowledge_nodes",
+    )
+}
 
 /// What a schema of this version consists of.
 fn expected(version: i64) -> rusqlite::Result<Vec<Object>> {

@@ -279,7 +279,8 @@ async fn of_the_first_version(path: &Path) -> (MemoryRecord, ReviewEvent) {
     behind.execute_batch(&format!("DROP TABLE memory_terms; {terms}")).unwrap();
     behind
         .execute_batch(
-            "DROP TABLE term_analysis; DROP TABLE log_state;
+            "DROP INDEX idx_knowledge_nodes_session; ALTER TABLE knowledge_nodes DROP COLUMN session;
+             DROP TABLE term_analysis; DROP TABLE log_state;
              DROP TRIGGER review_events_never_updated; DROP TRIGGER review_events_never_deleted;
              DROP INDEX idx_review_events_memory;
              CREATE INDEX idx_review_events_memory ON review_events (memory_id, timestamp);

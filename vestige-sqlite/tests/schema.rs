@@ -8,7 +8,10 @@ use std::path::{Path, PathBuf};
 use rusqlite::Connection;
 use tempfile::TempDir;
 use vestige_sqlite::SqliteMemoryStore;
-use vestige_traits::{Finding, MemoryRecord, MemoryStore, MemoryStoreError, Severity};
+use vestige_traits::transfer::{TransferKind, TransferRow};
+use vestige_traits::{
+    Finding, ListQuery, MemoryRecord, MemoryStore, MemoryStoreError, SearchQuery, Severity,
+};
 
 const EVIL: &str = "CREATE TRIGGER evil AFTER INSERT ON knowledge_nodes
     BEGIN UPDATE knowledge_nodes SET content = 'evil' WHERE node = new.node; END";
@@ -68,15 +71,49 @@ async fn a_trigger_that_comes_while_the_store_is_open_changes_nothing() {
 #[tokio::test]
 async fn a_store_of_version_4_can_be_read_where_it_cannot_be_written() {
     const VERSION_4: &str = "DROP TABLE log_state; PRAGMA user_version = 4";
+    let version_4 = format!("{WITHOUT_SESSION} {VERSION_4}");
     for change in ["SELECT 1", "ALTER TABLE users ADD COLUMN mood TEXT"] {
         let home = TempDir::new().unwrap();
         let path = filled(&home).await;
-        run(&path, VERSION_4);
+        run(&path, &version_4);
         let before = SqliteMemoryStore::builder(&path).read_only(true).open().unwrap().count().await.unwrap();
         run(&path, &format!("{change};"));
         let store = SqliteMemoryStore::builder(&path).read_only(true).open().unwrap();
         assert_eq!((store.count().await.unwrap(), before > 0), (before, true), "{change}");
     }
+}
+
+/// Brings a file from version 6 to version 5.
+const WITHOUT_SESSION: &str =
+    "DROP INDEX idx_knowledge_nodes_session; ALTER TABLE knowledge_nodes DROP COLUMN session;
+    PRAGMA user_version = 5;";
+
+#[tokio::test]
+async fn a_store_of_before_sessions_is_read_without_and_then_with_them() {
+    let home = TempDir::new().unwrap();
+    let path = filled(&home).await;
+    run(&path, WITHOUT_SESSION);
+    let before = fs::read(&path).unwrap();
+    let reader = SqliteMemoryStore::builder(&path).read_only(true).open().unwrap();
+    let query = SearchQuery::text("otters");
+    let found = reader.search(&query).await.unwrap();
+    assert_eq!((found.len(), found[0].record.session.as_deref()), (1, None));
+    let id = found[0].record.id;
+    let listed = reader.list(&ListQuery::new()).await.unwrap().records;
+    let page = reader.export_page(TransferKind::Memory, None, 10).await.unwrap();
+    assert_eq!(listed, [found[0].record.clone()]);
+    assert_eq!((page.rows, page.damaged), (vec![TransferRow::Memory(listed[0].clone())], vec![]));
+    assert_eq!(reader.get(id).await.unwrap().as_ref(), Some(&listed[0]));
+    assert_eq!(fs::read(&path).unwrap(), before);
+
+    // The reader goes on while another program brings the file to this version.
+    let writer = SqliteMemoryStore::new(&path).unwrap();
+    assert_eq!(writer.get(id).await.unwrap().as_ref(), Some(&listed[0]));
+    writer.update(&listed[0].clone().session("monday")).await.unwrap();
+    let found = reader.search(&query).await.unwrap();
+    assert_eq!((found.len(), found[0].record.session.as_deref()), (1, Some("monday")));
+    assert_eq!(reader.get(id).await.unwrap().unwrap().session.as_deref(), Some("monday"));
+    assert_eq!(of_the_schema(&path).await[0].severity, Severity::Ok);
 }
 
 #[tokio::test]

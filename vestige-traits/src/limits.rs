@@ -16,7 +16,8 @@ use crate::model::ModelSignature;
 
 /// The longest `content` of a memory, in bytes of UTF-8.
 pub const MAX_CONTENT_BYTES: usize = 1 << 20;
-/// The longest name: types, tags, domains, codebases, edge types, handles, labels, in bytes of UTF-8.
+/// The longest name: types, tags, domains, codebases, sessions, edge types, handles, labels, in bytes of
+/// UTF-8.
 pub const MAX_NAME_BYTES: usize = 1024;
 /// The most tags, domains, groups or top terms one row may carry.
 pub const MAX_LIST_ITEMS: usize = 1000;

@@ -43,6 +43,9 @@ pub struct MemoryRecord {
     pub embedding: Option<Vec<f32>>,
     /// The code base it is about.
     pub codebase: Option<String>,
+    /// The conversation or work session that it is part of. Memories of one session stand in it by
+    /// (`created_at`, `id`).
+    pub session: Option<String>,
     /// Who owns it.
     pub owner_user_id: Uuid,
     /// Who may see it.
@@ -93,6 +96,7 @@ impl MemoryRecord {
             domain_scores: BTreeMap::new(),
             embedding: None,
             codebase: None,
+            session: None,
             owner_user_id: LOCAL_USER_ID,
             visibility: Visibility::default(),
             shared_with_groups: Vec::new(),
@@ -120,6 +124,8 @@ impl MemoryRecord {
         embedding(embedding: impl Into<Option<Vec<f32>>>) = embedding.into();
         /// Sets the code base it is about.
         codebase(name: impl Into<String>) = Some(name.into());
+        /// Sets the conversation or work session that it is part of.
+        session(name: impl Into<String>) = Some(name.into());
         /// Sets who owns it.
         owner_user_id(user: Uuid) = user;
         /// Sets who may see it.
@@ -156,6 +162,9 @@ impl MemoryRecord {
         }
         if let Some(codebase) = &self.codebase {
             limits::check_name("codebase", codebase)?;
+        }
+        if let Some(session) = &self.session {
+            limits::check_name("session", session)?;
         }
         limits::check_len("shared_with_groups", self.shared_with_groups.len(), limits::MAX_LIST_ITEMS)?;
         limits::check_time("created_at", self.created_at)?;

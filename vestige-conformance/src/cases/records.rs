@@ -16,6 +16,7 @@ fn rich(n: u128) -> MemoryRecord {
         .domain_scores([("infra".to_owned(), 0.75), ("rejected".to_owned(), -1.5)].into())
         .embedding(vec![0.1, -0.2, 1e-7, 3.5])
         .codebase("atlas")
+        .session("standup of monday")
         .visibility(Visibility::Group)
         .shared_with_groups(vec![id(900), id(800)])
         .created_at(Utc.timestamp_micros(1_700_000_000_123_456).unwrap())

@@ -35,6 +35,7 @@ pub async fn a_nul_is_refused_in_every_text(bed: &TestBed<impl StoreFactory>) {
     refused(bed, memory(1, "x").tags(["ok".to_owned(), nul()]), "tags").await;
     refused(bed, memory(1, "x").domains([nul()]), "domains").await;
     refused(bed, memory(1, "x").codebase(nul()), "codebase").await;
+    refused(bed, memory(1, "x").session(nul()), "session").await;
     let scores = [(nul(), 1.0)].into();
     refused(bed, memory(1, "x").domain_scores(scores), "domain_scores").await;
     for metadata in [json!({"a": "\0"}), json!({"\0": 1}), json!({"a": [{"b": [nul()]}]})] {
@@ -48,6 +49,7 @@ pub async fn blank_names_are_refused(bed: &TestBed<impl StoreFactory>) {
     refused(bed, memory(1, "x").tags([blank()]), "tags").await;
     refused(bed, memory(1, "x").domains([blank()]), "domains").await;
     refused(bed, memory(1, "x").codebase(blank()), "codebase").await;
+    refused(bed, memory(1, "x").session(blank()), "session").await;
 }
 
 pub async fn names_have_a_longest_length(bed: &TestBed<impl StoreFactory>) {
@@ -55,11 +57,13 @@ pub async fn names_have_a_longest_length(bed: &TestBed<impl StoreFactory>) {
     refused(bed, memory(1, "x").node_type(long()), "node_type").await;
     refused(bed, memory(1, "x").tags([long()]), "tags").await;
     refused(bed, memory(1, "x").codebase(long()), "codebase").await;
+    refused(bed, memory(1, "x").session(long()), "session").await;
     let longest = || "é".repeat(limits::MAX_NAME_BYTES / 2);
     let record = memory(3, "x")
         .node_type(longest())
         .tags([longest()])
         .codebase(longest())
+        .session(longest())
         .domains([longest()])
         .domain_scores([(longest(), 1.0)].into());
     bed.store.insert(&record).await.unwrap();

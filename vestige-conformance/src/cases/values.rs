@@ -18,6 +18,7 @@ pub async fn hostile_texts_come_back_as_they_were(bed: &TestBed<impl StoreFactor
                 .domains([text.clone()])
                 .domain_scores([(text.clone(), 0.5)].into())
                 .codebase(text.clone())
+                .session(text.clone())
         })
         .filter(|record| record.validate().is_ok())
         .collect();

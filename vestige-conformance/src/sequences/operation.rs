@@ -109,6 +109,7 @@ const WORDS: [&str; 24] = [
 const TYPES: [&str; 3] = ["general", "fact", "red decision"];
 const TAGS: [&str; 4] = ["red", "Red", "build pumps", "ops"];
 const CODEBASES: [&str; 2] = ["atlas", "Atlas"];
+const SESSIONS: [&str; 3] = ["monday", "tuesday", "Monday"];
 const DOMAINS: [&str; 3] = ["builds", "Builds", "ops"];
 const EDGE_TYPES: [&str; 2] = ["related", "causes"];
 pub(super) const IDS: u8 = 5;
@@ -213,8 +214,9 @@ fn names(names: &'static [&'static str]) -> impl Strategy<Value = Vec<String>> {
 
 fn records() -> impl Strategy<Value = MemoryRecord> {
     let labels = (select(&TYPES[..]), names(&TAGS), names(&DOMAINS), option::of(select(&CODEBASES[..])));
-    (1..=IDS, text(), labels, option::weighted(0.7, vectors()), times()).prop_map(
-        |(n, content, (node_type, tags, domains, codebase), embedding, created_at)| {
+    let sessions = option::weighted(0.3, select(&SESSIONS[..]));
+    (1..=IDS, text(), labels, option::weighted(0.7, vectors()), times(), sessions).prop_map(
+        |(n, content, (node_type, tags, domains, codebase), embedding, created_at, session)| {
             let scores = domains.iter().map(|domain| (domain.clone(), 0.5)).collect();
             let mut record = MemoryRecord::new_at(content, created_at)
                 .id(id(u128::from(n)))
@@ -224,6 +226,7 @@ fn records() -> impl Strategy<Value = MemoryRecord> {
                 .domains(domains)
                 .embedding(embedding);
             record.codebase = codebase.map(str::to_owned);
+            record.session = session.map(str::to_owned);
             record
         },
     )

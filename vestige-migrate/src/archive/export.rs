@@ -7,7 +7,7 @@ use serde::Serialize;
 use vestige_traits::MemoryStore;
 use vestige_traits::transfer::TransferKind;
 
-use super::header::{write_closing, write_header};
+use super::header::{FIRST_VERSION, version_for, write_closing, write_header};
 use crate::error::{MigrateError, MigrateResult};
 use crate::inventory::Inventory;
 use crate::limits::DEFAULT_PAGE_ROWS;
@@ -97,10 +97,10 @@ impl<'a, S: MemoryStore + Sync> Exporter<'a, S> {
     /// [`MigrateError::Source`] if it fails, [`MigrateError::Io`] if `writer` does.
     pub async fn write(&mut self, writer: &mut (impl Write + Send)) -> MigrateResult<ExportReport> {
         let mut source = StoreRows { store: self.store, side: MigrateError::Source };
-        let expected = self.measure(&mut source).await?;
+        let (version, expected) = self.measure(&mut source).await?;
         let mut out = Hashing::new(writer);
         let mut line = Vec::new();
-        write_header(&mut line, &expected);
+        write_header(&mut line, version, &expected);
         out.write(&line)?;
 
         let mut written = Inventory { model: expected.model.clone(), ..Inventory::default() };
@@ -176,17 +176,22 @@ impl<'a, S: MemoryStore + Sync> Exporter<'a, S> {
         }
     }
 
-    async fn measure(&mut self, source: &mut impl Rows) -> MigrateResult<Inventory> {
+    /// The version that the archive needs, and what it will hold.
+    async fn measure(&mut self, source: &mut impl Rows) -> MigrateResult<(u64, Inventory)> {
         let total = source.counts().await?.total();
         let mut inventory = Inventory { model: source.model().await?, ..Inventory::default() };
+        let mut version = FIRST_VERSION;
         for kind in TransferKind::ALL {
             let mut pages = Pages::new(kind, None, self.page_rows);
             while let Some(page) = pages.next(source).await? {
-                page.rows.iter().for_each(|row| inventory.add(kind, &row.line));
+                for row in &page.rows {
+                    inventory.add(kind, &row.line);
+                    version = version.max(version_for(&row.row));
+                }
                 self.reporter.report(Phase::Measuring, inventory.counts.total(), total);
             }
         }
-        Ok(inventory)
+        Ok((version, inventory))
     }
 }
 

@@ -2,15 +2,20 @@
 
 use serde::Deserialize;
 use vestige_traits::ModelSignature;
-use vestige_traits::transfer::TransferKind;
+use vestige_traits::transfer::{TransferKind, TransferRow};
 
 use crate::canonical::Object;
 use crate::error::{MigrateError, MigrateResult};
 use crate::inventory::{Inventory, PerKind, RowDigest};
 use crate::sqlite_file::SQLITE_MAGIC;
 
-/// The version of the archive format that this crate writes, and the newest it reads.
-pub const FORMAT_VERSION: u64 = 1;
+/// The newest version of the archive format, which this crate reads and writes. An archive has the oldest
+/// version that can say what it holds.
+pub const FORMAT_VERSION: u64 = 2;
+/// The version of the first archives.
+pub(super) const FIRST_VERSION: u64 = 1;
+/// From this version on a memory may have a session.
+const WITH_SESSION: u64 = 2;
 const FORMAT: &str = "vestige-archive";
 /// How the files of gzip, zstd, xz, bzip2 and zip begin.
 const COMPRESSED: [&[u8]; 5] = [b"\x1f\x8b", b"\x28\xb5\x2f\xfd", b"\xfd7zXZ\0", b"BZh", b"PK\x03\x04"];
@@ -18,6 +23,7 @@ const COMPRESSED: [&[u8]; 5] = [b"\x1f\x8b", b"\x28\xb5\x2f\xfd", b"\xfd7zXZ\0",
 /// What the first line says.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
 pub(super) struct Header {
+    pub(super) version: u64,
     pub(super) model: Option<ModelSignature>,
     pub(super) counts: PerKind<u64>,
 }
@@ -30,11 +36,19 @@ pub(super) struct Closing {
     pub(super) blake3: String,
 }
 
-pub(super) fn write_header(out: &mut Vec<u8>, inventory: &Inventory) {
+/// The oldest version in which an archive can say this row.
+pub(super) fn version_for(row: &TransferRow) -> u64 {
+    match row {
+        TransferRow::Memory(record) if record.session.is_some() => WITH_SESSION,
+        _ => FIRST_VERSION,
+    }
+}
+
+pub(super) fn write_header(out: &mut Vec<u8>, version: u64, inventory: &Inventory) {
     let mut line = Object::begin(out);
     line.text("kind", "header");
     line.text("format", FORMAT);
-    line.integer("version", FORMAT_VERSION);
+    line.integer("version", version);
     match &inventory.model {
         Some(model) => line.object("model", |object| {
             object.text("name", &model.name);
@@ -97,7 +111,7 @@ pub(super) fn read_header(line: &[u8]) -> MigrateResult<Header> {
         });
     }
     match seen.version {
-        Some(FORMAT_VERSION) => {}
+        Some(FIRST_VERSION..=FORMAT_VERSION) => {}
         Some(found) if found > FORMAT_VERSION => {
             return Err(MigrateError::ArchiveTooNew { found, supported: FORMAT_VERSION });
         }
@@ -113,7 +127,7 @@ pub(super) fn read_header(line: &[u8]) -> MigrateResult<Header> {
     let inventory =
         Inventory { model: header.model.clone(), counts: header.counts, digests: PerKind::default() };
     let mut canonical = Vec::new();
-    write_header(&mut canonical, &inventory);
+    write_header(&mut canonical, header.version, &inventory);
     if canonical.strip_suffix(b"\n") != Some(line) {
         return refuse("has a header that is not in canonical form, so it was altered");
     }

@@ -6,7 +6,7 @@ use std::path::Path;
 use vestige_traits::ModelSignature;
 use vestige_traits::transfer::{TransferKey, TransferKind, TransferPage, TransferRow};
 
-use super::header::{self, read_closing, read_header};
+use super::header::{self, FIRST_VERSION, read_closing, read_header, version_for};
 use super::lines::Lines;
 use crate::canonical::parse_row;
 use crate::error::{MigrateError, MigrateResult};
@@ -113,6 +113,7 @@ impl<R: Read + Seek> Archive<R> {
         let mut inventory = Inventory { model: header.model.clone(), ..Inventory::default() };
         let mut starts = PerKind::<Place>::default();
         let mut order = Order::default();
+        let mut needed = FIRST_VERSION;
 
         let closing = loop {
             let place = Place { offset: lines.offset, line: lines.number };
@@ -129,6 +130,14 @@ impl<R: Read + Seek> Archive<R> {
             }
             let wrong = |reason: String| MigrateError::archive(place.line + 1, reason);
             let row = parse_row(line, &mut scratch).map_err(wrong)?;
+            needed = needed.max(version_for(&row));
+            if needed > header.version {
+                return Err(wrong(format!(
+                    "needs version {needed} of the format and the header says {}: the archive was altered; take \
+                     another copy",
+                    header.version
+                )));
+            }
             let kind = row.kind();
             order.unseen_before(Some(kind)).for_each(|kind| starts[kind] = place);
             order.advance(kind, row.key()).map_err(wrong)?;
@@ -142,6 +151,13 @@ impl<R: Read + Seek> Archive<R> {
         reporter.report(Phase::Checking, inventory.counts.total(), total);
         let end = lines.number;
         let wrong = |reason: String| Err(MigrateError::archive(end, reason));
+        if needed < header.version {
+            return wrong(format!(
+                "the header says version {} of the format, of which no row has need: the archive was altered; take \
+                 another copy",
+                header.version
+            ));
+        }
         for (kind, &found) in inventory.counts.iter() {
             let stated = header.counts[kind];
             if found != stated {

@@ -82,6 +82,7 @@ struct MemoryLine {
     shared_with_groups: Vec<Uuid>,
     created_at: DateTime<Utc>,
     updated_at: DateTime<Utc>,
+    session: Option<String>,
 }
 
 impl From<MemoryLine> for MemoryRecord {
@@ -97,6 +98,7 @@ impl From<MemoryLine> for MemoryRecord {
         record.visibility = line.visibility;
         record.shared_with_groups = line.shared_with_groups;
         record.updated_at = line.updated_at;
+        record.session = line.session;
         record
     }
 }

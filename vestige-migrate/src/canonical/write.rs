@@ -61,6 +61,10 @@ pub(crate) fn write_row(out: &mut Vec<u8>, row: &TransferRow) {
             line.uuids("shared_with_groups", &record.shared_with_groups);
             line.time("created_at", &record.created_at);
             line.time("updated_at", &record.updated_at);
+            // The one key that is left out: lines of before have none.
+            if let Some(session) = &record.session {
+                line.text("session", session);
+            }
         }
         TransferRow::Scheduling(scheduled) => {
             line.uuid("memory_id", scheduled.memory_id);

@@ -168,6 +168,7 @@ pub fn memory(n: usize, dimension: usize) -> MemoryRecord {
     }
     record.embedding = (n % 10 != 9).then(|| vector(n, dimension));
     record.codebase = n.is_multiple_of(2).then(|| "vestige".to_owned());
+    record.session = (n % 3 == 1).then(|| format!("a talk, {}", n / 4));
     if n % 4 == 1 {
         record.owner_user_id = id(1, n % 3);
     }

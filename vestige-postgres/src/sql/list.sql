@@ -7,7 +7,7 @@ SELECT
   n.id, n.content, n.node_type, n.tags, n.metadata, n.domains,
   n.domain_scores AS "domain_scores: _",
   n.embedding::real[] AS embedding,
-  n.codebase, n.owner_user_id, n.visibility, n.shared_with_groups, n.created_at, n.updated_at
+  n.codebase, n.owner_user_id, n.visibility, n.shared_with_groups, n.created_at, n.updated_at, n.session
 FROM knowledge_nodes AS n
 WHERE
   -- Two conditions for one place: the first is what an index can use.

@@ -4,11 +4,11 @@ CREATE TABLE knowledge_nodes_next (LIKE knowledge_nodes INCLUDING ALL EXCLUDING 
 ALTER TABLE knowledge_nodes_next ALTER COLUMN embedding TYPE vector(:dimension);
 INSERT INTO knowledge_nodes_next (
   id, content, node_type, tags, metadata, domains, domain_scores, embedding, codebase, owner_user_id, visibility,
-  shared_with_groups, created_at, updated_at, search_vec
+  shared_with_groups, created_at, updated_at, search_vec, session
 )
 SELECT
   n.id, n.content, n.node_type, n.tags, n.metadata, n.domains, n.domain_scores, v.embedding, n.codebase,
-  n.owner_user_id, n.visibility, n.shared_with_groups, n.created_at, n.updated_at, n.search_vec
+  n.owner_user_id, n.visibility, n.shared_with_groups, n.created_at, n.updated_at, n.search_vec, n.session
 FROM knowledge_nodes AS n
 JOIN reembedding_vectors AS v ON v.memory_id = n.id AND v.updated_at = n.updated_at;
 ALTER TABLE knowledge_nodes_next
@@ -20,6 +20,7 @@ CREATE INDEX next_domains ON knowledge_nodes_next USING gin (domains);
 CREATE INDEX next_shared_groups ON knowledge_nodes_next USING gin (shared_with_groups);
 CREATE INDEX next_owner ON knowledge_nodes_next (owner_user_id);
 CREATE INDEX next_codebase ON knowledge_nodes_next (codebase) WHERE codebase IS NOT NULL;
+CREATE INDEX next_session ON knowledge_nodes_next (session, created_at, id) WHERE session IS NOT NULL;
 CREATE INDEX next_node_type ON knowledge_nodes_next (node_type);
 CREATE INDEX next_created_at ON knowledge_nodes_next (created_at DESC, id);
 CREATE INDEX next_updated_at ON knowledge_nodes_next (updated_at);

@@ -34,6 +34,7 @@ ALTER INDEX next_domains RENAME TO idx_knowledge_nodes_domains;
 ALTER INDEX next_shared_groups RENAME TO idx_knowledge_nodes_shared_groups;
 ALTER INDEX next_owner RENAME TO idx_knowledge_nodes_owner;
 ALTER INDEX next_codebase RENAME TO idx_knowledge_nodes_codebase;
+ALTER INDEX next_session RENAME TO idx_knowledge_nodes_session;
 ALTER INDEX next_node_type RENAME TO idx_knowledge_nodes_node_type;
 ALTER INDEX next_created_at RENAME TO idx_knowledge_nodes_created_at;
 ALTER INDEX next_updated_at RENAME TO idx_knowledge_nodes_updated_at;

@@ -353,7 +353,7 @@ SELECT
   n.id, n.content, n.node_type, n.tags, n.metadata, n.domains,
   n.domain_scores AS "domain_scores: _",
   n.embedding::real[] AS embedding,
-  n.codebase, n.owner_user_id, n.visibility, n.shared_with_groups, n.created_at, n.updated_at,
+  n.codebase, n.owner_user_id, n.visibility, n.shared_with_groups, n.created_at, n.updated_at, n.session,
   -- Null where the similarity alone is the score, which the caller measures in double precision.
   CASE WHEN $4::real[] IS NULL OR EXISTS (SELECT FROM terms) THEN best.score END AS score,
   best.fts_score, best.fts_rank, best.vector_rank,
