@@ -96,7 +96,7 @@ pub(crate) struct Connections {
 
 impl Connections {
     pub(crate) fn new(pool: PgPool, limits: Limits, served: ServedTimeout, read_only: bool) -> Self {
-        Self { sessions: Sessions::new(pool, limits, served), read_only }
+        Self { sessions: Sessions::new(pool, limits, served, read_only), read_only }
     }
 
     pub(crate) fn sessions(&self) -> &Sessions {

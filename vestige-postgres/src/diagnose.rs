@@ -12,6 +12,7 @@ use crate::indexes::{CODEBASE_VECTORS, INDEXES, VECTOR_INDEX};
 use crate::migrations;
 use crate::reembed;
 use crate::registry;
+use crate::rights::Rights;
 use crate::session::Session;
 
 /// The longest vectors that the index of each code base's vectors holds.
@@ -105,38 +106,35 @@ async fn server(snapshot: &mut Session, findings: &mut Vec<Finding>) -> MemorySt
 }
 
 async fn privileges(snapshot: &mut Session, findings: &mut Vec<Finding>) -> MemoryStoreResult<()> {
-    let role = sqlx::query!(
-        r#"SELECT current_user::text AS "user!", rolsuper AS "superuser!",
-             coalesce(has_table_privilege('knowledge_nodes', 'INSERT, UPDATE, DELETE'), false) AS "writes!",
-             (SELECT pg_has_role(relowner, 'USAGE') FROM pg_class WHERE oid = 'knowledge_nodes'::regclass) AS "owns!"
-           FROM pg_roles WHERE rolname = current_user"#
-    )
-    .fetch_one(&mut *snapshot)
-    .await
-    .map_err(error::map)?;
-    findings.push(if role.superuser {
+    let superuser =
+        sqlx::query_scalar!(r#"SELECT rolsuper AS "superuser!" FROM pg_roles WHERE rolname = current_user"#)
+            .fetch_one(&mut *snapshot)
+            .await
+            .map_err(error::map)?;
+    let Some(rights) = Rights::find(&mut *snapshot).await.map_err(error::map)? else { return Ok(()) };
+    let role = &rights.role;
+    findings.push(if superuser {
         Finding::warning(
             "privileges",
-            format!("role {} is a superuser", role.user),
+            format!("role {role} is a superuser"),
             "use a role that owns the store's tables and nothing else; see the runbook",
         )
-    } else if !role.writes {
+    } else if !rights.are_complete() {
         Finding::warning(
             "privileges",
-            format!("role {} may read and not write", role.user),
-            "open the store read-only, or grant INSERT, UPDATE and DELETE",
+            format!("role {role} may not do everything: {rights}"),
+            "open the store read-only if it is to be read alone, or grant these; see the runbook on roles",
         )
-    } else if !role.owns {
-        Finding::warning(
+    } else if !rights.owns {
+        Finding::ok(
             "privileges",
             format!(
-                "role {} does not own the tables, so it can neither upgrade nor re-embed the store",
-                role.user
+                "role {role} may read and write rows; upgrades, the first model and re-embedding need {}, who owns the store",
+                rights.owner
             ),
-            "run ALTER TABLE … OWNER TO this role; see the runbook",
         )
     } else {
-        Finding::ok("privileges", format!("role {} owns the store and is no superuser", role.user))
+        Finding::ok("privileges", format!("role {role} owns the store and is no superuser"))
     });
     Ok(())
 }

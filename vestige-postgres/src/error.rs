@@ -9,6 +9,8 @@ use sqlx::postgres::PgDatabaseError;
 use vestige_traits::backend::BoxError;
 use vestige_traits::{ActualModel, MemoryStoreError, ModelSignature};
 
+use crate::rights::Rights;
+
 /// The backend's name in [`MemoryStoreError::Backend`].
 const BACKEND: &str = "postgres";
 /// Raised by `vestige_model_matches`: the vectors belong to another model, which the detail names.
@@ -21,6 +23,8 @@ const OTHER_ANALYSIS: &str = "VS003";
 const LOCK_NOT_AVAILABLE: &str = "55P03";
 /// A statement was cancelled: by `statement_timeout`, or by somebody.
 const QUERY_CANCELED: &str = "57014";
+/// The role lacks a right.
+const INSUFFICIENT_PRIVILEGE: &str = "42501";
 
 /// An error of the driver that is displayed as the server's message alone. The driver would write "error
 /// returned from database" before it, and the line of the server's source code after it. The driver's error
@@ -106,6 +110,35 @@ pub(crate) fn after(error: sqlx::Error, after: Duration) -> sqlx::Error {
     }
 }
 
+/// A refusal for want of a right, and which rights the role lacks.
+#[derive(Debug)]
+struct Denied {
+    rights: Rights,
+    error: sqlx::Error,
+}
+
+impl fmt::Display for Denied {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.error.fmt(f)
+    }
+}
+
+impl Error for Denied {
+    fn source(&self) -> Option<&(dyn Error + 'static)> {
+        self.error.source()
+    }
+}
+
+/// Whether the server refused a statement for want of a right.
+pub(crate) fn is_refusal(error: &sqlx::Error) -> bool {
+    code(error).as_deref() == Some(INSUFFICIENT_PRIVILEGE)
+}
+
+/// A refusal, with the rights that the role lacks.
+pub(crate) fn denied(error: sqlx::Error, rights: Rights) -> sqlx::Error {
+    sqlx::Error::AnyDriverError(Box::new(Denied { rights, error }))
+}
+
 /// Whether an error is the server's answer to a statement, so that the connection is as before.
 pub(crate) fn is_answer(error: &sqlx::Error) -> bool {
     database(error).is_some() || matches!(error, sqlx::Error::Encode(_))
@@ -115,7 +148,9 @@ pub(crate) fn is_answer(error: &sqlx::Error) -> bool {
 fn database(error: &sqlx::Error) -> Option<&dyn DatabaseError> {
     match error {
         sqlx::Error::AnyDriverError(inner) => {
-            inner.downcast_ref::<Waited>().and_then(|waited| waited.error.as_database_error())
+            let waited = inner.downcast_ref::<Waited>().map(|waited| &waited.error);
+            let denied = || inner.downcast_ref::<Denied>().map(|denied| &denied.error);
+            waited.or_else(denied)?.as_database_error()
         }
         error => error.as_database_error(),
     }
@@ -137,7 +172,10 @@ pub(crate) fn map(error: sqlx::Error) -> MemoryStoreError {
         }
         sqlx::Error::AnyDriverError(inner) => match inner.downcast::<Waited>() {
             Ok(waited) => waited_in_vain(*waited),
-            Err(inner) => postgres(sqlx::Error::AnyDriverError(inner), false),
+            Err(inner) => match inner.downcast::<Denied>() {
+                Ok(denied) => refused(*denied),
+                Err(inner) => postgres(sqlx::Error::AnyDriverError(inner), false),
+            },
         },
         sqlx::Error::PoolTimedOut => unavailable(
             "no connection was had in time: the server does not answer, or all are in use; \
@@ -183,6 +221,19 @@ fn waited_in_vain(Waited { after, error }: Waited) -> MemoryStoreError {
         ),
     };
     unavailable(&reason, true, error)
+}
+
+/// The error for a statement that the role has no right to, with all rights that it lacks.
+fn refused(Denied { rights, error }: Denied) -> MemoryStoreError {
+    let message = database(&error).map_or_else(String::new, |error| error.message().to_owned());
+    let mut reason = format!("role {} may not do this ({message})", rights.role);
+    if !rights.are_complete() {
+        reason += &format!("; {rights}");
+    }
+    if !rights.owns && (rights.are_complete() || message.starts_with("must be owner")) {
+        reason += &format!("; do it as {}, who owns the store and may change its schema", rights.owner);
+    }
+    unavailable(&(reason + "; see the runbook on roles"), false, error)
 }
 
 /// [`map`] for the first connection. An unknown host name and an unreachable host have no error kind of their
@@ -242,7 +293,7 @@ pub(crate) fn is_of_server(error: &sqlx::Error) -> bool {
         | sqlx::Error::WorkerCrashed => true,
         error => code(error).is_some_and(|code| {
             ["08", "40", "53", "57"].iter().any(|class| code.starts_with(class))
-                || ["25006", "42501", "55P03"].contains(&code.as_str())
+                || ["25006", INSUFFICIENT_PRIVILEGE, LOCK_NOT_AVAILABLE].contains(&code.as_str())
         }),
     }
 }
@@ -341,7 +392,7 @@ fn of_sqlstate(error: &PgDatabaseError) -> Option<Meaning> {
             unavailable("the server refuses this user or password, or the way in (pg_hba.conf)", false)
         }
         "3D000" | "57P04" => unavailable("this database does not exist; create it first", false),
-        "42501" => Meaning::Unavailable {
+        INSUFFICIENT_PRIVILEGE => Meaning::Unavailable {
             reason: format!("the role may not do this: {}; see the runbook on privileges", error.message()),
             retryable: false,
         },

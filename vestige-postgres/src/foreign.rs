@@ -8,8 +8,8 @@ use sqlx::Row;
 use vestige_traits::{Finding, MemoryStoreResult};
 
 use crate::error;
-use crate::migrations;
 use crate::session::Session;
+use crate::tables;
 
 /// The functions of the schema, with the types of their parameters.
 const FUNCTIONS: [&str; 15] = [
@@ -34,7 +34,7 @@ const SUBJECT: &str = "trust";
 /// Says what others have put into the schema, or may put there.
 pub(crate) async fn diagnose(snapshot: &mut Session, findings: &mut Vec<Finding>) -> MemoryStoreResult<()> {
     let tables: Vec<&str> =
-        migrations::TABLES.into_iter().chain(["knowledge_nodes_next", migrations::TABLE]).collect();
+        tables::TABLES.into_iter().chain(["knowledge_nodes_next", tables::MIGRATIONS]).collect();
     let found = sqlx::query(include_str!("sql/foreign.sql"))
         .bind(tables)
         .bind(&FUNCTIONS[..])

@@ -86,7 +86,7 @@ pub(crate) fn is_shared_memory_shortage(error: &sqlx::Error) -> bool {
 /// index at once does not. Building the other index with vectors at once is faster too.
 ///
 /// Every later statement on the table waits while this one waits for its lock. So it waits for short times
-/// only, and gives up after [`DROP_ATTEMPTS`].
+/// only, and gives up after [`DROP_ATTEMPTS`]. A role that does not own the indexes leaves them.
 pub(crate) async fn begin_bulk_load(connections: &Connections) -> MemoryStoreResult<()> {
     connections.check_writable()?;
     let mut attempts = DROP_ATTEMPTS;
@@ -107,8 +107,14 @@ async fn drop_vector_indexes(connections: &Connections) -> MemoryStoreResult<()>
     const DROP: &str =
         "DROP INDEX IF EXISTS idx_knowledge_nodes_embedding_hnsw, idx_knowledge_nodes_codebase_embedding";
     let mut transaction = connections.begin(BRIEFLY).await?;
-    transaction.execute(DROP).await.map_err(error::map)?;
-    transaction.commit().await.map_err(error::map)
+    match transaction.execute(DROP).await {
+        Ok(_) => transaction.commit().await.map_err(error::map),
+        Err(error) if error::is_refusal(&error) => {
+            tracing::info!("the role does not own the indexes: they stay, and are filled row by row");
+            Ok(())
+        }
+        Err(error) => Err(error::map(error)),
+    }
 }
 
 /// Whether the second table of a re-embedding is there. One that another role has put there is none: its

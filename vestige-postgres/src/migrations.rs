@@ -7,33 +7,13 @@ use sqlx::{AssertSqlSafe, Executor, Row};
 use vestige_traits::{MemoryStoreError, MemoryStoreResult};
 
 use crate::error::{self, ServerMessage};
+use crate::rights::Rights;
 use crate::session::{Session, Sessions};
+use crate::tables;
 
 static MIGRATOR: Migrator = sqlx::migrate!("./migrations");
-/// The table that `sqlx migrate` uses too.
-pub(crate) const TABLE: &str = "_sqlx_migrations";
 /// The advisory lock that one migrating process holds: the bytes of "vestige" as a number.
 const LOCK: &str = "SELECT pg_advisory_xact_lock(33322211104450405)";
-/// The tables that the migrations create.
-pub(crate) const TABLES: [&str; 17] = [
-    "checkpoints",
-    "domains",
-    "edges",
-    "embedding_model",
-    "group_memberships",
-    "groups",
-    "keyword_analysis",
-    "keyword_statistics",
-    "keyword_statistics_state",
-    "keyword_totals",
-    "knowledge_nodes",
-    "reembedding",
-    "reembedding_vectors",
-    "review_events",
-    "scheduling",
-    "unanalyzed_memories",
-    "users",
-];
 const MIN_SERVER: i32 = 180_000;
 const MIN_PGVECTOR: (u32, u32) = (0, 8);
 
@@ -48,16 +28,21 @@ pub(crate) fn newest() -> i64 {
 /// begin at once, a process that dies leaves nothing behind, and PgBouncer may give every transaction another
 /// server process.
 pub(crate) async fn run(sessions: &Sessions) -> MemoryStoreResult<()> {
-    if version(sessions).await? == Some(newest()) {
+    let found = version(sessions).await?;
+    if found == Some(newest()) {
         return Ok(());
     }
     let mut transaction = sessions.begin_for_migrator().await.map_err(error::map)?;
     transaction.execute(LOCK).await.map_err(error::map)?;
     forget_statements(sessions, &mut transaction).await?;
+    if let Some(found) = found {
+        check_upgrades(&mut transaction, found).await?;
+    }
     check_server(&mut transaction).await?;
     check_owner(&mut transaction).await?;
-    transaction.connection().ensure_migrations_table(TABLE).await.map_err(of_migrate)?;
-    let applied = transaction.connection().list_applied_migrations(TABLE).await.map_err(of_migrate)?;
+    transaction.connection().ensure_migrations_table(tables::MIGRATIONS).await.map_err(of_migrate)?;
+    let applied =
+        transaction.connection().list_applied_migrations(tables::MIGRATIONS).await.map_err(of_migrate)?;
     check_applied(&applied)?;
     if applied.is_empty() {
         check_names(&mut transaction).await?;
@@ -65,7 +50,7 @@ pub(crate) async fn run(sessions: &Sessions) -> MemoryStoreResult<()> {
     for migration in MIGRATOR.iter().filter(|migration| migration.migration_type.is_up_migration()) {
         if !applied.iter().any(|known| known.version == migration.version) {
             tracing::info!(version = migration.version, name = %migration.description, "migrating the schema");
-            transaction.connection().apply(TABLE, migration).await.map_err(of_migrate)?;
+            transaction.connection().apply(tables::MIGRATIONS, migration).await.map_err(of_migrate)?;
         }
     }
     forget_statements(sessions, &mut transaction).await?;
@@ -118,12 +103,45 @@ pub(crate) async fn version(sessions: &Sessions) -> MemoryStoreResult<Option<i64
     let found = session.fetch_one(sqlx::raw_sql(AssertSqlSafe(FOUND.as_str()))).await;
     let found = match found {
         Ok(row) => row.get::<Option<i64>, _>(0),
-        Err(error) if error::code(&error).as_deref() == Some("42P01") => None,
+        Err(error) if error::code(&error).as_deref() == Some("42P01") => {
+            drop(session);
+            check_hidden(sessions).await?;
+            None
+        }
         Err(error) => return Err(error::map(error)),
     };
     match found {
         Some(found) if found > newest() => Err(too_new(found)),
         found => Ok(found),
+    }
+}
+
+/// Refuses a store in a schema that is closed to the role: it would seem to hold none.
+async fn check_hidden(sessions: &Sessions) -> MemoryStoreResult<()> {
+    let mut session = sessions.open().await.map_err(error::map)?;
+    match Rights::find(&mut session).await.map_err(error::map)? {
+        Some(rights) if rights.is_hidden => Err(unusable(format!(
+            "role {} may not use the store of {}: {rights}; see the runbook on roles",
+            rights.role, rights.owner
+        ))),
+        _ => Ok(()),
+    }
+}
+
+/// Refuses an upgrade by a role that may not change the schema.
+async fn check_upgrades(transaction: &mut Session, found: i64) -> MemoryStoreResult<()> {
+    match Rights::find(&mut *transaction).await.map_err(error::map)? {
+        Some(rights) if !rights.owns => {
+            let lacks = if rights.are_complete() { String::new() } else { format!("; {rights}") };
+            Err(unusable(format!(
+                "its schema has version {found}, this program needs {}, and role {} may not upgrade it; open it once as {}, \
+                 who owns the store{lacks}",
+                newest(),
+                rights.role,
+                rights.owner
+            )))
+        }
+        _ => Ok(()),
     }
 }
 
@@ -176,15 +194,16 @@ async fn check_owner(transaction: &mut Session) -> MemoryStoreResult<()> {
            AND (me.rolsuper OR NOT pg_catalog.pg_has_role(owner.oid, 'USAGE'))
            AND pg_catalog.to_regclass('knowledge_nodes') IS NULL",
     )
-    .bind(TABLE)
+    .bind(tables::MIGRATIONS)
     .fetch_optional(&mut *transaction)
     .await
     .map_err(error::map)?;
     match owner {
         None => Ok(()),
         Some(owner) => Err(unusable(format!(
-            "role {owner} has put a table {TABLE} where Vestige has to keep its migrations; drop it, or give Vestige a \
-             schema in which no other role may create"
+            "role {owner} has put a table {} where Vestige has to keep its migrations; drop it, or give Vestige a \
+             schema in which no other role may create",
+            tables::MIGRATIONS
         ))),
     }
 }
@@ -198,7 +217,7 @@ async fn check_names(connection: &mut Session) -> MemoryStoreResult<()> {
          WHERE n.nspname = current_schema() AND c.relname = ANY ($1)
          ORDER BY c.relname",
     )
-    .bind(&TABLES[..])
+    .bind(&tables::TABLES[..])
     .fetch_all(&mut *connection)
     .await
     .map_err(error::map)?;
@@ -293,7 +312,7 @@ fn recent_pgvector(version: &str) -> bool {
     (parts.next().unwrap_or(0), parts.next().unwrap_or(0)) >= MIN_PGVECTOR
 }
 
-fn unusable(reason: String) -> MemoryStoreError {
+pub(crate) fn unusable(reason: String) -> MemoryStoreError {
     MemoryStoreError::Unavailable { reason, retryable: false, source: None }
 }
 
@@ -332,7 +351,7 @@ mod tests {
             .flat_map(|migration| migration.sql.as_str().split("\nCREATE TABLE ").skip(1))
             .filter_map(|rest| rest.split(' ').next())
             .collect();
-        assert_eq!(made.into_iter().collect::<Vec<_>>(), TABLES);
+        assert_eq!(made.into_iter().collect::<Vec<_>>(), tables::TABLES);
     }
 
     #[test]

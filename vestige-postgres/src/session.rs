@@ -4,23 +4,28 @@ use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
+use std::sync::Arc;
+
 use futures_util::Stream;
 use futures_util::future::BoxFuture;
 use futures_util::stream::BoxStream;
 use sqlx::pool::PoolConnection;
 use sqlx::postgres::{PgArguments, PgConnectOptions, PgPool, PgQueryResult, PgRow, PgStatement, PgTypeInfo};
 use sqlx::{
-    AssertSqlSafe, ConnectOptions, Describe, Either, Execute, Executor, PgConnection, Postgres, SqlStr,
-    Transaction,
+    AssertSqlSafe, ConnectOptions, Connection, Describe, Either, Execute, Executor, PgConnection, Postgres,
+    SqlStr, Transaction,
 };
 use tokio::time::{Instant, Sleep, sleep, timeout};
 
 use crate::error;
 use crate::limits::{Limit, Limits, ServedTimeout};
+use crate::rights::Rights;
 
 /// How long a rollback, and the probe of a connection that is returned to the pool, may take before the
 /// connection is closed.
 const RETURN_WITHIN: Duration = Duration::from_secs(5);
+/// How long the look at what a role lacks may take.
+const EXPLAIN_WITHIN: Duration = Duration::from_secs(5);
 
 /// Opens sessions on a pool.
 #[derive(Clone)]
@@ -29,6 +34,52 @@ pub(crate) struct Sessions {
     keeps_statements: bool,
     limits: Limits,
     served: ServedTimeout,
+    read_only: bool,
+}
+
+/// Where a session is connected to, for another connection there.
+#[derive(Clone)]
+struct Server {
+    options: Arc<PgConnectOptions>,
+    read_only: bool,
+}
+
+impl std::fmt::Debug for Server {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        // The options hold a password.
+        f.debug_struct("Server").field("read_only", &self.read_only).finish_non_exhaustive()
+    }
+}
+
+impl Server {
+    /// An error, with the rights that the role lacks where the server refused the statement for want of one.
+    ///
+    /// The rights are looked up on a connection of their own, because the one of the refusal may be in a
+    /// transaction that has failed. If that does not succeed, the error is as it was.
+    async fn explain(self, error: sqlx::Error) -> sqlx::Error {
+        if !error::is_refusal(&error) {
+            return error;
+        }
+        let look = async {
+            let mut connection = PgConnection::connect_with(&self.options).await?;
+            // In a transaction, for a PgBouncer in transaction mode.
+            let mut transaction = connection.begin().await?;
+            let rights = Rights::find(&mut *transaction).await?;
+            drop(transaction);
+            connection.close().await?;
+            Ok::<_, sqlx::Error>(rights)
+        };
+        match timeout(EXPLAIN_WITHIN, look).await {
+            Ok(Ok(Some(mut rights))) => {
+                // What is only read needs no right to write.
+                if self.read_only {
+                    rights.to_write.clear();
+                }
+                error::denied(error, rights)
+            }
+            _ => error,
+        }
+    }
 }
 
 /// A connection, by itself or in a transaction.
@@ -54,6 +105,7 @@ pub(crate) struct Session {
     busy: bool,
     /// For how long the server may be silent.
     patience: Option<Duration>,
+    server: Server,
 }
 
 #[derive(Debug)]
@@ -74,9 +126,9 @@ impl Held {
 
 impl Sessions {
     /// The sessions of a pool. With a statement cache of 0, nothing on the server outlives a transaction.
-    pub(crate) fn new(pool: PgPool, limits: Limits, served: ServedTimeout) -> Self {
+    pub(crate) fn new(pool: PgPool, limits: Limits, served: ServedTimeout, read_only: bool) -> Self {
         let keeps_statements = keeps_statements(&pool.connect_options());
-        Self { pool, keeps_statements, limits, served }
+        Self { pool, keeps_statements, limits, served, read_only }
     }
 
     pub(crate) fn pool(&self) -> &PgPool {
@@ -102,6 +154,7 @@ impl Sessions {
             open: false,
             busy: false,
             patience: self.patience(limit),
+            server: Server { options: self.pool.connect_options(), read_only: self.read_only },
         }
     }
 
@@ -189,7 +242,10 @@ impl Session {
         self.busy = true;
         let ran = within(patience, Held::connection(&mut self.held).execute(statement.into_sql_str())).await;
         self.busy = ran.is_err();
-        ran.map(drop)
+        match ran {
+            Ok(_) => Ok(()),
+            Err(error) => Err(self.server.clone().explain(error).await),
+        }
     }
 
     /// Sets parameters of the server until the transaction ends. One prepared statement is faster than
@@ -216,7 +272,7 @@ impl Session {
 
     /// Sends rows by COPY.
     pub(crate) async fn copy_in(&mut self, statement: &'static str, chunks: &[Vec<u8>]) -> sqlx::Result<()> {
-        let Self { held, busy, patience, .. } = self;
+        let Self { held, busy, patience, server, .. } = self;
         let connection = Held::connection(held);
         *busy = true;
         let copied = within(*patience, async {
@@ -228,7 +284,10 @@ impl Session {
         });
         let copied = copied.await;
         *busy = is_unanswered(&copied);
-        copied.map(drop)
+        match copied {
+            Ok(_) => Ok(()),
+            Err(error) => Err(server.clone().explain(error).await),
+        }
     }
 
     fn statement<E>(&self, query: E) -> Statement<E> {
@@ -290,6 +349,9 @@ struct Answers<'s> {
     began: Instant,
     /// Until when the next answer has to be there.
     deadline: Option<Pin<Box<Sleep>>>,
+    server: Server,
+    /// An error that is looked into before it is the answer.
+    explaining: Option<BoxFuture<'s, sqlx::Error>>,
 }
 
 impl Stream for Answers<'_> {
@@ -297,6 +359,11 @@ impl Stream for Answers<'_> {
 
     fn poll_next(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<Self::Item>> {
         let this = &mut *self;
+        if let Some(explaining) = &mut this.explaining {
+            let error = ready!(explaining.as_mut().poll(context));
+            this.explaining = None;
+            return Poll::Ready(Some(Err(error)));
+        }
         *this.busy = true;
         if let Poll::Ready(answer) = this.answers.as_mut().poll_next(context) {
             this.deadline = None;
@@ -307,6 +374,10 @@ impl Stream for Answers<'_> {
                 }
                 Some(Err(error)) => {
                     *this.busy = !error::is_answer(&error);
+                    if error::is_refusal(&error) {
+                        this.explaining = Some(Box::pin(this.server.clone().explain(error)));
+                        return self.poll_next(context);
+                    }
                     Some(Err(error::after(error, this.began.elapsed())))
                 }
                 Some(Ok(answer)) => Some(Ok(answer)),
@@ -328,13 +399,15 @@ impl<'c> Executor<'c> for &'c mut Session {
         E: 'q + Execute<'q, Postgres>,
     {
         let statement = self.statement(query);
-        let Session { held, busy, patience, .. } = self;
+        let Session { held, busy, patience, server, .. } = self;
         Box::pin(Answers {
             answers: Held::connection(held).fetch_many(statement),
             busy,
             patience: *patience,
             began: Instant::now(),
             deadline: None,
+            server: server.clone(),
+            explaining: None,
         })
     }
 
@@ -344,13 +417,16 @@ impl<'c> Executor<'c> for &'c mut Session {
         E: 'q + Execute<'q, Postgres>,
     {
         let statement = self.statement(query);
-        let Session { held, busy, patience, .. } = self;
+        let Session { held, busy, patience, server, .. } = self;
         let answer = Held::connection(held).fetch_optional(statement);
         Box::pin(async move {
             *busy = true;
             let answer = within(*patience, answer).await;
             *busy = is_unanswered(&answer);
-            answer
+            match answer {
+                Err(error) => Err(server.clone().explain(error).await),
+                answer => answer,
+            }
         })
     }
 

@@ -9,6 +9,8 @@ use vestige_traits::{MemoryStoreResult, StoreStats};
 use crate::connection::Connections;
 use crate::error;
 use crate::keyword;
+use crate::migrations;
+use crate::rights::Rights;
 use crate::rows;
 use crate::session::Session;
 
@@ -42,9 +44,22 @@ pub(crate) async fn get_stats(session: &mut Session, now: DateTime<Utc>) -> Memo
     })
 }
 
+/// Refuses a role without the right to maintain the tables, which the server would pass over with a warning.
+async fn check_maintains(connections: &Connections) -> MemoryStoreResult<()> {
+    let mut session = connections.writer().await?;
+    match Rights::find(&mut session).await.map_err(error::map)? {
+        Some(rights) if rights.to_write.iter().any(|lacking| lacking.starts_with("MAINTAIN")) => {
+            let reason = format!("role {} may not do this: {rights}; see the runbook on roles", rights.role);
+            Err(migrations::unusable(reason))
+        }
+        _ => Ok(()),
+    }
+}
+
 /// Gives space back, renews the statistics of the planner and of keyword ranking, and folds the counts of
 /// server processes that are gone.
 pub(crate) async fn vacuum(connections: &Connections, now: DateTime<Utc>) -> MemoryStoreResult<()> {
+    check_maintains(connections).await?;
     connections
         .execute_outside_transaction(
             "VACUUM (ANALYZE) knowledge_nodes, scheduling, edges, review_events, domains, users, groups,
