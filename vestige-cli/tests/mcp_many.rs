@@ -2,6 +2,7 @@
 
 mod common;
 
+use std::sync::Barrier;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
@@ -87,6 +88,52 @@ fn ten_servers_on_one_file_lose_nothing_and_see_each_other() {
 fn ten_servers_on_one_postgres_lose_nothing_and_see_each_other() {
     let Some(database) = common::database::Database::new("ten servers on one PostgreSQL") else { return };
     remember_and_recall(&Vestige::on_postgres(&database.url));
+}
+
+/// Each server is asked to remember the same at the same moment.
+fn remember_the_same_at_once(vestige: &Vestige) {
+    const SAME: usize = 8;
+    let texts = [
+        "The ferry leaves at nine.",
+        "Deploys are frozen on Fridays after noon.",
+        "The kitten was treated for an ear infection.",
+        "Staging listens on port 5433.",
+    ];
+    let mut servers: Vec<Server> = (0..SAME).map(|_| Server::start(vestige)).collect();
+    // Opens the store and its model.
+    servers.iter_mut().for_each(|server| drop(server.recall(&json!({"query": "nothing"}))));
+    let start = Barrier::new(SAME);
+    for text in texts {
+        let answers: Vec<_> = thread::scope(|scope| {
+            let remember = |server| {
+                let start = &start;
+                move || -> serde_json::Value {
+                    let server: &mut Server = server;
+                    start.wait();
+                    server.ok("remember", &json!({"memories": [{"content": text}]}))
+                }
+            };
+            let calls: Vec<_> = servers.iter_mut().map(|server| scope.spawn(remember(server))).collect();
+            calls.into_iter().map(|call| call.join().expect("it answers")).collect()
+        });
+        let results = answers.iter().map(|answer| &answer["results"][0]);
+        let (stored, refused): (Vec<_>, Vec<_>) = results.partition(|result| result["stored"] == true);
+        assert_eq!((stored.len(), refused.len()), (1, SAME - 1), "{answers:?}");
+        assert!(refused.iter().all(|result| result["near"]["id"] == stored[0]["id"]), "{answers:?}");
+    }
+    assert_eq!(vestige.count(), texts.len() as u64);
+}
+
+#[test]
+fn of_eight_servers_that_remember_the_same_at_once_in_one_file_one_stores_it() {
+    remember_the_same_at_once(&Vestige::new());
+}
+
+#[cfg(feature = "postgres-backend")]
+#[test]
+fn of_eight_servers_that_remember_the_same_at_once_in_one_postgres_one_stores_it() {
+    let Some(database) = common::database::Database::new("eight servers on one PostgreSQL") else { return };
+    remember_the_same_at_once(&Vestige::on_postgres(&database.url));
 }
 
 #[cfg(feature = "postgres-backend")]

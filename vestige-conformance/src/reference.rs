@@ -20,9 +20,9 @@ use vestige_traits::transfer::{
     Checkpoint, ImportReport, TransferKey, TransferKind, TransferPage, TransferRow,
 };
 use vestige_traits::{
-    Domain, DomainScore, DueMemory, Finding, HealthStatus, ListPage, ListQuery, MemoryEdge, MemoryRecord,
-    MemoryStore, MemoryStoreResult, ModelSignature, Neighbor, ReviewEvent, SchedulingState, SearchPlan,
-    SearchQuery, SearchResult, StoreStats,
+    ChangeToken, Domain, DomainScore, DueMemory, Finding, HealthStatus, ListPage, ListQuery, MemoryEdge,
+    MemoryRecord, MemoryStore, MemoryStoreResult, ModelSignature, Neighbor, ReviewEvent, SchedulingState,
+    SearchPlan, SearchQuery, SearchResult, StoreStats,
 };
 
 use self::state::State;
@@ -137,6 +137,19 @@ impl MemoryStore for ReferenceStore {
     async fn insert_batch(&self, records: &[MemoryRecord]) -> MemoryStoreResult<()> {
         let model = self.model();
         self.write(|state| state.insert_batch(records, model.as_ref()))
+    }
+
+    async fn change_token(&self) -> MemoryStoreResult<ChangeToken> {
+        Ok(self.read(State::change_token))
+    }
+
+    async fn insert_batch_unless_changed(
+        &self,
+        records: &[MemoryRecord],
+        since: ChangeToken,
+    ) -> MemoryStoreResult<()> {
+        let model = self.model();
+        self.write(|state| state.insert_batch_unless_changed(records, since, model.as_ref()))
     }
 
     async fn get(&self, id: Uuid) -> MemoryStoreResult<Option<MemoryRecord>> {

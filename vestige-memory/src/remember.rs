@@ -1,12 +1,13 @@
 use std::fmt;
 
 use uuid::Uuid;
-use vestige_traits::{Embedder, MemoryRecord, MemoryStore, limits};
+use vestige_traits::{Embedder, MemoryRecord, MemoryStore, MemoryStoreError, limits};
 
 use crate::duplicates::NearDuplicate;
 use crate::error::{MemoryError, MemoryResult};
 use crate::memory::Memory;
 use crate::new_memory::NewMemory;
+use crate::retry::MAX_ATTEMPTS;
 
 /// How many texts are embedded between two reports of progress.
 const STRETCH: usize = 16;
@@ -51,7 +52,8 @@ impl<'a> RememberOptions<'a> {
         self
     }
 
-    /// What is called after each 16 texts that were embedded, and after each text that was compared.
+    /// What is called after each 16 texts that were embedded, and after each text that was compared for the
+    /// first time.
     ///
     /// It is called on the task that stores, so it must not block.
     pub fn progress(mut self, progress: &'a mut (dyn FnMut(RememberProgress) + Send)) -> Self {
@@ -128,9 +130,8 @@ where
     /// [`edit`](Self::edit) it. If both shall stay, call [`remember_all`](Self::remember_all) with
     /// [`NearDuplicates::Store`]. [`nearest`](Self::nearest) says what a near duplicate is.
     ///
-    /// To the calls of one `Memory` and its clones, the search for near duplicates and the write are one
-    /// step: of equal texts that come at once, one is stored. Another process may store the same at the same
-    /// moment.
+    /// The search for near duplicates and the write are one step: of equal texts that come at once, from
+    /// whatever process, one is stored. If others store something between the two, the search is made again.
     ///
     /// # Errors
     ///
@@ -139,6 +140,8 @@ where
     /// - [`AlreadyExists`](vestige_traits::MemoryStoreError::AlreadyExists) if the id it names is taken.
     /// - [`ModelMismatch`](vestige_traits::MemoryStoreError::ModelMismatch) if the store belongs to another
     ///   model.
+    /// - [`Conflict`](MemoryStoreError::Conflict) if others stored something during each of 64 attempts in a
+    ///   row; try again later.
     /// - [`MemoryError::Embedder`], and those of the store.
     ///
     /// # Examples
@@ -211,11 +214,50 @@ where
             stretch.iter_mut().zip(vectors).for_each(|(record, vector)| record.embedding = vector);
             options.report(RememberPhase::Embedding, done, total);
         }
-        // The check and the write are one to every other call of this memory and its clones.
-        let remembering = match options.near_duplicates {
-            NearDuplicates::Refuse => Some(self.remembering().lock().await),
-            NearDuplicates::Store | NearDuplicates::Ignore => None,
-        };
+        match options.near_duplicates {
+            NearDuplicates::Refuse => self.store_unless_overtaken(records, options).await,
+            NearDuplicates::Store | NearDuplicates::Ignore => {
+                let compared = self.compare(records, &mut options).await?;
+                match compared.accepted.as_slice() {
+                    // A store has a shorter way for one than for many.
+                    [record] => self.store().insert(record).await?,
+                    records => self.store().insert_batch(records).await?,
+                }
+                Ok(compared.into_remembered().collect())
+            }
+        }
+    }
+
+    /// Stores what is no near duplicate. The check and the write are one: if others stored something
+    /// meanwhile, the check is made again.
+    async fn store_unless_overtaken(
+        &self,
+        mut records: Vec<MemoryRecord>,
+        mut options: RememberOptions<'_>,
+    ) -> MemoryResult<Vec<Remembered>> {
+        // Calls of this process wait here rather than be refused by the store.
+        let _remembering = self.remembering().lock().await;
+        let mut attempt = 1;
+        loop {
+            let token = self.store().change_token().await?;
+            let compared = self.compare(records, &mut options).await?;
+            match self.store().insert_batch_unless_changed(&compared.accepted, token).await {
+                Ok(()) => return Ok(compared.into_remembered().collect()),
+                Err(MemoryStoreError::Conflict { .. }) if attempt < MAX_ATTEMPTS => attempt += 1,
+                Err(error) => return Err(error.into()),
+            }
+            records = compared.into_remembered().map(|remembered| remembered.record).collect();
+            options.progress = None;
+        }
+    }
+
+    /// Compares each record with what is stored and with those before it, as the options say.
+    async fn compare(
+        &self,
+        records: Vec<MemoryRecord>,
+        options: &mut RememberOptions<'_>,
+    ) -> MemoryResult<Compared> {
+        let total = records.len();
         let mut accepted: Vec<MemoryRecord> = Vec::with_capacity(total);
         let mut profiles = Vec::new();
         let mut outcomes = Vec::with_capacity(total);
@@ -241,19 +283,26 @@ where
             };
             outcomes.push((refused, near));
         }
-        match accepted.as_slice() {
-            [] => {}
-            // A store has a shorter way for one than for many.
-            [record] => self.store().insert(record).await?,
-            records => self.store().insert_batch(records).await?,
-        }
-        drop(remembering);
-        let mut accepted = accepted.into_iter();
-        let remembered = outcomes.into_iter().filter_map(|(refused, near_duplicate)| {
+        Ok(Compared { accepted, outcomes })
+    }
+}
+
+/// New memories after the search for near duplicates.
+struct Compared {
+    /// What is to be stored.
+    accepted: Vec<MemoryRecord>,
+    /// For each memory: itself, if it is not to be stored, and its near duplicate.
+    outcomes: Vec<(Option<MemoryRecord>, Option<NearDuplicate>)>,
+}
+
+impl Compared {
+    /// What becomes of each memory once the accepted ones are stored.
+    fn into_remembered(self) -> impl Iterator<Item = Remembered> {
+        let mut accepted = self.accepted.into_iter();
+        self.outcomes.into_iter().filter_map(move |(refused, near_duplicate)| {
             let stored = refused.is_none();
             let record = refused.or_else(|| accepted.next())?;
             Some(Remembered { record, stored, near_duplicate })
-        });
-        Ok(remembered.collect())
+        })
     }
 }

@@ -4,14 +4,21 @@
 
 mod support;
 
+use std::pin::pin;
 use std::sync::Mutex;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::task::{Context, Poll, Waker};
 
-use support::{Broken, Fault, FaultRule, FaultStore, HashEmbedder, Recording, embedder, reference};
+use support::{
+    Broken, Fault, FaultRule, FaultStore, HashEmbedder, Recording, ReferenceStore, embedder, reference,
+};
 use vestige_memory::{
     Memory, MemoryError, NearDuplicates, NewMemory, NoEmbedder, RememberOptions, RememberPhase,
     RememberProgress,
 };
-use vestige_traits::{MemoryStore, MemoryStoreError};
+use vestige_traits::{
+    AnyMemoryStore, Embedder, EmbedderResult, MemoryRecord, MemoryStore, MemoryStoreError, ModelSignature,
+};
 
 over_each_store! {
     many_are_stored_at_once_in_their_order,
@@ -24,6 +31,7 @@ over_each_store! {
     a_store_of_another_model_refuses_before_anything_is_embedded,
     without_an_embedder_nothing_has_a_vector,
     of_equal_texts_that_come_at_once_one_is_stored,
+    of_equal_texts_from_memories_that_share_the_store_alone_one_is_stored,
 }
 
 async fn many_are_stored_at_once_in_their_order<S: MemoryStore + Sync>(store: S) {
@@ -160,7 +168,7 @@ async fn a_model_that_fails_stores_nothing_and_is_told_apart() {
 #[tokio::test]
 async fn a_write_that_was_done_although_it_failed_is_a_near_duplicate_the_second_time() {
     let memory = Memory::new(FaultStore::new(reference(), 7), embedder());
-    memory.store().set_rules(vec![FaultRule::always(Fault::After).on("insert")]);
+    memory.store().set_rules(vec![FaultRule::always(Fault::After).on("insert_batch_unless_changed")]);
     let error = memory.remember("The ferry leaves at nine.").await.unwrap_err();
     assert!(error.is_retryable());
     memory.store().set_rules(Vec::new());
@@ -196,10 +204,28 @@ where
     S: MemoryStore + Send + Sync + 'static,
 {
     let memory = Memory::new(store, embedder());
-    memory.register_model().await.unwrap();
+    assert_one_of_equal_texts_is_stored(&[(); 8].map(|()| memory.clone())).await;
+}
+
+async fn of_equal_texts_from_memories_that_share_the_store_alone_one_is_stored<S>(store: S)
+where
+    S: MemoryStore + Send + Sync + 'static,
+{
+    let store = AnyMemoryStore::new(store);
+    // Like those of several processes.
+    let memories = [(); 8].map(|()| Memory::new(store.clone(), embedder()));
+    assert_one_of_equal_texts_is_stored(&memories).await;
+}
+
+/// Each of them remembers the same at once.
+async fn assert_one_of_equal_texts_is_stored<S>(memories: &[Memory<S, HashEmbedder>])
+where
+    S: MemoryStore + Send + Sync + 'static,
+{
+    memories[0].register_model().await.unwrap();
     for round in 0..5 {
         let mut calls = tokio::task::JoinSet::new();
-        for _ in 0..8 {
+        for memory in memories {
             let memory = memory.clone();
             calls.spawn(async move {
                 memory.remember(format!("The ferry of round{round} leaves at nine.")).await
@@ -212,5 +238,79 @@ where
             assert_eq!(refused.near_duplicate.as_ref().map(|near| near.id), stored[0].id());
         }
     }
-    assert_eq!(memory.stats().await.unwrap().memories, 5);
+    assert_eq!(memories[0].stats().await.unwrap().memories, 5);
+}
+
+/// A model during whose work somebody else stores memories, as long as there are some.
+struct Meanwhile<F> {
+    model: HashEmbedder,
+    other: ReferenceStore,
+    next: F,
+}
+
+impl<F: Fn() -> Option<MemoryRecord> + Send + Sync> Embedder for Meanwhile<F> {
+    fn signature(&self) -> &ModelSignature {
+        self.model.signature()
+    }
+
+    async fn embed_documents(&self, texts: &[&str]) -> EmbedderResult<Vec<Option<Vec<f32>>>> {
+        self.model.embed_documents(texts).await
+    }
+
+    async fn embed_query(&self, text: &str) -> EmbedderResult<Option<Vec<f32>>> {
+        self.model.embed_query(text).await
+    }
+
+    fn known_share(&self, _: &str) -> f64 {
+        // Asked for by each search for near duplicates, before it asks the store.
+        if let Some(record) = (self.next)() {
+            let mut insert = pin!(self.other.insert(&record));
+            // The reference store never waits.
+            let done = insert.as_mut().poll(&mut Context::from_waker(Waker::noop()));
+            assert!(matches!(done, Poll::Ready(Ok(()))), "{done:?}");
+        }
+        1.0
+    }
+}
+
+#[tokio::test]
+async fn a_search_that_was_overtaken_is_made_again_and_finds_what_came() {
+    let texts = ["The ferry leaves at nine.", "Deploys are frozen on Fridays."];
+    let vector = embedder().embed_documents(&texts).await.unwrap().remove(0).unwrap();
+    let calls = AtomicU64::new(0);
+    // Comes when the first text has been looked for, and the second has not.
+    let next = || {
+        let second = calls.fetch_add(1, Ordering::Relaxed) == 1;
+        second.then(|| MemoryRecord::new(texts[0]).embedding(vector.clone()))
+    };
+    let store = reference();
+    let model = Meanwhile { model: embedder(), other: store.another_handle(), next };
+    let memory = Memory::new(store, model);
+    let seen = Mutex::new(Vec::new());
+    let mut report = |progress: RememberProgress| seen.lock().unwrap().push(progress);
+    let options = RememberOptions::new().progress(&mut report);
+    let outcomes = memory.remember_all(texts, options).await.unwrap();
+    assert!(!outcomes[0].stored && outcomes[1].stored, "{outcomes:?}");
+    assert_eq!(outcomes[0].near_duplicate.as_ref().map(|near| &*near.content), Some(texts[0]));
+    assert_eq!(outcomes.iter().map(|outcome| &*outcome.record.content).collect::<Vec<_>>(), texts);
+    assert_eq!(memory.stats().await.unwrap().memories, 2);
+    let seen = seen.into_inner().unwrap();
+    let compared = seen.iter().filter(|it| it.phase == RememberPhase::Comparing).map(|it| it.done);
+    assert_eq!(compared.collect::<Vec<_>>(), [1, 2], "each text is reported once");
+}
+
+#[tokio::test]
+async fn a_store_that_grows_during_every_search_is_given_up() {
+    let calls = AtomicU64::new(0);
+    let next = || Some(MemoryRecord::new(format!("note {}", calls.fetch_add(1, Ordering::Relaxed))));
+    let store = reference();
+    let model = Meanwhile { model: embedder(), other: store.another_handle(), next };
+    let memory = Memory::new(store, model);
+    let error = memory.remember("The ferry leaves at nine.").await.unwrap_err();
+    assert!(matches!(error.store_error(), Some(MemoryStoreError::Conflict { .. })), "{error}");
+    assert_eq!(calls.load(Ordering::Relaxed), 64);
+    assert_eq!(memory.stats().await.unwrap().memories, 64, "nothing but what the others stored");
+    // Who asks for no such check is not held up.
+    let options = RememberOptions::new().near_duplicates(NearDuplicates::Ignore);
+    assert!(memory.remember_all(["The ferry leaves at nine."], options).await.unwrap()[0].stored);
 }

@@ -141,6 +141,16 @@ impl Connections {
         self.writing(Limit::Batch, "").await
     }
 
+    /// A transaction that first looks at the counts of the store, and of which there is one at a time: each
+    /// sees what those before it committed. It holds back no other writer. Each statement sees the present,
+    /// whatever the default of the role is.
+    pub(crate) async fn conditional(&self) -> MemoryStoreResult<Session> {
+        const BEGIN: &str = "BEGIN ISOLATION LEVEL READ COMMITTED";
+        const LOCK: &str = "LOCK TABLE keyword_totals IN SHARE UPDATE EXCLUSIVE MODE";
+        self.check_writable()?;
+        self.sessions.begin(BEGIN, Limit::Batch, LOCK).await.map_err(error::map)
+    }
+
     /// A transaction that writes and is limited by no timeout.
     pub(crate) async fn long_transaction(&self) -> MemoryStoreResult<Session> {
         self.begin("").await

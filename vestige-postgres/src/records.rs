@@ -8,7 +8,7 @@ use uuid::Uuid;
 use vestige_traits::analysis::Analyzer;
 use vestige_traits::backend::{Prepared, Reference};
 use vestige_traits::{
-    ListCursor, ListPage, ListQuery, MemoryRecord, MemoryStoreError, MemoryStoreResult, limits,
+    ChangeToken, ListCursor, ListPage, ListQuery, MemoryRecord, MemoryStoreError, MemoryStoreResult, limits,
 };
 
 use crate::analysis;
@@ -67,15 +67,43 @@ macro_rules! query_of_record {
     };
 }
 
-/// Inserts a record.
+/// The state of the store, as its counts show it: whoever adds memories writes a row of `keyword_totals` in
+/// the same transaction, and a row is the same version only if it has the same `xmin`.
+pub(crate) async fn change_token(session: &mut Session) -> MemoryStoreResult<ChangeToken> {
+    let state = sqlx::query_scalar!(
+        r#"SELECT coalesce(bit_xor(hashtextextended(backend::text || ' ' || xmin::text, 0)), 0) AS "state!"
+           FROM keyword_totals"#
+    )
+    .fetch_one(session)
+    .await
+    .map_err(error::map)?;
+    Ok(ChangeToken::new(u128::from(state.cast_unsigned())))
+}
+
+/// A transaction that writes only if the token of the store is still `since`. Others like it wait for its
+/// end.
+async fn unless_changed(connections: &Connections, since: ChangeToken) -> MemoryStoreResult<Session> {
+    let mut transaction = connections.conditional().await?;
+    if change_token(&mut transaction).await? == since {
+        Ok(transaction)
+    } else {
+        Err(MemoryStoreError::added_meanwhile())
+    }
+}
+
+/// Inserts a record; if a token is given, only if it is still that of the store.
 pub(crate) async fn insert(
     connections: &Connections,
     record: &Prepared<'_, MemoryRecord>,
+    since: Option<ChangeToken>,
     written: Written<'_>,
 ) -> MemoryStoreResult<()> {
     let vector = record.embedding.as_ref().map_or(0, Vec::len);
     let terms = TsVector::of_record(&Analyzer::default(), record);
-    let mut session = connections.writer().await?;
+    let mut session = match since {
+        None => connections.writer().await?,
+        Some(since) => unless_changed(connections, since).await?,
+    };
     let inserted = query_of_record!(
         query!(
             "INSERT INTO knowledge_nodes (
@@ -107,14 +135,36 @@ pub(crate) async fn insert(
     Ok(())
 }
 
-/// Inserts records, all or none.
+/// Checks each record by itself.
+pub(crate) async fn prepare<'r>(
+    connections: &Connections,
+    records: &'r [MemoryRecord],
+    model: &BoundModel,
+) -> MemoryStoreResult<Vec<Prepared<'r, MemoryRecord>>> {
+    let mut prepared = Vec::with_capacity(records.len());
+    for record in records {
+        match Prepared::new(record) {
+            Ok(record) => prepared.push(record),
+            // The contract names the first record that is refused, which may be one before this.
+            Err(error) => return Err(first_refusal(connections, &prepared, model).await?.unwrap_or(error)),
+        }
+    }
+    Ok(prepared)
+}
+
+/// Inserts records, all or none; if a token is given, only if it is still that of the store.
 pub(crate) async fn insert_batch(
     connections: &Connections,
     records: &[Prepared<'_, MemoryRecord>],
+    since: Option<ChangeToken>,
     written: Written<'_>,
 ) -> MemoryStoreResult<()> {
     let terms = analysis::terms(records).await;
-    match copy_in(connections.batch().await?, records, &terms, written).await {
+    let transaction = match since {
+        None => connections.batch().await?,
+        Some(since) => unless_changed(connections, since).await?,
+    };
+    match copy_in(transaction, records, &terms, written).await {
         // The server names any of the refused records; the contract names the first.
         Err(error) if !error.is_retryable() => {
             Err(first_refusal(connections, records, written.model).await?.unwrap_or(error))

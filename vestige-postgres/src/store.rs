@@ -15,9 +15,9 @@ use vestige_traits::transfer::{
     Checkpoint, ImportReport, TransferKey, TransferKind, TransferPage, TransferRow,
 };
 use vestige_traits::{
-    Domain, DomainScore, DueMemory, Finding, HealthStatus, ListPage, ListQuery, MemoryEdge, MemoryRecord,
-    MemoryStore, MemoryStoreResult, ModelSignature, Neighbor, ReviewEvent, SchedulingState, SearchPlan,
-    SearchQuery, SearchResult, StoreStats, limits,
+    ChangeToken, Domain, DomainScore, DueMemory, Finding, HealthStatus, ListPage, ListQuery, MemoryEdge,
+    MemoryRecord, MemoryStore, MemoryStoreResult, ModelSignature, Neighbor, ReviewEvent, SchedulingState,
+    SearchPlan, SearchQuery, SearchResult, StoreStats, limits,
 };
 
 use crate::analysis::{self, AnalysisVersion};
@@ -152,6 +152,40 @@ impl PgMemoryStore {
         }
     }
 
+    /// If there is a token, only if it is still that of the store.
+    async fn insert_one(&self, record: &MemoryRecord, since: Option<ChangeToken>) -> MemoryStoreResult<()> {
+        let record = Prepared::new(record)?;
+        let written = records::Written { model: &self.model(), analysis: self.analysis() };
+        records::insert(self.connections(), &record, since, written).await?;
+        if keyword::is_check_due(&record) {
+            self.refresh_statistics_if_stale().await;
+            keyword::fold_counts_if_many(self.connections()).await;
+        }
+        Ok(())
+    }
+
+    /// As [`insert_one`](Self::insert_one), all or none.
+    async fn insert_all(
+        &self,
+        records: &[MemoryRecord],
+        since: Option<ChangeToken>,
+    ) -> MemoryStoreResult<()> {
+        let (connections, model) = (self.connections(), self.model());
+        connections.check_writable()?;
+        limits::check_len("records", records.len(), limits::MAX_BATCH)?;
+        let prepared = records::prepare(connections, records, &model).await?;
+        if prepared.is_empty() {
+            return Ok(());
+        }
+        let written = records::Written { model: &model, analysis: self.analysis() };
+        records::insert_batch(connections, &prepared, since, written).await?;
+        self.refresh_statistics_if_stale().await;
+        if prepared.iter().any(|record| keyword::is_check_due(record)) {
+            keyword::fold_counts_if_many(connections).await;
+        }
+        Ok(())
+    }
+
     async fn replace(
         &self,
         record: &MemoryRecord,
@@ -280,44 +314,32 @@ impl MemoryStore for PgMemoryStore {
     #[instrument(level = "debug", name = "postgres.insert", skip_all,
         fields(id = %record.id), err(level = "debug"))]
     async fn insert(&self, record: &MemoryRecord) -> MemoryStoreResult<()> {
-        let record = Prepared::new(record)?;
-        let written = records::Written { model: &self.model(), analysis: self.analysis() };
-        records::insert(self.connections(), &record, written).await?;
-        if keyword::is_check_due(&record) {
-            self.refresh_statistics_if_stale().await;
-            keyword::fold_counts_if_many(self.connections()).await;
-        }
-        Ok(())
+        self.insert_one(record, None).await
     }
 
     #[instrument(level = "debug", name = "postgres.insert_batch", skip_all,
         fields(records = records.len()), err(level = "debug"))]
     async fn insert_batch(&self, records: &[MemoryRecord]) -> MemoryStoreResult<()> {
-        let (connections, model) = (self.connections(), self.model());
-        connections.check_writable()?;
-        limits::check_len("records", records.len(), limits::MAX_BATCH)?;
-        let mut prepared = Vec::with_capacity(records.len());
-        for record in records {
-            match Prepared::new(record) {
-                Ok(record) => prepared.push(record),
-                // The contract names the first record that is refused, which may be one before this.
-                Err(error) => {
-                    return Err(records::first_refusal(connections, &prepared, &model)
-                        .await?
-                        .unwrap_or(error));
-                }
-            }
+        self.insert_all(records, None).await
+    }
+
+    #[instrument(level = "debug", name = "postgres.change_token", skip_all, err(level = "debug"))]
+    async fn change_token(&self) -> MemoryStoreResult<ChangeToken> {
+        records::change_token(&mut self.connections().reader().await?).await
+    }
+
+    #[instrument(level = "debug", name = "postgres.insert_batch_unless_changed", skip_all,
+        fields(records = records.len()), err(level = "debug"))]
+    async fn insert_batch_unless_changed(
+        &self,
+        records: &[MemoryRecord],
+        since: ChangeToken,
+    ) -> MemoryStoreResult<()> {
+        match records {
+            // There is a shorter way for one than for many.
+            [record] => self.insert_one(record, Some(since)).await,
+            records => self.insert_all(records, Some(since)).await,
         }
-        if prepared.is_empty() {
-            return Ok(());
-        }
-        let written = records::Written { model: &model, analysis: self.analysis() };
-        records::insert_batch(connections, &prepared, written).await?;
-        self.refresh_statistics_if_stale().await;
-        if prepared.iter().any(|record| keyword::is_check_due(record)) {
-            keyword::fold_counts_if_many(connections).await;
-        }
-        Ok(())
     }
 
     #[instrument(level = "debug", name = "postgres.get", skip_all, fields(%id), err(level = "debug"))]

@@ -9,6 +9,8 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
 
 use common::TestDatabase;
+use sqlx::{AssertSqlSafe, Executor};
+use tokio::task::JoinSet;
 use vestige_conformance::fixtures::{embedded, id, memory, model, now, review, reviewed, smaller_model};
 use vestige_traits::reembed::ReembeddedMemory;
 use vestige_traits::transfer::TransferKind;
@@ -330,5 +332,52 @@ async fn indexes_built_by_many_at_once_are_built_once() {
     let counts = findings.iter().find(|finding| finding.subject == "keyword index").unwrap();
     assert_eq!(counts.message, "500 memories, 1000 terms");
     store.close().await;
+    database.drop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn of_inserts_unless_changed_one_wins_whatever_isolation_is_the_default() {
+    let Some(database) = TestDatabase::new().await else { return };
+    let name = database.url.rsplit('/').next().unwrap().split('?').next().unwrap().to_owned();
+    let set = format!("ALTER DATABASE {name} SET default_transaction_isolation = 'repeatable read'");
+    database.admin().await.execute(AssertSqlSafe(set)).await.unwrap();
+    let store = database.builder().max_connections(8).connect().await.unwrap();
+    for round in 0..10 {
+        let token = store.change_token().await.unwrap();
+        let mut inserts = JoinSet::new();
+        for n in 0..8 {
+            let store = store.clone();
+            inserts.spawn(async move {
+                store.insert_batch_unless_changed(&[memory(8 * round + n, "a heron")], token).await
+            });
+        }
+        let answers = inserts.join_all().await;
+        let refused = answers.iter().filter_map(|answer| answer.as_ref().err());
+        let conflicts = refused.filter(|error| matches!(error, MemoryStoreError::Conflict { .. })).count();
+        assert_eq!((conflicts, store.count().await.unwrap()), (7, round as u64 + 1), "{answers:?}");
+    }
+    database.drop().await;
+}
+
+#[tokio::test]
+async fn an_insert_does_not_wait_for_one_unless_changed_and_that_waits_for_its_like() {
+    let Some(database) = TestDatabase::new().await else { return };
+    let store = database.builder().lock_timeout(Duration::from_secs(1)).connect().await.unwrap();
+    store.insert(&memory(1, "a heron")).await.unwrap();
+    let token = store.change_token().await.unwrap();
+    let pool = database.pool().await;
+    let mut like_it = pool.begin().await.unwrap();
+    let lock = "LOCK TABLE keyword_totals IN SHARE UPDATE EXCLUSIVE MODE";
+    like_it.execute(lock).await.unwrap();
+    let error = store.insert_batch_unless_changed(&[memory(2, "a plover")], token).await.unwrap_err();
+    assert!(error.is_retryable(), "{error}");
+    store.insert(&memory(3, "an avocet")).await.unwrap();
+    store.insert_batch(&[memory(4, "an egret")]).await.unwrap();
+    store.update(&memory(4, "two egrets")).await.unwrap();
+    store.delete(id(1)).await.unwrap();
+    like_it.commit().await.unwrap();
+    let token = store.change_token().await.unwrap();
+    store.insert_batch_unless_changed(&[memory(2, "a plover")], token).await.unwrap();
+    assert_eq!(store.count().await.unwrap(), 3);
     database.drop().await;
 }

@@ -4,7 +4,7 @@
 //! from the rows remembers the state it was made from, and asks for the changes since then.
 
 use rusqlite::{OptionalExtension, Transaction};
-use vestige_traits::MemoryStoreResult;
+use vestige_traits::{ChangeToken, MemoryStoreResult};
 
 use crate::error::map;
 
@@ -16,6 +16,13 @@ const LENGTH: std::ops::Range<i64> = 10_000..20_000;
 pub(crate) struct State {
     generation: i64,
     seq: i64,
+}
+
+impl State {
+    pub(crate) fn token(self) -> ChangeToken {
+        let [generation, seq] = [self.generation, self.seq].map(|n| u128::from(n.cast_unsigned()));
+        ChangeToken::new(generation << 64 | seq)
+    }
 }
 
 /// The state that a view shows.

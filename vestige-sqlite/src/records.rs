@@ -5,8 +5,8 @@ use uuid::Uuid;
 use vestige_traits::analysis::{AnalyzedDocument, Analyzer};
 use vestige_traits::backend::{Models, Prepared, Reference};
 use vestige_traits::{
-    ListCursor, ListPage, ListQuery, MemoryRecord, MemoryStoreError, MemoryStoreResult, ModelSignature,
-    limits,
+    ChangeToken, ListCursor, ListPage, ListQuery, MemoryRecord, MemoryStoreError, MemoryStoreResult,
+    ModelSignature, limits,
 };
 
 use crate::codec::{self, RECORD_COLUMNS, to_bytes, to_json};
@@ -66,12 +66,19 @@ pub(crate) fn list(
     Ok(ListPage { records, next })
 }
 
-/// Adds records, for a handle that is bound to the model `bound`.
+/// Adds records, for a handle that is bound to the model `bound`. If there is a token, only if it is still
+/// that of the store. Nobody else writes during `tx`.
 pub(crate) fn insert_all(
     tx: &Transaction<'_>,
     records: &[Prepared<'_, MemoryRecord>],
+    since: Option<ChangeToken>,
     bound: Option<&ModelSignature>,
 ) -> MemoryStoreResult<()> {
+    if let Some(since) = since
+        && journal::state(tx)?.token() != since
+    {
+        return Err(MemoryStoreError::added_meanwhile());
+    }
     let vectors = records.iter().any(|record| record.embedding.is_some());
     let registered = if vectors { registry::registered(tx)? } else { None };
     let models = Models { registered: registered.as_ref(), bound };

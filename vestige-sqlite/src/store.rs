@@ -12,17 +12,17 @@ use vestige_traits::transfer::{
     Checkpoint, ImportReport, TransferKey, TransferKind, TransferPage, TransferRow,
 };
 use vestige_traits::{
-    Domain, DomainScore, DueMemory, Finding, HealthStatus, ListPage, ListQuery, MemoryEdge, MemoryRecord,
-    MemoryStore, MemoryStoreError, MemoryStoreResult, ModelSignature, Neighbor, ReviewEvent, SchedulingState,
-    SearchPlan, SearchQuery, SearchResult, StoreStats, limits,
+    ChangeToken, Domain, DomainScore, DueMemory, Finding, HealthStatus, ListPage, ListQuery, MemoryEdge,
+    MemoryRecord, MemoryStore, MemoryStoreError, MemoryStoreResult, ModelSignature, Neighbor, ReviewEvent,
+    SchedulingState, SearchPlan, SearchQuery, SearchResult, StoreStats, limits,
 };
 
 use crate::config::SqliteMemoryStoreBuilder;
 use crate::connection::Connections;
 use crate::search::{Caches, Searcher};
 use crate::{
-    backup, diagnose, domains, error, file, graph, import, keyword, records, reembed, registry, scheduling,
-    schema, stats, transfer,
+    backup, diagnose, domains, error, file, graph, import, journal, keyword, records, reembed, registry,
+    scheduling, schema, stats, transfer,
 };
 
 /// A memory store in one SQLite file.
@@ -143,6 +143,24 @@ impl SqliteMemoryStore {
         self.0.connections.write(work).await
     }
 
+    /// If there is a token, only if it is still that of the store.
+    async fn insert_all(
+        &self,
+        records: &[MemoryRecord],
+        since: Option<ChangeToken>,
+    ) -> MemoryStoreResult<()> {
+        limits::check_len("records", records.len(), limits::MAX_BATCH)?;
+        let records = records
+            .iter()
+            .map(|record| Prepared::new(record).map(Prepared::into_static))
+            .collect::<MemoryStoreResult<Vec<_>>>()?;
+        if records.is_empty() {
+            return Ok(());
+        }
+        let model = self.model();
+        self.write(move |tx| records::insert_all(tx, &records, since, model.as_ref())).await
+    }
+
     async fn replace(
         &self,
         record: &MemoryRecord,
@@ -242,16 +260,21 @@ impl MemoryStore for SqliteMemoryStore {
 
     #[tracing::instrument(level = "debug", skip_all, fields(records = records.len()), err(level = "debug"))]
     async fn insert_batch(&self, records: &[MemoryRecord]) -> MemoryStoreResult<()> {
-        limits::check_len("records", records.len(), limits::MAX_BATCH)?;
-        let records = records
-            .iter()
-            .map(|record| Prepared::new(record).map(Prepared::into_static))
-            .collect::<MemoryStoreResult<Vec<_>>>()?;
-        if records.is_empty() {
-            return Ok(());
-        }
-        let model = self.model();
-        self.write(move |tx| records::insert_all(tx, &records, model.as_ref())).await
+        self.insert_all(records, None).await
+    }
+
+    #[tracing::instrument(level = "debug", skip_all, err(level = "debug"))]
+    async fn change_token(&self) -> MemoryStoreResult<ChangeToken> {
+        self.read(|view| Ok(journal::state(view)?.token())).await
+    }
+
+    #[tracing::instrument(level = "debug", skip_all, fields(records = records.len()), err(level = "debug"))]
+    async fn insert_batch_unless_changed(
+        &self,
+        records: &[MemoryRecord],
+        since: ChangeToken,
+    ) -> MemoryStoreResult<()> {
+        self.insert_all(records, Some(since)).await
     }
 
     #[tracing::instrument(level = "debug", skip_all, fields(%id), err(level = "debug"))]

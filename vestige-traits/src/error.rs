@@ -72,7 +72,7 @@ pub enum MemoryStoreError {
     #[error("no embedding model is registered in this store, so it cannot take a vector")]
     ModelNotRegistered,
 
-    /// Another writer changed the same row first. Read it again, then decide again.
+    /// Another writer changed the same row, or added memories, first. Read it again, then decide again.
     #[error("{what}: {reason}")]
     Conflict {
         /// What changed, such as `scheduling of memory …`.
@@ -155,6 +155,11 @@ impl MemoryStoreError {
     /// A [`Conflict`](Self::Conflict) over a memory that is not in the version that was to be updated.
     pub fn changed_meanwhile(id: Uuid) -> Self {
         Self::conflict(format!("memory {id}"), "it was changed meanwhile; read it again")
+    }
+
+    /// A [`Conflict`](Self::Conflict) over memories that were to be added only if no others were.
+    pub fn added_meanwhile() -> Self {
+        Self::conflict("the store", "memories were added meanwhile; search again")
     }
 
     /// A [`Backend`](Self::Backend) error: what the driver of the backend `name` reported.

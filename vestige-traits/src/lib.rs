@@ -12,6 +12,7 @@ pub mod reembed;
 pub mod transfer;
 
 mod any;
+mod change_token;
 mod domain;
 mod embedder;
 mod error;
@@ -30,6 +31,7 @@ mod store;
 mod words;
 
 pub use any::{AnyEmbedder, AnyMemoryStore};
+pub use change_token::ChangeToken;
 pub use domain::{Domain, DomainScore};
 pub use embedder::{Embedder, EmbedderError, EmbedderResult};
 pub use error::{ActualModel, MemoryStoreError, MemoryStoreResult};

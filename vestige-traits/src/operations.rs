@@ -26,6 +26,10 @@ macro_rules! __for_each_operation {
             register_model<'a>(signature: &'a $crate::ModelSignature) -> ();
             insert<'a>(record: &'a $crate::MemoryRecord) -> ();
             insert_batch<'a>(records: &'a [$crate::MemoryRecord]) -> ();
+            change_token() -> $crate::ChangeToken;
+            insert_batch_unless_changed<'a>(
+                records: &'a [$crate::MemoryRecord], since: $crate::ChangeToken
+            ) -> ();
             get(id: $crate::operations::Uuid) -> Option<$crate::MemoryRecord>;
             list<'a>(query: &'a $crate::ListQuery) -> $crate::ListPage;
             update<'a>(record: &'a $crate::MemoryRecord) -> $crate::operations::Time;

@@ -1,6 +1,7 @@
 use chrono::{DateTime, Utc};
 use uuid::Uuid;
 
+use crate::change_token::ChangeToken;
 use crate::domain::{Domain, DomainScore};
 use crate::error::MemoryStoreResult;
 use crate::graph::{MemoryEdge, Neighbor};
@@ -162,6 +163,34 @@ pub trait LocalMemoryStore {
     /// [`AlreadyExists`](crate::MemoryStoreError::AlreadyExists) for an id that occurs twice in the batch.
     #[doc = include_str!("../doc/store/insert_batch.md")]
     async fn insert_batch(&self, records: &[MemoryRecord]) -> MemoryStoreResult<()>;
+
+    /// The present state of the store, for
+    /// [`insert_batch_unless_changed`](Self::insert_batch_unless_changed).
+    ///
+    /// Two tokens of one store are equal only if no memory was added between them.
+    #[doc = include_str!("../doc/store/change_token.md")]
+    async fn change_token(&self) -> MemoryStoreResult<ChangeToken>;
+
+    /// Does what [`insert_batch`](Self::insert_batch) does, but only if no memory was added since `since`,
+    /// which is a [`change_token`](Self::change_token) of this store: not through this handle, another
+    /// handle, or another process, by whichever method. An empty batch does nothing, whatever was added.
+    ///
+    /// For callers that search, and store what they did not find (optimistic locking): the search and the
+    /// write are then one step to every other such caller. A backend may count other changes of memories,
+    /// such as an update or [`vacuum`](Self::vacuum), as well. It may let several of these calls wait for
+    /// each other, but no other method waits for them.
+    ///
+    /// # Errors
+    ///
+    /// [`Conflict`](crate::MemoryStoreError::Conflict) if memories were added meanwhile; nothing is added
+    /// then, so read the token again, search again and decide again. Otherwise as for
+    /// [`insert_batch`](Self::insert_batch).
+    #[doc = include_str!("../doc/store/insert_batch_unless_changed.md")]
+    async fn insert_batch_unless_changed(
+        &self,
+        records: &[MemoryRecord],
+        since: ChangeToken,
+    ) -> MemoryStoreResult<()>;
 
     /// The memory with this id; `None` if there is no such memory.
     #[doc = include_str!("../doc/store/get.md")]

@@ -81,6 +81,46 @@ pub async fn of_updates_of_one_version_at_once_one_wins(bed: &TestBed<impl Store
     }
 }
 
+pub async fn of_inserts_unless_changed_at_once_one_wins(bed: &TestBed<impl StoreFactory>) {
+    let (store, other) = (&bed.store, bed.another_handle().await);
+    for round in 0..10 {
+        let token = store.change_token().await.unwrap();
+        let batches: Vec<_> = (0..8).map(|n| vec![memory(8 * round + n + 1, "a heron")]).collect();
+        let inserts = batches.iter().enumerate().map(|(n, batch)| {
+            let handle = if n % 2 == 0 { store } else { &other };
+            handle.insert_batch_unless_changed(batch, token)
+        });
+        let answers = all(inserts.collect()).await;
+        assert_eq!(answers.iter().filter(|answer| answer.is_ok()).count(), 1, "{answers:?}");
+        for answer in answers.into_iter().filter(Result::is_err) {
+            assert_conflict(answer);
+        }
+        assert_eq!(u128::from(store.count().await.unwrap()), round + 1);
+    }
+}
+
+pub async fn inserts_unless_changed_at_once_beside_others_are_all_there(bed: &TestBed<impl StoreFactory>) {
+    let (store, other) = (&bed.store, bed.another_handle().await);
+    let insert = async |n: u128| {
+        let handle = if n.is_multiple_of(2) { store } else { &other };
+        let record = memory(n, "a heron");
+        if n <= 8 {
+            return handle.insert(&record).await;
+        }
+        loop {
+            let token = handle.change_token().await?;
+            match handle.insert_batch_unless_changed(std::slice::from_ref(&record), token).await {
+                Err(MemoryStoreError::Conflict { .. }) => {}
+                answer => return answer,
+            }
+        }
+    };
+    for answer in all((1..=16).map(insert).collect()).await {
+        answer.unwrap();
+    }
+    assert_eq!(store.count().await.unwrap(), 16);
+}
+
 pub async fn inserts_at_once_are_all_there(bed: &TestBed<impl StoreFactory>) {
     let (store, other) = (&bed.store, bed.another_handle().await);
     store.register_model(&model()).await.unwrap();

@@ -1,6 +1,7 @@
 use chrono::{TimeDelta, TimeZone, Utc};
 use serde_json::json;
 use uuid::Uuid;
+use vestige_traits::transfer::TransferRow;
 use vestige_traits::{MemoryRecord, MemoryStore, SearchQuery, Visibility};
 
 use crate::fixtures::*;
@@ -137,6 +138,85 @@ pub async fn a_batch_takes_ten_thousand_memories_and_no_more(bed: &TestBed<impl 
     assert_eq!(bed.store.count().await.unwrap(), 10_000);
     let results = bed.store.search(&SearchQuery::text("9876")).await.unwrap();
     assert_eq!(found(&results), ids([9876]));
+}
+
+pub async fn an_insert_unless_changed_writes_where_nothing_was_added(bed: &TestBed<impl StoreFactory>) {
+    let (store, other) = (&bed.store, bed.another_handle().await);
+    store.register_model(&model()).await.unwrap();
+    let token = store.change_token().await.unwrap();
+    // What changes no memory counts for nothing.
+    assert_eq!(other.get(id(1)).await.unwrap(), None);
+    assert!(other.search(&SearchQuery::text("blue-green")).await.unwrap().is_empty());
+    store.insert_batch_unless_changed(&[rich(1)], token).await.unwrap();
+    assert_eq!(store.get(id(1)).await.unwrap(), Some(rich(1)));
+    assert_eq!(found(&other.search(&SearchQuery::text("blue-green")).await.unwrap()), ids([1]));
+    // The token of one handle is good for another.
+    let token = other.change_token().await.unwrap();
+    store.insert_batch_unless_changed(&memories(2, 250), token).await.unwrap();
+    assert_eq!(other.count().await.unwrap(), 250);
+}
+
+pub async fn an_insert_unless_changed_is_a_conflict_after_any_other_way_in(bed: &TestBed<impl StoreFactory>) {
+    let (store, other) = (&bed.store, bed.another_handle().await);
+    let mut there = 0;
+    for way in 0..5 {
+        let token = store.change_token().await.unwrap();
+        let came = memory(100 + way, "it was first");
+        match way {
+            0 => other.insert(&came).await.unwrap(),
+            1 => other.insert_batch(&[came]).await.unwrap(),
+            2 => other.insert_batch_unless_changed(&[came], token).await.unwrap(),
+            3 => drop(other.import_page(&[TransferRow::Memory(came)], None).await.unwrap()),
+            // One more came, even if there are as many as before.
+            _ => {
+                other.insert(&came).await.unwrap();
+                other.delete(id(100)).await.unwrap();
+                there -= 1;
+            }
+        }
+        there += 1;
+        for batch in [&memories(1, 1)[..], &memories(1, 3)] {
+            assert_conflict(store.insert_batch_unless_changed(batch, token).await);
+        }
+        assert_eq!(store.count().await.unwrap(), there);
+        assert!(store.search(&SearchQuery::text("number")).await.unwrap().is_empty());
+        // Nothing is nothing.
+        store.insert_batch_unless_changed(&[], token).await.unwrap();
+    }
+}
+
+pub async fn a_refused_insert_unless_changed_may_be_tried_again(bed: &TestBed<impl StoreFactory>) {
+    let (store, other) = (&bed.store, bed.another_handle().await);
+    for n in (0..5).map(|round| 2 * round) {
+        let stale = store.change_token().await.unwrap();
+        other.insert(&memory(n + 1, "of another")).await.unwrap();
+        let record = memory(n + 2, "mine");
+        assert_conflict(store.insert_batch_unless_changed(std::slice::from_ref(&record), stale).await);
+        let token = store.change_token().await.unwrap();
+        store.insert_batch_unless_changed(&[record], token).await.unwrap();
+        // A token is used up by its own write.
+        assert_conflict(store.insert_batch_unless_changed(&[memory(99, "mine")], token).await);
+    }
+    assert_eq!(store.count().await.unwrap(), 10);
+}
+
+pub async fn an_insert_unless_changed_is_all_or_none(bed: &TestBed<impl StoreFactory>) {
+    let store = &bed.store;
+    store.insert(&memory(3, "was here")).await.unwrap();
+    let token = store.change_token().await.unwrap();
+    assert_already_exists(store.insert_batch_unless_changed(&[memory(3, "again")], token).await, id(3));
+    assert_already_exists(store.insert_batch_unless_changed(&memories(1, 5), token).await, id(3));
+    let twice = [memory(1, "one"), memory(1, "again")];
+    assert_already_exists(store.insert_batch_unless_changed(&twice, token).await, id(1));
+    let invalid = [memory(1, "one"), memory(2, "two").tags(["nul\0"])];
+    assert_invalid(store.insert_batch_unless_changed(&invalid, token).await, "tags");
+    assert_invalid(store.insert_batch_unless_changed(&memories(10, 10_010), token).await, "records");
+    let embedded = embedded(1, "one", &[1.0, 0.0, 0.0, 0.0]);
+    assert_not_registered(store.insert_batch_unless_changed(&[embedded], token).await);
+    assert_eq!(store.count().await.unwrap(), 1);
+    // What was refused has changed nothing.
+    store.insert_batch_unless_changed(&memories(4, 6), token).await.unwrap();
+    assert_eq!(store.count().await.unwrap(), 4);
 }
 
 pub async fn update_replaces_every_field(bed: &TestBed<impl StoreFactory>) {

@@ -10,6 +10,8 @@ macro_rules! __conformance_cases {
                 of_inserts_of_one_id_at_once_one_wins
                 of_reviews_at_once_one_wins
                 of_updates_of_one_version_at_once_one_wins
+                of_inserts_unless_changed_at_once_one_wins
+                inserts_unless_changed_at_once_beside_others_are_all_there
                 updates_at_once_have_times_of_their_own
                 reads_and_writes_at_once_see_whole_batches
                 a_dropped_write_is_done_or_not_done_and_locks_nothing
@@ -159,6 +161,10 @@ macro_rules! __conformance_cases {
                 a_batch_with_an_id_twice_inserts_nothing
                 a_batch_with_an_invalid_memory_inserts_nothing
                 a_batch_takes_ten_thousand_memories_and_no_more
+                an_insert_unless_changed_writes_where_nothing_was_added
+                an_insert_unless_changed_is_a_conflict_after_any_other_way_in
+                a_refused_insert_unless_changed_may_be_tried_again
+                an_insert_unless_changed_is_all_or_none
                 update_replaces_every_field
                 update_of_a_missing_id_is_not_found
                 an_update_of_what_has_changed_is_a_conflict

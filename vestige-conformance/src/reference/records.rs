@@ -4,8 +4,8 @@ use chrono::{DateTime, TimeDelta, Utc};
 use uuid::Uuid;
 use vestige_traits::backend::{Prepared, Reference};
 use vestige_traits::{
-    ListCursor, ListPage, ListQuery, MemoryRecord, MemoryStoreError, MemoryStoreResult, ModelSignature,
-    limits,
+    ChangeToken, ListCursor, ListPage, ListQuery, MemoryRecord, MemoryStoreError, MemoryStoreResult,
+    ModelSignature, limits,
 };
 
 use super::state::State;
@@ -21,6 +21,7 @@ impl State {
         if self.memories.contains_key(&record.id) {
             return Err(MemoryStoreError::already_exists("memory", record.id));
         }
+        self.added += 1;
         self.memories.insert(record.id, record);
         Ok(())
     }
@@ -32,6 +33,22 @@ impl State {
     ) -> MemoryStoreResult<()> {
         limits::check_len("records", records.len(), limits::MAX_BATCH)?;
         records.iter().try_for_each(|record| self.insert(record, spoken))
+    }
+
+    pub(super) fn change_token(&self) -> ChangeToken {
+        ChangeToken::new(self.added)
+    }
+
+    pub(super) fn insert_batch_unless_changed(
+        &mut self,
+        records: &[MemoryRecord],
+        since: ChangeToken,
+        spoken: Option<&ModelSignature>,
+    ) -> MemoryStoreResult<()> {
+        if !records.is_empty() && self.change_token() != since {
+            return Err(MemoryStoreError::added_meanwhile());
+        }
+        self.insert_batch(records, spoken)
     }
 
     pub(super) fn list(&self, query: &ListQuery, now: DateTime<Utc>) -> MemoryStoreResult<ListPage> {

@@ -17,6 +17,8 @@ pub(super) struct State {
     pub(super) memberships: BTreeMap<(Uuid, Uuid), GroupMembership>,
     pub(super) domains: BTreeMap<String, Domain>,
     pub(super) memories: BTreeMap<Uuid, MemoryRecord>,
+    /// How many memories were ever added.
+    pub(super) added: u128,
     pub(super) scheduling: BTreeMap<Uuid, SchedulingState>,
     pub(super) edges: BTreeMap<(Uuid, Uuid, String), MemoryEdge>,
     pub(super) reviews: BTreeMap<Uuid, ReviewEvent>,
@@ -42,6 +44,7 @@ impl State {
             memberships: BTreeMap::new(),
             domains: BTreeMap::new(),
             memories: BTreeMap::new(),
+            added: 0,
             scheduling: BTreeMap::new(),
             edges: BTreeMap::new(),
             reviews: BTreeMap::new(),

@@ -109,6 +109,7 @@ impl State {
             }
             PreparedRow::Memory(record) => {
                 let outcome = self.decide(record, self.memories.get(&record.id), bound)?;
+                self.added += u128::from(outcome == ImportOutcome::Inserted);
                 keep(&mut self.memories, record.id, record, outcome)
             }
             PreparedRow::Scheduling(scheduled) => {

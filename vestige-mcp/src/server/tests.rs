@@ -105,7 +105,7 @@ async fn a_store_that_is_away_for_a_moment_is_asked_again() {
 #[tokio::test]
 async fn a_call_that_was_done_although_it_failed_is_not_done_twice() {
     let mut client = Client::connect(FaultStore::new(reference(), 7), HashEmbedder::new(64, 1)).await;
-    client.store().set_rules(vec![FaultRule::always(Fault::After).on("insert")]);
+    client.store().set_rules(vec![FaultRule::always(Fault::After).on("insert_batch_unless_changed")]);
     assert_eq!(client.remember("The ferry leaves at nine.").await["isError"], true);
     client.store().set_rules(Vec::new());
     let again = client.remember("The ferry leaves at nine.").await;
