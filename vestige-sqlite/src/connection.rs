@@ -111,7 +111,7 @@ impl Connections {
 
     /// Runs `work` in a transaction and commits it if `work` succeeds.
     ///
-    /// If the caller has gone before the job's turn comes, it is not begun.
+    /// If the caller goes before the commit is begun, nothing is written.
     pub(crate) async fn write<T: Send + 'static>(
         &self,
         work: impl FnOnce(&Transaction<'_>) -> MemoryStoreResult<T> + Send + 'static,
@@ -127,18 +127,23 @@ impl Connections {
         committed: impl FnOnce(&T) + Send + 'static,
     ) -> MemoryStoreResult<T> {
         let file = Arc::clone(&self.file);
-        self.with_writer(move |connection| {
+        let waiting = Waiting::default();
+        let caller = waiting.caller();
+        let write = move |connection: &mut Connection| {
             // A deferred transaction that comes to write fails at once where another one writes;
             // an immediate one waits its turn.
             let transaction =
                 connection.transaction_with_behavior(TransactionBehavior::Immediate).map_err(map)?;
             log::begin(&transaction, file.path())?;
             let answer = work(&transaction)?;
+            cancellation::check()?;
             transaction.commit().map_err(map)?;
             committed(&answer);
             Ok(answer)
-        })
-        .await
+        };
+        let answer = self.with_writer(move |connection| caller.served_by(|| write(connection))).await;
+        drop(waiting);
+        answer
     }
 
     /// Runs `work` on the connection for writing, outside any transaction.
@@ -400,6 +405,7 @@ fn retry_busy<T>(timeout: Duration, mut attempt: impl FnMut() -> rusqlite::Resul
 mod tests {
     use std::future::Future as _;
     use std::num::NonZeroUsize;
+    use std::pin::Pin;
     use std::task::{Context, Waker};
 
     use crossbeam_channel::bounded;
@@ -435,6 +441,47 @@ mod tests {
         let next =
             connections.read(|tx| tx.query_row("SELECT 7", [], |row| row.get::<_, i64>(0)).map_err(map));
         assert_eq!(next.await.unwrap(), 7);
+    }
+
+    #[tokio::test]
+    async fn a_write_whose_caller_has_gone_is_not_committed() {
+        const INSERT: &str = "INSERT INTO users (id, handle, created_at) VALUES (x'02', 'ada', 0)";
+        let home = TempDir::new().unwrap();
+        let connections = connections(&home);
+        let users = async || {
+            // The writer has one job at a time, so this one comes after all before it.
+            let count =
+                |tx: &Transaction<'_>| tx.query_row("SELECT count(*) FROM users", [], |row| row.get(0));
+            connections.write(move |tx| count(tx).map_err(map)).await.unwrap()
+        };
+        let before: i64 = users().await;
+        let poll = |write: Pin<&mut dyn Future<Output = MemoryStoreResult<usize>>>| {
+            assert!(write.poll(&mut Context::from_waker(Waker::noop())).is_pending());
+        };
+        // While it works.
+        let ((begun, has_begun), (go_on, may_go_on)) = (bounded(1), bounded(1));
+        let mut write = Box::pin(connections.write(move |tx| {
+            begun.send(()).unwrap();
+            may_go_on.recv().unwrap();
+            tx.execute(INSERT, []).map_err(map)
+        }));
+        poll(write.as_mut());
+        has_begun.recv_timeout(Duration::from_secs(30)).unwrap();
+        drop(write);
+        go_on.send(()).unwrap();
+        assert_eq!(users().await, before);
+        // While it waits for another process, which holds the lock.
+        let other = Connection::open(home.path().join("memory.db")).unwrap();
+        other.execute_batch("BEGIN IMMEDIATE").unwrap();
+        let mut write = Box::pin(connections.write(|tx| tx.execute(INSERT, []).map_err(map)));
+        poll(write.as_mut());
+        std::thread::sleep(Duration::from_millis(200));
+        drop(write);
+        other.execute_batch("COMMIT").unwrap();
+        assert_eq!(users().await, before);
+        // One that is waited for is.
+        connections.write(|tx| tx.execute(INSERT, []).map_err(map)).await.unwrap();
+        assert_eq!(users().await, before + 1);
     }
 
     /// Copies the file alone, without its log, and counts the users that the copy has.
