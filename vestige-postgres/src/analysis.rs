@@ -133,7 +133,8 @@ pub(crate) async fn check_readable(
             "another version of Vestige analysed its words; open it for writing once to analyse them anew",
         ));
     }
-    if !state.complete {
+    // An empty queue: every memory is analysed, and an index is missing.
+    if !state.complete && state.queued {
         return Err(MemoryStoreError::Unavailable {
             reason: "its words are being analysed anew; try again when that is done".to_owned(),
             retryable: true,
@@ -148,7 +149,8 @@ pub(crate) async fn check_readable(
 /// done once for every memory, no handle opens, and handles of another analysis refuse to search and to
 /// write. So no search misses a memory whose terms are still to come.
 ///
-/// If the process dies, the next one that opens the store goes on. Several share the work.
+/// If the process dies, the next one that opens the store goes on. Several share the work. If an index that
+/// was taken down for the work cannot be built, the store opens, and the next opening tries to build it.
 pub(crate) async fn bring_up_to_date(
     connections: &Connections,
     version: &AnalysisVersion,
@@ -161,15 +163,17 @@ pub(crate) async fn bring_up_to_date(
     }
     version.set(state.version);
     if !state.complete {
-        work_off(connections, state.version, Some(Work::count(connections).await?)).await?;
-        // Before the work is complete: if the process dies here, the next one builds them.
-        if let Err(error) = indexes::build_vector_indexes(connections).await {
-            if error.is_retryable() {
-                return Err(error);
-            }
-            tracing::warn!(%error, "the vector index could not be built, so searches by meaning are slow");
+        if state.queued {
+            work_off(connections, state.version, Some(Work::count(connections).await?)).await?;
         }
-        complete(connections, state.version).await?;
+        // Before the work is complete: if the process dies here or cannot build them, the next one does.
+        match indexes::build_vector_indexes(connections).await {
+            Ok(()) => complete(connections, state.version).await?,
+            Err(error) if error.is_retryable() => return Err(error),
+            Err(error) => {
+                tracing::warn!(%error, "the vector index could not be built, so searches by meaning are slow");
+            }
+        }
         keyword::refresh_statistics_if_stale(connections, large, now).await;
     } else if state.queued
         && let Err(error) = pass(connections, state.version, BRIEFLY, &mut None).await

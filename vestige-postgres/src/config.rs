@@ -283,6 +283,7 @@ impl PgMemoryStoreBuilder {
         let limits = Limits {
             statement: or_of_url(self.statement_timeout, "statement_timeout"),
             lock: or_of_url(self.lock_timeout, "lock_timeout"),
+            of_pool: false,
         };
         if keeps_statements(&options) {
             options = options.options(limits.of_startup());

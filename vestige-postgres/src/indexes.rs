@@ -118,7 +118,8 @@ async fn drop_vector_indexes(connections: &Connections) -> MemoryStoreResult<()>
 }
 
 /// Whether the second table of a re-embedding is there. One that another role has put there is none: its
-/// triggers would run as this role.
+/// triggers would run as this role. A superuser, or a role with the rights of the owner of the first table,
+/// needs no second table for that.
 pub(crate) async fn next_is_built(transaction: &mut Session) -> MemoryStoreResult<bool> {
     sqlx::query_scalar(
         "SELECT EXISTS (
@@ -126,7 +127,7 @@ pub(crate) async fn next_is_built(transaction: &mut Session) -> MemoryStoreResul
            JOIN pg_catalog.pg_class AS present ON present.oid = 'knowledge_nodes'::regclass
            JOIN pg_catalog.pg_roles AS me ON me.rolname = current_user
            WHERE next.oid = pg_catalog.to_regclass('knowledge_nodes_next')
-             AND next.relowner IN (present.relowner, me.oid)
+             AND (next.relowner = me.oid OR pg_catalog.pg_has_role(next.relowner, present.relowner, 'USAGE'))
          )",
     )
     .fetch_one(transaction)

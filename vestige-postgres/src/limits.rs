@@ -24,6 +24,12 @@ const OF_CONNECTION: &[(&str, &str)] = &[
     ("tcp_user_timeout", "60000"),
 ];
 
+/// After BEGIN: lets the server look, until the transaction ends, whether the client is still there. For
+/// connections that do not set it for themselves.
+const WATCH_CLIENT: &str = "; SELECT pg_catalog.set_config('client_connection_check_interval', '1000', true)
+     WHERE pg_catalog.current_setting('client_connection_check_interval') = '0'
+       AND pg_catalog.version() !~ 'windows|mingw|msvc'";
+
 /// What limits the statements of a session.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Limit {
@@ -68,11 +74,14 @@ impl ServedTimeout {
 pub(crate) struct Limits {
     pub(crate) statement: Timeout,
     pub(crate) lock: Timeout,
+    /// Whether the caller made the connections, so that no setting of this module is theirs.
+    pub(crate) of_pool: bool,
 }
 
 impl Limits {
     /// Those of a pool that the caller made: no others than it has.
-    pub(crate) const OF_POOL: Self = Self { statement: Timeout::Server, lock: Timeout::Server };
+    pub(crate) const OF_POOL: Self =
+        Self { statement: Timeout::Server, lock: Timeout::Server, of_pool: true };
 
     /// For how long the server may be silent after a statement was sent.
     pub(crate) fn patience(&self, limit: Limit, served: &ServedTimeout) -> Option<Duration> {
@@ -93,10 +102,11 @@ impl Limits {
 
     /// The statements after BEGIN that give a transaction its limits.
     pub(crate) fn of_transaction(&self, limit: Limit, keeps_settings: bool) -> String {
+        let watch = if self.of_pool || !keeps_settings { WATCH_CLIENT } else { "" };
         if limit == Limit::None {
-            return "; SET LOCAL statement_timeout = 0; SET LOCAL lock_timeout = 0".to_owned();
+            return format!("; SET LOCAL statement_timeout = 0; SET LOCAL lock_timeout = 0{watch}");
         }
-        let mut statements = String::new();
+        let mut statements = watch.to_owned();
         let statement = if limit == Limit::Batch { BATCH } else { STATEMENT };
         for (name, timeout, usual, wanted) in [
             ("statement_timeout", self.statement, STATEMENT, statement),
@@ -215,14 +225,14 @@ mod tests {
     fn the_server_gives_up_before_the_client_does() {
         let served = ServedTimeout::default();
         for statement in [Timeout::Default, Timeout::Given(Duration::from_secs(7))] {
-            let limits = Limits { statement, lock: Timeout::Default };
+            let limits = Limits { statement, lock: Timeout::Default, of_pool: false };
             assert!(limits.patience(Limit::Statement, &served) > Some(Duration::from_secs(7)));
             assert_eq!(limits.patience(Limit::None, &served), None);
         }
         assert_eq!(Limits::OF_POOL.patience(Limit::Batch, &served), None);
 
         // A role that is given more time, or any time, has it here, too.
-        let limits = Limits { statement: Timeout::Default, lock: Timeout::Default };
+        let limits = Limits { statement: Timeout::Default, lock: Timeout::Default, of_pool: false };
         for (milliseconds, expected) in [(30_000, Some(35)), (300_000, Some(305)), (0, None)] {
             let served = ServedTimeout::default();
             served.set(milliseconds);

@@ -33,6 +33,7 @@ const PAUSE: Duration = Duration::from_millis(100);
 /// applied before.
 const MAX_DIFFERENCE_UNDER_LOCK: i64 = 500;
 
+const NEXT_OWNER: &str = include_str!("sql/next_owner.sql");
 const SWITCH: &str = "SET LOCAL lock_timeout = '500ms';
     LOCK TABLE knowledge_nodes, scheduling, edges, domains, embedding_model, reembedding, reembedding_vectors
     IN ACCESS EXCLUSIVE MODE";
@@ -260,6 +261,7 @@ async fn build_next(
     }
     let create = include_str!("sql/next_create.sql").replace(":dimension", &model.dimension.to_string());
     sqlx::raw_sql(AssertSqlSafe(create)).execute(&mut transaction).await?;
+    sqlx::raw_sql(NEXT_OWNER).execute(&mut transaction).await?;
     transaction.commit().await?;
     Ok(Ok(()))
 }
@@ -324,7 +326,8 @@ async fn try_switch(
     }
     // A dependent that was added since the beginning would be lost with the table.
     refuse_dependents(&mut transaction).await?;
-    for statements in [include_str!("sql/next_catch_up.sql"), include_str!("sql/next_switch.sql")] {
+    for statements in [include_str!("sql/next_catch_up.sql"), NEXT_OWNER, include_str!("sql/next_switch.sql")]
+    {
         sqlx::raw_sql(statements).execute(&mut transaction).await.map_err(error::map)?;
     }
     drop_staged(&mut transaction, None).await?;

@@ -78,7 +78,9 @@ impl PgMemoryStore {
     /// # }
     /// ```
     ///
-    /// Timeouts are those of the pool and of its connections.
+    /// Timeouts are those of the pool and of its connections. If a caller gives up a search or a batch, the
+    /// server notices within a second and cancels it. A single statement, such as that of `get` or `insert`,
+    /// goes on until it ends, unless the connections set `client_connection_check_interval`.
     ///
     /// # Errors
     ///

@@ -5,7 +5,7 @@
 
 mod common;
 
-use common::{TestDatabase, on_server, with_user};
+use common::{TestDatabase, eventually, on_server, with_user};
 use sqlx::migrate::Migrator;
 use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
 use sqlx::{AssertSqlSafe, Executor, PgPool};
@@ -14,6 +14,7 @@ use vestige_conformance::fixtures::{
 };
 use vestige_postgres::PgMemoryStore;
 use vestige_traits::identity::User;
+use vestige_traits::reembed::ReembeddedMemory;
 use vestige_traits::transfer::{Checkpoint, TransferKind, TransferRow};
 use vestige_traits::{
     Domain, Finding, HealthStatus, ListQuery, MemoryStore, MemoryStoreError, MemoryStoreResult, SearchQuery,
@@ -275,5 +276,105 @@ async fn a_reader_reads_everything_and_is_told_what_it_may_not() {
         store.close().await;
     }
     owner.close().await;
+    roles.drop().await;
+}
+
+async fn embed_all(store: &PgMemoryStore) {
+    let pending = store.reembedding_pending(None, 100).await.unwrap();
+    let vectors: Vec<_> = pending
+        .into_iter()
+        .map(|memory| ReembeddedMemory {
+            id: memory.id,
+            updated_at: memory.updated_at,
+            embedding: Some(vec![1.0, 0.0, memory.content.len() as f32]),
+        })
+        .collect();
+    store.write_reembedded(&vectors).await.unwrap();
+}
+
+/// What one process writes is in the second table that the other built, or is deleted from it.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_superuser_reembeds_while_the_owner_writes() {
+    // Of an older version the second table belongs to whoever re-embeds.
+    for is_older in [false, true] {
+        let Some(roles) = Roles::new().await else { return };
+        let owner = roles.owner().await;
+        owner.insert(&memory(1, "as it was")).await.unwrap();
+        let url = format!("{}?options=-csearch_path%3Dvestige,public", roles.database.url);
+        let superuser = PgMemoryStore::connect(&url, 2).await.unwrap();
+        superuser.begin_reembedding(&smaller_model()).await.unwrap();
+        embed_all(&superuser).await;
+
+        // The switch builds the second table, and does not get its locks.
+        let pool = roles.database.pool().await;
+        let mut reader = pool.begin().await.unwrap();
+        reader.execute("SELECT count(*) FROM vestige.domains").await.unwrap();
+        let switching = tokio::spawn({
+            let superuser = superuser.clone();
+            async move { superuser.finish_reembedding().await }
+        });
+        let built = "SELECT to_regclass('vestige.knowledge_nodes_next') IS NOT NULL";
+        eventually("the second table", || async {
+            sqlx::query_scalar::<_, bool>(built).fetch_one(&pool).await.unwrap()
+        })
+        .await;
+        if is_older {
+            let older = "ALTER TABLE vestige.knowledge_nodes_next OWNER TO CURRENT_USER;
+                GRANT ALL ON vestige.knowledge_nodes_next TO the_owner";
+            roles.admin(&older.replace("the_owner", &roles.owner)).await;
+        }
+        // The same memory at the same time, so that only the deletion from the second table tells it.
+        let changed = memory(1, "as it is, and longer");
+        owner.delete(id(1)).await.unwrap();
+        owner.insert(&changed).await.unwrap();
+        reader.rollback().await.unwrap();
+        let switched = switching.await.unwrap();
+        assert!(matches!(switched, Err(MemoryStoreError::Conflict { .. })), "{switched:?}");
+        embed_all(&owner).await;
+        superuser.finish_reembedding().await.unwrap();
+        let found = owner.get(id(1)).await.unwrap().unwrap();
+        assert_eq!(found.content, changed.content, "older: {is_older}");
+        assert_eq!(found.embedding, Some(vec![1.0, 0.0, changed.content.len() as f32]));
+        for store in [superuser, owner] {
+            store.close().await;
+        }
+        pool.close().await;
+        roles.drop().await;
+    }
+}
+
+#[tokio::test]
+async fn an_index_that_cannot_be_built_after_an_analysis_is_built_at_a_later_opening() {
+    let Some(roles) = Roles::new().await else { return };
+    let owner = roles.owner().await;
+    owner.register_model(&model()).await.unwrap();
+    owner.insert(&embedded(1, "kept words", &[1.0, 0.0, 0.0, 0.0])).await.unwrap();
+    owner.close().await;
+    roles.grant(WRITER).await;
+    // A process has taken the index down, analysed half of the memories, and died.
+    roles
+        .admin(
+            "DROP INDEX vestige.idx_knowledge_nodes_embedding_hnsw;
+             UPDATE vestige.keyword_analysis SET complete = false;
+             INSERT INTO vestige.unanalyzed_memories SELECT id FROM vestige.knowledge_nodes",
+        )
+        .await;
+    let builder = || PgMemoryStore::builder(roles.url());
+    let unfinished = builder().read_only(true).connect().await;
+    assert!(unfinished.as_ref().is_err_and(MemoryStoreError::is_retryable), "{unfinished:?}");
+    // A role that may not build it does the rest, and may search.
+    for read_only in [false, true] {
+        let store = builder().read_only(read_only).connect().await.unwrap();
+        assert_eq!(found(&store.search(&SearchQuery::text("kept")).await.unwrap()), ids([1]));
+        assert!(matches!(store.health_check().await.unwrap(), HealthStatus::Degraded { .. }));
+        store.close().await;
+    }
+    let owner = roles.owner().await;
+    assert_eq!(owner.health_check().await.unwrap(), HealthStatus::Healthy);
+    owner.close().await;
+    let pool = roles.database.pool().await;
+    let complete = sqlx::query_scalar::<_, bool>("SELECT complete FROM vestige.keyword_analysis");
+    assert!(complete.fetch_one(&pool).await.unwrap());
+    pool.close().await;
     roles.drop().await;
 }

@@ -156,6 +156,42 @@ async fn a_cancelled_search_holds_up_nothing() {
     database.drop().await;
 }
 
+/// The connections of such a store do not have the settings of one that the builder opens.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_cancelled_search_ends_on_the_server_where_the_caller_made_the_connections() {
+    for uncached in [false, true] {
+        let Some(database) = TestDatabase::new().await else { return };
+        let pool = database.pool().await;
+        let store = match uncached {
+            false => PgMemoryStore::from_pool(database.pool().await).await.unwrap(),
+            // As for PgBouncer, which hands connections on.
+            true => database.builder().statement_cache_capacity(0).connect().await.unwrap(),
+        };
+        let mut holder = pool.begin().await.unwrap();
+        holder.execute("LOCK TABLE knowledge_nodes IN ACCESS EXCLUSIVE MODE").await.unwrap();
+        for call in 0..2 {
+            let call = async {
+                match call {
+                    0 => drop(store.search(&SearchQuery::text("anything")).await),
+                    _ => drop(store.insert_batch(&[memory(1, "never stored")]).await),
+                }
+            };
+            tokio::select! {
+                () = call => panic!("the table is locked"),
+                () = eventually("the wait for the lock", || async { waiting(&pool).await > 0 }) => {}
+            }
+            let began = Instant::now();
+            eventually("the end of the cancelled statement", || async { waiting(&pool).await == 0 }).await;
+            assert!(began.elapsed() < Duration::from_secs(6), "{:?}", began.elapsed());
+        }
+        holder.rollback().await.unwrap();
+        assert_eq!(store.count().await.unwrap(), 0);
+        store.close().await;
+        pool.close().await;
+        database.drop().await;
+    }
+}
+
 /// What a connection of the store has set.
 async fn settings(url: String) -> Vec<String> {
     let store = PgMemoryStore::builder(&url).max_connections(1).connect().await.unwrap();

@@ -1,27 +1,5 @@
 -- Puts the second table in the place of the first, under the names of migration 0001. What refers to the memories
 -- is checked after the switch, not under its locks.
-DO $$
-DECLARE
-  grants record;
-BEGIN
-  EXECUTE format(
-    'ALTER TABLE knowledge_nodes_next OWNER TO %s',
-    (SELECT relowner::regrole FROM pg_class WHERE oid = 'knowledge_nodes'::regclass)
-  );
-  FOR grants IN
-    SELECT
-      privilege_type,
-      CASE grantee WHEN 0 THEN 'PUBLIC' ELSE format('%s', grantee::regrole) END AS grantee,
-      CASE WHEN is_grantable THEN ' WITH GRANT OPTION' ELSE '' END AS grantable
-    FROM pg_class, aclexplode(relacl)
-    WHERE oid = 'knowledge_nodes'::regclass
-  LOOP
-    EXECUTE format(
-      'GRANT %s ON knowledge_nodes_next TO %s%s', grants.privilege_type, grants.grantee, grants.grantable
-    );
-  END LOOP;
-END
-$$;
 ALTER TABLE scheduling DROP CONSTRAINT scheduling_memory_id_fkey;
 ALTER TABLE edges DROP CONSTRAINT edges_source_id_fkey, DROP CONSTRAINT edges_target_id_fkey;
 DROP TABLE knowledge_nodes;
