@@ -9,7 +9,8 @@ use vestige_memory::json::{Loss, Members, losses};
 use vestige_traits::{MemoryRecord, MemoryStoreError, limits};
 
 /// The keys that a line may have.
-const KEYS: [&str; 7] = ["content", "id", "node_type", "tags", "codebase", "created_at", "metadata"];
+const KEYS: [&str; 8] =
+    ["content", "id", "node_type", "tags", "codebase", "session", "created_at", "metadata"];
 
 /// What holds for a line that does not say it itself.
 #[derive(Clone, Debug)]
@@ -73,6 +74,7 @@ struct Written {
     node_type: Option<String>,
     tags: Option<Vec<String>>,
     codebase: Option<String>,
+    session: Option<String>,
     created_at: Option<String>,
     metadata: Option<Map<String, Value>>,
     #[serde(flatten)]
@@ -110,6 +112,7 @@ impl ImportLine {
             ("node_type", record.node_type != existing.node_type),
             ("tags", record.tags != existing.tags),
             ("codebase", record.codebase != existing.codebase),
+            ("session", record.session != existing.session),
             ("created_at", self.has_time && record.created_at != existing.created_at),
             ("metadata", record.metadata != existing.metadata),
         ];
@@ -152,6 +155,7 @@ impl Written {
         let (node_type, codebase) = (self.node_type, self.codebase);
         add_tags(&mut record.tags, &self.tags.unwrap_or_default());
         record.metadata = Value::Object(metadata);
+        record.session = self.session;
         // Before the defaults, which may be others the next time.
         record.prepare().map_err(|error| rule(&error))?;
         record.id = given_id.unwrap_or_else(|| {
@@ -266,6 +270,10 @@ fn content_id(record: &MemoryRecord, node_type: &str, codebase: Option<&str>, ha
         hash_text(&mut hash, &optional.unwrap_or_default());
     }
     hash_json(&mut hash, &record.metadata);
+    // Last and only where there is one: a line of before keeps its id.
+    if let Some(session) = &record.session {
+        hash_text(&mut hash, session);
+    }
     let mut bytes = [0; 16];
     hash.finalize_xof().fill(&mut bytes);
     Builder::from_custom_bytes(bytes).into_uuid()
@@ -320,15 +328,18 @@ mod tests {
     fn every_key_reaches_its_field() {
         let line = json!({
             "content": "text", "id": "019bb17c-0e40-7978-a6a1-2a42c7957ab5", "node_type": "fact",
-            "tags": ["a", "b"], "codebase": "tidewater", "created_at": "2026-01-12T10:14:16.5+01:00",
-            "metadata": {"file": "x.rs"},
+            "tags": ["a", "b"], "codebase": "tidewater", "session": "monday",
+            "created_at": "2026-01-12T10:14:16.5+01:00", "metadata": {"file": "x.rs"},
         });
         let record = parse(&line.to_string()).unwrap();
         assert_eq!(record.content, "text");
         assert_eq!(record.id.to_string(), "019bb17c-0e40-7978-a6a1-2a42c7957ab5");
         assert_eq!(record.node_type, "fact");
         assert_eq!(record.tags, ["a", "b"]);
-        assert_eq!(record.codebase.as_deref(), Some("tidewater"));
+        assert_eq!(
+            (record.codebase.as_deref(), record.session.as_deref()),
+            (Some("tidewater"), Some("monday"))
+        );
         assert_eq!(record.created_at.to_rfc3339(), "2026-01-12T09:14:16.500+00:00");
         assert_eq!(record.metadata, json!({"file": "x.rs"}));
     }
@@ -362,6 +373,7 @@ mod tests {
             r#"{"content": "text", "metadata": {"a": 1, "b": "2"}}"#,
             r#"{"content": "text", "metadata": {"a": 1, "b": 2}, "tags": ["x"]}"#,
             r#"{"content": "text", "metadata": {"a": 1, "b": 2}, "codebase": "x"}"#,
+            r#"{"content": "text", "metadata": {"a": 1, "b": 2}, "session": "x"}"#,
             r#"{"content": "text", "metadata": {"a": 1, "b": 2}, "created_at": "1970-01-01T00:00:00Z"}"#,
         ] {
             assert_ne!(parse(other).unwrap().id, first.id, "{other}");

@@ -20,6 +20,9 @@ pub(crate) struct MemoryJson<'a> {
     node_type: &'a str,
     tags: &'a [String],
     codebase: Option<&'a str>,
+    /// Left out where it is part of none.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    session: Option<&'a str>,
     created_at: DateTime<Utc>,
     updated_at: DateTime<Utc>,
     metadata: &'a Value,
@@ -39,6 +42,7 @@ impl<'a> From<&'a MemoryRecord> for MemoryJson<'a> {
             node_type: &record.node_type,
             tags: &record.tags,
             codebase: record.codebase.as_deref(),
+            session: record.session.as_deref(),
             created_at: record.created_at,
             updated_at: record.updated_at,
             metadata: &record.metadata,
@@ -62,6 +66,9 @@ pub(crate) struct HitJson<'a> {
     node_type: &'a str,
     tags: &'a [String],
     codebase: Option<&'a str>,
+    /// Left out where it is part of none.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    session: Option<&'a str>,
     created_at: DateTime<Utc>,
     metadata: &'a Value,
 }
@@ -78,6 +85,7 @@ impl<'a> From<&'a SearchResult> for HitJson<'a> {
             node_type: &record.node_type,
             tags: &record.tags,
             codebase: record.codebase.as_deref(),
+            session: record.session.as_deref(),
             created_at: record.created_at,
             metadata: &record.metadata,
         }
@@ -105,6 +113,7 @@ pub(crate) fn whole(record: &MemoryRecord) -> String {
     field("type", one_line(&record.node_type));
     field("tags", record.tags.iter().map(|tag| one_line(tag)).collect::<Vec<_>>().join(", "));
     field("codebase", record.codebase.as_deref().map(one_line).unwrap_or_default());
+    field("session", record.session.as_deref().map(one_line).unwrap_or_default());
     field("created", rfc3339(record.created_at));
     if record.updated_at != record.created_at {
         field("updated", rfc3339(record.updated_at));

@@ -49,13 +49,20 @@ fn every_flag_of_add_reaches_its_field() {
     let got = vestige.json(&["get", added["id"].as_str().expect("an id")]);
     let expected = json!({
         "content": "text", "node_type": "fact", "tags": ["a", "b"], "codebase": "tidewater",
-        "created_at": "2026-01-12T09:14:16Z",
+        "session": "s1", "created_at": "2026-01-12T09:14:16Z",
         "metadata": {"file": "x.rs", "topics": ["one", "two"], "session_id": "s1", "n": 3, "t": "QW-1"},
         "visibility": "private", "embedded": true, "edges": [], "scheduling": null,
     });
     for (key, value) in expected.as_object().expect("an object") {
         assert_eq!(&got[0][key], value, "{key}");
     }
+    let id = added["id"].as_str().expect("an id");
+    vestige.ok(&["update", id, "--add-tag", "c"]);
+    let shown = vestige.ok(&["get", id]);
+    assert!(shown.lines().any(|line| line == "session     s1"), "{shown}");
+    assert_eq!(vestige.json(&["search", "text"])[0]["session"], "s1");
+    let shown = vestige.ok(&["get", &vestige.add(&["of no session"])]);
+    assert!(!shown.lines().any(|line| line.starts_with("session")), "{shown}");
 }
 
 #[test]

@@ -248,6 +248,24 @@ fn defaults_and_unknown_keys_are_as_asked_for() {
 }
 
 #[test]
+fn a_line_says_its_session_and_one_that_says_none_has_none() {
+    let vestige = Vestige::new();
+    let lines = [r#"{"content": "first", "session": "monday"}"#, r#"{"content": "second"}"#];
+    vestige.write("m.jsonl", lines.join("\n"));
+    vestige.ok(&["import", "m.jsonl"]);
+    let of = |content: &str| vestige.json(&["search", content])[0].get("session").cloned();
+    assert_eq!((of("first"), of("second")), (Some(json!("monday")), None));
+    assert_eq!(vestige.json(&["import", "m.jsonl"])["unchanged"], 2);
+    vestige.write("n.jsonl", r#"{"content": "third", "session": " "}"#);
+    let run = vestige.run(&["import", "n.jsonl"]);
+    assert!(
+        run.code == Some(1) && run.stderr.contains("n.jsonl:1: session: must not be empty"),
+        "{}",
+        run.stderr
+    );
+}
+
+#[test]
 fn importing_again_with_other_defaults_makes_no_duplicates() {
     let vestige = Vestige::new();
     vestige.write("m.jsonl", lines(3));

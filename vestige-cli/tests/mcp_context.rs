@@ -17,7 +17,7 @@ struct Field {
     stands: Value,
 }
 
-fn fields() -> [Field; 9] {
+fn fields() -> [Field; 10] {
     let field = |name, said, row, stands| Field { name, said, row, stands };
     [
         field(
@@ -34,6 +34,7 @@ fn fields() -> [Field; 9] {
         field("metadata", json!({"ticket": {"id": 7}}), "/metadata/ticket", json!({"id": 7})),
         field("clientInfo", Value::Null, "/metadata/mcp_client_id", json!("tester 1.2")),
         field("session", Value::Null, "/metadata/session_id", Value::Null),
+        field("session", Value::Null, "/session", Value::Null),
     ]
 }
 
@@ -43,7 +44,7 @@ fn on_sqlite_and_postgres(test: impl Fn(&Vestige, &dyn Fn() -> Value)) {
     test(&vestige, &|| {
         let file = rusqlite::Connection::open(vestige.db()).expect("the store");
         let sql = "SELECT json_object('content', content, 'node_type', node_type, 'tags', json(tags), \
-                   'codebase', codebase, 'metadata', json(metadata)) FROM knowledge_nodes";
+                   'codebase', codebase, 'session', session, 'metadata', json(metadata)) FROM knowledge_nodes";
         read(&file.query_row(sql, [], |row| row.get::<_, String>(0)).expect("a row"))
     });
     #[cfg(feature = "postgres-backend")]
@@ -188,12 +189,25 @@ fn each_connection_is_a_session_of_its_own() {
     let vestige = Vestige::new();
     let session = |server: &mut Server| {
         let id = server.remember("said in a session");
-        vestige.json(&["get", &id])[0]["metadata"]["session_id"].clone()
+        let memory = vestige.json(&["get", &id])[0].clone();
+        assert_eq!(memory["session"], memory["metadata"]["session_id"]);
+        memory["session"].clone()
     };
     let (mut one, mut other) = (Server::start(&vestige), Server::start(&vestige));
     let first = session(&mut one);
     assert_eq!(session(&mut one), first);
     assert_ne!(session(&mut other), first);
+    // A call may name another one, for one memory of several.
+    let said = json!([{"content": "a lamp", "session": "monday"}, {"content": "some boats"}]);
+    let stored = other.ok("remember", &json!({"memories": said}));
+    let of = |at: usize| {
+        let id = stored["results"][at]["id"].as_str().expect("an id");
+        vestige.json(&["get", id])[0]["session"].clone()
+    };
+    assert_eq!((of(0), of(1)), (json!("monday"), session(&mut other)));
+    let said = json!({"memories": [{"content": "a ferry", "session": " "}]});
+    let refused = other.call("remember", &said).to_string();
+    assert!(refused.contains("memories[0]") && refused.contains("session"), "{refused}");
 }
 
 #[test]

@@ -37,6 +37,9 @@ pub(crate) struct MemoryView {
     r#type: String,
     tags: Vec<String>,
     codebase: Option<String>,
+    /// The conversation or work session that it is part of; left out where it is part of none.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    session: Option<String>,
     created_at: String,
     updated_at: String,
     /// Where it comes from (`mcp_client_id`, `session_id`, `file`, `topics`) and whatever else belongs to it.
@@ -78,6 +81,7 @@ impl MemoryView {
             r#type: record.node_type.clone(),
             tags: record.tags.clone(),
             codebase: record.codebase.clone(),
+            session: record.session.clone(),
             created_at: rfc3339(record.created_at),
             updated_at: rfc3339(record.updated_at),
             metadata: record.metadata.as_object().cloned().unwrap_or_default(),

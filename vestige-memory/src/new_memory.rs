@@ -69,6 +69,13 @@ impl NewMemory {
         self
     }
 
+    /// The conversation or work session that it is part of. Memories of one session stand in it by the time
+    /// at which they were taken in, then by their id.
+    pub fn session(mut self, session: impl Into<String>) -> Self {
+        self.record.session = Some(session.into());
+        self
+    }
+
     /// A JSON object of whatever else belongs to it.
     pub fn metadata(mut self, metadata: Value) -> Self {
         self.record.metadata = metadata;
@@ -174,9 +181,9 @@ mod tests {
     #[test]
     fn tags_come_once_and_the_context_has_the_last_word() {
         let context = IngestContext { file: Some("new.rs".into()), ..IngestContext::default() };
-        let memory = NewMemory::new("text").tags(["a", "b", "a"]).tags(["b", "c"]);
+        let memory = NewMemory::new("text").tags(["a", "b", "a"]).tags(["b", "c"]).session("monday");
         let record = memory.metadata(json!({"file": "old.rs"})).context(context).into_record(now()).unwrap();
-        assert_eq!(record.tags, ["a", "b", "c"]);
+        assert_eq!((record.tags.join(" "), record.session.as_deref()), ("a b c".to_owned(), Some("monday")));
         assert_eq!(record.metadata, json!({"file": "new.rs"}));
     }
 

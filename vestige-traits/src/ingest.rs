@@ -16,7 +16,7 @@ pub struct IngestContext {
     pub codebase: Option<String>,
     /// The MCP client's name and version: becomes `metadata.mcp_client_id`.
     pub mcp_client_id: Option<String>,
-    /// The session it was said in: becomes `metadata.session_id`.
+    /// The session it was said in: becomes [`MemoryRecord::session`], and `metadata.session_id`.
     pub session_id: Option<String>,
     /// The file it is about: becomes `metadata.file`.
     pub file: Option<String>,
@@ -37,6 +37,9 @@ impl IngestContext {
         };
         if let Some(codebase) = &self.codebase {
             record.codebase = Some(codebase.clone());
+        }
+        if let Some(session) = &self.session_id {
+            record.session = Some(session.clone());
         }
         metadata.extend(self.metadata().map(|(key, value)| (key.to_owned(), value)));
         Ok(())
@@ -76,7 +79,7 @@ mod tests {
             topics: vec!["a".into(), "b".into()],
         };
         context.apply(&mut record).unwrap();
-        assert_eq!(record.codebase.as_deref(), Some("vestige"));
+        assert_eq!((record.codebase.as_deref(), record.session.as_deref()), (Some("vestige"), Some("s1")));
         let expected = json!({
             "kept": 1, "mcp_client_id": "editor 1.2", "session_id": "s1", "file": "new.rs", "topics": ["a", "b"],
         });
@@ -94,6 +97,7 @@ mod tests {
     fn an_empty_context_changes_nothing() {
         let mut record = MemoryRecord::new("text");
         record.codebase = Some("kept".into());
+        record.session = Some("kept".into());
         let before = record.clone();
         IngestContext::default().apply(&mut record).unwrap();
         assert_eq!(record, before);

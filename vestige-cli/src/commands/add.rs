@@ -43,8 +43,8 @@ pub(crate) struct AddArgs {
     #[arg(long = "topic", value_name = "TOPIC")]
     topics: Vec<String>,
 
-    /// The session in which it was said
-    #[arg(long = "session", value_name = "ID")]
+    /// The conversation or work session that it is part of
+    #[arg(long = "session", value_name = "NAME")]
     session_id: Option<String>,
 
     /// Anything else; the value is JSON if it reads as JSON and loses nothing by it, else text; may be given

@@ -23,7 +23,7 @@ use crate::progress;
 /// Store many memories from a file of JSON lines
 ///
 /// Each line is an object with "content". Optional keys are "id" (a UUID), "node_type", "tags", "codebase",
-/// "created_at" (RFC 3339) and "metadata" (an object).
+/// "session", "created_at" (RFC 3339) and "metadata" (an object).
 ///
 /// The whole file is checked before anything is stored. Stdin is stored up to its first bad line.
 ///

@@ -56,6 +56,8 @@ struct MemoryArgs {
     tags: Vec<String>,
     /// The code base it is about. Default: the one that is worked on.
     codebase: Option<String>,
+    /// The conversation or work session that it is part of. Default: this one.
+    session: Option<String>,
     /// The file it is about.
     file: Option<String>,
     /// What it is about.
@@ -151,6 +153,7 @@ impl MemoryArgs {
     fn with_origin(self, origin: &IngestContext, now: DateTime<Utc>) -> ToolResult<NewMemory> {
         let context = IngestContext {
             codebase: self.codebase.or_else(|| origin.codebase.clone()),
+            session_id: self.session.or_else(|| origin.session_id.clone()),
             file: self.file,
             topics: self.topics,
             ..origin.clone()
