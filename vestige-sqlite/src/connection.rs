@@ -72,7 +72,7 @@ impl Connections {
                 let _ = checkpoint(&connection, config.busy_timeout);
             }
             connection.execute_batch(schema::GUARDS).map_err(|e| map_open(path, e))?;
-            keyword::keep_current(&mut connection)?;
+            keyword::keep_current(&mut connection, path)?;
             let busy_timeout = config.busy_timeout;
             let at_rest = move |connection: &Connection| checkpoint(connection, busy_timeout);
             (Some(Worker::start("vestige-writer", vec![connection], Some(at_rest))?), Access::Write)

@@ -1,22 +1,25 @@
 //! The nodes of all memories, and writes that leave out those on damaged pages.
 
 use std::collections::HashSet;
+use std::path::Path;
 
 use rusqlite::{Connection, OptionalExtension, Transaction, TransactionBehavior};
 use vestige_traits::{MemoryStoreError, MemoryStoreResult};
 
 use crate::error::map;
+use crate::log;
 
 /// Runs `work` in a transaction and commits it. Within one SQLite writes nothing more once it has come upon a
 /// damaged page: so where `work` does, it runs again, and is given the nodes that it must not touch.
 pub(crate) fn write_past_damage(
     connection: &mut Connection,
+    path: &Path,
     work: impl Fn(&Transaction<'_>, &HashSet<i64>) -> MemoryStoreResult<()>,
 ) -> MemoryStoreResult<()> {
     let mut on_damaged_pages = HashSet::new();
     loop {
         let tx = connection.transaction_with_behavior(TransactionBehavior::Immediate).map_err(map)?;
-        match work(&tx, &on_damaged_pages) {
+        match log::begin(&tx, path).and_then(|()| work(&tx, &on_damaged_pages)) {
             Err(error @ MemoryStoreError::Damaged { .. }) if on_damaged_pages.is_empty() => {
                 drop(tx);
                 on_damaged_pages = nodes_on_damaged_pages(connection)?;

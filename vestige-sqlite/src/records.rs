@@ -1,3 +1,5 @@
+use std::path::Path;
+
 use chrono::{DateTime, TimeDelta, Utc};
 use rusqlite::types::Value;
 use rusqlite::{Connection, OptionalExtension, Transaction, params, params_from_iter};
@@ -147,8 +149,8 @@ pub(crate) fn delete(tx: &Transaction<'_>, id: Uuid) -> MemoryStoreResult<()> {
 }
 
 /// Makes the terms, tags, domains and codes anew from the rows, as far as these can be read.
-pub(crate) fn rebuild_indexes(connection: &mut Connection) -> MemoryStoreResult<()> {
-    nodes::write_past_damage(connection, |tx, on_damaged_pages| {
+pub(crate) fn rebuild_indexes(connection: &mut Connection, path: &Path) -> MemoryStoreResult<()> {
+    nodes::write_past_damage(connection, path, |tx, on_damaged_pages| {
         let analyzer = Analyzer::default();
         schema::mend(tx).map_err(map)?;
         keyword::rebuild(tx, &analyzer, on_damaged_pages)?;

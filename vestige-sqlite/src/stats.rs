@@ -1,14 +1,15 @@
 use std::collections::BTreeMap;
+use std::path::Path;
 
 use chrono::{DateTime, Utc};
-use rusqlite::{Connection, Transaction};
+use rusqlite::{Connection, Transaction, TransactionBehavior};
 use vestige_traits::transfer::TransferKind;
 use vestige_traits::{MemoryStoreResult, StoreStats};
 
 use crate::codec;
 use crate::error::map;
 use crate::transfer::count;
-use crate::{registry, schema};
+use crate::{log, registry, schema};
 
 pub(crate) fn collect(tx: &Transaction<'_>, now: DateTime<Utc>) -> MemoryStoreResult<StoreStats> {
     let number = |sql: &str| tx.query_row(sql, [], |row| row.get::<_, u64>(0)).map_err(map);
@@ -55,16 +56,18 @@ fn by(tx: &Transaction<'_>, column: &str) -> MemoryStoreResult<BTreeMap<String, 
 }
 
 /// Gives free pages back to the file system and refreshes what the planner and FTS5 know.
-pub(crate) fn vacuum(connection: &Connection) -> MemoryStoreResult<()> {
-    optimize(connection)?;
+pub(crate) fn vacuum(connection: &mut Connection, path: &Path) -> MemoryStoreResult<()> {
+    optimize(connection, path)?;
     connection.execute_batch("VACUUM; PRAGMA wal_checkpoint(TRUNCATE);").map_err(map)
 }
 
 /// Merges the segments of the keyword index, and refreshes what the planner knows.
-pub(crate) fn optimize(connection: &Connection) -> MemoryStoreResult<()> {
-    connection
-        .execute_batch(
-            "INSERT INTO memory_terms (memory_terms) VALUES ('optimize'); PRAGMA optimize = 0x10002;",
-        )
-        .map_err(map)
+pub(crate) fn optimize(connection: &mut Connection, path: &Path) -> MemoryStoreResult<()> {
+    let tx = connection.transaction_with_behavior(TransactionBehavior::Immediate).map_err(map)?;
+    log::begin(&tx, path)?;
+    tx.execute_batch(
+        "INSERT INTO memory_terms (memory_terms) VALUES ('optimize'); PRAGMA optimize = 0x10002;",
+    )
+    .map_err(map)?;
+    tx.commit().map_err(map)
 }

@@ -193,7 +193,7 @@ impl MemoryStore for SqliteMemoryStore {
         let path = self.0.path.clone();
         let upgrade = move |connection: &mut _| {
             schema::upgrade(connection, &path)?;
-            keyword::keep_current(connection)
+            keyword::keep_current(connection, &path)
         };
         self.0.connections.with_writer(upgrade).await
     }
@@ -222,7 +222,8 @@ impl MemoryStore for SqliteMemoryStore {
 
     #[tracing::instrument(level = "debug", skip_all, err(level = "debug"))]
     async fn vacuum(&self) -> MemoryStoreResult<()> {
-        self.0.connections.with_writer(|connection| stats::vacuum(connection)).await
+        let path = self.0.path.clone();
+        self.0.connections.with_writer(move |connection| stats::vacuum(connection, &path)).await
     }
 
     #[tracing::instrument(level = "debug", skip_all, err(level = "debug"))]
@@ -232,7 +233,8 @@ impl MemoryStore for SqliteMemoryStore {
 
     #[tracing::instrument(level = "debug", skip_all, err(level = "debug"))]
     async fn rebuild_indexes(&self) -> MemoryStoreResult<()> {
-        self.0.connections.with_writer(records::rebuild_indexes).await
+        let path = self.0.path.clone();
+        self.0.connections.with_writer(move |connection| records::rebuild_indexes(connection, &path)).await
     }
 
     #[tracing::instrument(level = "debug", skip_all, err(level = "debug"))]
@@ -437,7 +439,8 @@ impl MemoryStore for SqliteMemoryStore {
 
     #[tracing::instrument(level = "debug", skip_all, err(level = "debug"))]
     async fn finish_bulk_load(&self) -> MemoryStoreResult<()> {
-        self.0.connections.with_writer(|connection| stats::optimize(connection)).await
+        let path = self.0.path.clone();
+        self.0.connections.with_writer(move |connection| stats::optimize(connection, &path)).await
     }
 
     #[tracing::instrument(level = "debug", skip_all, err(level = "debug"))]

@@ -100,6 +100,33 @@ async fn a_log_goes_on_from_its_own_file_and_from_no_backup() {
 }
 
 #[tokio::test]
+async fn a_log_that_begins_with_the_upkeep_of_the_store_belongs_to_its_file_alone() {
+    for upkeep in ["rebuild_indexes", "finish_bulk_load", "open"] {
+        let mut home = Home::new();
+        remember(&SqliteMemoryStore::new(home.db()).unwrap()).await;
+        let backup = home.folder.path().join("backup.db");
+        fs::copy(home.db(), &backup).unwrap();
+        remember(&SqliteMemoryStore::new(home.db()).unwrap()).await;
+        if upkeep == "open" {
+            // Of another version of Vestige, so opening makes the keyword index anew.
+            let other = Connection::open(home.db()).unwrap();
+            other.execute("UPDATE term_analysis SET fingerprint = 'another'", []).unwrap();
+        }
+        let store = SqliteMemoryStore::new(home.db()).unwrap();
+        match upkeep {
+            "rebuild_indexes" => store.rebuild_indexes().await.unwrap(),
+            "finish_bulk_load" => store.finish_bulk_load().await.unwrap(),
+            _ => {}
+        }
+        let own = home.killed();
+        let image = home.killed();
+        assert_eq!(count(&own).await, 2, "{upkeep}");
+        fs::copy(&backup, &image).unwrap();
+        assert_refused(&image);
+    }
+}
+
+#[tokio::test]
 async fn a_log_that_is_partly_in_the_file_goes_on_from_it() {
     let mut home = Home::new();
     let store = SqliteMemoryStore::new(home.db()).unwrap();

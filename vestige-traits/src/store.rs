@@ -178,7 +178,7 @@ pub trait LocalMemoryStore {
     /// For callers that search, and store what they did not find (optimistic locking): the search and the
     /// write are then one step to every other such caller. A backend may count other changes of memories,
     /// such as an update or [`vacuum`](Self::vacuum), as well. It may let several of these calls wait for
-    /// each other, but no other method waits for them.
+    /// each other; other methods wait for them no longer than for an insert.
     ///
     /// # Errors
     ///

@@ -1,6 +1,7 @@
 //! The index of terms in the file: FTS5 without a text of its own.
 
 use std::collections::HashSet;
+use std::path::Path;
 use std::sync::LazyLock;
 
 use rusqlite::{Connection, Transaction, params};
@@ -19,11 +20,11 @@ pub(crate) const PLACES: &str = "CREATE VIRTUAL TABLE IF NOT EXISTS temp.memory_
 
 /// Makes the index anew where its terms are of another analysis than this program's, or of one that is not
 /// known.
-pub(crate) fn keep_current(connection: &mut Connection) -> MemoryStoreResult<()> {
+pub(crate) fn keep_current(connection: &mut Connection, path: &Path) -> MemoryStoreResult<()> {
     if is_current(connection)? {
         return Ok(());
     }
-    nodes::write_past_damage(connection, |tx, unreadable| {
+    nodes::write_past_damage(connection, path, |tx, unreadable| {
         // Another process may have been faster.
         if !is_current(tx)? {
             rebuild(tx, &Analyzer::default(), unreadable)?;
