@@ -10,6 +10,7 @@
 //! each word greedily into the longest known pieces. Texts like `[SEP]` are words
 //! and brackets here, never special tokens.
 
+use std::cell::Cell;
 use std::collections::HashMap;
 use std::hash::{BuildHasherDefault, Hasher};
 
@@ -63,7 +64,9 @@ impl<'a> WordPiece<'a> {
 
     /// Calls `token` with every token of the text, in order.
     pub(super) fn for_each_token(&self, text: &str, token: impl FnMut(Token)) {
-        let mut words = Words { wordpiece: self, word: String::new(), chars: 0, pieces: Vec::new(), token };
+        let classes = &Classes::default();
+        let mut words =
+            Words { wordpiece: self, classes, word: String::new(), chars: 0, pieces: Vec::new(), token };
         if text.is_ascii() {
             for byte in text.bytes() {
                 match byte {
@@ -73,11 +76,11 @@ impl<'a> WordPiece<'a> {
                 }
             }
         } else {
-            let spaced = text.chars().filter(|&c| !is_dropped(c)).flat_map(|c| {
+            let spaced = text.chars().filter(|&c| classes.of(c) != Class::Dropped).flat_map(|c| {
                 let gap = is_ideograph(c).then_some(' ');
                 gap.into_iter().chain([c]).chain(gap)
             });
-            let bare = spaced.nfd().filter(|&c| c.general_category() != GeneralCategory::NonspacingMark);
+            let bare = spaced.nfd().filter(|&c| classes.of(c) != Class::Mark);
             bare.flat_map(char::to_lowercase).for_each(|c| words.push(c));
         }
         words.end();
@@ -87,6 +90,7 @@ impl<'a> WordPiece<'a> {
 /// Cuts a stream of characters into words, and the words into pieces.
 struct Words<'a, F> {
     wordpiece: &'a WordPiece<'a>,
+    classes: &'a Classes,
     word: String,
     chars: usize,
     pieces: Vec<Token>,
@@ -97,7 +101,7 @@ impl<F: FnMut(Token)> Words<'_, F> {
     fn push(&mut self, c: char) {
         if c.is_whitespace() {
             self.end();
-        } else if is_punctuation(c) {
+        } else if self.classes.of(c) == Class::Punctuation {
             self.end();
             self.append(c);
             self.end();
@@ -184,19 +188,56 @@ impl Hasher for Fnv1a {
     }
 }
 
-fn is_dropped(c: char) -> bool {
-    match c {
-        '\t' | '\n' | '\r' => false,
-        '\0' | '\u{fffd}' => true,
-        _ => c.general_category_group() == GeneralCategoryGroup::Other,
+/// What a character is to a word.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Class {
+    Dropped,
+    Mark,
+    Punctuation,
+    Other,
+}
+
+impl Class {
+    fn of(c: char) -> Self {
+        match c {
+            '\t' | '\n' | '\r' => return Self::Other,
+            '\0' | '\u{fffd}' => return Self::Dropped,
+            _ if c.is_ascii_punctuation() => return Self::Punctuation,
+            // Symbols to Unicode are punctuation to BERT in ASCII alone.
+            _ if c.is_ascii() => return if c.is_ascii_control() { Self::Dropped } else { Self::Other },
+            _ => {}
+        }
+        match (c.general_category(), c.general_category_group()) {
+            (GeneralCategory::NonspacingMark, _) => Self::Mark,
+            (_, GeneralCategoryGroup::Other) => Self::Dropped,
+            (_, GeneralCategoryGroup::Punctuation) => Self::Punctuation,
+            _ => Self::Other,
+        }
     }
 }
 
-fn is_punctuation(c: char) -> bool {
-    if c.is_ascii() {
-        c.is_ascii_punctuation()
-    } else {
-        c.general_category_group() == GeneralCategoryGroup::Punctuation
+/// The classes of the characters that were met last. A text has few different ones, and to look one up in the
+/// tables of Unicode takes as long as the rest of what is done with it.
+struct Classes([Cell<(char, Class)>; Self::SLOTS]);
+
+impl Default for Classes {
+    fn default() -> Self {
+        Self([const { Cell::new(('\0', Class::Dropped)) }; Self::SLOTS])
+    }
+}
+
+impl Classes {
+    const SLOTS: usize = 256;
+
+    fn of(&self, c: char) -> Class {
+        let slot = &self.0[c as usize % Self::SLOTS];
+        let (known, class) = slot.get();
+        if known == c {
+            return class;
+        }
+        let class = Class::of(c);
+        slot.set((c, class));
+        class
     }
 }
 
