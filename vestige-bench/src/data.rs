@@ -17,6 +17,12 @@ pub struct SetMemory {
     pub id: String,
     /// What it is searched within: becomes the codebase.
     pub scope: String,
+    /// The conversation within its scope that it is part of, where the set has such.
+    #[serde(default)]
+    pub session: Option<String>,
+    /// When it was said: see [`said_at`](crate::conversation::said_at).
+    #[serde(default)]
+    pub said_at: Option<String>,
     /// The text.
     pub content: String,
 }
@@ -53,7 +59,7 @@ pub struct Question {
     pub category: serde_json::Value,
     /// The question.
     pub query: String,
-    /// Ids of the memories that answer it.
+    /// Ids of the memories that answer it; none where no memory does.
     pub relevant: Vec<String>,
 }
 

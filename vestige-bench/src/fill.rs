@@ -3,7 +3,7 @@
 use std::time::Instant;
 
 use anyhow::Result;
-use vestige_traits::MemoryStore;
+use vestige_traits::{MemoryRecord, MemoryStore};
 
 use crate::sample::Sample;
 
@@ -25,12 +25,25 @@ pub struct Filling {
 ///
 /// The store's.
 pub async fn fill(store: &impl MemoryStore, sample: &Sample) -> Result<Filling> {
+    fill_with(store, sample, |n| sample.record(n)).await
+}
+
+/// As [`fill`], with the records that are made for each number.
+///
+/// # Errors
+///
+/// The store's.
+pub async fn fill_with(
+    store: &impl MemoryStore,
+    sample: &Sample,
+    record: impl Fn(usize) -> MemoryRecord,
+) -> Result<Filling> {
     store.register_model(&sample.signature()).await?;
     store.begin_bulk_load().await?;
     let mut insert = 0.0;
     for first in (0..sample.texts.len()).step_by(BATCH) {
         let last = sample.texts.len().min(first + BATCH);
-        let records: Vec<_> = (first..last).map(|n| sample.record(n)).collect();
+        let records: Vec<_> = (first..last).map(&record).collect();
         let started = Instant::now();
         store.insert_batch(&records).await?;
         insert += started.elapsed().as_secs_f64();

@@ -6,6 +6,7 @@
 pub struct FrontPage;
 
 pub mod agreement;
+pub mod conversation;
 pub mod corpus;
 pub mod data;
 pub mod fill;

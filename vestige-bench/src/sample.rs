@@ -84,6 +84,13 @@ impl Sample {
         record
     }
 
+    /// The memory of a number, in a session of twenty.
+    pub fn record_of_session(&self, n: usize) -> MemoryRecord {
+        let mut record = self.record(n);
+        record.session = Some(format!("session {}", n / 20));
+        record
+    }
+
     /// The ten nearest of each question among the memories that a code base holds, by an exact scan.
     pub fn truth(&self, wanted: Option<&str>) -> Vec<HashSet<usize>> {
         self.truth_of(self.questions.len(), wanted)

@@ -128,7 +128,7 @@ where
         let Some(query) = question(new) else { return Ok(Vec::new()) };
         let mut limit = LOOKED_AT;
         loop {
-            let hits = self.store().search(&query.clone().limit(limit)).await?;
+            let hits = self.store().search(&query.clone().limit(limit).sessions(false)).await?;
             let judged = hits.into_iter().map(|hit| {
                 let similarity = self.similarity(new, (&hit.record, &self.profile(&hit.record)));
                 (hit, similarity)

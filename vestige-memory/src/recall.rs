@@ -31,6 +31,7 @@ pub struct Recall {
     filter: MemoryFilter,
     fusion: Fusion,
     mode: SearchMode,
+    without_sessions: bool,
 }
 
 impl Recall {
@@ -55,6 +56,12 @@ impl Recall {
     /// By words, by meaning, or both. Default: both.
     pub fn mode(mut self, mode: SearchMode) -> Self {
         self.mode = mode;
+        self
+    }
+
+    /// Whether memories of one session lend each other score. Default: yes.
+    pub fn sessions(mut self, lend: bool) -> Self {
+        self.without_sessions = !lend;
         self
     }
 
@@ -83,8 +90,13 @@ impl Recall {
 
     /// The query without a vector.
     fn query(self) -> SearchQuery {
-        let Self { text, limit, filter, fusion, mode } = self;
-        SearchQuery::text(text).mode(mode).limit(limit).filter(filter).fusion(fusion)
+        let Self { text, limit, filter, fusion, mode, without_sessions } = self;
+        SearchQuery::text(text)
+            .mode(mode)
+            .limit(limit)
+            .filter(filter)
+            .fusion(fusion)
+            .sessions(!without_sessions)
     }
 }
 

@@ -89,7 +89,9 @@ mod tests {
     fn every_statement_has_the_same_filter() {
         let search = filters(include_str!("sql/search.sql"));
         assert_eq!(search.len(), 5);
-        for sql in [include_str!("sql/list.sql"), include_str!("sql/estimate.sql")] {
+        for sql in
+            [include_str!("sql/list.sql"), include_str!("sql/estimate.sql"), include_str!("sql/around.sql")]
+        {
             let alone = filters(sql);
             assert_eq!(alone.len(), 1);
             assert!(search.iter().all(|filter| *filter == alone[0]), "{search:#?} and {alone:#?}");

@@ -15,6 +15,7 @@ mod graph;
 mod import;
 mod indexes;
 mod keyword;
+mod lending;
 mod limits;
 mod migrations;
 mod records;

@@ -90,6 +90,8 @@ pub(crate) struct FoundRow {
     pub(crate) best_keyword: Option<f64>,
     pub(crate) best_vector: Option<f64>,
     pub(crate) last_vector: Option<f64>,
+    /// Whether any memory of the store is part of a session.
+    pub(crate) has_sessions: bool,
 }
 
 impl FoundRow {

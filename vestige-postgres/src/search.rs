@@ -3,9 +3,11 @@
 
 use std::collections::HashMap;
 use std::convert::Infallible;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use chrono::{DateTime, Utc};
 use vestige_traits::analysis::{AnalyzedQuery, Analyzer, QueryTerm};
+use vestige_traits::backend::{LENDING_RESULTS, result_order};
 use vestige_traits::{
     FusionMethod, MemoryStoreResult, PlanStep, SearchPlan, SearchQuery, SearchResult, limits,
 };
@@ -16,6 +18,7 @@ use crate::connection::{Connections, PLANNED_ANEW};
 use crate::error;
 use crate::estimate::{self, Estimate, Estimates};
 use crate::filter::{Filter, query_with_filter};
+use crate::lending::lent;
 use crate::limits::Limit;
 use crate::registry::{self, BoundModel};
 use crate::rows::{self, FoundRow};
@@ -60,12 +63,14 @@ struct Question<'q> {
 }
 
 impl<'q> Question<'q> {
-    fn new(query: &'q SearchQuery, now: DateTime<Utc>) -> MemoryStoreResult<Self> {
-        let limit = limits::effective_limit(query.limit)?;
+    /// Of a query whose results `lend` to the memories around them, for which more of them are needed.
+    fn new(query: &'q SearchQuery, lend: bool, now: DateTime<Utc>) -> MemoryStoreResult<Self> {
+        let wanted = limits::effective_limit(query.limit)?;
+        let limit = if lend { wanted.max(LENDING_RESULTS) } else { wanted };
         let asked = query.analyzed(&Analyzer::default());
         let by_words = query.text.is_some() && query.mode.ranks_by_words();
         let embedding = query.ranking_vector();
-        let depth = if by_words && embedding.is_some() { query.fusion.leg_depth(limit) } else { limit };
+        let depth = if by_words && embedding.is_some() { query.fusion.leg_depth(wanted) } else { limit };
         let constrained = asked.has_constraints();
         let filter = Filter::new(&query.filter, now);
         Ok(Self {
@@ -96,13 +101,27 @@ pub(crate) struct Searcher<'s> {
     /// The version of the analysis that the terms of a question are of.
     pub(crate) analysis: i64,
     pub(crate) now: DateTime<Utc>,
+    /// Whether a search of this store has seen a memory that is part of a session.
+    pub(crate) sessions_seen: &'s AtomicBool,
 }
 
 impl Searcher<'_> {
     pub(crate) async fn search(&self, query: &SearchQuery) -> MemoryStoreResult<Vec<SearchResult>> {
-        let question = Question::new(query, self.now)?;
+        let lends = query.sessions && self.sessions_seen.load(Ordering::Relaxed);
+        let (results, has_sessions) = self.ranked(query, lends).await?;
+        if lends || !query.sessions || !has_sessions {
+            return Ok(results);
+        }
+        // The first search of this handle that sees a session: only now is it known.
+        self.sessions_seen.store(true, Ordering::Relaxed);
+        Ok(self.ranked(query, true).await?.0)
+    }
+
+    /// The results, where they `lend` after they have, and whether a memory of the store is part of a session.
+    async fn ranked(&self, query: &SearchQuery, lends: bool) -> MemoryStoreResult<(Vec<SearchResult>, bool)> {
+        let question = Question::new(query, lends, self.now)?;
         if question.is_empty() {
-            return Ok(Vec::new());
+            return Ok((Vec::new(), false));
         }
         let settings = self.settings;
         let choice = match question.filtered && (question.embedding.is_some() || question.by_codebase) {
@@ -153,14 +172,23 @@ impl Searcher<'_> {
         .fetch_all(&mut transaction)
         .await
         .map_err(|error| self.model.map_error(error, question.embedding.map_or(0, <[f32]>::len)))?;
+        let has_sessions = rows.first().is_some_and(|row| row.has_sessions);
+        let results = rows.into_iter().map(|row| row.result(question.embedding, &query.fusion));
+        let mut results = results.collect::<MemoryStoreResult<Vec<_>>>()?;
+        let order = |result: &SearchResult| (result.score, result.record.created_at, result.record.id);
+        results.sort_by(|a, b| result_order(order(a), order(b)));
+        if lends {
+            let admission = tsvector::admission(&question.asked);
+            let by_vector_alone = question.asked.is_empty();
+            let limit = limits::effective_limit(query.limit)?;
+            results =
+                lent(&mut transaction, results, &question.filter, admission, by_vector_alone, limit).await?;
+        }
         // Without a commit the transaction would be rolled back after the connection is returned. In a
         // runtime that runs only while it is called, that may be much later, and until then it would hold its
         // locks.
         transaction.commit().await.map_err(error::map)?;
-        let results = rows.into_iter().map(|row| row.result(question.embedding, &query.fusion));
-        let mut results = results.collect::<MemoryStoreResult<Vec<_>>>()?;
-        results.sort_by(|a, b| b.score.total_cmp(&a.score).then(a.record.id.cmp(&b.record.id)));
-        Ok(results)
+        Ok((results, has_sessions))
     }
 
     /// The settings with which the server plans this question. A statement without a name is planned each
@@ -223,8 +251,9 @@ impl Searcher<'_> {
     }
 
     pub(crate) async fn explain_search(&self, query: &SearchQuery) -> MemoryStoreResult<SearchPlan> {
-        let question = Question::new(query, self.now)?;
         let mut transaction = self.connections.filtering().await?;
+        let lends = query.sessions && has_sessions(&mut transaction).await?;
+        let question = Question::new(query, lends, self.now)?;
         let mut steps = Vec::new();
         let mut step = |stage: &str, method: String| steps.push(PlanStep { stage: stage.to_owned(), method });
         let mut choice = None;
@@ -261,6 +290,9 @@ impl Searcher<'_> {
         }
         if question.by_words && question.embedding.is_some() {
             step("fusion", format!("{} of the best {} of each leg", query.fusion, question.depth));
+        }
+        if lends {
+            step("sessions", format!("the best {LENDING_RESULTS} lend to the memories around them"));
         }
         transaction.commit().await.map_err(error::map)?;
         Ok(SearchPlan { steps })
@@ -328,6 +360,15 @@ impl Searcher<'_> {
     fn ef_search(&self, depth: usize) -> usize {
         (self.settings.ef_search as usize).max(depth).min(MAX_EF_SEARCH)
     }
+}
+
+async fn has_sessions(transaction: &mut Session) -> MemoryStoreResult<bool> {
+    sqlx::query_scalar!(
+        r#"SELECT EXISTS (SELECT FROM knowledge_nodes WHERE session IS NOT NULL) AS "has_sessions!""#
+    )
+    .fetch_one(transaction)
+    .await
+    .map_err(error::map)
 }
 
 /// The terms of a question that count. If it has too many, one round trip finds out which are the rarest.

@@ -1,15 +1,16 @@
 mod hybrid;
 mod legs;
+mod names;
+mod sessions;
 
 use std::collections::HashMap;
 use std::fmt::Write as _;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 
 use chrono::{DateTime, Utc};
-use rusqlite::{Connection, OptionalExtension, Transaction};
-use uuid::Uuid;
+use rusqlite::{Connection, Transaction};
 use vestige_traits::analysis::{AnalyzedQuery, Analyzer};
-use vestige_traits::backend::FusionScale;
+use vestige_traits::backend::{FusionScale, LENDING_RESULTS, lending_floor};
 use vestige_traits::{
     Fusion, FusionMethod, MemoryFilter, MemoryStoreResult, ModelSignature, PlanStep, SearchPlan, SearchQuery,
     SearchResult, limits,
@@ -22,7 +23,9 @@ use crate::keyword::PostingCache;
 use crate::vector::{SharedIndex, VectorIndex};
 use crate::{keyword, registry};
 use hybrid::Rows;
-use legs::{Found, Place, Ranked, in_order};
+use legs::{Found, Place, Ranked, TieBreak, best_first, in_order};
+use names::Names;
+use sessions::Sessions;
 
 /// What the readers of one process keep in memory.
 #[derive(Debug)]
@@ -30,7 +33,8 @@ pub(crate) struct Caches {
     vectors: SharedIndex,
     postings: PostingCache,
     filters: FilterCache,
-    ids: Ids,
+    names: Names,
+    sessions: Sessions,
 }
 
 impl Caches {
@@ -41,10 +45,17 @@ impl Caches {
                 vectors: SharedIndex::default(),
                 postings: PostingCache::new(),
                 filters,
-                ids: Ids(Some(Mutex::default())),
+                names: Names::new(),
+                sessions: Sessions::new(),
             }
         } else {
-            Self { vectors: SharedIndex::on_disk(), postings: PostingCache::off(), filters, ids: Ids(None) }
+            Self {
+                vectors: SharedIndex::on_disk(),
+                postings: PostingCache::off(),
+                filters,
+                names: Names::off(),
+                sessions: Sessions::off(),
+            }
         }
     }
 }
@@ -57,6 +68,8 @@ pub(crate) struct Searcher {
     filter: Arc<MemoryFilter>,
     fusion: Fusion,
     limit: usize,
+    /// Whether memories of one session lend each other score.
+    sessions: bool,
     caches: Arc<Caches>,
     model: Option<ModelSignature>,
     now: DateTime<Utc>,
@@ -78,6 +91,7 @@ impl Searcher {
             filter: Arc::new(query.filter.clone()),
             fusion: query.fusion,
             limit: limits::effective_limit(query.limit).unwrap_or(limits::MAX_LIMIT),
+            sessions: query.sessions,
             caches,
             model,
             now,
@@ -111,31 +125,46 @@ impl Searcher {
             return Ok(Vec::new());
         }
         let hybrid = vector.is_some() && !self.words.is_empty();
-        let depth = if hybrid { self.fusion.leg_depth(self.limit) } else { self.limit };
+        let lends = self.sessions && sessions::has_any(tx)?;
+        let wanted = if lends { self.limit.max(LENDING_RESULTS) } else { self.limit };
+        let depth = if hybrid { self.fusion.leg_depth(self.limit) } else { wanted };
         let admission = self.admission(tx)?;
         let keyword = self.keyword_leg(tx, &admission, depth)?;
-        if let Some((embedding, index)) = vector
-            && hybrid
-            && self.fusion.method == FusionMethod::RelativeScore
-            && self.may_compare(tx, embedding)?
-        {
-            let candidates = index.candidates(tx, embedding, &admission, depth)?;
-            let rows = Rows { view: tx, embedding };
-            return fetch(tx, hybrid::fuse(rows, candidates, &keyword, &self.fusion, self.limit)?);
-        }
-        let vector = match vector {
-            Some((embedding, index)) => self.vector_leg(tx, embedding, index, &admission, depth)?,
-            None => Vec::new(),
+        let mut ranked = match vector {
+            Some((embedding, index))
+                if hybrid
+                    && self.fusion.method == FusionMethod::RelativeScore
+                    && self.may_compare(tx, embedding)? =>
+            {
+                let candidates = index.candidates(tx, embedding, &admission, depth)?;
+                let rows = Rows { view: tx, embedding };
+                hybrid::fuse(rows, candidates, &keyword, &self.fusion, depth, wanted)?
+            }
+            Some((embedding, index)) => {
+                let vector = self.vector_leg(tx, embedding, index, &admission, depth)?;
+                self.rank(hybrid, &keyword, &vector, wanted)
+            }
+            None => self.rank(hybrid, &keyword, &[], wanted),
         };
+        if lends {
+            let floor = lending_floor(&sessions::scores(&ranked), self.words.is_empty());
+            ranked = self.caches.sessions.lend(tx, &self.caches.names, ranked, &admission, floor)?;
+            ranked.truncate(self.limit);
+        }
+        fetch(tx, ranked)
+    }
+
+    /// Both legs as one ranking, or the one that ran: the best `wanted`.
+    fn rank(&self, hybrid: bool, keyword: &[Found], vector: &[Found], wanted: usize) -> Vec<Ranked> {
         let scores = |leg: &[Found]| leg.iter().map(|found| found.score).collect::<Vec<_>>();
-        let scale = FusionScale::of(scores(&keyword), scores(&vector));
-        let mut ranked = rank(&keyword, &vector, |keyword, vector| match (hybrid, keyword, vector) {
+        let scale = FusionScale::of(scores(keyword), scores(vector));
+        let mut ranked = rank(keyword, vector, |keyword, vector| match (hybrid, keyword, vector) {
             (true, _, _) => self.fusion.score(&scale, keyword, vector),
             (false, leg, None) | (false, None, leg) => leg.map_or(0.0, |(_, score)| score),
             (false, Some(_), Some(_)) => unreachable!("one leg ran"),
         });
-        ranked.truncate(self.limit);
-        fetch(tx, ranked)
+        ranked.truncate(wanted);
+        ranked
     }
 
     fn admission(&self, tx: &Transaction<'_>) -> MemoryStoreResult<Admission> {
@@ -151,7 +180,7 @@ impl Searcher {
         depth: usize,
     ) -> MemoryStoreResult<Vec<Found>> {
         let scored = keyword::search(tx, &self.caches.postings, &self.words, admission, depth)?;
-        Ok(in_order(self.caches.ids.name(tx, scored)?, depth))
+        Ok(in_order(self.caches.names.name(tx, scored)?, depth))
     }
 
     fn vector_leg(
@@ -223,107 +252,39 @@ impl Searcher {
         if hybrid {
             step("fusion", self.fusion.to_string());
         }
+        if self.sessions && sessions::has_any(tx)? {
+            step("sessions", format!("the best {LENDING_RESULTS} lend to the memories around them"));
+        }
         Ok(SearchPlan { steps })
     }
 }
 
-/// The ids of nodes that were found before, where they are kept. A node keeps its id, and its number is never
-/// given out again.
-#[derive(Debug)]
-struct Ids(Option<Mutex<KnownIds>>);
-
-#[derive(Debug, Default)]
-struct KnownIds {
-    /// By node; nil where it is not known.
-    ids: Vec<Uuid>,
-    /// How many were looked up one by one since all were read.
-    lookups: usize,
-}
-
-impl Ids {
-    /// All ids are read at once after this many lookups, and one more for each group of memories.
-    const LOOKUPS_BEFORE_READING_ALL: usize = 500;
-    /// The size of such a group.
-    const MEMORIES_PER_LOOKUP: usize = 200;
-
-    /// Puts an id to each node.
-    fn name(&self, tx: &Transaction<'_>, scored: Vec<(i64, f64)>) -> MemoryStoreResult<Vec<Found>> {
-        let mut known = self.0.as_ref().map(|known| known.lock().unwrap_or_else(PoisonError::into_inner));
-        if let Some(known) = &mut known
-            && known.lookups
-                >= Self::LOOKUPS_BEFORE_READING_ALL.max(known.ids.len() / Self::MEMORIES_PER_LOOKUP)
-        {
-            known.read_all(tx)?;
-        }
-        let mut statement =
-            tx.prepare_cached("SELECT id FROM knowledge_nodes WHERE node = ?").map_err(map)?;
-        let mut found = Vec::with_capacity(scored.len());
-        for (node, score) in scored {
-            let mut id = known.as_ref().map_or(Uuid::nil(), |known| known.get(node));
-            if id.is_nil() {
-                // A term without its memory is a damaged index, which `diagnose` reports.
-                let row = statement.query_row([node], |row| row.get(0)).optional().map_err(map)?;
-                let Some(bytes) = row else { continue };
-                id = Uuid::from_bytes(bytes);
-                if let Some(known) = &mut known {
-                    known.set(node, id);
-                    known.lookups += 1;
-                }
-            }
-            found.push(Found { node, id, score });
-        }
-        Ok(found)
-    }
-}
-
-impl KnownIds {
-    fn get(&self, node: i64) -> Uuid {
-        usize::try_from(node).ok().and_then(|at| self.ids.get(at)).copied().unwrap_or_default()
-    }
-
-    fn set(&mut self, node: i64, id: Uuid) {
-        let Ok(at) = usize::try_from(node) else { return };
-        if at >= self.ids.len() {
-            self.ids.resize(at + 1, Uuid::nil());
-        }
-        self.ids[at] = id;
-    }
-
-    fn read_all(&mut self, tx: &Transaction<'_>) -> MemoryStoreResult<()> {
-        let mut statement = tx.prepare_cached("SELECT node, id FROM knowledge_nodes").map_err(map)?;
-        let mut rows = statement.query([]).map_err(map)?;
-        while let Some(row) = rows.next().map_err(map)? {
-            // A row that cannot be read fails the search that finds it, and no other.
-            if let (Ok(node), Ok(id)) = (row.get(0), row.get(1)) {
-                self.set(node, Uuid::from_bytes(id));
-            }
-        }
-        self.lookups = 0;
-        Ok(())
-    }
-}
-
-/// Joins two legs into one ranking: best score first, equal scores by id.
+/// Joins two legs into one ranking, in the order of [`best_first`].
 fn rank(keyword: &[Found], vector: &[Found], score: impl Fn(Place, Place) -> f64) -> Vec<Ranked> {
-    let mut places: HashMap<i64, (Uuid, Place, Place)> = HashMap::with_capacity(keyword.len() + vector.len());
+    let mut places: HashMap<i64, (TieBreak, Place, Place)> =
+        HashMap::with_capacity(keyword.len() + vector.len());
     for (rank, found) in (1..).zip(keyword) {
-        places.insert(found.node, (found.id, Some((rank, found.score)), None));
+        places.insert(found.node, (found.tie_break, Some((rank, found.score)), None));
     }
     for (rank, found) in (1..).zip(vector) {
-        places.entry(found.node).or_insert((found.id, None, None)).2 = Some((rank, found.score));
+        places.entry(found.node).or_insert((found.tie_break, None, None)).2 = Some((rank, found.score));
     }
     let mut ranked: Vec<Ranked> = places
         .into_iter()
-        .map(|(node, (id, keyword, vector))| Ranked {
+        .map(|(node, (tie_break, keyword, vector))| Ranked {
             node,
-            id,
+            tie_break,
             score: score(keyword, vector),
             keyword,
             vector,
         })
         .collect();
-    ranked.sort_unstable_by(|a, b| b.score.total_cmp(&a.score).then(a.id.cmp(&b.id)));
+    sort(&mut ranked);
     ranked
+}
+
+fn sort(ranked: &mut [Ranked]) {
+    ranked.sort_unstable_by(|a, b| best_first((a.score, a.tie_break), (b.score, b.tie_break)));
 }
 
 fn fetch(tx: &Transaction<'_>, ranked: Vec<Ranked>) -> MemoryStoreResult<Vec<SearchResult>> {

@@ -5,10 +5,11 @@
 use std::collections::BTreeMap;
 use std::path::Path;
 
+use chrono::{DateTime, Utc};
 use tempfile::TempDir;
 use uuid::Uuid;
 use vestige_sqlite::{Durability, SqliteMemoryStore};
-use vestige_traits::backend::FusionScale;
+use vestige_traits::backend::{FusionScale, result_order};
 use vestige_traits::{
     MemoryFilter, MemoryRecord, MemoryStore, ModelSignature, SearchMode, SearchQuery, SearchResult,
     cosine_similarity,
@@ -230,22 +231,21 @@ async fn fused(store: &SqliteMemoryStore, query: &SearchQuery) -> Vec<(Uuid, f64
     let vectors = store.search(&leg.mode(SearchMode::Vector)).await.unwrap();
     let scores = |leg: &[SearchResult]| leg.iter().map(|hit| hit.score).collect::<Vec<_>>();
     let scale = FusionScale::of(scores(&words), scores(&vectors));
-    let mut places: BTreeMap<Uuid, [Option<(u32, f64)>; 2]> = BTreeMap::new();
+    let mut places: BTreeMap<(DateTime<Utc>, Uuid), [Option<(u32, f64)>; 2]> = BTreeMap::new();
     for (at, leg) in [words, vectors].into_iter().enumerate() {
         for (rank, hit) in (1..).zip(leg) {
-            places.entry(hit.record.id).or_default()[at] = Some((rank, hit.score));
+            let memory = (hit.record.created_at, hit.record.id);
+            places.entry(memory).or_default()[at] = Some((rank, hit.score));
         }
     }
     let mut fused: Vec<_> = places
         .into_iter()
-        .map(|(id, [words, vector])| {
-            let score = query.fusion.score(&scale, words, vector);
-            (id, score, words.map(|place| place.0), vector.map(|place| place.0))
-        })
+        .map(|(memory, [words, vector])| (query.fusion.score(&scale, words, vector), memory, words, vector))
         .collect();
-    fused.sort_by(|a, b| b.1.total_cmp(&a.1).then(a.0.cmp(&b.0)));
+    fused.sort_by(|a, b| result_order((a.0, a.1.0, a.1.1), (b.0, b.1.0, b.1.1)));
     fused.truncate(query.limit);
-    fused
+    let rank = |place: Option<(u32, f64)>| place.map(|(rank, _)| rank);
+    fused.into_iter().map(|(score, (_, id), words, vector)| (id, score, rank(words), rank(vector))).collect()
 }
 
 #[tokio::test]

@@ -5,6 +5,7 @@
 //!
 //! - [`Prepared`] marks a value that was validated: what a backend writes.
 //! - [`classify`] decides what becomes of an imported row, and [`Models`] whether a vector may come in.
+//! - [`result_order`] is the order of results, and [`lend`] what memories of one session lend each other.
 //! - [`PageStart`] takes a key apart for the page that goes on after it.
 
 mod import;
@@ -28,5 +29,6 @@ pub use crate::error::BoxError;
 pub use crate::fusion::{FusionScale, LegPlace};
 pub use crate::graph::NeighborWalk;
 pub use crate::scheduling::{FSRS_DECAY, elapsed_stabilities};
-pub use crate::search::round_score;
+pub use crate::search::{result_order, round_score};
+pub use crate::sequence::{InSession, LENDING_RESULTS, QUESTION_TAIL, asks, lend, lending_floor};
 pub use crate::store::LocalMemoryStore;

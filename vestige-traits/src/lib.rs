@@ -25,6 +25,7 @@ mod page;
 mod record;
 mod scheduling;
 mod search;
+mod sequence;
 mod setters;
 mod stats;
 mod store;

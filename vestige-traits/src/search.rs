@@ -1,4 +1,8 @@
+use std::cmp::Ordering;
+
+use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
+use uuid::Uuid;
 #[cfg(feature = "analysis")]
 use vestige_analysis::{AnalyzedQuery, Analyzer};
 
@@ -18,7 +22,7 @@ use crate::words::words;
 /// let query = SearchQuery::text("who owns the billing service?").limit(5);
 /// assert!(query.validate().is_ok());
 /// ```
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(default)]
 #[non_exhaustive]
 pub struct SearchQuery {
@@ -35,6 +39,22 @@ pub struct SearchQuery {
     pub fusion: Fusion,
     /// What results are ranked by.
     pub mode: SearchMode,
+    /// Whether memories of one session lend each other score. On by default.
+    pub sessions: bool,
+}
+
+impl Default for SearchQuery {
+    fn default() -> Self {
+        Self {
+            text: None,
+            embedding: None,
+            filter: MemoryFilter::default(),
+            limit: 0,
+            fusion: Fusion::default(),
+            mode: SearchMode::default(),
+            sessions: true,
+        }
+    }
 }
 
 /// What results are ranked by. The filter, and the phrases and exclusions of the text, hold in every mode.
@@ -106,6 +126,8 @@ impl SearchQuery {
         fusion(fusion: Fusion) = fusion;
         /// Sets what results are ranked by.
         mode(mode: SearchMode) = mode;
+        /// Sets whether memories of one session lend each other score.
+        sessions(lend: bool) = lend;
     }
 
     /// The vector that results are ranked by: [`embedding`](Self::embedding), unless the mode ignores it.
@@ -155,7 +177,7 @@ pub struct SearchResult {
     /// The memory.
     pub record: MemoryRecord,
     /// What the results are ordered by: the fused score, or the score of the one leg that ran (the cosine in
-    /// [`SearchMode::Vector`]).
+    /// [`SearchMode::Vector`]), and what the memories around it in its session lent it.
     pub score: f64,
     /// BM25 over content, type and tags, above 0; none if the words did not find it within the leg's depth.
     pub fts_score: Option<f64>,
@@ -177,7 +199,7 @@ pub struct SearchPlan {
 /// One step of a [`SearchPlan`].
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct PlanStep {
-    /// What it is for: `filter`, `keyword`, `vector` or `fusion`.
+    /// What it is for: `filter`, `keyword`, `vector`, `fusion` or `sessions`.
     pub stage: String,
     /// How it is done and why so, such as `exact scan of 1,204 filtered vectors`.
     pub method: String,
@@ -207,10 +229,16 @@ pub fn cosine_similarity(a: &[f32], b: &[f32]) -> f64 {
     (dot / (norm_a * norm_b).sqrt()).clamp(-1.0, 1.0)
 }
 
+/// The order of results, and of what each leg finds: best score first, of equal scores the newest
+/// `created_at`, then the lowest id.
+pub fn result_order(a: (f64, DateTime<Utc>, Uuid), b: (f64, DateTime<Utc>, Uuid)) -> Ordering {
+    b.0.total_cmp(&a.0).then(b.1.cmp(&a.1)).then(a.2.cmp(&b.2))
+}
+
 /// Cuts a leg's score to nine decimals.
 ///
 /// Backends sum in different orders, so their scores differ in the last bits; each rounds before it orders,
-/// so that a tie is a tie everywhere and falls by id. A negative zero becomes positive.
+/// so that a tie is a tie everywhere. A negative zero becomes positive.
 pub fn round_score(score: f64) -> f64 {
     (score * 1e9).round() / 1e9 + 0.0
 }

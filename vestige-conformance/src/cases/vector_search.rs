@@ -1,4 +1,4 @@
-use vestige_traits::backend::round_score;
+use vestige_traits::backend::{result_order, round_score};
 use vestige_traits::{MemoryRecord, MemoryStore, SearchQuery, cosine_similarity};
 
 use crate::fixtures::*;
@@ -32,15 +32,15 @@ pub async fn the_nearest_by_cosine_come_first(bed: &TestBed<impl StoreFactory>) 
 pub async fn the_length_of_a_vector_does_not_matter(bed: &TestBed<impl StoreFactory>) {
     fill(bed, &[[1000.0, 1000.0, 0.0, 0.0], [0.001, 0.001, 0.0, 0.0], [1.0, 0.9, 0.0, 0.0]]).await;
     let results = bed.store.search(&SearchQuery::embedding(vec![0.5, 0.5, 0.0, 0.0])).await.unwrap();
-    assert_eq!(found(&results), ids([1, 2, 3]));
+    assert_eq!(found(&results), ids([2, 1, 3]));
     assert_close(results[1].score, 1.0);
 }
 
-pub async fn equal_similarities_fall_by_ascending_id(bed: &TestBed<impl StoreFactory>) {
+pub async fn of_equal_similarities_the_newest_comes_first(bed: &TestBed<impl StoreFactory>) {
     let vectors: Vec<[f32; 4]> = (1..=60).map(|n| [n as f32, n as f32 * 2.0, 0.0, 0.0]).collect();
     fill(bed, &vectors).await;
     let query = SearchQuery::embedding(vec![1.0, 2.0, 0.0, 0.0]).limit(30);
-    assert_eq!(found(&bed.store.search(&query).await.unwrap()), ids(1..=30));
+    assert_eq!(found(&bed.store.search(&query).await.unwrap()), ids((31..=60).rev()));
 }
 
 pub async fn memories_without_a_vector_are_not_found_by_one(bed: &TestBed<impl StoreFactory>) {
@@ -101,12 +101,15 @@ pub async fn the_exact_nearest_are_found_among_many(bed: &TestBed<impl StoreFact
     for question in [[1.0, 2.0, 3.0, 4.0], [-3.0, 0.5, 0.0, 1.0], [0.0, 0.0, 0.0, -1.0]] {
         let mut expected: Vec<_> = records
             .iter()
-            .map(|r| (round_score(cosine_similarity(&question, r.embedding.as_ref().unwrap())), r.id))
+            .map(|r| {
+                let similarity = cosine_similarity(&question, r.embedding.as_ref().unwrap());
+                (round_score(similarity), r.created_at, r.id)
+            })
             .collect();
-        expected.sort_by(|a, b| b.0.total_cmp(&a.0).then(a.1.cmp(&b.1)));
+        expected.sort_by(|a, b| result_order(*a, *b));
         let query = SearchQuery::embedding(question.to_vec()).limit(20);
         let results = found(&bed.store.search(&query).await.unwrap());
-        let same = expected[..20].iter().filter(|(_, id)| results.contains(id)).count();
+        let same = expected[..20].iter().filter(|(.., id)| results.contains(id)).count();
         assert!(same >= 19, "{same} of the 20 nearest were found");
     }
 }

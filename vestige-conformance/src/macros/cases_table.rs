@@ -81,7 +81,7 @@ macro_rules! __conformance_cases {
                 scores_are_relative_to_the_depth_of_their_leg
                 a_leg_of_equal_scores_gives_each_its_whole_weight
                 k_decides_how_fast_ranks_lose_value
-                equal_fused_scores_fall_by_ascending_id
+                of_equal_fused_scores_the_newest_comes_first
                 only_the_depth_of_each_leg_takes_part
                 phrases_and_exclusions_hold_in_the_vector_leg
                 a_text_without_a_word_leaves_the_vector_leg_alone
@@ -115,7 +115,7 @@ macro_rules! __conformance_cases {
                 excluding_a_word_that_is_asked_for_finds_nothing
                 a_dash_inside_a_word_excludes_nothing
                 a_text_without_a_word_finds_nothing
-                equal_scores_fall_by_ascending_id
+                of_equal_scores_the_newest_comes_first
                 a_limit_of_zero_means_ten
                 a_limit_above_a_thousand_is_invalid
                 hostile_queries_are_answered
@@ -295,6 +295,17 @@ macro_rules! __conformance_cases {
                 a_checkpoint_is_written_though_rows_are_rejected
                 import_keeps_times_and_touches_nothing_else
             }
+            sessions {
+                a_memory_lends_to_those_around_it_in_its_session
+                a_question_lends_more_to_its_answer_than_to_others
+                what_comes_in_passes_the_filter_the_phrases_and_the_exclusions
+                the_order_in_a_session_is_by_time_and_id
+                lending_can_be_switched_off
+                without_a_session_nothing_is_lent
+                a_vector_finds_the_answer_beside_the_question
+                lending_follows_every_change_of_a_session
+                only_the_first_fifty_lend
+            }
             validation {
                 blank_content_is_refused
                 a_nul_is_refused_in_every_text
@@ -325,7 +336,7 @@ macro_rules! __conformance_cases {
             vector_search {
                 the_nearest_by_cosine_come_first
                 the_length_of_a_vector_does_not_matter
-                equal_similarities_fall_by_ascending_id
+                of_equal_similarities_the_newest_comes_first
                 memories_without_a_vector_are_not_found_by_one
                 a_query_without_text_and_vector_finds_nothing
                 an_impossible_vector_is_invalid

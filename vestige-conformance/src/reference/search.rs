@@ -1,10 +1,12 @@
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::convert::Infallible;
 
 use chrono::{DateTime, Utc};
 use uuid::Uuid;
 use vestige_traits::analysis::{AnalyzedDocument, AnalyzedQuery, Analyzer, Bm25};
-use vestige_traits::backend::{FusionScale, round_score};
+use vestige_traits::backend::{
+    FusionScale, InSession, LENDING_RESULTS, LegPlace, asks, lend, lending_floor, result_order, round_score,
+};
 use vestige_traits::{
     MemoryFilter, MemoryStoreResult, ModelSignature, PlanStep, SearchPlan, SearchQuery, SearchResult,
     cosine_similarity, limits,
@@ -32,21 +34,22 @@ impl State {
         let documents = self.documents(&analyzer);
         let candidates = self.candidates(&documents, &words, &query.filter, now);
 
-        let keyword = (!words.is_empty()).then(|| keyword_leg(&documents, &candidates, &words));
+        let keyword = (!words.is_empty()).then(|| self.keyword_leg(&documents, &candidates, &words));
         let vector = query.ranking_vector().map(|embedding| self.vector_leg(&candidates, embedding));
         Ok(match (keyword, vector) {
             (Some(mut keyword), Some(mut vector)) => {
                 let depth = query.fusion.leg_depth(limit);
                 keyword.truncate(depth);
                 vector.truncate(depth);
-                self.fuse(query, limit, &keyword, &vector)
+                let ranking = self.fuse(query, &keyword, &vector);
+                self.results(query, limit, &candidates, ranking, [Some(&keyword), Some(&vector)])
             }
-            (Some(keyword), None) => self.single(limit, keyword, |result, score, rank| {
-                (result.fts_score, result.fts_rank) = (Some(score), Some(rank));
-            }),
-            (None, Some(vector)) => self.single(limit, vector, |result, score, rank| {
-                (result.vector_score, result.vector_rank) = (Some(score), Some(rank));
-            }),
+            (Some(keyword), None) => {
+                self.results(query, limit, &candidates, keyword.clone(), [Some(&keyword), None])
+            }
+            (None, Some(vector)) => {
+                self.results(query, limit, &candidates, vector.clone(), [None, Some(&vector)])
+            }
             (None, None) => Vec::new(),
         })
     }
@@ -96,87 +99,123 @@ impl State {
         admitted.map(|record| record.id).collect()
     }
 
+    fn keyword_leg(
+        &self,
+        documents: &BTreeMap<Uuid, AnalyzedDocument>,
+        candidates: &BTreeSet<Uuid>,
+        words: &AnalyzedQuery,
+    ) -> Leg {
+        let total: usize = documents.values().map(AnalyzedDocument::len).sum();
+        let bm25 =
+            Bm25 { documents: documents.len() as u64, mean_length: total as f64 / documents.len() as f64 };
+        let holds = |document: &AnalyzedDocument, term: &str| document.frequency(term) > 0.0;
+        let holding = |term: &str| documents.values().filter(|document| holds(document, term)).count() as u64;
+        let Ok(terms) = words.rarest(|term| Ok::<_, Infallible>(holding(term)));
+        let terms: Vec<_> = terms.into_iter().map(|term| (term, bm25.idf(holding(&term.text)))).collect();
+        let scores = candidates.iter().filter_map(|id| {
+            let document = &documents[id];
+            let found = terms.iter().filter(|(term, _)| holds(document, &term.text));
+            let parts: Vec<f64> = found
+                .map(|(term, idf)| {
+                    let frequency = document.frequency(&term.text);
+                    term.weight * bm25.term_score(*idf, frequency, document.len() as f64)
+                })
+                .collect();
+            (!parts.is_empty()).then(|| (*id, round_score(parts.iter().sum())))
+        });
+        self.best_first(scores.collect())
+    }
+
     fn vector_leg(&self, candidates: &BTreeSet<Uuid>, embedding: &[f32]) -> Leg {
         let scores = candidates.iter().filter_map(|id| {
             let vector = self.memories[id].embedding.as_deref()?;
             Some((*id, round_score(cosine_similarity(embedding, vector))))
         });
-        best_first(scores.collect())
+        self.best_first(scores.collect())
     }
 
-    fn fuse(
+    fn fuse(&self, query: &SearchQuery, keyword: &Leg, vector: &Leg) -> Leg {
+        let scores = |leg: &Leg| leg.iter().map(|(_, score)| *score).collect::<Vec<_>>();
+        let scale = FusionScale::of(scores(keyword), scores(vector));
+        let found: BTreeSet<Uuid> = keyword.iter().chain(vector).map(|(id, _)| *id).collect();
+        let score = |id| query.fusion.score(&scale, place(keyword, id), place(vector, id));
+        self.best_first(found.into_iter().map(|id| (id, score(id))).collect())
+    }
+
+    /// The best of a ranking as results, after memories of one session have lent each other score.
+    fn results(
         &self,
         query: &SearchQuery,
         limit: usize,
-        keyword: &[(Uuid, f64)],
-        vector: &[(Uuid, f64)],
+        candidates: &BTreeSet<Uuid>,
+        mut ranking: Leg,
+        [keyword, vector]: [Option<&Leg>; 2],
     ) -> Vec<SearchResult> {
-        let place = |leg: &[(Uuid, f64)], id: Uuid| {
-            let at = leg.iter().position(|(found, _)| *found == id)?;
-            Some((at as u32 + 1, leg[at].1))
-        };
-        let scores = |leg: &[(Uuid, f64)]| leg.iter().map(|(_, score)| *score).collect::<Vec<_>>();
-        let scale = FusionScale::of(scores(keyword), scores(vector));
-        let found: BTreeSet<Uuid> = keyword.iter().chain(vector).map(|(id, _)| *id).collect();
-        let fused = found
-            .into_iter()
-            .map(|id| (id, query.fusion.score(&scale, place(keyword, id), place(vector, id))));
-        self.single(limit, best_first(fused.collect()), |result, _, _| {
-            let (by_words, by_meaning) = (place(keyword, result.record.id), place(vector, result.record.id));
-            (result.fts_rank, result.fts_score) = by_words.unzip();
-            (result.vector_rank, result.vector_score) = by_meaning.unzip();
-        })
-    }
-
-    fn single(
-        &self,
-        limit: usize,
-        ranking: Leg,
-        fill: impl Fn(&mut SearchResult, f64, u32),
-    ) -> Vec<SearchResult> {
-        let results = (1..).zip(ranking).take(limit).map(|(rank, (id, score))| {
-            let mut result = SearchResult {
+        let by_vector_alone = keyword.is_none();
+        let place = |leg: Option<&Leg>, id| leg.and_then(|leg| place(leg, id));
+        if query.sessions {
+            ranking.truncate(limit.max(LENDING_RESULTS));
+            ranking = self.lent(ranking, candidates, by_vector_alone);
+        }
+        let results = ranking.into_iter().take(limit).map(|(id, score)| {
+            let (by_words, by_meaning) = (place(keyword, id), place(vector, id));
+            SearchResult {
                 record: self.memories[&id].clone(),
                 score,
-                fts_score: None,
-                vector_score: None,
-                fts_rank: None,
-                vector_rank: None,
-            };
-            fill(&mut result, score, rank);
-            result
+                fts_score: by_words.map(|(_, score)| score),
+                vector_score: by_meaning.map(|(_, score)| score),
+                fts_rank: by_words.map(|(rank, _)| rank),
+                vector_rank: by_meaning.map(|(rank, _)| rank),
+            }
         });
         results.collect()
     }
-}
 
-fn keyword_leg(
-    documents: &BTreeMap<Uuid, AnalyzedDocument>,
-    candidates: &BTreeSet<Uuid>,
-    words: &AnalyzedQuery,
-) -> Leg {
-    let total: usize = documents.values().map(AnalyzedDocument::len).sum();
-    let bm25 = Bm25 { documents: documents.len() as u64, mean_length: total as f64 / documents.len() as f64 };
-    let holds = |document: &AnalyzedDocument, term: &str| document.frequency(term) > 0.0;
-    let holding = |term: &str| documents.values().filter(|document| holds(document, term)).count() as u64;
-    let Ok(terms) = words.rarest(|term| Ok::<_, Infallible>(holding(term)));
-    let terms: Vec<_> = terms.into_iter().map(|term| (term, bm25.idf(holding(&term.text)))).collect();
-    let scores = candidates.iter().filter_map(|id| {
-        let document = &documents[id];
-        let found = terms.iter().filter(|(term, _)| holds(document, &term.text));
-        let parts: Vec<f64> = found
-            .map(|(term, idf)| {
-                let frequency = document.frequency(&term.text);
-                term.weight * bm25.term_score(*idf, frequency, document.len() as f64)
+    fn lent(&self, ranking: Leg, candidates: &BTreeSet<Uuid>, by_vector_alone: bool) -> Leg {
+        let scores: Vec<f64> = ranking.iter().map(|(_, score)| *score).collect();
+        let floor = lending_floor(&scores, by_vector_alone);
+        let lenders: Vec<InSession<Uuid>> = ranking
+            .iter()
+            .take(LENDING_RESULTS)
+            .map(|&(key, score)| {
+                let session = self.session_of(key);
+                let at = session.iter().position(|id| *id == key);
+                let there = |distance: isize| {
+                    let id = *session.get(at?.checked_add_signed(distance)?)?;
+                    candidates.contains(&id).then_some(id)
+                };
+                InSession {
+                    key,
+                    score,
+                    asks: asks(&self.memories[&key].content),
+                    before: [there(-1), there(-2)],
+                    after: [there(1), there(2)],
+                }
             })
             .collect();
-        (!parts.is_empty()).then(|| (*id, round_score(parts.iter().sum())))
-    });
-    best_first(scores.collect())
+        let mut scores: HashMap<Uuid, f64> = ranking.into_iter().collect();
+        scores.extend(lend(&lenders, floor));
+        self.best_first(scores.into_iter().collect())
+    }
+
+    /// The memories of the session that a memory is part of, in their order; none if it is part of none.
+    fn session_of(&self, id: Uuid) -> Vec<Uuid> {
+        let Some(session) = &self.memories[&id].session else { return Vec::new() };
+        let of_it = self.memories.values().filter(|record| record.session.as_ref() == Some(session));
+        let mut members: Vec<_> = of_it.map(|record| (record.created_at, record.id)).collect();
+        members.sort_unstable();
+        members.into_iter().map(|(_, id)| id).collect()
+    }
+
+    fn best_first(&self, mut scores: Leg) -> Leg {
+        let key = |&(id, score): &(Uuid, f64)| (score, self.memories[&id].created_at, id);
+        scores.sort_by(|a, b| result_order(key(a), key(b)));
+        scores
+    }
 }
 
-/// Highest score first, equal scores by ascending id.
-fn best_first(mut scores: Leg) -> Leg {
-    scores.sort_by(|a, b| b.1.total_cmp(&a.1).then(a.0.cmp(&b.0)));
-    scores
+/// The 1-based rank of a memory in a leg, and its score.
+fn place(leg: &Leg, id: Uuid) -> Option<LegPlace> {
+    let at = leg.iter().position(|(found, _)| *found == id)?;
+    Some((at as u32 + 1, leg[at].1))
 }

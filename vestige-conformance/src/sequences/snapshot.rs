@@ -62,7 +62,7 @@ pub(super) async fn snapshot<S: MemoryStore + Sync>(store: &S) -> Vec<(String, A
     all
 }
 
-/// Many scores are equal under it, so the order falls by id.
+/// Many scores are equal under it, so the order falls by time and id.
 fn even_and_shallow() -> Fusion {
     Fusion::new().method(FusionMethod::ReciprocalRank).k(1.0).keyword_weight(0.5).vector_weight(0.5).depth(2)
 }

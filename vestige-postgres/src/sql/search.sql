@@ -50,6 +50,7 @@ rare_hits AS MATERIALIZED (
   SELECT
     terms.term,
     hit.id,
+    hit.created_at,
     hit.admitted,
     CASE WHEN admitted THEN hit.search_vec END AS search_vec,
     CASE WHEN admitted THEN ts_rank_cd('{0.1, 0.5, 0.5, 1.0}', hit.search_vec, terms.query, 0)::float8 END AS frequency,
@@ -58,6 +59,7 @@ rare_hits AS MATERIALIZED (
   CROSS JOIN LATERAL (
     SELECT
       n.id,
+      n.created_at,
       n.search_vec,
       (NOT $24::boolean OR n.search_vec @@ (SELECT query FROM admission))
         AND ($5::text[] IS NULL OR n.domains && $5)
@@ -94,6 +96,7 @@ brought_hits AS MATERIALIZED (
   CROSS JOIN LATERAL (
     SELECT
       n.id,
+      n.created_at,
       n.search_vec,
       ts_rank_cd('{0.1, 0.5, 0.5, 1.0}', n.search_vec, bringing.query, 0)::float8 AS frequency,
       ts_rank_cd('{0.1, 0.5, 0.5, 1.0}', n.search_vec, bringing.query, 2)::float8 AS density
@@ -116,11 +119,11 @@ brought_hits AS MATERIALIZED (
   ) AS hit
 ),
 candidates AS MATERIALIZED (
-  SELECT DISTINCT ON (id) id, search_vec
+  SELECT DISTINCT ON (id) id, created_at, search_vec
   FROM (
-    SELECT id, search_vec FROM rare_hits WHERE admitted
+    SELECT id, created_at, search_vec FROM rare_hits WHERE admitted
     UNION ALL
-    SELECT id, search_vec FROM brought_hits
+    SELECT id, created_at, search_vec FROM brought_hits
   ) AS hits
 ),
 -- Where that is too few for the leg, the remaining common terms bring candidates too.
@@ -128,7 +131,7 @@ remaining AS MATERIALIZED (
   SELECT term, query FROM terms WHERE common IS NOT NULL AND term NOT IN (SELECT term FROM bringing)
 ),
 late_candidates AS MATERIALIZED (
-  SELECT n.id, n.search_vec
+  SELECT n.id, n.created_at, n.search_vec
   FROM knowledge_nodes AS n
   WHERE (SELECT count(*) FROM candidates) < $14::int8
     AND n.search_vec @@ (SELECT string_agg(query::text, ' | ')::tsquery FROM remaining)
@@ -152,6 +155,7 @@ remaining_hits AS MATERIALIZED (
   SELECT
     remaining.term,
     found.id,
+    found.created_at,
     ts_rank_cd('{0.1, 0.5, 0.5, 1.0}', found.search_vec, remaining.query, 0)::float8 AS frequency,
     ts_rank_cd('{0.1, 0.5, 0.5, 1.0}', found.search_vec, remaining.query, 2)::float8 AS density
   FROM (SELECT * FROM candidates UNION ALL SELECT * FROM late_candidates) AS found
@@ -172,27 +176,28 @@ rarity AS (
 scored AS (
   SELECT
     id,
+    created_at,
     -- BM25 with k1 = 0.4, b = 0.75 and the square of the inverse document frequency.
     round(sum(
       terms.weight * idf * idf
         * (frequency * 1.4 / (frequency + 0.4 * (0.25 + 0.75 * round(frequency / density) / corpus.mean_length)))
     ) * 1e9) / 1e9 AS score
   FROM (
-    SELECT term, id, frequency, density FROM rare_hits WHERE admitted
+    SELECT term, id, created_at, frequency, density FROM rare_hits WHERE admitted
     UNION ALL
-    SELECT term, id, frequency, density FROM brought_hits
+    SELECT term, id, created_at, frequency, density FROM brought_hits
     UNION ALL
-    SELECT term, id, frequency, density FROM remaining_hits
+    SELECT term, id, created_at, frequency, density FROM remaining_hits
   ) AS hits
   JOIN rarity USING (term)
   JOIN terms USING (term)
   CROSS JOIN corpus
-  GROUP BY id
+  GROUP BY id, created_at
 ),
 keyword AS MATERIALIZED (
-  SELECT id, score, row_number() OVER (ORDER BY score DESC, id) AS rank
+  SELECT id, score, row_number() OVER (ORDER BY score DESC, created_at DESC, id) AS rank
   FROM scored
-  ORDER BY score DESC, id
+  ORDER BY score DESC, created_at DESC, id
   LIMIT $14::int8
 ),
 -- ---- the vector leg ----
@@ -246,7 +251,8 @@ in_codebases AS MATERIALIZED (
     AND (SELECT matches FROM model)
     AND n.embedding IS NOT NULL
     AND n.codebase = ANY ($8::text[])
-  ORDER BY distance, id
+  -- The index does not have the time. Ids of version 7 ascend with it.
+  ORDER BY distance, id DESC
   LIMIT $14::int8 + 64
 ),
 -- Every matching row: where that was chosen, and where the index came back with fewer than were asked for. Some more
@@ -273,7 +279,7 @@ exact AS MATERIALIZED (
         AND (extract(epoch FROM $11::timestamptz - s.last_review) * 1000000)::float8 / 86400e6::float8
           > s.stability * $12
     ))
-  ORDER BY distance, id
+  ORDER BY distance, created_at DESC, id
   LIMIT $14::int8 + 64
 ),
 -- pgvector sums in single precision. Where two distances are so close that this may decide between them, and for the
@@ -295,20 +301,31 @@ close AS MATERIALIZED (
   WINDOW nearest_first AS (ORDER BY distance, id)
 ),
 meaning AS MATERIALIZED (
-  SELECT id, similarity, row_number() OVER (ORDER BY similarity DESC, id) AS rank
+  SELECT id, similarity, row_number() OVER (ORDER BY similarity DESC, created_at DESC, id) AS rank
   FROM (
     SELECT
       id,
+      similarity,
+      -- The time decides only between equal ones.
       CASE
-        WHEN NOT doubtful THEN 1 - distance
-        ELSE (
-          SELECT round(sum(a::float8 * b) / sqrt(sum(a::float8 * a) * (SELECT square FROM asked)) * 1e9) / 1e9
-          FROM (SELECT unnest(n.embedding::real[]) AS a, unnest($4::real[]) AS b FROM knowledge_nodes AS n WHERE n.id = close.id)
-        )
-      END AS similarity
-    FROM close
-  ) AS measured
-  ORDER BY similarity DESC, id
+        WHEN similarity = lag(similarity) OVER nearest_first OR similarity = lead(similarity) OVER nearest_first
+          THEN (SELECT n.created_at FROM knowledge_nodes AS n WHERE n.id = measured.id)
+      END AS created_at
+    FROM (
+      SELECT
+        id,
+        CASE
+          WHEN NOT doubtful THEN 1 - distance
+          ELSE (
+            SELECT round(sum(a::float8 * b) / sqrt(sum(a::float8 * a) * (SELECT square FROM asked)) * 1e9) / 1e9
+            FROM (SELECT unnest(n.embedding::real[]) AS a, unnest($4::real[]) AS b FROM knowledge_nodes AS n WHERE n.id = close.id)
+          )
+        END AS similarity
+      FROM close
+    ) AS measured
+    WINDOW nearest_first AS (ORDER BY similarity DESC)
+  ) AS timed
+  ORDER BY similarity DESC, created_at DESC, id
   LIMIT $14::int8
 ),
 -- ---- both legs ----
@@ -320,33 +337,42 @@ scale AS MATERIALIZED (
   FROM meaning
 ),
 best AS MATERIALIZED (
-  SELECT *, row_number() OVER (ORDER BY score DESC, id) AS place
+  SELECT *, row_number() OVER (ORDER BY score DESC, created_at DESC, id) AS place
   FROM (
     SELECT
-      id,
+      *,
       CASE
-        WHEN $4::real[] IS NULL THEN keyword.score
-        WHEN NOT EXISTS (SELECT FROM terms) THEN meaning.similarity
-        WHEN $15::float8 IS NULL THEN
-          CASE
-            WHEN keyword.rank IS NULL THEN 0
-            ELSE $16::float8 * coalesce(keyword.score / nullif(best_keyword, 0), 1)
-          END
-          + CASE
-            WHEN meaning.rank IS NULL THEN 0
-            ELSE $17::float8 * coalesce((meaning.similarity - last_vector) / nullif(best_vector - last_vector, 0), 1)
-          END
-        ELSE coalesce($16::float8 / ($15::float8 + keyword.rank), 0)
-          + coalesce($17::float8 / ($15::float8 + meaning.rank), 0)
-      END AS score,
-      keyword.score AS fts_score,
-      keyword.rank AS fts_rank,
-      meaning.rank AS vector_rank
-    FROM keyword
-    FULL JOIN meaning USING (id)
-    CROSS JOIN scale
+        WHEN score = lag(score) OVER best_first OR score = lead(score) OVER best_first
+          THEN (SELECT n.created_at FROM knowledge_nodes AS n WHERE n.id = fused.id)
+      END AS created_at
+    FROM (
+      SELECT
+        id,
+        CASE
+          WHEN $4::real[] IS NULL THEN keyword.score
+          WHEN NOT EXISTS (SELECT FROM terms) THEN meaning.similarity
+          WHEN $15::float8 IS NULL THEN
+            CASE
+              WHEN keyword.rank IS NULL THEN 0
+              ELSE $16::float8 * coalesce(keyword.score / nullif(best_keyword, 0), 1)
+            END
+            + CASE
+              WHEN meaning.rank IS NULL THEN 0
+              ELSE $17::float8 * coalesce((meaning.similarity - last_vector) / nullif(best_vector - last_vector, 0), 1)
+            END
+          ELSE coalesce($16::float8 / ($15::float8 + keyword.rank), 0)
+            + coalesce($17::float8 / ($15::float8 + meaning.rank), 0)
+        END AS score,
+        keyword.score AS fts_score,
+        keyword.rank AS fts_rank,
+        meaning.rank AS vector_rank
+      FROM keyword
+      FULL JOIN meaning USING (id)
+      CROSS JOIN scale
+    ) AS fused
+    WINDOW best_first AS (ORDER BY score DESC)
   ) AS found
-  ORDER BY score DESC, id
+  ORDER BY score DESC, created_at DESC, id
   LIMIT $13::int8
 )
 SELECT
@@ -357,7 +383,8 @@ SELECT
   -- Null where the similarity alone is the score, which the caller measures in double precision.
   CASE WHEN $4::real[] IS NULL OR EXISTS (SELECT FROM terms) THEN best.score END AS score,
   best.fts_score, best.fts_rank, best.vector_rank,
-  scale.best_keyword, scale.best_vector, scale.last_vector
+  scale.best_keyword, scale.best_vector, scale.last_vector,
+  EXISTS (SELECT FROM knowledge_nodes AS m WHERE m.session IS NOT NULL) AS "has_sessions!"
 FROM best
 CROSS JOIN scale
 JOIN knowledge_nodes AS n USING (id)

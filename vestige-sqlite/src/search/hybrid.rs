@@ -5,14 +5,14 @@
 //! answer depends on it: at both ends of the leg, for candidates that may be among the results, and for
 //! candidates that may rank before a result.
 
+use std::cmp::Reverse;
 use std::collections::{HashMap, HashSet};
 
 use rusqlite::Transaction;
-use uuid::Uuid;
 use vestige_traits::backend::{FusionScale, LegPlace, round_score};
 use vestige_traits::{Fusion, MemoryStoreResult, cosine_similarity};
 
-use super::legs::{Found, Ranked, in_order};
+use super::legs::{Found, Ranked, TieBreak, best_first, in_order};
 use crate::codec;
 use crate::error::map;
 use crate::vector::Candidate;
@@ -31,7 +31,7 @@ impl Rows<'_> {
         nodes.sort_unstable();
         let mut statement = self
             .view
-            .prepare_cached("SELECT id, embedding FROM knowledge_nodes WHERE node = ?")
+            .prepare_cached("SELECT id, embedding, created_at FROM knowledge_nodes WHERE node = ?")
             .map_err(map)?;
         let mut found = Vec::with_capacity(nodes.len());
         for node in nodes {
@@ -40,7 +40,9 @@ impl Rows<'_> {
             let Some(stored) = codec::vector(row, 1, "embedding")? else { continue };
             if stored.len() == self.embedding.len() {
                 let score = round_score(cosine_similarity(self.embedding, &stored));
-                found.push(Found { node, id: codec::uuid(row, 0, "id")?, score });
+                let created_at = row.get(2).map_err(map)?;
+                let tie_break = (Reverse(created_at), codec::uuid(row, 0, "id")?);
+                found.push(Found { node, tie_break, score });
             }
         }
         Ok(found)
@@ -54,17 +56,18 @@ struct Leg<'a> {
     bounded: Vec<Candidate>,
 }
 
-/// The best `limit` of both legs by their relative scores: best first, equal scores by id. The answer is that
-/// of scoring every candidate exactly, as far as the bounds hold.
+/// The best `limit` of the best `depth` of both legs by their relative scores, in the order of [`best_first`].
+/// The answer is that of scoring every candidate exactly, as far as the bounds hold.
 pub(super) fn fuse(
     rows: Rows<'_>,
     candidates: Vec<Candidate>,
     keyword: &[Found],
     fusion: &Fusion,
+    depth: usize,
     limit: usize,
 ) -> MemoryStoreResult<Vec<Ranked>> {
     let mut leg = Leg { rows, exact: Vec::new(), bounded: candidates };
-    leg.cut(fusion.leg_depth(limit))?;
+    leg.cut(depth)?;
     let ends = leg.ends()?;
     let scale = FusionScale::of(keyword.iter().map(|found| found.score), ends.iter().flatten().copied());
 
@@ -96,7 +99,7 @@ pub(super) fn fuse(
         ranked.insert(found.node, Ranked::new(found, fused(found.node, Some(found.score))));
     }
     let mut ranked: Vec<Ranked> = ranked.into_values().collect();
-    ranked.sort_unstable_by(|a, b| b.score.total_cmp(&a.score).then(a.id.cmp(&b.id)));
+    super::sort(&mut ranked);
     ranked.truncate(limit);
     leg.name_ranks(&mut ranked)?;
     for one in &mut ranked {
@@ -147,15 +150,16 @@ impl Leg<'_> {
 
     /// Puts their places in the leg to the results.
     fn name_ranks(&mut self, results: &mut [Ranked]) -> MemoryStoreResult<()> {
-        let scores: HashMap<i64, (f64, Uuid)> =
-            self.exact.iter().map(|found| (found.node, (found.score, found.id))).collect();
-        let results: Vec<(&mut Ranked, (f64, Uuid))> = results
+        let place = |found: &Found| (found.score, found.tie_break);
+        let places: HashMap<i64, (f64, TieBreak)> =
+            self.exact.iter().map(|found| (found.node, place(found))).collect();
+        let results: Vec<(&mut Ranked, (f64, TieBreak))> = results
             .iter_mut()
-            .filter_map(|result| scores.get(&result.node).map(|&score| (result, score)))
+            .filter_map(|result| places.get(&result.node).map(|&place| (result, place)))
             .collect();
         self.read(|one| results.iter().any(|(_, (score, _))| (one.lower..=one.upper).contains(score)))?;
-        for (result, (score, id)) in results {
-            let before = |found: &&Found| found.score > score || (found.score == score && found.id < id);
+        for (result, (score, tie_break)) in results {
+            let before = |found: &&Found| best_first(place(found), (score, tie_break)).is_lt();
             let before = self.exact.iter().filter(before).count()
                 + self.bounded.iter().filter(|one| one.lower > score).count();
             result.vector = Some((u32::try_from(before + 1).unwrap_or(u32::MAX), score));

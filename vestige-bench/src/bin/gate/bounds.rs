@@ -9,12 +9,15 @@ pub(crate) enum Ratio {
     FilteredHybridToUnfiltered,
     KeywordToFts5,
     HybridToFts5,
+    SqliteSessions,
     SqliteIngest,
     SqliteOpen,
     #[cfg(feature = "postgres")]
     PostgresVector,
     #[cfg(feature = "postgres")]
     PostgresHybrid,
+    #[cfg(feature = "postgres")]
+    PostgresSessions,
     #[cfg(feature = "postgres")]
     PostgresIngest,
     #[cfg(feature = "postgres")]
@@ -74,6 +77,12 @@ impl Ratio {
                 why: "the words cost less than the statement, and the vector leg comes on top",
                 look: "vestige-sqlite/src/search/hybrid.rs: how many rows are scored exactly; keyword/postings.rs",
             },
+            Self::SqliteSessions => Bound {
+                what: "SQLite: hybrid search, every memory in a session / the same without lending",
+                most: 1.3,
+                why: "fifty results instead of ten are scored exactly, and the places of nodes are kept in memory",
+                look: "vestige-sqlite/src/search/sessions.rs, and how many rows search/hybrid.rs reads",
+            },
             Self::SqliteIngest => Bound {
                 what: "SQLite: batches of 1,000 / bare INSERTs with FTS5 by triggers",
                 most: 1.6,
@@ -99,6 +108,13 @@ impl Ratio {
                 most: 2.6,
                 why: "BM25 over counted words instead of ts_rank_cd, deeper legs, and whole memories instead of ids",
                 look: "vestige-postgres/src/sql/search.sql; its plan by `explain`",
+            },
+            #[cfg(feature = "postgres")]
+            Self::PostgresSessions => Bound {
+                what: "PostgreSQL: hybrid search, every memory in a session / the same without lending",
+                most: 1.3,
+                why: "fifty whole memories instead of ten, and a second statement for those around them",
+                look: "vestige-postgres/src/lending.rs and sql/around.sql; its plan by `explain`",
             },
             #[cfg(feature = "postgres")]
             Self::PostgresIngest => Bound {

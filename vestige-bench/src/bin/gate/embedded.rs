@@ -5,7 +5,7 @@ use std::path::Path;
 use anyhow::{Result, ensure};
 use tempfile::TempDir;
 use tokio::runtime::Runtime;
-use vestige_bench::fill::{BATCH, fill};
+use vestige_bench::fill::{BATCH, fill, fill_with};
 use vestige_bench::floor::{Bytes, sqlite as floor};
 use vestige_bench::ratio::Ratios;
 use vestige_bench::sample::{Sample, only};
@@ -28,6 +28,7 @@ pub(crate) fn run(report: &mut Report, runtime: &Runtime, sample: &Sample) -> Re
     search(report, runtime, sample, &store, &path)?;
     drop(store);
     report.check(Ratio::SqliteOpen, || open(runtime, sample, &path))?;
+    report.check(Ratio::SqliteSessions, || sessions(runtime, sample))?;
     report.check(Ratio::SqliteIngest, || ingest(runtime, sample))
 }
 
@@ -113,6 +114,32 @@ fn open(runtime: &Runtime, sample: &Sample, path: &Path) -> Result<Ratios> {
     };
     let codes = |_| timed(|| floor::read_codes(&floor::open(path)?).map(drop));
     Ratios::measure(20, ours, codes)
+}
+
+fn sessions(runtime: &Runtime, sample: &Sample) -> Result<Ratios> {
+    let home = TempDir::new()?;
+    let path = home.path().join("memory.db");
+    let store = SqliteMemoryStore::builder(path).durability(Durability::Process).open()?;
+    runtime.block_on(fill_with(&store, sample, |n| sample.record_of_session(n)))?;
+    let search = |turn, lend| {
+        let query = |n: usize| {
+            let (text, vector) = &sample.questions[n];
+            SearchQuery::hybrid(text, vector.clone()).sessions(lend)
+        };
+        let queries: Vec<_> = questions(sample, turn).map(query).collect();
+        timed(|| {
+            queries.iter().try_for_each(|query| {
+                let found = runtime.block_on(store.search(query))?;
+                ensure!(found.len() == 10, "{} found instead of 10", found.len());
+                Ok(())
+            })
+        })
+    };
+    // What is kept in memory is there before.
+    for turn in 0..TURNS {
+        search(turn, true)?;
+    }
+    Ratios::measure(TURNS, |turn| search(turn, true), |turn| search(turn, false))
 }
 
 /// Both into tables of their own, which grow alike, a batch at a time.

@@ -5,7 +5,7 @@ use std::time::Instant;
 use anyhow::{Result, ensure};
 use sqlx::postgres::PgConnectOptions;
 use tokio::runtime::Runtime;
-use vestige_bench::fill::fill;
+use vestige_bench::fill::{fill, fill_with};
 use vestige_bench::floor::postgres as floor;
 use vestige_bench::ratio::Ratios;
 use vestige_bench::sample::Sample;
@@ -32,6 +32,7 @@ pub(crate) fn run(report: &mut Report, runtime: &Runtime, sample: &Sample, url: 
         anyhow::Ok(options)
     })?;
     search(report, runtime, sample, &options)?;
+    report.check(Ratio::PostgresSessions, || sessions(runtime, sample, url))?;
     report.check(Ratio::PostgresOpen, || open(runtime, sample, &options))?;
     report.check(Ratio::PostgresIngest, || ingest(runtime, sample, url))
 }
@@ -101,6 +102,31 @@ fn open(runtime: &Runtime, sample: &Sample, options: &PgConnectOptions) -> Resul
         })
     };
     Ratios::measure(20, ours, bare)
+}
+
+fn sessions(runtime: &Runtime, sample: &Sample, url: &str) -> Result<Ratios> {
+    let options = runtime.block_on(floor::database(url, "vestige_gate_sessions"))?;
+    let store = runtime.block_on(floor::store(&options))?;
+    runtime.block_on(fill_with(&store, sample, |n| sample.record_of_session(n)))?;
+    runtime.block_on(store.vacuum())?;
+    let all = sample.questions.len();
+    let search = |turn: usize, lend| {
+        let query = |n: usize| {
+            let (text, vector) = &sample.questions[(turn * TURN + n) % all];
+            SearchQuery::hybrid(text, vector.clone()).sessions(lend)
+        };
+        let queries: Vec<_> = (0..TURN).map(query).collect();
+        timed(|| {
+            queries.iter().try_for_each(|query| {
+                let found = runtime.block_on(store.search(query))?;
+                ensure!(found.len() == 10, "{} found instead of 10", found.len());
+                Ok(())
+            })
+        })
+    };
+    let ratios = Ratios::measure(TURNS, |turn| search(turn, true), |turn| search(turn, false))?;
+    runtime.block_on(store.close());
+    Ok(ratios)
 }
 
 /// Both into one table, which is empty at the beginning and grows for both alike.

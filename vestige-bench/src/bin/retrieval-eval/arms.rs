@@ -11,6 +11,7 @@ use rand::seq::IndexedRandom;
 use rusqlite::{Connection, params};
 use uuid::Uuid;
 use vestige_bench::agreement::Ranking;
+use vestige_bench::conversation::{Sessions, records};
 use vestige_bench::data::{Question, SetMemory, record_id};
 use vestige_bench::subject::{Backend, Subject};
 use vestige_memory::{Memory, Recall};
@@ -79,14 +80,14 @@ pub(crate) struct Ground<'a> {
 impl<'a> Ground<'a> {
     /// Fills a store, in the database of the URL where it is PostgreSQL.
     pub(crate) async fn prepare(
-        memories: &'a [SetMemory],
+        (memories, sessions): (&'a [SetMemory], Sessions),
         questions: &'a [Question],
         (store, url): (Backend, Option<&'a str>),
         model: AnyEmbedder,
         fusion: Fusion,
     ) -> Result<Self> {
         let subject = Subject::open(store, url).await?;
-        subject.fill(memories.iter().map(SetMemory::to_record).collect(), &model).await?;
+        subject.fill(records(memories, sessions)?, &model).await?;
         let name = |memory: &'a SetMemory| (record_id(&memory.id, &memory.content), memory.id.as_str());
         Ok(Self {
             memories,

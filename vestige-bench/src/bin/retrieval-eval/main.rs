@@ -10,6 +10,7 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context, Result, ensure};
 use clap::{Parser, ValueEnum};
 use vestige_bench::agreement::{Agreement, Ranking};
+use vestige_bench::conversation::Sessions;
 use vestige_bench::data::{Half, Question, SetMemory, read_lines};
 use vestige_bench::metrics::Difference;
 use vestige_bench::subject::{Backend, model};
@@ -21,12 +22,16 @@ use crate::report::Report;
 /// Searches each question within its own scope and compares what is found with the true answers.
 #[derive(Parser)]
 struct Args {
-    /// The memories: JSON lines with `id`, `scope`, `content`.
+    /// The memories: JSON lines with `id`, `scope`, `content` and, where there are conversations, `session` and
+    /// `said_at`.
     #[arg(long)]
     memories: PathBuf,
     /// The questions: JSON lines with `id`, `scope`, `query`, `relevant` and, where there is one, `category`.
     #[arg(long)]
     queries: PathBuf,
+    /// How the memories stand in sessions, by their `session` and `said_at`.
+    #[arg(long, default_value = "own")]
+    sessions: Sessions,
     /// The backend to measure.
     #[arg(long, default_value = "sqlite")]
     store: Backend,
@@ -92,7 +97,7 @@ async fn main() -> Result<()> {
         .vector_weight(args.vector_weight)
         .depth(0);
     let ground = Ground::prepare(
-        &memories,
+        (&memories, args.sessions),
         &questions,
         (args.store, args.postgres_url.as_deref()),
         model(&args.model)?,

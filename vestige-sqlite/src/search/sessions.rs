@@ -1,0 +1,186 @@
+//! What memories of one session lend each other.
+
+use std::collections::{HashMap, HashSet};
+use std::sync::{Mutex, PoisonError};
+
+use rusqlite::{OptionalExtension, Transaction, params};
+use vestige_traits::MemoryStoreResult;
+use vestige_traits::backend::{InSession, LENDING_RESULTS, QUESTION_TAIL, asks, lend};
+
+use super::legs::Ranked;
+use super::names::Names;
+use crate::error::map;
+use crate::filter::Admission;
+use crate::journal::{self, State};
+
+/// Whether a memory is part of a session.
+pub(super) fn has_any(tx: &Transaction<'_>) -> MemoryStoreResult<bool> {
+    tx.prepare_cached("SELECT 1 FROM knowledge_nodes WHERE session IS NOT NULL")
+        .and_then(|mut statement| statement.exists([]))
+        .map_err(map)
+}
+
+pub(super) fn scores(ranked: &[Ranked]) -> Vec<f64> {
+    ranked.iter().map(|one| one.score).collect()
+}
+
+/// Where nodes that were found before stand in their sessions, where that is kept. It follows the rows by the
+/// journal.
+#[derive(Debug)]
+pub(super) struct Sessions(Option<Mutex<Known>>);
+
+#[derive(Debug, Default)]
+struct Known {
+    state: State,
+    places: HashMap<i64, Place>,
+}
+
+/// Where a node stands in its session.
+#[derive(Clone, Copy, Debug, Default)]
+struct Place {
+    asks: bool,
+    /// The nearest first.
+    before: [Option<i64>; 2],
+    after: [Option<i64>; 2],
+}
+
+impl Sessions {
+    /// How many places are kept, of some 100 bytes each.
+    const MAX_PLACES: usize = 100_000;
+    /// With more changes than this, all are read anew.
+    const MAX_CHANGES: usize = 500;
+
+    pub(super) fn new() -> Self {
+        Self(Some(Mutex::default()))
+    }
+
+    /// None is kept.
+    pub(super) fn off() -> Self {
+        Self(None)
+    }
+
+    /// The ranking after its best have lent to the admitted nodes around them, which may come in.
+    pub(super) fn lend(
+        &self,
+        tx: &Transaction<'_>,
+        names: &Names,
+        mut ranked: Vec<Ranked>,
+        admission: &Admission,
+        floor: f64,
+    ) -> MemoryStoreResult<Vec<Ranked>> {
+        let places = self.places(tx, ranked.iter().take(LENDING_RESULTS).map(|one| one.node))?;
+        let admitted = |node: Option<i64>| node.filter(|node| admission.admits(*node));
+        let lenders = ranked.iter().zip(places).map(|(one, place)| InSession {
+            key: one.node,
+            score: one.score,
+            asks: place.asks,
+            before: place.before.map(admitted),
+            after: place.after.map(admitted),
+        });
+        let mut scores = lend(&lenders.collect::<Vec<_>>(), floor);
+        for one in &mut ranked {
+            if let Some(score) = scores.remove(&one.node) {
+                one.score = score;
+            }
+        }
+        for (node, score) in scores {
+            if let Some(tie_break) = names.tie_break(tx, node)? {
+                ranked.push(Ranked { node, tie_break, score, keyword: None, vector: None });
+            }
+        }
+        super::sort(&mut ranked);
+        Ok(ranked)
+    }
+
+    fn places(
+        &self,
+        tx: &Transaction<'_>,
+        nodes: impl Iterator<Item = i64>,
+    ) -> MemoryStoreResult<Vec<Place>> {
+        let mut known = self.0.as_ref().map(|known| known.lock().unwrap_or_else(PoisonError::into_inner));
+        let mut known = match &mut known {
+            Some(known) => known.follow(tx)?.then_some(&mut **known),
+            None => None,
+        };
+        let place_of = |node| -> MemoryStoreResult<Place> {
+            if let Some(place) = known.as_ref().and_then(|known| known.places.get(&node)) {
+                return Ok(*place);
+            }
+            let place = place_of(tx, node)?;
+            if let Some(known) = &mut known {
+                if known.places.len() >= Self::MAX_PLACES {
+                    known.places.clear();
+                }
+                known.places.insert(node, place);
+            }
+            Ok(place)
+        };
+        nodes.map(place_of).collect()
+    }
+}
+
+impl Known {
+    /// Forgets the places that have changed since they were read. False where the view is older than that.
+    fn follow(&mut self, view: &Transaction<'_>) -> MemoryStoreResult<bool> {
+        let now = journal::state(view)?;
+        if now == self.state {
+            return Ok(true);
+        }
+        if now < self.state {
+            return Ok(false);
+        }
+        match journal::changes(view, self.state, now)? {
+            Some(changes) if changes.len() <= Sessions::MAX_CHANGES => {
+                // Those around it now, and those that had it around them.
+                let mut stale: HashSet<i64> = changes.iter().copied().collect();
+                for node in &changes {
+                    stale.extend(place_of(view, *node)?.around());
+                }
+                let changed: HashSet<i64> = changes.into_iter().collect();
+                self.places.retain(|node, place| {
+                    !stale.contains(node) && !place.around().any(|node| changed.contains(&node))
+                });
+            }
+            _ => self.places.clear(),
+        }
+        self.state = now;
+        Ok(true)
+    }
+}
+
+impl Place {
+    fn around(&self) -> impl Iterator<Item = i64> {
+        self.before.into_iter().chain(self.after).flatten()
+    }
+}
+
+/// Where a node stands in its session, by the rows. One that is part of none has nothing around it.
+fn place_of(tx: &Transaction<'_>, node: i64) -> MemoryStoreResult<Place> {
+    let sql = format!(
+        "SELECT session, created_at, id, substr(content, -{QUESTION_TAIL}) FROM knowledge_nodes \
+         WHERE node = ? AND session IS NOT NULL"
+    );
+    let row = tx
+        .prepare_cached(&sql)
+        .and_then(|mut statement| {
+            let read = |row: &rusqlite::Row<'_>| -> rusqlite::Result<(String, i64, [u8; 16], String)> {
+                Ok((row.get(0)?, row.get(1)?, row.get(2)?, row.get(3)?))
+            };
+            statement.query_row([node], read).optional()
+        })
+        .map_err(map)?;
+    let Some((session, created_at, id, tail)) = row else { return Ok(Place::default()) };
+    let two = |sql| -> MemoryStoreResult<[Option<i64>; 2]> {
+        let mut statement = tx.prepare_cached(sql).map_err(map)?;
+        let mut rows = statement.query(params![session, created_at, id]).map_err(map)?;
+        let mut next = || rows.next().map_err(map)?.map(|row| row.get(0).map_err(map)).transpose();
+        Ok([next()?, next()?])
+    };
+    Ok(Place {
+        asks: asks(&tail),
+        before: two("SELECT node FROM knowledge_nodes WHERE session = ? AND (created_at, id) < (?, ?) \
+             ORDER BY created_at DESC, id DESC LIMIT 2")?,
+        after: two("SELECT node FROM knowledge_nodes WHERE session = ? AND (created_at, id) > (?, ?) \
+             ORDER BY created_at, id LIMIT 2")?,
+    })
+}
