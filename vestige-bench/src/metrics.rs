@@ -1,6 +1,6 @@
 //! How good a ranking is.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 use rand::rngs::StdRng;
 use rand::{Rng, SeedableRng};
@@ -28,7 +28,19 @@ pub struct Summary {
     /// The mean of 1/rank of the first answer, 0 beyond the first 10.
     #[serde(rename = "mrr@10")]
     pub mrr_10: f64,
-    /// How many questions.
+    /// The mean share of a question's answers that are among the first 5.
+    #[serde(rename = "recall@5")]
+    pub recall_5: f64,
+    /// The mean share of a question's answers that are among the first 10.
+    #[serde(rename = "recall@10")]
+    pub recall_10: f64,
+    /// The same of the sessions that the answers are in: of each a memory is among the first 5.
+    #[serde(rename = "session_recall@5")]
+    pub session_recall_5: f64,
+    /// The same of the first 10.
+    #[serde(rename = "session_recall@10")]
+    pub session_recall_10: f64,
+    /// How many questions that have an answer.
     pub queries: usize,
     /// Median time of a question in milliseconds, the question's embedding included.
     pub p50_ms: f64,
@@ -44,9 +56,28 @@ pub struct Scores {
     all_10: f64,
     ndcg_10: f64,
     mrr_10: f64,
+    recall: [f64; 2],
+    session_recall: [f64; 2],
 }
 
 impl Scores {
+    /// Adds how many sessions of the answers the ranking comes upon, by the session of each memory. A memory
+    /// without one is a session by itself.
+    #[must_use]
+    pub fn with_sessions<'s>(
+        mut self,
+        ranking: &[&'s str],
+        relevant: &'s [String],
+        session: impl Fn(&'s str) -> &'s str,
+    ) -> Self {
+        let wanted: HashSet<&str> = relevant.iter().map(|id| session(id)).collect();
+        self.session_recall = [5, 10].map(|depth| {
+            let found: HashSet<&str> = ranking.iter().take(depth).map(|id| session(id)).collect();
+            wanted.intersection(&found).count() as f64 / wanted.len().max(1) as f64
+        });
+        self
+    }
+
     /// Scores a ranking, best first. Only the first 10 count.
     pub fn of(ranking: &[&str], relevant: &[String]) -> Self {
         let hits: Vec<usize> = ranking
@@ -66,6 +97,10 @@ impl Scores {
             all_10: share(!relevant.is_empty() && hits.len() == relevant.len()),
             ndcg_10: if ideal > 0.0 { hits.iter().copied().map(gain).sum::<f64>() / ideal } else { 0.0 },
             mrr_10: first.map_or(0.0, |at| 1.0 / (at as f64 + 1.0)),
+            recall: [5, 10].map(|depth| {
+                hits.iter().filter(|at| **at < depth).count() as f64 / relevant.len().max(1) as f64
+            }),
+            session_recall: [0.0; 2],
         }
     }
 }
@@ -86,6 +121,10 @@ pub fn summarize(scores: &[Scores], mut times_ms: Vec<f64>) -> Summary {
         all_10: mean(|s| s.all_10),
         ndcg_10: mean(|s| s.ndcg_10),
         mrr_10: mean(|s| s.mrr_10),
+        recall_5: mean(|s| s.recall[0]),
+        recall_10: mean(|s| s.recall[1]),
+        session_recall_5: mean(|s| s.session_recall[0]),
+        session_recall_10: mean(|s| s.session_recall[1]),
         queries: scores.len(),
         p50_ms: percentile(0.50),
         p95_ms: percentile(0.95),
@@ -180,6 +219,16 @@ mod tests {
         let ranking = ["x"; 10].into_iter().chain(["a"]).collect::<Vec<_>>();
         let s = scores(&ranking, &["a"]);
         assert_eq!((s.any_10, s.ndcg_10, s.mrr_10), (0.0, 0.0, 0.0));
+    }
+
+    #[test]
+    fn sessions_are_found_by_any_of_their_memories() {
+        let relevant: Vec<String> = ["a/1", "a/2", "b/1"].map(str::to_owned).to_vec();
+        let ranking = ["a/9", "a/1", "x", "x", "x", "b/7"];
+        let scores = Scores::of(&ranking, &relevant);
+        let scores = scores.with_sessions(&ranking, &relevant, |id| id.split('/').next().unwrap_or(id));
+        assert_eq!(scores.recall, [1.0 / 3.0; 2]);
+        assert_eq!(scores.session_recall, [0.5, 1.0]);
     }
 
     #[test]

@@ -10,7 +10,7 @@ use std::sync::Arc;
 use chrono::{DateTime, Utc};
 use rusqlite::{Connection, Transaction};
 use vestige_traits::analysis::{AnalyzedQuery, Analyzer};
-use vestige_traits::backend::{FusionScale, LENDING_RESULTS, lending_floor};
+use vestige_traits::backend::{FusionScale, LENDING_RESULTS};
 use vestige_traits::{
     Fusion, FusionMethod, MemoryFilter, MemoryStoreResult, ModelSignature, PlanStep, SearchPlan, SearchQuery,
     SearchResult, limits,
@@ -22,10 +22,10 @@ use crate::filter::{Admission, FilterCache};
 use crate::keyword::PostingCache;
 use crate::vector::{SharedIndex, VectorIndex};
 use crate::{keyword, registry};
-use hybrid::Rows;
+use hybrid::{Fused, Rows};
 use legs::{Found, Place, Ranked, TieBreak, best_first, in_order};
 use names::Names;
-use sessions::Sessions;
+use sessions::{Lending, Sessions};
 
 /// What the readers of one process keep in memory.
 #[derive(Debug)]
@@ -129,42 +129,50 @@ impl Searcher {
         let wanted = if lends { self.limit.max(LENDING_RESULTS) } else { self.limit };
         let depth = if hybrid { self.fusion.leg_depth(self.limit) } else { wanted };
         let admission = self.admission(tx)?;
-        let keyword = self.keyword_leg(tx, &admission, depth)?;
-        let mut ranked = match vector {
-            Some((embedding, index))
-                if hybrid
-                    && self.fusion.method == FusionMethod::RelativeScore
-                    && self.may_compare(tx, embedding)? =>
-            {
-                let candidates = index.candidates(tx, embedding, &admission, depth)?;
-                let rows = Rows { view: tx, embedding };
-                hybrid::fuse(rows, candidates, &keyword, &self.fusion, depth, wanted)?
-            }
-            Some((embedding, index)) => {
-                let vector = self.vector_leg(tx, embedding, index, &admission, depth)?;
-                self.rank(hybrid, &keyword, &vector, wanted)
-            }
-            None => self.rank(hybrid, &keyword, &[], wanted),
+        let lending = Lending {
+            view: tx,
+            sessions: &self.caches.sessions,
+            names: &self.caches.names,
+            admission: &admission,
         };
+        let keyword = self.keyword_leg(tx, &admission, depth)?;
+        if let Some((embedding, index)) = vector
+            && (!hybrid || self.fusion.method == FusionMethod::RelativeScore)
+            && self.may_compare(tx, embedding)?
+        {
+            let candidates = index.candidates(tx, embedding, &admission, depth)?;
+            let fusion = hybrid.then_some(&self.fusion);
+            let mut fused = Fused::new(Rows { view: tx, embedding }, candidates, &keyword, fusion, depth)?;
+            let mut ranked = match lends {
+                false => fused.best(wanted)?,
+                true if self.limit <= LENDING_RESULTS => fused.lent(self.limit, &lending)?,
+                true => lending.lend(fused.best(wanted)?, !hybrid)?,
+            };
+            ranked.truncate(self.limit);
+            fused.name_ranks(&mut ranked)?;
+            return fetch(tx, ranked);
+        }
+        let vector = match vector {
+            Some((embedding, index)) if hybrid => self.vector_leg(tx, embedding, index, &admission, depth)?,
+            _ => Vec::new(),
+        };
+        let mut ranked = self.rank(hybrid, &keyword, &vector);
+        ranked.truncate(wanted);
         if lends {
-            let floor = lending_floor(&sessions::scores(&ranked), self.words.is_empty());
-            ranked = self.caches.sessions.lend(tx, &self.caches.names, ranked, &admission, floor)?;
+            ranked = lending.lend(ranked, self.words.is_empty())?;
             ranked.truncate(self.limit);
         }
         fetch(tx, ranked)
     }
 
-    /// Both legs as one ranking, or the one that ran: the best `wanted`.
-    fn rank(&self, hybrid: bool, keyword: &[Found], vector: &[Found], wanted: usize) -> Vec<Ranked> {
+    /// Both legs as one ranking, or the keyword leg alone.
+    fn rank(&self, hybrid: bool, keyword: &[Found], vector: &[Found]) -> Vec<Ranked> {
         let scores = |leg: &[Found]| leg.iter().map(|found| found.score).collect::<Vec<_>>();
         let scale = FusionScale::of(scores(keyword), scores(vector));
-        let mut ranked = rank(keyword, vector, |keyword, vector| match (hybrid, keyword, vector) {
-            (true, _, _) => self.fusion.score(&scale, keyword, vector),
-            (false, leg, None) | (false, None, leg) => leg.map_or(0.0, |(_, score)| score),
-            (false, Some(_), Some(_)) => unreachable!("one leg ran"),
-        });
-        ranked.truncate(wanted);
-        ranked
+        rank(keyword, vector, |keyword, vector| match hybrid {
+            true => self.fusion.score(&scale, keyword, vector),
+            false => keyword.map_or(0.0, |(_, score)| score),
+        })
     }
 
     fn admission(&self, tx: &Transaction<'_>) -> MemoryStoreResult<Admission> {

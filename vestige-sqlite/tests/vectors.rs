@@ -5,11 +5,11 @@
 use std::collections::BTreeMap;
 use std::path::Path;
 
-use chrono::{DateTime, Utc};
+use chrono::{DateTime, TimeDelta, Utc};
 use tempfile::TempDir;
 use uuid::Uuid;
 use vestige_sqlite::{Durability, SqliteMemoryStore};
-use vestige_traits::backend::{FusionScale, result_order};
+use vestige_traits::backend::{FusionScale, InSession, LENDING_RESULTS, lend, lending_floor, result_order};
 use vestige_traits::{
     MemoryFilter, MemoryRecord, MemoryStore, ModelSignature, SearchMode, SearchQuery, SearchResult,
     cosine_similarity,
@@ -277,4 +277,64 @@ async fn vectors_that_are_not_read_change_no_answer() {
             assert_eq!(found, fused(&store, &query).await, "{text}, limit {limit}, depth {depth}");
         }
     }
+}
+
+#[tokio::test]
+async fn vectors_that_are_not_read_change_nothing_that_is_lent() {
+    let home = TempDir::new().unwrap();
+    let store = open(&home.path().join("memory.db"));
+    store.register_model(&signature()).await.unwrap();
+    let records: Vec<_> = (0..3000_usize)
+        .map(|n| {
+            let mut memory = record(n).session(format!("talk {}", n / 9));
+            memory.created_at = DateTime::UNIX_EPOCH + TimeDelta::microseconds(n as i64);
+            let mark = if n % 4 == 0 { "?" } else { "" };
+            memory.content = format!("number {n} {} {mark}", ["red", "green", "blue"][n % 3]);
+            memory.embedding = Some(vector(n - n % 7 % 2));
+            memory
+        })
+        .collect();
+    for records in records.chunks(1000) {
+        store.insert_batch(records).await.unwrap();
+    }
+    for n in 0..60 {
+        let text = ["blue", "green", "number 17 red", "nothing of it", "red blue"][n % 5];
+        for (mode, limit) in [(SearchMode::Hybrid, 10), (SearchMode::Hybrid, 1), (SearchMode::Vector, 10)] {
+            let mut query = SearchQuery::hybrid(text, vector(n * 11)).mode(mode).limit(limit);
+            query.fusion.depth = 100;
+            let found = store.search(&query).await.unwrap();
+            let found: Vec<_> = found.iter().map(|hit| (hit.record.id, hit.score)).collect();
+            assert_eq!(found, lent(&store, &records, &query).await, "{text}, {mode}, limit {limit}");
+        }
+    }
+}
+
+/// The answer with what is lent, made from the first fifty results without it.
+async fn lent(store: &SqliteMemoryStore, records: &[MemoryRecord], query: &SearchQuery) -> Vec<(Uuid, f64)> {
+    let results = store.search(&query.clone().limit(LENDING_RESULTS).sessions(false)).await.unwrap();
+    let scores: Vec<f64> = results.iter().map(|hit| hit.score).collect();
+    let number = |id: Uuid| records.iter().position(|record| record.id == id).unwrap();
+    let lenders: Vec<_> = results
+        .iter()
+        .map(|hit| {
+            let at = number(hit.record.id);
+            let near = |distance: isize| {
+                let other = at.checked_add_signed(distance).filter(|other| other / 9 == at / 9)?;
+                records.get(other).map(|record| record.id)
+            };
+            InSession {
+                key: hit.record.id,
+                score: hit.score,
+                asks: at % 4 == 0,
+                before: [near(-1), near(-2)],
+                after: [near(1), near(2)],
+            }
+        })
+        .collect();
+    let floor = lending_floor(&scores, query.mode == SearchMode::Vector);
+    let mut lent: Vec<_> = lend(&lenders, floor).into_iter().collect();
+    let order = |(id, score): &(Uuid, f64)| (*score, records[number(*id)].created_at, *id);
+    lent.sort_by(|a, b| result_order(order(a), order(b)));
+    lent.truncate(query.limit);
+    lent
 }

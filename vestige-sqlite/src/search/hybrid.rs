@@ -1,4 +1,4 @@
-//! Fusion by relative scores, for which few vectors have to be read.
+//! Rankings by similarity, alone or fused by relative scores, for which few vectors have to be read.
 //!
 //! Reading the row of a vector is the most expensive step of a search, and most of the hundred candidates
 //! cannot reach the top ten. The codes in memory bound each similarity. A vector is read only where the
@@ -9,10 +9,11 @@ use std::cmp::Reverse;
 use std::collections::{HashMap, HashSet};
 
 use rusqlite::Transaction;
-use vestige_traits::backend::{FusionScale, LegPlace, round_score};
+use vestige_traits::backend::{FusionScale, LENDING_RESULTS, LegPlace, lend, lending_floor, round_score};
 use vestige_traits::{Fusion, MemoryStoreResult, cosine_similarity};
 
 use super::legs::{Found, Ranked, TieBreak, best_first, in_order};
+use super::sessions::Lending;
 use crate::codec;
 use crate::error::map;
 use crate::vector::Candidate;
@@ -56,56 +57,176 @@ struct Leg<'a> {
     bounded: Vec<Candidate>,
 }
 
-/// The best `limit` of the best `depth` of both legs by their relative scores, in the order of [`best_first`].
-/// The answer is that of scoring every candidate exactly, as far as the bounds hold.
-pub(super) fn fuse(
-    rows: Rows<'_>,
-    candidates: Vec<Candidate>,
-    keyword: &[Found],
-    fusion: &Fusion,
-    depth: usize,
-    limit: usize,
-) -> MemoryStoreResult<Vec<Ranked>> {
-    let mut leg = Leg { rows, exact: Vec::new(), bounded: candidates };
-    leg.cut(depth)?;
-    let ends = leg.ends()?;
-    let scale = FusionScale::of(keyword.iter().map(|found| found.score), ends.iter().flatten().copied());
+/// The score of a candidate lies between these.
+#[derive(Clone, Copy)]
+struct Bounds {
+    node: i64,
+    lower: f64,
+    upper: f64,
+}
 
-    let words: HashMap<i64, LegPlace> =
-        (1..).zip(keyword).map(|(rank, found)| (found.node, (rank, found.score))).collect();
-    let fused = |node: i64, similarity: Option<f64>| {
-        // The rank has no part in a relative score.
-        fusion.score(&scale, words.get(&node).copied(), similarity.map(|score| (0, score)))
-    };
-    // The least score of each: of candidates that are not read, and of those that were.
-    let [best, last] = ends.unwrap_or_default();
-    let mut floors: Vec<f64> = leg.exact.iter().map(|found| fused(found.node, Some(found.score))).collect();
-    floors.extend(leg.bounded.iter().map(|one| fused(one.node, Some(one.lower.max(last)))));
-    let in_leg: HashSet<i64> = leg.nodes().collect();
-    let by_words_alone = keyword.iter().filter(|found| !in_leg.contains(&found.node));
-    floors.extend(by_words_alone.map(|found| fused(found.node, None)));
-    let floor = nth_largest(floors, limit);
-    leg.read(|one| fused(one.node, Some(one.upper.min(best))) >= floor)?;
+/// The vector leg, of which the best `depth` take part, and the keyword leg beside it. With a `fusion` the
+/// scores are relative ones; without, there is no keyword leg, and they are the similarities.
+///
+/// Its answers, in the order of [`best_first`](super::legs::best_first), are those of scoring every candidate
+/// exactly, as far as the bounds hold.
+pub(super) struct Fused<'a> {
+    leg: Leg<'a>,
+    keyword: &'a [Found],
+    words: HashMap<i64, LegPlace>,
+    fusion: Option<(&'a Fusion, FusionScale)>,
+    /// The best and the last similarity.
+    ends: [f64; 2],
+}
 
-    let mut ranked: HashMap<i64, Ranked> = HashMap::with_capacity(keyword.len() + leg.exact.len());
-    for found in keyword {
-        ranked.insert(found.node, Ranked::new(found, fused(found.node, None)));
+impl<'a> Fused<'a> {
+    pub(super) fn new(
+        rows: Rows<'a>,
+        candidates: Vec<Candidate>,
+        keyword: &'a [Found],
+        fusion: Option<&'a Fusion>,
+        depth: usize,
+    ) -> MemoryStoreResult<Self> {
+        let mut leg = Leg { rows, exact: Vec::new(), bounded: candidates };
+        leg.cut(depth)?;
+        let (mut ends, mut scaled) = ([f64::INFINITY, f64::NEG_INFINITY], None);
+        if let Some(fusion) = fusion {
+            let known = leg.ends()?;
+            let scale =
+                FusionScale::of(keyword.iter().map(|found| found.score), known.iter().flatten().copied());
+            (ends, scaled) = (known.unwrap_or_default(), Some((fusion, scale)));
+        }
+        let words = (1..).zip(keyword).map(|(rank, found)| (found.node, (rank, found.score))).collect();
+        Ok(Self { leg, keyword, words, fusion: scaled, ends })
     }
-    for one in &leg.bounded {
-        // It cannot be among the results, and what the words alone give it is not its score.
-        ranked.remove(&one.node);
+
+    /// The best `limit`.
+    pub(super) fn best(&mut self, limit: usize) -> MemoryStoreResult<Vec<Ranked>> {
+        let floor = nth_largest(self.bounds().iter().map(|one| one.lower).collect(), limit);
+        self.read(|one| one.upper >= floor)?;
+        let mut ranked = self.known();
+        ranked.truncate(limit);
+        Ok(ranked)
     }
-    for found in &leg.exact {
-        ranked.insert(found.node, Ranked::new(found, fused(found.node, Some(found.score))));
+
+    /// The best `limit`, at most [`LENDING_RESULTS`], after those have lent to the nodes around them.
+    ///
+    /// What is lent grows with the score of the lender, so that bounds of scores are bounds of what they
+    /// become. Exactly scored are those that may be among the results, and those that lend to them.
+    pub(super) fn lent(&mut self, limit: usize, sessions: &Lending<'_>) -> MemoryStoreResult<Vec<Ranked>> {
+        let (lenders, floor) = self.lenders()?;
+        let places = sessions.places(lenders.iter().map(|one| one.node))?;
+        let lent = |score: &dyn Fn(&Bounds) -> f64| {
+            let placed = lenders.iter().zip(&places).map(|(one, place)| place.with(one.node, score(one)));
+            lend(&placed.collect::<Vec<_>>(), floor)
+        };
+        let least = nth_largest(lent(&|one| one.lower).into_values().collect(), limit);
+        let mut likely = lent(&|one| one.upper);
+        likely.retain(|_, upper| *upper >= least);
+        let lends_to_likely: HashSet<i64> = lenders
+            .iter()
+            .zip(&places)
+            .filter(|(_, place)| place.around().any(|node| likely.contains_key(&node)))
+            .map(|(one, _)| one.node)
+            .collect();
+        self.read(|one| likely.contains_key(&one.node) || lends_to_likely.contains(&one.node))?;
+
+        let known: HashMap<i64, Ranked> = self.known().into_iter().map(|one| (one.node, one)).collect();
+        let mut scores = lent(&|one| known.get(&one.node).map_or(one.lower, |known| known.score));
+        scores.retain(|node, _| likely.contains_key(node));
+        let mut ranked = sessions.ranked(known.into_values(), scores)?;
+        ranked.truncate(limit);
+        Ok(ranked)
     }
-    let mut ranked: Vec<Ranked> = ranked.into_values().collect();
-    super::sort(&mut ranked);
-    ranked.truncate(limit);
-    leg.name_ranks(&mut ranked)?;
-    for one in &mut ranked {
-        one.keyword = words.get(&one.node).copied();
+
+    /// Those that lend, and the score above which they do.
+    fn lenders(&mut self) -> MemoryStoreResult<(Vec<Bounds>, f64)> {
+        let bounds = self.bounds();
+        let is_full = bounds.len() >= LENDING_RESULTS;
+        if !is_full && self.fusion.is_none() {
+            self.read(|_| true)?;
+        }
+        // The last of them lies between these.
+        let least = nth_largest(bounds.iter().map(|one| one.lower).collect(), LENDING_RESULTS);
+        let most = nth_largest(bounds.iter().map(|one| one.upper).collect(), LENDING_RESULTS);
+        if is_full {
+            self.read(|one| one.upper >= least && one.lower <= most)?;
+        }
+        // Those that are certainly above it, and the best of the others, which were read.
+        let (mut lenders, others): (Vec<_>, Vec<_>) =
+            self.bounds().into_iter().partition(|one| one.lower > most);
+        if !is_full {
+            let scores: Vec<f64> = self.known().iter().map(|one| one.score).collect();
+            lenders.extend(others);
+            return Ok((lenders, lending_floor(&scores, self.fusion.is_none())));
+        }
+        let others: HashSet<i64> = others.into_iter().map(|one| one.node).collect();
+        let places = LENDING_RESULTS.saturating_sub(lenders.len());
+        let best = self.known().into_iter().filter(|one| others.contains(&one.node)).take(places);
+        lenders.extend(best.map(|one| Bounds { node: one.node, lower: one.score, upper: one.score }));
+        let floor = lenders.last().map_or(0.0, |last| last.lower);
+        Ok((lenders, floor))
     }
-    Ok(ranked)
+
+    /// Puts their places in the legs to the results.
+    pub(super) fn name_ranks(mut self, results: &mut [Ranked]) -> MemoryStoreResult<()> {
+        self.leg.name_ranks(results)?;
+        for one in results {
+            one.keyword = self.words.get(&one.node).copied();
+        }
+        Ok(())
+    }
+
+    fn score(&self, node: i64, similarity: Option<f64>) -> f64 {
+        match self.fusion {
+            // The rank has no part in a relative score.
+            Some((fusion, scale)) => {
+                let words = self.words.get(&node).copied();
+                fusion.score(&scale, words, similarity.map(|score| (0, score)))
+            }
+            None => similarity.unwrap_or_default(),
+        }
+    }
+
+    /// Of every candidate of both legs.
+    fn bounds(&self) -> Vec<Bounds> {
+        let exact = |node, score| Bounds { node, lower: score, upper: score };
+        let in_leg: HashSet<i64> = self.leg.nodes().collect();
+        let by_words_alone = self.keyword.iter().filter(|found| !in_leg.contains(&found.node));
+        let by_words_alone = by_words_alone.map(|found| exact(found.node, self.score(found.node, None)));
+        let read = self.leg.exact.iter();
+        let read = read.map(|found| exact(found.node, self.score(found.node, Some(found.score))));
+        let left = self.leg.bounded.iter().map(|one| self.bounds_of(one));
+        by_words_alone.chain(read).chain(left).collect()
+    }
+
+    fn bounds_of(&self, one: &Candidate) -> Bounds {
+        let [best, last] = self.ends;
+        Bounds {
+            node: one.node,
+            lower: self.score(one.node, Some(one.lower.max(last))),
+            upper: self.score(one.node, Some(one.upper.min(best))),
+        }
+    }
+
+    /// Reads the vectors of those whose bounds are `wanted`.
+    fn read(&mut self, wanted: impl Fn(&Bounds) -> bool) -> MemoryStoreResult<()> {
+        let all = self.leg.bounded.iter().map(|one| self.bounds_of(one));
+        let wanted: HashSet<i64> = all.filter(wanted).map(|one| one.node).collect();
+        self.leg.read(|one| wanted.contains(&one.node))
+    }
+
+    /// The candidates whose score is known exactly, best first. Their places in the legs are not named.
+    fn known(&self) -> Vec<Ranked> {
+        let in_leg: HashSet<i64> = self.leg.nodes().collect();
+        let by_words_alone = self.keyword.iter().filter(|found| !in_leg.contains(&found.node));
+        let by_words_alone = by_words_alone.map(|found| Ranked::new(found, self.score(found.node, None)));
+        let read = self.leg.exact.iter();
+        let read = read.map(|found| Ranked::new(found, self.score(found.node, Some(found.score))));
+        let mut known: Vec<Ranked> = by_words_alone.chain(read).collect();
+        super::sort(&mut known);
+        known
+    }
 }
 
 impl Leg<'_> {

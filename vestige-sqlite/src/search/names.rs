@@ -7,7 +7,7 @@ use rusqlite::{OptionalExtension, Row, Transaction};
 use uuid::Uuid;
 use vestige_traits::MemoryStoreResult;
 
-use super::legs::{Found, TieBreak};
+use super::legs::Found;
 use crate::error::map;
 use crate::journal::{self, State};
 
@@ -77,11 +77,6 @@ impl Names {
             found.push(Found { node, tie_break: (Reverse(created_at), id), score });
         }
         Ok(found)
-    }
-
-    /// What orders one node among equal scores. None if there is no such node.
-    pub(super) fn tie_break(&self, tx: &Transaction<'_>, node: i64) -> MemoryStoreResult<Option<TieBreak>> {
-        Ok(self.name(tx, vec![(node, 0.0)])?.pop().map(|found| found.tie_break))
     }
 }
 

@@ -5,7 +5,7 @@ use std::sync::{Mutex, PoisonError};
 
 use rusqlite::{OptionalExtension, Transaction, params};
 use vestige_traits::MemoryStoreResult;
-use vestige_traits::backend::{InSession, LENDING_RESULTS, QUESTION_TAIL, asks, lend};
+use vestige_traits::backend::{InSession, LENDING_RESULTS, QUESTION_TAIL, asks, lend, lending_floor};
 
 use super::legs::Ranked;
 use super::names::Names;
@@ -20,8 +20,55 @@ pub(super) fn has_any(tx: &Transaction<'_>) -> MemoryStoreResult<bool> {
         .map_err(map)
 }
 
-pub(super) fn scores(ranked: &[Ranked]) -> Vec<f64> {
-    ranked.iter().map(|one| one.score).collect()
+/// All that lending asks of a view of the store.
+pub(super) struct Lending<'a> {
+    pub(super) view: &'a Transaction<'a>,
+    pub(super) sessions: &'a Sessions,
+    pub(super) names: &'a Names,
+    /// What may come in.
+    pub(super) admission: &'a Admission,
+}
+
+impl Lending<'_> {
+    /// The ranking after its best have lent to the admitted nodes around them, which may come in.
+    pub(super) fn lend(&self, ranked: Vec<Ranked>, by_vector_alone: bool) -> MemoryStoreResult<Vec<Ranked>> {
+        let scores: Vec<f64> = ranked.iter().map(|one| one.score).collect();
+        let lenders = &ranked[..ranked.len().min(LENDING_RESULTS)];
+        let places = self.places(lenders.iter().map(|one| one.node))?;
+        let placed = lenders.iter().zip(places).map(|(one, place)| place.with(one.node, one.score));
+        let lent = lend(&placed.collect::<Vec<_>>(), lending_floor(&scores, by_vector_alone));
+        let mut scores: HashMap<i64, f64> = ranked.iter().map(|one| (one.node, one.score)).collect();
+        scores.extend(lent);
+        self.ranked(ranked.into_iter(), scores)
+    }
+
+    /// A ranking by these scores, of nodes that were found, and of those that come in. What has no score is
+    /// left out.
+    pub(super) fn ranked(
+        &self,
+        found: impl Iterator<Item = Ranked>,
+        mut scores: HashMap<i64, f64>,
+    ) -> MemoryStoreResult<Vec<Ranked>> {
+        let mut ranked = Vec::with_capacity(scores.len());
+        for one in found {
+            ranked.extend(scores.remove(&one.node).map(|score| Ranked { score, ..one }));
+        }
+        let come_in = self.names.name(self.view, scores.into_iter().collect())?;
+        ranked.extend(come_in.iter().map(|found| Ranked::new(found, found.score)));
+        super::sort(&mut ranked);
+        Ok(ranked)
+    }
+
+    /// Where nodes stand in their sessions, among those that may be found.
+    pub(super) fn places(&self, nodes: impl Iterator<Item = i64>) -> MemoryStoreResult<Vec<Place>> {
+        let mut places = self.sessions.places(self.view, nodes)?;
+        for place in &mut places {
+            for node in place.before.iter_mut().chain(&mut place.after) {
+                *node = node.filter(|node| self.admission.admits(*node));
+            }
+        }
+        Ok(places)
+    }
 }
 
 /// Where nodes that were found before stand in their sessions, where that is kept. It follows the rows by the
@@ -37,7 +84,7 @@ struct Known {
 
 /// Where a node stands in its session.
 #[derive(Clone, Copy, Debug, Default)]
-struct Place {
+pub(super) struct Place {
     asks: bool,
     /// The nearest first.
     before: [Option<i64>; 2],
@@ -57,39 +104,6 @@ impl Sessions {
     /// None is kept.
     pub(super) fn off() -> Self {
         Self(None)
-    }
-
-    /// The ranking after its best have lent to the admitted nodes around them, which may come in.
-    pub(super) fn lend(
-        &self,
-        tx: &Transaction<'_>,
-        names: &Names,
-        mut ranked: Vec<Ranked>,
-        admission: &Admission,
-        floor: f64,
-    ) -> MemoryStoreResult<Vec<Ranked>> {
-        let places = self.places(tx, ranked.iter().take(LENDING_RESULTS).map(|one| one.node))?;
-        let admitted = |node: Option<i64>| node.filter(|node| admission.admits(*node));
-        let lenders = ranked.iter().zip(places).map(|(one, place)| InSession {
-            key: one.node,
-            score: one.score,
-            asks: place.asks,
-            before: place.before.map(admitted),
-            after: place.after.map(admitted),
-        });
-        let mut scores = lend(&lenders.collect::<Vec<_>>(), floor);
-        for one in &mut ranked {
-            if let Some(score) = scores.remove(&one.node) {
-                one.score = score;
-            }
-        }
-        for (node, score) in scores {
-            if let Some(tie_break) = names.tie_break(tx, node)? {
-                ranked.push(Ranked { node, tie_break, score, keyword: None, vector: None });
-            }
-        }
-        super::sort(&mut ranked);
-        Ok(ranked)
     }
 
     fn places(
@@ -149,7 +163,13 @@ impl Known {
 }
 
 impl Place {
-    fn around(&self) -> impl Iterator<Item = i64> {
+    /// A node at this place with its score.
+    pub(super) fn with(&self, node: i64, score: f64) -> InSession<i64> {
+        let Self { asks, before, after } = *self;
+        InSession { key: node, score, asks, before, after }
+    }
+
+    pub(super) fn around(&self) -> impl Iterator<Item = i64> {
         self.before.into_iter().chain(self.after).flatten()
     }
 }

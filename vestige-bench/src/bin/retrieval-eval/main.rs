@@ -7,11 +7,12 @@ use std::fs::File;
 use std::io::{BufWriter, Write};
 use std::path::{Path, PathBuf};
 
-use anyhow::{Context, Result, ensure};
+use anyhow::{Context, Result, bail, ensure};
 use clap::{Parser, ValueEnum};
 use vestige_bench::agreement::{Agreement, Ranking};
 use vestige_bench::conversation::Sessions;
 use vestige_bench::data::{Half, Question, SetMemory, read_lines};
+use vestige_bench::longmemeval;
 use vestige_bench::metrics::Difference;
 use vestige_bench::subject::{Backend, model};
 use vestige_traits::{Fusion, FusionMethod, SearchMode};
@@ -24,11 +25,15 @@ use crate::report::Report;
 struct Args {
     /// The memories: JSON lines with `id`, `scope`, `content` and, where there are conversations, `session` and
     /// `said_at`.
-    #[arg(long)]
-    memories: PathBuf,
+    #[arg(long, required_unless_present = "longmemeval")]
+    memories: Option<PathBuf>,
     /// The questions: JSON lines with `id`, `scope`, `query`, `relevant` and, where there is one, `category`.
-    #[arg(long)]
-    queries: PathBuf,
+    #[arg(long, required_unless_present = "longmemeval")]
+    queries: Option<PathBuf>,
+    /// Memories and questions in the file of LongMemEval (S, M or oracle) instead: a turn is a memory, and the
+    /// sessions of a question are its scope.
+    #[arg(long, conflicts_with_all = ["memories", "queries"])]
+    longmemeval: Option<PathBuf>,
     /// How the memories stand in sessions, by their `session` and `said_at`.
     #[arg(long, default_value = "own")]
     sessions: Sessions,
@@ -83,8 +88,13 @@ enum Method {
 #[tokio::main]
 async fn main() -> Result<()> {
     let args = Args::parse();
-    let memories: Vec<SetMemory> = read_lines(&args.memories)?;
-    let mut questions: Vec<Question> = read_lines(&args.queries)?;
+    let (memories, mut questions): (Vec<SetMemory>, Vec<Question>) = match &args {
+        Args { longmemeval: Some(path), .. } => longmemeval::read(path)?,
+        Args { memories: Some(memories), queries: Some(queries), .. } => {
+            (read_lines(memories)?, read_lines(queries)?)
+        }
+        _ => bail!("give --memories and --queries, or --longmemeval"),
+    };
     questions.retain(|question| args.split.is_none_or(|half| half.holds(&question.id)));
     ensure!(!questions.is_empty(), "there are no questions");
     let fusion = Fusion::new()
@@ -109,7 +119,7 @@ async fn main() -> Result<()> {
     if let Some(path) = &args.run {
         write(path, &outcome.rankings)?;
     }
-    let mut report = Report::new(&questions, &outcome);
+    let mut report = Report::new(&memories, &questions, &outcome);
     #[cfg(feature = "postgres")]
     if args.store == Backend::Postgres && args.mode == SearchMode::Keyword {
         report.beside("ts_rank_cd", &ground.ask(Arm::TsRankCd).await?);

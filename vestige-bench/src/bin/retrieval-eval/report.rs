@@ -1,42 +1,62 @@
 //! What a run found out, as tables or as JSON.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 
 use anyhow::Result;
 use serde_json::{Value, json};
 use vestige_bench::agreement::Agreement;
-use vestige_bench::data::Question;
+use vestige_bench::data::{Question, SetMemory};
 use vestige_bench::metrics::{Difference, Scores, Summary, summarize};
 
 use crate::arms::Outcome;
 
 /// The keys of a summary, in the order in which they are printed.
-const KEYS: [&str; 8] = ["any@5", "any@10", "all@10", "ndcg@10", "mrr@10", "queries", "p50_ms", "p95_ms"];
+const KEYS: [&str; 12] = [
+    "any@5",
+    "any@10",
+    "all@10",
+    "ndcg@10",
+    "mrr@10",
+    "recall@5",
+    "recall@10",
+    "session_recall@5",
+    "session_recall@10",
+    "queries",
+    "p50_ms",
+    "p95_ms",
+];
 /// Those that are printed for each category.
 const CATEGORY_KEYS: [&str; 2] = ["ndcg@10", "any@10"];
 
-/// The figures of an arm, over all questions and by their category.
+/// The figures of an arm, over all questions that have an answer and by their category.
 struct Column {
     name: &'static str,
     all: Summary,
+    /// How many questions have none, and the share of them for which nothing was found.
+    unanswerable: Option<(usize, f64)>,
     categories: BTreeMap<String, Summary>,
 }
 
 pub(crate) struct Report<'a> {
     questions: &'a [Question],
+    /// The session of each memory, by the set's id.
+    sessions: HashMap<&'a str, &'a str>,
     columns: Vec<Column>,
     against: Option<(Agreement, Difference)>,
 }
 
 impl<'a> Report<'a> {
-    pub(crate) fn new(questions: &'a [Question], outcome: &Outcome) -> Self {
-        let columns = vec![column("vestige", questions, outcome)];
-        Self { questions, columns, against: None }
+    pub(crate) fn new(memories: &'a [SetMemory], questions: &'a [Question], outcome: &Outcome) -> Self {
+        let session = |memory: &'a SetMemory| Some((memory.id.as_str(), memory.session.as_deref()?));
+        let sessions = memories.iter().filter_map(session).collect();
+        let mut report = Self { questions, sessions, columns: Vec::new(), against: None };
+        report.beside("vestige", outcome);
+        report
     }
 
     /// Adds another arm's answers.
     pub(crate) fn beside(&mut self, name: &'static str, outcome: &Outcome) {
-        self.columns.push(column(name, self.questions, outcome));
+        self.columns.push(self.column(name, outcome));
     }
 
     /// Adds how the first arm compares with another run.
@@ -54,6 +74,9 @@ impl<'a> Report<'a> {
         for column in &self.columns {
             let mut value = serde_json::to_value(&column.all)?;
             value["categories"] = serde_json::to_value(&column.categories)?;
+            if let Some((questions, nothing)) = column.unanswerable {
+                value["unanswerable"] = json!({ "queries": questions, "nothing_found": nothing });
+            }
             values.push((column.name, value));
         }
         let mut values = values.into_iter();
@@ -82,6 +105,11 @@ impl<'a> Report<'a> {
                 println!("{:<20}{line}", format!("{category}: {key}"));
             }
         }
+        for Column { name, unanswerable, .. } in &self.columns {
+            if let Some((questions, nothing)) = unanswerable {
+                println!("{name}: of {questions} questions without an answer {nothing:.3} find nothing");
+            }
+        }
         if let Some((Agreement { same_order, shared }, difference)) = &self.against {
             println!("the first 10 are the same in the same order for {same_order:.4} of the questions;");
             println!("{shared:.4} of the first 10 are in both;");
@@ -104,20 +132,37 @@ impl<'a> Report<'a> {
         }
         Ok(line)
     }
-}
 
-fn column(name: &'static str, questions: &[Question], outcome: &Outcome) -> Column {
-    let mut categories: BTreeMap<String, (Vec<Scores>, Vec<f64>)> = BTreeMap::new();
-    let mut scores = Vec::with_capacity(questions.len());
-    for ((question, ranking), &time) in questions.iter().zip(&outcome.rankings).zip(&outcome.times) {
-        let score = Scores::of(&ranking.first_ten(), &question.relevant);
-        scores.push(score);
-        if let Some(category) = question.category_name() {
-            let category = categories.entry(category).or_default();
-            category.0.push(score);
-            category.1.push(time);
+    fn column(&self, name: &'static str, outcome: &Outcome) -> Column {
+        let mut categories: BTreeMap<String, (Vec<Scores>, Vec<f64>)> = BTreeMap::new();
+        let (mut scores, mut times) = (Vec::new(), Vec::new());
+        let (mut unanswerable, mut nothing) = (0_usize, 0_usize);
+        for ((question, ranking), &time) in self.questions.iter().zip(&outcome.rankings).zip(&outcome.times) {
+            let found = ranking.first_ten();
+            if question.relevant.is_empty() {
+                unanswerable += 1;
+                nothing += usize::from(found.is_empty());
+                continue;
+            }
+            // Two scopes may have sessions of one name, but a question has one scope.
+            let session = |id| self.sessions.get(id).copied().unwrap_or(id);
+            let score = Scores::of(&found, &question.relevant);
+            let score = score.with_sessions(&found, &question.relevant, session);
+            scores.push(score);
+            times.push(time);
+            if let Some(category) = question.category_name() {
+                let category = categories.entry(category).or_default();
+                category.0.push(score);
+                category.1.push(time);
+            }
+        }
+        let categories =
+            categories.into_iter().map(|(name, (scores, times))| (name, summarize(&scores, times)));
+        Column {
+            name,
+            all: summarize(&scores, times),
+            unanswerable: (unanswerable > 0).then(|| (unanswerable, nothing as f64 / unanswerable as f64)),
+            categories: categories.collect(),
         }
     }
-    let categories = categories.into_iter().map(|(name, (scores, times))| (name, summarize(&scores, times)));
-    Column { name, all: summarize(&scores, outcome.times.clone()), categories: categories.collect() }
 }
