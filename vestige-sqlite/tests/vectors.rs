@@ -223,6 +223,9 @@ async fn vectors_left_on_disk_give_the_same_answers() {
     assert!(plan.steps.iter().any(|step| step.method.contains("on disk")), "{plan:?}");
 }
 
+/// The rank and the score of a memory in a leg.
+type Place = Option<(u32, f64)>;
+
 /// The answer of a hybrid search, made from each leg's whole answer.
 async fn fused(store: &SqliteMemoryStore, query: &SearchQuery) -> Vec<(Uuid, f64, Option<u32>, Option<u32>)> {
     let depth = query.fusion.leg_depth(query.limit);
@@ -231,7 +234,7 @@ async fn fused(store: &SqliteMemoryStore, query: &SearchQuery) -> Vec<(Uuid, f64
     let vectors = store.search(&leg.mode(SearchMode::Vector)).await.unwrap();
     let scores = |leg: &[SearchResult]| leg.iter().map(|hit| hit.score).collect::<Vec<_>>();
     let scale = FusionScale::of(scores(&words), scores(&vectors));
-    let mut places: BTreeMap<(DateTime<Utc>, Uuid), [Option<(u32, f64)>; 2]> = BTreeMap::new();
+    let mut places: BTreeMap<(DateTime<Utc>, Uuid), [Place; 2]> = BTreeMap::new();
     for (at, leg) in [words, vectors].into_iter().enumerate() {
         for (rank, hit) in (1..).zip(leg) {
             let memory = (hit.record.created_at, hit.record.id);
@@ -244,7 +247,7 @@ async fn fused(store: &SqliteMemoryStore, query: &SearchQuery) -> Vec<(Uuid, f64
         .collect();
     fused.sort_by(|a, b| result_order((a.0, a.1.0, a.1.1), (b.0, b.1.0, b.1.1)));
     fused.truncate(query.limit);
-    let rank = |place: Option<(u32, f64)>| place.map(|(rank, _)| rank);
+    let rank = |place: Place| place.map(|(rank, _)| rank);
     fused.into_iter().map(|(score, (_, id), words, vector)| (id, score, rank(words), rank(vector))).collect()
 }
 
