@@ -1,5 +1,6 @@
 //! How many memories the server's planner estimates a filter to let through, remembered for a moment.
 
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -25,11 +26,25 @@ pub(crate) struct Estimate {
     pub(crate) memories: f64,
 }
 
-/// The estimates that a handle remembers, oldest first.
+/// What a handle remembers of the store for its next searches.
 #[derive(Default)]
-pub(crate) struct Estimates(Mutex<Vec<(Instant, MemoryFilter, Estimate)>>);
+pub(crate) struct Estimates {
+    /// Of filters, oldest first.
+    filters: Mutex<Vec<(Instant, MemoryFilter, Estimate)>>,
+    /// Whether a search has seen that a memory is part of a session.
+    sessions: AtomicBool,
+}
 
 impl Estimates {
+    /// Whether a search has seen that a memory is part of a session.
+    pub(crate) fn have_seen_a_session(&self) -> bool {
+        self.sessions.load(Ordering::Relaxed)
+    }
+
+    pub(crate) fn see_a_session(&self) {
+        self.sessions.store(true, Ordering::Relaxed);
+    }
+
     /// The estimate for a filter: the remembered one, or the server's.
     pub(crate) async fn of(
         &self,
@@ -61,7 +76,7 @@ impl Estimates {
     }
 
     fn kept(&self) -> MutexGuard<'_, Vec<(Instant, MemoryFilter, Estimate)>> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        self.filters.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 

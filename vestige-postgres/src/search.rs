@@ -3,7 +3,6 @@
 
 use std::collections::HashMap;
 use std::convert::Infallible;
-use std::sync::atomic::{AtomicBool, Ordering};
 
 use chrono::{DateTime, Utc};
 use vestige_traits::analysis::{AnalyzedQuery, Analyzer, QueryTerm};
@@ -101,23 +100,21 @@ pub(crate) struct Searcher<'s> {
     /// The version of the analysis that the terms of a question are of.
     pub(crate) analysis: i64,
     pub(crate) now: DateTime<Utc>,
-    /// Whether a search of this store has seen a memory that is part of a session.
-    pub(crate) sessions_seen: &'s AtomicBool,
 }
 
 impl Searcher<'_> {
     pub(crate) async fn search(&self, query: &SearchQuery) -> MemoryStoreResult<Vec<SearchResult>> {
-        let lends = query.sessions && self.sessions_seen.load(Ordering::Relaxed);
+        let lends = query.sessions && self.estimates.have_seen_a_session();
         let (results, has_sessions) = self.ranked(query, lends).await?;
         if lends || !query.sessions || !has_sessions {
             return Ok(results);
         }
         // The first search of this handle that sees a session: only now is it known.
-        self.sessions_seen.store(true, Ordering::Relaxed);
+        self.estimates.see_a_session();
         Ok(self.ranked(query, true).await?.0)
     }
 
-    /// The results, where they `lend` after they have, and whether a memory of the store is part of a session.
+    /// The results, after they have lent if `lends`, and whether a memory of the store is part of a session.
     async fn ranked(&self, query: &SearchQuery, lends: bool) -> MemoryStoreResult<(Vec<SearchResult>, bool)> {
         let question = Question::new(query, lends, self.now)?;
         if question.is_empty() {

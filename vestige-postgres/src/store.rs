@@ -2,7 +2,6 @@
 //! calls the function of the same name in the module of its subject.
 
 use std::fmt;
-use std::sync::atomic::AtomicBool;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use chrono::{DateTime, Utc};
@@ -49,8 +48,6 @@ struct Inner {
     estimates: Estimates,
     binding: Binding,
     analysis: AnalysisVersion,
-    /// Whether a search of this store has seen a memory that is part of a session.
-    sessions_seen: AtomicBool,
     /// The model of the re-embedding that this handle has begun.
     reembeds_to: Mutex<Option<ModelSignature>>,
 }
@@ -118,7 +115,6 @@ impl PgMemoryStore {
             clock: Arc::clone(&settings.clock),
             search: settings.search,
             estimates: Estimates::default(),
-            sessions_seen: AtomicBool::new(false),
             binding: Binding::default(),
             analysis: AnalysisVersion::default(),
             reembeds_to: Mutex::default(),
@@ -155,7 +151,6 @@ impl PgMemoryStore {
             model: self.model(),
             analysis: self.analysis(),
             now: self.now(),
-            sessions_seen: &self.0.sessions_seen,
         }
     }
 

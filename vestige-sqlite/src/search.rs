@@ -23,7 +23,7 @@ use crate::keyword::PostingCache;
 use crate::vector::{SharedIndex, VectorIndex};
 use crate::{keyword, registry};
 use hybrid::{Fused, Rows};
-use legs::{Found, Place, Ranked, TieBreak, best_first, in_order};
+use legs::{Found, Place, Ranked, TieBreak, in_order};
 use names::Names;
 use sessions::{Lending, Sessions};
 
@@ -267,7 +267,7 @@ impl Searcher {
     }
 }
 
-/// Joins two legs into one ranking, in the order of [`best_first`].
+/// Joins two legs into one ranking, in the order of [`best_first`](legs::best_first).
 fn rank(keyword: &[Found], vector: &[Found], score: impl Fn(Place, Place) -> f64) -> Vec<Ranked> {
     let mut places: HashMap<i64, (TieBreak, Place, Place)> =
         HashMap::with_capacity(keyword.len() + vector.len());
@@ -287,12 +287,8 @@ fn rank(keyword: &[Found], vector: &[Found], score: impl Fn(Place, Place) -> f64
             vector,
         })
         .collect();
-    sort(&mut ranked);
+    legs::sort(&mut ranked);
     ranked
-}
-
-fn sort(ranked: &mut [Ranked]) {
-    ranked.sort_unstable_by(|a, b| best_first((a.score, a.tie_break), (b.score, b.tie_break)));
 }
 
 fn fetch(tx: &Transaction<'_>, ranked: Vec<Ranked>) -> MemoryStoreResult<Vec<SearchResult>> {

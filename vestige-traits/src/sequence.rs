@@ -45,12 +45,12 @@ pub fn lending_floor(scores: &[f64], by_vector_alone: bool) -> f64 {
     }
 }
 
-/// The scores of the first [`LENDING_RESULTS`] results and of the memories around them, after each has lent to
-/// those. In no order.
+/// The scores of the first [`LENDING_RESULTS`] results and of the memories around them, after each has lent
+/// to those. In no order.
 ///
-/// Above the `floor`, `s' = s + max(0.3 s(±1), 0.15 s(±2))`; a memory that ends in a question lends 0.5 to the
-/// one after it, and keeps 0.8. A memory that is not among the results has the floor. Without anything lent or
-/// given a score stays as it is, to the last bit.
+/// Above the `floor`, `s' = s + max(0.3 s(±1), 0.15 s(±2))`; a memory that ends in a question lends 0.5 to
+/// the one after it, and keeps 0.8. A memory that is not among the results has the floor. Without anything
+/// lent or given a score stays as it is, to the last bit.
 pub fn lend<K: Copy + Eq + Hash>(results: &[InSession<K>], floor: f64) -> HashMap<K, f64> {
     let mut lent: HashMap<K, f64> = HashMap::with_capacity(3 * results.len());
     for result in results {

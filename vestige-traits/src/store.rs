@@ -258,15 +258,15 @@ pub trait LocalMemoryStore {
     /// without a vector are found by words alone. In a store without a model the vector finds nothing.
     ///
     /// Memories of one [`session`](MemoryRecord::session) lend each other score, unless
-    /// [`SearchQuery::sessions`] is off: of the first 50 results in this order, each lends a part of its score to
-    /// the two memories before it and the two after it in the session, and one that ends in a question lends
-    /// more to the next and gives up some of its own. A memory that neither leg found may come in so, in
-    /// every mode; the filter, the phrases and the exclusions hold for it too. In a store without sessions
-    /// nothing changes.
+    /// [`SearchQuery::sessions`] is off: each of the first 50 results lends a part of its score to the two
+    /// memories before it and the two after it in the session, and one that ends in a question lends more to
+    /// the next and gives up some of its own. A memory that neither leg found may come in so, in every mode;
+    /// the filter, the phrases and the exclusions hold for it too. In a store without sessions nothing
+    /// changes.
     ///
-    /// Best score first, of equal scores the newest `created_at` first, then the lowest id; the same data in one
-    /// store gives the same order every time. What a large store may leave out stands under [where backends may
-    /// differ](#where-backends-may-differ).
+    /// Best score first, of equal scores the newest `created_at` first, then the lowest id; the same data in
+    /// one store gives the same order every time. What a large store may leave out stands under [where
+    /// backends may differ](#where-backends-may-differ).
     ///
     /// # Errors
     ///

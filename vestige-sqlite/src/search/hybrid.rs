@@ -12,7 +12,7 @@ use rusqlite::Transaction;
 use vestige_traits::backend::{FusionScale, LENDING_RESULTS, LegPlace, lend, lending_floor, round_score};
 use vestige_traits::{Fusion, MemoryStoreResult, cosine_similarity};
 
-use super::legs::{Found, Ranked, TieBreak, best_first, in_order};
+use super::legs::{Found, Ranked, TieBreak, best_first, in_order, sort};
 use super::sessions::Lending;
 use crate::codec;
 use crate::error::map;
@@ -224,7 +224,7 @@ impl<'a> Fused<'a> {
         let read = self.leg.exact.iter();
         let read = read.map(|found| Ranked::new(found, self.score(found.node, Some(found.score))));
         let mut known: Vec<Ranked> = by_words_alone.chain(read).collect();
-        super::sort(&mut known);
+        sort(&mut known);
         known
     }
 }

@@ -41,3 +41,8 @@ impl Ranked {
         Self { node: found.node, tie_break: found.tie_break, score, keyword: None, vector: None }
     }
 }
+
+/// Brings a ranking into the order of [`best_first`].
+pub(super) fn sort(ranked: &mut [Ranked]) {
+    ranked.sort_unstable_by(|a, b| best_first((a.score, a.tie_break), (b.score, b.tie_break)));
+}

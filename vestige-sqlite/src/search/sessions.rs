@@ -7,7 +7,7 @@ use rusqlite::{OptionalExtension, Transaction, params};
 use vestige_traits::MemoryStoreResult;
 use vestige_traits::backend::{InSession, LENDING_RESULTS, QUESTION_TAIL, asks, lend, lending_floor};
 
-use super::legs::Ranked;
+use super::legs::{Ranked, sort};
 use super::names::Names;
 use crate::error::map;
 use crate::filter::Admission;
@@ -55,7 +55,7 @@ impl Lending<'_> {
         }
         let come_in = self.names.name(self.view, scores.into_iter().collect())?;
         ranked.extend(come_in.iter().map(|found| Ranked::new(found, found.score)));
-        super::sort(&mut ranked);
+        sort(&mut ranked);
         Ok(ranked)
     }
 

@@ -23,15 +23,15 @@ use crate::report::Report;
 /// Searches each question within its own scope and compares what is found with the true answers.
 #[derive(Parser)]
 struct Args {
-    /// The memories: JSON lines with `id`, `scope`, `content` and, where there are conversations, `session` and
-    /// `said_at`.
+    /// The memories: JSON lines with `id`, `scope`, `content` and, where there are conversations, `session`
+    /// and `said_at`.
     #[arg(long, required_unless_present = "longmemeval")]
     memories: Option<PathBuf>,
     /// The questions: JSON lines with `id`, `scope`, `query`, `relevant` and, where there is one, `category`.
     #[arg(long, required_unless_present = "longmemeval")]
     queries: Option<PathBuf>,
-    /// Memories and questions in the file of LongMemEval (S, M or oracle) instead: a turn is a memory, and the
-    /// sessions of a question are its scope.
+    /// Memories and questions in the file of LongMemEval (S, M or oracle) instead: a turn is a memory, and
+    /// the sessions of a question are its scope.
     #[arg(long, conflicts_with_all = ["memories", "queries"])]
     longmemeval: Option<PathBuf>,
     /// How the memories stand in sessions, by their `session` and `said_at`.
