@@ -8,7 +8,7 @@ use crate::fixtures::*;
 use crate::{StoreFactory, TestBed};
 
 /// A memory in which no field has its default.
-fn rich(n: u128) -> MemoryRecord {
+pub(super) fn rich(n: u128) -> MemoryRecord {
     memory(n, "We chose the blue-green rollout.\n\tTwice.")
         .node_type("decision")
         .tags(["zeta", "alpha", "zeta"])

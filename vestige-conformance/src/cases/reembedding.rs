@@ -4,6 +4,7 @@ use vestige_traits::transfer::TransferRow;
 use vestige_traits::{Domain, MemoryStore, ModelSignature, SearchQuery};
 
 use super::concurrency::abandoned;
+use super::records::rich;
 use crate::fixtures::*;
 use crate::{StoreFactory, TestBed};
 
@@ -328,6 +329,21 @@ pub async fn the_switch_drops_centroids_and_keeps_the_domains(bed: &TestBed<impl
     store.finish_reembedding().await.unwrap();
     assert_eq!(store.get_domain("lamps").await.unwrap(), Some(domain("lamps")));
     assert!(store.classify(&[1.0, 0.0, 0.0]).await.unwrap().is_empty());
+}
+
+pub async fn the_switch_keeps_every_field_but_the_vector(bed: &TestBed<impl StoreFactory>) {
+    fill(bed).await;
+    let store = &bed.store;
+    // One of before, and one that comes while the new vectors are made.
+    store.insert(&rich(6)).await.unwrap();
+    store.begin_reembedding(&smaller_model()).await.unwrap();
+    store.insert(&rich(7)).await.unwrap();
+    reembed_all(store, 10, new_vector).await.unwrap();
+    store.finish_reembedding().await.unwrap();
+    for n in [6, 7] {
+        let expected = rich(n).embedding(new_vector(&rich(n).content));
+        assert_eq!(store.get(id(n)).await.unwrap(), Some(expected));
+    }
 }
 
 pub async fn a_store_without_a_model_can_be_embedded(bed: &TestBed<impl StoreFactory>) {

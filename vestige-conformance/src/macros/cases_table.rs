@@ -198,6 +198,7 @@ macro_rules! __conformance_cases {
                 a_vector_that_does_not_fit_the_new_model_is_refused
                 abort_leaves_everything_as_it_was
                 the_switch_drops_centroids_and_keeps_the_domains
+                the_switch_keeps_every_field_but_the_vector
                 a_store_without_a_model_can_be_embedded
                 an_empty_store_switches_at_once
                 a_store_moves_there_and_back_again
