@@ -19,6 +19,18 @@ fn a_mode_uses_its_own_leg_alone() {
 }
 
 #[test]
+fn the_answer_beside_the_question_in_a_session_is_found() {
+    let vestige = Vestige::new();
+    vestige.ok(&["add", "Which port does the staging database use?", "--session", "standup"]);
+    vestige.ok(&["add", "5433.", "--session", "standup"]);
+    vestige.ok(&["add", "6144.", "--session", "another"]);
+    let text = vestige.ok(&["search", "port of the staging database", "--mode", "keyword", "--explain"]);
+    assert!(text.contains("5433.") && !text.contains("6144."), "{text}");
+    assert!(text.contains("beside another result in its session"), "{text}");
+    assert!(text.contains("sessions the best 50 lend"), "{text}");
+}
+
+#[test]
 fn explain_shows_ranks_scores_and_the_plan() {
     let vestige = Vestige::new();
     vestige.add(&["The harbour closes at nine."]);

@@ -163,6 +163,9 @@ fn print_hit(
 
 /// What each leg had to say about a hit.
 pub(crate) fn contributions(hit: &SearchResult) -> String {
+    if hit.fts_rank.is_none() && hit.vector_rank.is_none() {
+        return Styled(BOLD, "beside another result in its session").to_string();
+    }
     let leg = |name: &str, unit: &str, rank: Option<u32>, score: Option<f64>| match (rank, score) {
         (Some(rank), Some(score)) => format!("{name} rank {rank}, {unit} {score:.3}"),
         _ => format!("{name} –"),

@@ -95,8 +95,10 @@ async def remembers_and_recalls(client, codebase):
     assert hit["codebase"] == codebase, hit
     expected = {"ticket": "QW-204", "file": "ops/freeze.md", "topics": ["releases"], "mcp_client_id": "tester 1.2"}
     assert expected.items() <= hit["metadata"].items() and hit["metadata"]["session_id"], hit
+    # The other one is beside it in the session of this connection; the words did not find it.
+    found = (await ok(client, "recall", {"query": "frozen deploys", "mode": "keyword"}))["results"]
+    assert [(hit["id"], hit["fts_score"] is not None) for hit in found] == [(first, True), (second, False)], found
     for arguments, ids in [
-        ({"mode": "keyword"}, [first]),
         ({"tags": ["deploys"]}, [first]),
         ({"tags": ["none"]}, []),
         ({"codebases": ["elsewhere"], "mode": "keyword"}, []),
