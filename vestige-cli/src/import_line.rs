@@ -1,6 +1,6 @@
 use std::collections::HashSet;
 
-use chrono::{DateTime, Utc};
+use chrono::{DateTime, TimeDelta, Utc};
 use serde::Deserialize;
 use serde_json::{Map, Value};
 use uuid::{Builder, Uuid};
@@ -102,6 +102,18 @@ impl ImportLine {
         }
         let (record, has_time) = written.into_record(defaults)?;
         Ok(Some(Self { record, has_time }))
+    }
+
+    /// Places the line in its session by its number in the file, if it does not say when the memory was taken
+    /// in: a microsecond after the line before.
+    #[must_use]
+    pub fn numbered(mut self, number: u64) -> Self {
+        if self.record.session.is_some() && !self.has_time {
+            let behind = TimeDelta::microseconds(i64::try_from(number).unwrap_or(i64::MAX));
+            let time = self.record.created_at.checked_add_signed(behind).unwrap_or(self.record.created_at);
+            (self.record.created_at, self.record.updated_at) = (time, time);
+        }
+        self
     }
 
     /// In which fields `existing` says something else than the line. Empty if they are the same memory.
@@ -270,7 +282,7 @@ fn content_id(record: &MemoryRecord, node_type: &str, codebase: Option<&str>, ha
         hash_text(&mut hash, &optional.unwrap_or_default());
     }
     hash_json(&mut hash, &record.metadata);
-    // Last and only where there is one: a line of before keeps its id.
+    // Last and only where there is one: a line without it keeps the id of before.
     if let Some(session) = &record.session {
         hash_text(&mut hash, session);
     }

@@ -266,6 +266,18 @@ fn a_line_says_its_session_and_one_that_says_none_has_none() {
 }
 
 #[test]
+fn lines_of_a_session_without_times_stand_in_it_as_in_the_file() {
+    let vestige = Vestige::new();
+    let line = |n| format!("{{\"content\": \"line {n}\", \"session\": \"talk\"}}\n");
+    vestige.write("m.jsonl", (1..=30).map(line).collect::<String>());
+    vestige.ok(&["import", "m.jsonl"]);
+    let listed = vestige.json(&["list", "--limit", "100"]);
+    let contents: Vec<_> = listed.as_array().unwrap().iter().map(|it| it["content"].clone()).collect();
+    assert_eq!(contents, (1..=30).rev().map(|n| json!(format!("line {n}"))).collect::<Vec<_>>());
+    assert_eq!(vestige.json(&["import", "m.jsonl"])["unchanged"], 30);
+}
+
+#[test]
 fn importing_again_with_other_defaults_makes_no_duplicates() {
     let vestige = Vestige::new();
     vestige.write("m.jsonl", lines(3));

@@ -69,8 +69,8 @@ impl NewMemory {
         self
     }
 
-    /// The conversation or work session that it is part of. Memories of one session stand in it by the time
-    /// at which they were taken in, then by their id.
+    /// The conversation or work session that it is part of. Memories of one session stand in it by
+    /// `created_at`, then by their id; those of one call without times, in the order in which they are given.
     pub fn session(mut self, session: impl Into<String>) -> Self {
         self.record.session = Some(session.into());
         self
@@ -102,6 +102,11 @@ impl NewMemory {
     /// [`InvalidInput`](vestige_traits::MemoryStoreError::InvalidInput) naming the field that breaks a rule.
     pub fn validate(&self) -> MemoryStoreResult<()> {
         self.clone().into_record(DateTime::UNIX_EPOCH).map(drop)
+    }
+
+    /// Whether it has been given its key.
+    pub(crate) fn has_id(&self) -> bool {
+        self.id.is_some()
     }
 
     /// The record to store, checked and as the store keeps it.

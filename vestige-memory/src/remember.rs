@@ -1,5 +1,6 @@
 use std::fmt;
 
+use chrono::{DateTime, Utc};
 use uuid::Uuid;
 use vestige_traits::{Embedder, MemoryRecord, MemoryStore, MemoryStoreError, limits};
 
@@ -187,11 +188,17 @@ where
         options: RememberOptions<'_>,
     ) -> MemoryResult<Vec<Remembered>> {
         let now = self.now();
-        let mut records = Vec::new();
+        let (mut records, mut new_ids) = (Vec::new(), Vec::new());
         for (index, memory) in memories.into_iter().enumerate() {
-            let record = memory.into().into_record(now);
+            let memory = memory.into();
+            if !memory.has_id() {
+                new_ids.push(index);
+            }
+            let record = memory.into_record(now);
             records.push(record.map_err(|source| MemoryError::InvalidMemory { index, source })?);
         }
+        let ids = ascending_ids(new_ids.iter().map(|at| &records[*at]));
+        new_ids.into_iter().zip(ids).for_each(|(at, id)| records[at].id = id);
         self.store_all(records, options).await
     }
 
@@ -305,4 +312,20 @@ impl Compared {
             Some(Remembered { record, stored, near_duplicate })
         })
     }
+}
+
+/// The same new ids, those of memories of one time in ascending order: by it they stand in their session as
+/// they were given.
+fn ascending_ids<'r>(records: impl Iterator<Item = &'r MemoryRecord>) -> Vec<Uuid> {
+    let mut made: Vec<(usize, DateTime<Utc>, Uuid)> =
+        records.enumerate().map(|(at, record)| (at, record.created_at, record.id)).collect();
+    // By time, and within one time as they were given.
+    made.sort_by_key(|(_, time, _)| *time);
+    for of_one_time in made.chunk_by_mut(|a, b| a.1 == b.1) {
+        let mut ids: Vec<Uuid> = of_one_time.iter().map(|(.., id)| *id).collect();
+        ids.sort_unstable();
+        of_one_time.iter_mut().zip(ids).for_each(|(made, id)| made.2 = id);
+    }
+    made.sort_unstable_by_key(|(at, ..)| *at);
+    made.into_iter().map(|(.., id)| id).collect()
 }

@@ -44,6 +44,8 @@ async fn many_are_stored_at_once_in_their_order<S: MemoryStore + Sync>(store: S)
         assert_eq!(kept, outcome.record);
         assert!(kept.embedding.is_some() && outcome.id() == Some(kept.id));
     }
+    // So do their ids, by which they stand in a session: they are of one time.
+    assert!(stored.is_sorted_by_key(|it| (it.record.created_at, it.record.id)));
     assert_eq!(memory.stats().await.unwrap().memories, 100);
     assert!(memory.remember_all([""; 0], RememberOptions::new()).await.unwrap().is_empty());
 }

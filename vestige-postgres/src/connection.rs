@@ -146,7 +146,9 @@ impl Connections {
     /// whatever the default of the role is.
     pub(crate) async fn conditional(&self) -> MemoryStoreResult<Session> {
         const BEGIN: &str = "BEGIN ISOLATION LEVEL READ COMMITTED";
-        const LOCK: &str = "LOCK TABLE keyword_totals IN SHARE UPDATE EXCLUSIVE MODE";
+        // In the order in which whoever writes memories takes them: the memories, then their counts.
+        const LOCK: &str = "LOCK TABLE knowledge_nodes IN ROW EXCLUSIVE MODE; \
+                            LOCK TABLE keyword_totals IN SHARE UPDATE EXCLUSIVE MODE";
         self.check_writable()?;
         self.sessions.begin(BEGIN, Limit::Batch, LOCK).await.map_err(error::map)
     }

@@ -1,6 +1,6 @@
 //! What memories of one session lend each other in a ranking.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 use chrono::{DateTime, Utc};
 use uuid::Uuid;
@@ -12,6 +12,9 @@ use crate::filter::{Filter, query_with_filter};
 use crate::rows::{self, MemoryRow};
 use crate::session::Session;
 
+/// Those before a memory in its session, and those after it: the nearest first.
+type Places = [[Option<Uuid>; 2]; 2];
+
 /// A memory around a result in its session.
 #[derive(Debug)]
 struct AroundRow {
@@ -21,64 +24,92 @@ struct AroundRow {
     created_at: DateTime<Utc>,
 }
 
-/// A ranking after its best have lent to the memories around them that pass the filter and the admission, the
-/// phrases and exclusions as a tsquery. Those may come in. At most `limit` are left.
-pub(crate) async fn lent(
-    transaction: &mut Session,
-    mut ranking: Vec<SearchResult>,
-    filter: &Filter<'_>,
-    admission: Option<String>,
-    by_vector_alone: bool,
-    limit: usize,
-) -> MemoryStoreResult<Vec<SearchResult>> {
-    let lenders = &ranking[..ranking.len().min(LENDING_RESULTS)];
-    let in_session = lenders.iter().filter(|result| result.record.session.is_some());
-    let ids: Vec<Uuid> = in_session.map(|result| result.record.id).collect();
-    if ids.is_empty() {
-        ranking.truncate(limit);
-        return Ok(ranking);
-    }
-    let around =
-        query_with_filter!(query_file_as!(AroundRow, "src/sql/around.sql"), [&ids, admission], filter, [],)
-            .fetch_all(&mut *transaction)
-            .await
-            .map_err(error::map)?;
+/// What lending goes by.
+pub(crate) struct Lending<'q> {
+    /// The results of which only a part was read.
+    pub(crate) parts: HashSet<Uuid>,
+    /// What comes in passes this,
+    pub(crate) filter: &'q Filter<'q>,
+    /// and this: the phrases and exclusions, as a tsquery.
+    pub(crate) admission: Option<String>,
+    pub(crate) by_vector_alone: bool,
+    /// How many results are wanted.
+    pub(crate) limit: usize,
+}
 
-    let mut places: HashMap<Uuid, [[Option<Uuid>; 2]; 2]> = HashMap::with_capacity(ids.len());
-    let mut times: HashMap<Uuid, DateTime<Utc>> = HashMap::with_capacity(around.len());
-    for row in around {
-        let side = usize::from(row.place > 0);
-        let nearest = row.place.unsigned_abs() == 1;
-        places.entry(row.lender).or_default()[side][usize::from(!nearest)] = Some(row.id);
-        times.insert(row.id, row.created_at);
-    }
-    let scores: Vec<f64> = ranking.iter().map(|result| result.score).collect();
-    let lenders = lenders.iter().map(|result| {
-        let key = result.record.id;
-        let [before, after] = places.get(&key).copied().unwrap_or_default();
-        InSession { key, score: result.score, asks: asks(&result.record.content), before, after }
-    });
-    let mut lent = lend(&lenders.collect::<Vec<_>>(), lending_floor(&scores, by_vector_alone));
+impl Lending<'_> {
+    /// A ranking after its best have lent to the memories around them, which may come in.
+    pub(crate) async fn lent(
+        &self,
+        transaction: &mut Session,
+        ranking: Vec<SearchResult>,
+    ) -> MemoryStoreResult<Vec<SearchResult>> {
+        let lenders = &ranking[..ranking.len().min(LENDING_RESULTS)];
+        let (places, times) = self.around(transaction, lenders).await?;
+        let scores: Vec<f64> = ranking.iter().map(|result| result.score).collect();
+        let lenders = lenders.iter().map(|result| {
+            let key = result.record.id;
+            let [before, after] = places.get(&key).copied().unwrap_or_default();
+            InSession { key, score: result.score, asks: asks(&result.record.content), before, after }
+        });
+        let mut lent = lend(&lenders.collect::<Vec<_>>(), lending_floor(&scores, self.by_vector_alone));
 
-    let mut ranked = Vec::with_capacity(ranking.len() + lent.len());
-    for mut result in ranking {
-        let id = result.record.id;
-        result.score = lent.remove(&id).unwrap_or(result.score);
-        ranked.push(((result.score, result.record.created_at, id), Some(result)));
+        let mut ranked = Vec::with_capacity(ranking.len() + lent.len());
+        for mut result in ranking {
+            let id = result.record.id;
+            result.score = lent.remove(&id).unwrap_or(result.score);
+            ranked.push(((result.score, result.record.created_at, id), Some(result)));
+        }
+        ranked.extend(lent.into_iter().map(|(id, score)| ((score, times[&id], id), None)));
+        ranked.sort_unstable_by(|(a, _), (b, _)| result_order(*a, *b));
+        ranked.truncate(self.limit);
+        let unread = ranked.iter().filter(|((.., id), result)| result.is_none() || self.parts.contains(id));
+        let mut records = records(transaction, unread.map(|((.., id), _)| *id).collect()).await?;
+        let results =
+            ranked.into_iter().filter_map(|((score, _, id), result)| match (result, records.remove(&id)) {
+                (Some(result), None) => Some(result),
+                (Some(result), Some(record)) => Some(SearchResult { record, ..result }),
+                (None, record) => {
+                    let (fts_score, vector_score, fts_rank, vector_rank) = (None, None, None, None);
+                    Some(SearchResult {
+                        record: record?,
+                        score,
+                        fts_score,
+                        vector_score,
+                        fts_rank,
+                        vector_rank,
+                    })
+                }
+            });
+        Ok(results.collect())
     }
-    ranked.extend(lent.into_iter().map(|(id, score)| ((score, times[&id], id), None)));
-    ranked.sort_unstable_by(|(a, _), (b, _)| result_order(*a, *b));
-    ranked.truncate(limit);
-    let missing = ranked.iter().filter(|(_, result)| result.is_none()).map(|((.., id), _)| *id);
-    let mut records = records(transaction, missing.collect()).await?;
-    let results = ranked.into_iter().filter_map(|((score, _, id), result)| {
-        result.or_else(|| {
-            let record = records.remove(&id)?;
-            let (fts_score, vector_score, fts_rank, vector_rank) = (None, None, None, None);
-            Some(SearchResult { record, score, fts_score, vector_score, fts_rank, vector_rank })
-        })
-    });
-    Ok(results.collect())
+
+    /// What stands around results in their sessions and may be found, and since when.
+    async fn around(
+        &self,
+        transaction: &mut Session,
+        results: &[SearchResult],
+    ) -> MemoryStoreResult<(HashMap<Uuid, Places>, HashMap<Uuid, DateTime<Utc>>)> {
+        let in_session = results.iter().filter(|result| result.record.session.is_some());
+        let ids: Vec<Uuid> = in_session.map(|result| result.record.id).collect();
+        let (mut places, mut times) = (HashMap::<Uuid, Places>::new(), HashMap::new());
+        if ids.is_empty() {
+            return Ok((places, times));
+        }
+        let around = query_with_filter!(
+            query_file_as!(AroundRow, "src/sql/around.sql"),
+            [&ids, self.admission.as_deref()],
+            self.filter,
+            [],
+        );
+        for row in around.fetch_all(transaction).await.map_err(error::map)? {
+            let side = usize::from(row.place > 0);
+            let nearest = row.place.unsigned_abs() == 1;
+            places.entry(row.lender).or_default()[side][usize::from(!nearest)] = Some(row.id);
+            times.insert(row.id, row.created_at);
+        }
+        Ok((places, times))
+    }
 }
 
 async fn records(

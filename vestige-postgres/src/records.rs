@@ -85,10 +85,11 @@ pub(crate) async fn change_token(session: &mut Session) -> MemoryStoreResult<Cha
 async fn unless_changed(connections: &Connections, since: ChangeToken) -> MemoryStoreResult<Session> {
     let mut transaction = connections.conditional().await?;
     if change_token(&mut transaction).await? == since {
-        Ok(transaction)
-    } else {
-        Err(MemoryStoreError::added_meanwhile())
+        return Ok(transaction);
     }
+    // It would be rolled back later, and keep others waiting until then.
+    transaction.commit().await.map_err(error::map)?;
+    Err(MemoryStoreError::added_meanwhile())
 }
 
 /// Inserts a record; if a token is given, only if it is still that of the store.

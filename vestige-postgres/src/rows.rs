@@ -92,6 +92,8 @@ pub(crate) struct FoundRow {
     pub(crate) last_vector: Option<f64>,
     /// Whether any memory of the store is part of a session.
     pub(crate) has_sessions: bool,
+    /// Whether content and metadata are all there; otherwise the content ends as it does in the store.
+    pub(crate) is_whole: bool,
 }
 
 impl FoundRow {

@@ -17,7 +17,7 @@ use crate::connection::{Connections, PLANNED_ANEW};
 use crate::error;
 use crate::estimate::{self, Estimate, Estimates};
 use crate::filter::{Filter, query_with_filter};
-use crate::lending::lent;
+use crate::lending::Lending;
 use crate::limits::Limit;
 use crate::registry::{self, BoundModel};
 use crate::rows::{self, FoundRow};
@@ -69,7 +69,9 @@ impl<'q> Question<'q> {
         let asked = query.analyzed(&Analyzer::default());
         let by_words = query.text.is_some() && query.mode.ranks_by_words();
         let embedding = query.ranking_vector();
-        let depth = if by_words && embedding.is_some() { query.fusion.leg_depth(wanted) } else { limit };
+        // A text without a searchable word ranks nothing.
+        let is_hybrid = by_words && !asked.is_empty() && embedding.is_some();
+        let depth = if is_hybrid { query.fusion.leg_depth(wanted) } else { limit };
         let constrained = asked.has_constraints();
         let filter = Filter::new(&query.filter, now);
         Ok(Self {
@@ -164,22 +166,27 @@ impl Searcher<'_> {
                 by_index,
                 question.by_codebase,
                 (question.by_words || question.constrained).then_some(self.analysis),
+                rows::parameter(limits::effective_limit(query.limit)?),
             ],
         )
         .fetch_all(&mut transaction)
         .await
         .map_err(|error| self.model.map_error(error, question.embedding.map_or(0, <[f32]>::len)))?;
         let has_sessions = rows.first().is_some_and(|row| row.has_sessions);
+        let parts = rows.iter().filter(|row| !row.is_whole).map(|row| row.id).collect();
         let results = rows.into_iter().map(|row| row.result(question.embedding, &query.fusion));
         let mut results = results.collect::<MemoryStoreResult<Vec<_>>>()?;
         let order = |result: &SearchResult| (result.score, result.record.created_at, result.record.id);
         results.sort_by(|a, b| result_order(order(a), order(b)));
         if lends {
-            let admission = tsvector::admission(&question.asked);
-            let by_vector_alone = question.asked.is_empty();
-            let limit = limits::effective_limit(query.limit)?;
-            results =
-                lent(&mut transaction, results, &question.filter, admission, by_vector_alone, limit).await?;
+            let lending = Lending {
+                parts,
+                filter: &question.filter,
+                admission: tsvector::admission(&question.asked),
+                by_vector_alone: question.asked.is_empty(),
+                limit: limits::effective_limit(query.limit)?,
+            };
+            results = lending.lent(&mut transaction, results).await?;
         }
         // Without a commit the transaction would be rolled back after the connection is returned. In a
         // runtime that runs only while it is called, that may be much later, and until then it would hold its

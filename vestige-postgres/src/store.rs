@@ -173,12 +173,12 @@ impl PgMemoryStore {
         since: Option<ChangeToken>,
     ) -> MemoryStoreResult<()> {
         let (connections, model) = (self.connections(), self.model());
+        if records.is_empty() {
+            return Ok(());
+        }
         connections.check_writable()?;
         limits::check_len("records", records.len(), limits::MAX_BATCH)?;
         let prepared = records::prepare(connections, records, &model).await?;
-        if prepared.is_empty() {
-            return Ok(());
-        }
         let written = records::Written { model: &model, analysis: self.analysis() };
         records::insert_batch(connections, &prepared, since, written).await?;
         self.refresh_statistics_if_stale().await;

@@ -8,7 +8,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
 
-use common::TestDatabase;
+use common::{TestDatabase, eventually};
 use sqlx::{AssertSqlSafe, Executor};
 use tokio::task::JoinSet;
 use vestige_conformance::fixtures::{embedded, id, memory, model, now, review, reviewed, smaller_model};
@@ -360,6 +360,35 @@ async fn of_inserts_unless_changed_one_wins_whatever_isolation_is_the_default() 
 }
 
 #[tokio::test]
+async fn one_unless_changed_and_a_rebuild_of_the_indexes_wait_for_each_other_in_one_order() {
+    let Some(database) = TestDatabase::new().await else { return };
+    let (store, pool) = (database.store().await, database.pool().await);
+    let token = store.change_token().await.unwrap();
+    // The locks of `rebuild_indexes`, which works for long between the two.
+    let mut rebuild = pool.begin().await.unwrap();
+    rebuild.execute("SET LOCAL lock_timeout = '5s'").await.unwrap();
+    rebuild.execute("LOCK TABLE knowledge_nodes IN SHARE ROW EXCLUSIVE MODE").await.unwrap();
+    let (inserted, ()) = tokio::join!(
+        async { store.insert_batch_unless_changed(&[memory(1, "a heron")], token).await },
+        async {
+            eventually("the insert waits", || async {
+                sqlx::query_scalar::<_, bool>(
+                    "SELECT EXISTS (SELECT FROM pg_locks
+                                    WHERE NOT granted AND relation = 'knowledge_nodes'::regclass)",
+                )
+                .fetch_one(&pool)
+                .await
+                .unwrap()
+            })
+            .await;
+            rebuild.execute("LOCK TABLE keyword_totals IN SHARE ROW EXCLUSIVE MODE").await.unwrap();
+            rebuild.commit().await.unwrap();
+        }
+    );
+    inserted.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn an_insert_does_not_wait_for_one_unless_changed_and_that_waits_for_its_like() {
     let Some(database) = TestDatabase::new().await else { return };
     let store = database.builder().lock_timeout(Duration::from_secs(1)).connect().await.unwrap();

@@ -311,7 +311,6 @@ async fn a_way_down_keeps_its_locks_under_plain_psql() {
     store.insert(&memory(1, "Der Größte ist ΟΔΟΣ")).await.unwrap();
     store.close().await;
     let first = schema(&pool).await;
-    MIGRATOR.undo(&pool, 7).await.unwrap();
     let locks = "SELECT relation::regclass::text || ' ' || mode FROM pg_locks AS held
         WHERE granted AND relation = ANY (ARRAY['knowledge_nodes', 'reembedding', 'keyword_statistics']::regclass[])
           AND EXISTS (SELECT FROM pg_locks AS awaited
@@ -320,10 +319,12 @@ async fn a_way_down_keeps_its_locks_under_plain_psql() {
         ORDER BY 1";
     let rows = ["keyword_statistics ExclusiveLock", "reembedding ExclusiveLock"];
     for (version, expected) in [
+        (9, vec!["knowledge_nodes AccessExclusiveLock", rows[1]]),
         (7, vec![rows[0], "knowledge_nodes AccessExclusiveLock", rows[1]]),
         (6, vec![rows[0], "knowledge_nodes ShareRowExclusiveLock", rows[1]]),
         (5, vec!["knowledge_nodes ShareRowExclusiveLock"]),
     ] {
+        MIGRATOR.undo(&pool, version).await.unwrap();
         let down = MIGRATOR
             .iter()
             .find(|known| known.version == version && known.migration_type.is_down_migration())

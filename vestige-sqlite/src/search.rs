@@ -126,7 +126,7 @@ impl Searcher {
         }
         let hybrid = vector.is_some() && !self.words.is_empty();
         let lends = self.sessions && sessions::has_any(tx)?;
-        let wanted = if lends { self.limit.max(LENDING_RESULTS) } else { self.limit };
+        let wanted = self.wanted(lends);
         let depth = if hybrid { self.fusion.leg_depth(self.limit) } else { wanted };
         let admission = self.admission(tx)?;
         let lending = Lending {
@@ -173,6 +173,11 @@ impl Searcher {
             true => self.fusion.score(&scale, keyword, vector),
             false => keyword.map_or(0.0, |(_, score)| score),
         })
+    }
+
+    /// How many results are ranked: those that lend are needed even where fewer are asked for.
+    fn wanted(&self, lends: bool) -> usize {
+        if lends { self.limit.max(LENDING_RESULTS) } else { self.limit }
     }
 
     fn admission(&self, tx: &Transaction<'_>) -> MemoryStoreResult<Admission> {
@@ -225,7 +230,8 @@ impl Searcher {
         let mut step = |stage: &str, method: String| steps.push(PlanStep { stage: stage.to_owned(), method });
         let admission = self.admission(tx)?;
         let hybrid = vector.is_some() && !self.words.is_empty();
-        let depth = if hybrid { self.fusion.leg_depth(self.limit) } else { self.limit };
+        let lends = self.sessions && sessions::has_any(tx)?;
+        let depth = if hybrid { self.fusion.leg_depth(self.limit) } else { self.wanted(lends) };
         match &admission.only {
             Some(only) => step("filter", format!("{} memories pass the filter and the phrases", only.len())),
             None => step("filter", "every memory passes".to_owned()),
@@ -260,7 +266,7 @@ impl Searcher {
         if hybrid {
             step("fusion", self.fusion.to_string());
         }
-        if self.sessions && sessions::has_any(tx)? {
+        if lends {
             step("sessions", format!("the best {LENDING_RESULTS} lend to the memories around them"));
         }
         Ok(SearchPlan { steps })
@@ -285,6 +291,7 @@ fn rank(keyword: &[Found], vector: &[Found], score: impl Fn(Place, Place) -> f64
             score: score(keyword, vector),
             keyword,
             vector,
+            came_in: false,
         })
         .collect();
     legs::sort(&mut ranked);

@@ -221,6 +221,8 @@ impl<'a> Lines<'a> {
                 let line = next_line(&mut reader).map(|line| line.map(|line| parse(line, &defaults)));
                 let last = !matches!(line, Ok(Some(_)));
                 let (number, bytes) = (reader.number(), reader.bytes());
+                let placed = |line: Option<ImportLine>| line.map(|line| line.numbered(number));
+                let line = line.map(|line| line.map(|line| line.map(placed)));
                 if sender.blocking_send(line.map(|line| Read { number, bytes, line })).is_err() || last {
                     return;
                 }

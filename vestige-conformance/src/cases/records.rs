@@ -2,7 +2,7 @@ use chrono::{TimeDelta, TimeZone, Utc};
 use serde_json::json;
 use uuid::Uuid;
 use vestige_traits::transfer::TransferRow;
-use vestige_traits::{MemoryRecord, MemoryStore, SearchQuery, Visibility};
+use vestige_traits::{ChangeToken, MemoryRecord, MemoryStore, SearchQuery, Visibility};
 
 use crate::fixtures::*;
 use crate::{StoreFactory, TestBed};
@@ -215,6 +215,10 @@ pub async fn an_insert_unless_changed_is_all_or_none(bed: &TestBed<impl StoreFac
     let embedded = embedded(1, "one", &[1.0, 0.0, 0.0, 0.0]);
     assert_not_registered(store.insert_batch_unless_changed(&[embedded], token).await);
     assert_eq!(store.count().await.unwrap(), 1);
+    // Input is checked first, whatever the token is.
+    let never = ChangeToken::new(u128::MAX);
+    assert_invalid(store.insert_batch_unless_changed(&invalid, never).await, "tags");
+    assert_invalid(store.insert_batch_unless_changed(&memories(10, 10_010), never).await, "records");
     // What was refused has changed nothing.
     store.insert_batch_unless_changed(&memories(4, 6), token).await.unwrap();
     assert_eq!(store.count().await.unwrap(), 4);

@@ -1,5 +1,7 @@
 use chrono::TimeDelta;
-use vestige_traits::{MemoryFilter, MemoryRecord, MemoryStore, SearchMode, SearchQuery};
+use vestige_traits::{
+    Fusion, FusionMethod, MemoryFilter, MemoryRecord, MemoryStore, SearchMode, SearchQuery,
+};
 
 use crate::fixtures::*;
 use crate::{StoreFactory, TestBed};
@@ -136,6 +138,57 @@ pub async fn a_vector_finds_the_answer_beside_the_question(bed: &TestBed<impl St
     let results = bed.store.search(&query).await.unwrap();
     assert_eq!(results[0].vector_score, Some(1.0), "the similarity stays what it is");
     assert_close(results[0].score, 0.8);
+}
+
+pub async fn what_comes_in_has_no_place_in_a_leg(bed: &TestBed<impl StoreFactory>) {
+    bed.store.register_model(&model()).await.unwrap();
+    // By words and by meaning memory n is at place n; the last is the answer beside the first.
+    let lamp = |n: u128| {
+        let text = "lamp".to_owned() + &" shade".repeat(n as usize);
+        embedded(n, text, &[1.0, n as f32 / 50.0, 0.0, 0.0])
+    };
+    fill(bed, (2..=69).map(lamp)).await;
+    let talk = [lamp(1), lamp(70)].map(|record| record.session("talk"));
+    fill(bed, talk).await;
+    for method in [FusionMethod::RelativeScore, FusionMethod::ReciprocalRank] {
+        for (mode, limit) in SearchMode::ALL.into_iter().flat_map(|mode| [(mode, 40), (mode, 60)]) {
+            let fusion = Fusion::new().method(method).depth(100);
+            let query = SearchQuery::hybrid("lamp", EAST.to_vec()).mode(mode).fusion(fusion).limit(limit);
+            let results = bed.store.search(&query).await.unwrap();
+            let found = results.iter().find(|result| result.record.id == id(70)).expect("it comes in");
+            let places = (found.fts_rank, found.fts_score, found.vector_rank, found.vector_score);
+            assert_eq!(places, (None, None, None, None), "{method:?}, {mode}, limit {limit}");
+            assert_eq!(results[0].record.id, id(1));
+            assert_eq!(results[0].fts_rank.or(results[0].vector_rank), Some(1));
+        }
+    }
+}
+
+pub async fn a_result_that_rises_is_whole(bed: &TestBed<impl StoreFactory>) {
+    let answer = said(2, "lamp shade shade shade shade shade shade")
+        .metadata(serde_json::json!({ "ticket": "QW-204" }));
+    fill(bed, [said(1, "lamp?"), answer.clone()]).await;
+    fill(bed, (3..=30).map(|n| memory(n, "nothing of it"))).await;
+    let query = SearchQuery::text("lamp").limit(1);
+    assert_eq!(numbers(&hits(bed, &query.clone().sessions(false)).await), [1]);
+    let results = bed.store.search(&query).await.unwrap();
+    assert_eq!(results.len(), 1);
+    assert_eq!(results[0].record, answer);
+}
+
+pub async fn a_text_without_a_word_leaves_lending_to_the_vector(bed: &TestBed<impl StoreFactory>) {
+    bed.store.register_model(&model()).await.unwrap();
+    let vectors = [EAST, EAST, [1.0, 1.0, 0.0, 0.0], NORTH];
+    let embedded = vectors.iter().zip(1..).map(|(vector, n)| embedded(n, format!("note {n}"), vector));
+    let talk = embedded.map(|record| if record.id == id(2) { record } else { record.session("talk") });
+    fill(bed, talk).await;
+    // All four lend, however shallow the legs are: the last is the floor.
+    let fusion = Fusion::new().depth(2);
+    let vector = SearchQuery::embedding(EAST.to_vec()).limit(3).fusion(fusion);
+    let expected = bed.store.search(&vector).await.unwrap();
+    assert_eq!(found(&expected), ids([1, 3, 2]));
+    let both = SearchQuery::hybrid("?!", EAST.to_vec()).limit(3).fusion(fusion);
+    assert_eq!(bed.store.search(&both).await.unwrap(), expected);
 }
 
 pub async fn lending_follows_every_change_of_a_session(bed: &TestBed<impl StoreFactory>) {

@@ -304,6 +304,9 @@ macro_rules! __conformance_cases {
                 lending_can_be_switched_off
                 without_a_session_nothing_is_lent
                 a_vector_finds_the_answer_beside_the_question
+                what_comes_in_has_no_place_in_a_leg
+                a_result_that_rises_is_whole
+                a_text_without_a_word_leaves_lending_to_the_vector
                 lending_follows_every_change_of_a_session
                 only_the_first_fifty_lend
             }

@@ -45,6 +45,8 @@ impl State {
         since: ChangeToken,
         spoken: Option<&ModelSignature>,
     ) -> MemoryStoreResult<()> {
+        limits::check_len("records", records.len(), limits::MAX_BATCH)?;
+        records.iter().try_for_each(MemoryRecord::validate)?;
         if !records.is_empty() && self.change_token() != since {
             return Err(MemoryStoreError::added_meanwhile());
         }

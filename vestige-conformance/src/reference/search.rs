@@ -152,11 +152,15 @@ impl State {
         [keyword, vector]: [Option<&Leg>; 2],
     ) -> Vec<SearchResult> {
         let by_vector_alone = keyword.is_none();
-        let place = |leg: Option<&Leg>, id| leg.and_then(|leg| place(leg, id));
+        let mut found: BTreeSet<Uuid> = ranking.iter().map(|(id, _)| *id).collect();
         if query.sessions {
             ranking.truncate(limit.max(LENDING_RESULTS));
+            found = ranking.iter().map(|(id, _)| *id).collect();
             ranking = self.lent(ranking, candidates, by_vector_alone);
         }
+        // What comes in from a session has no place in a leg.
+        let place =
+            |leg: Option<&Leg>, id| leg.filter(|_| found.contains(&id)).and_then(|leg| place(leg, id));
         let results = ranking.into_iter().take(limit).map(|(id, score)| {
             let (by_words, by_meaning) = (place(keyword, id), place(vector, id));
             SearchResult {

@@ -15,6 +15,7 @@
 -- $25                                  whether the index is expected to find enough that the filter lets through
 -- $26                                  whether the code bases are all that is asked of a memory
 -- $27                                  the version of the analysis that the terms are of; null: no words are looked for
+-- $28                                  how many of the memories are wanted whole
 WITH
 -- ---- what the text asks for ----
 corpus AS MATERIALIZED (
@@ -376,7 +377,13 @@ best AS MATERIALIZED (
   LIMIT $13::int8
 )
 SELECT
-  n.id, n.content, n.node_type, n.tags, n.metadata, n.domains,
+  n.id,
+  -- Of those beyond what was asked for, only what lending needs: 32 characters tell whether a text asks.
+  CASE WHEN best.place <= $28::int8 THEN n.content ELSE right(n.content, 32) END AS "content!",
+  n.node_type, n.tags,
+  CASE WHEN best.place <= $28::int8 THEN n.metadata ELSE '{}' END AS "metadata!",
+  best.place <= $28::int8 AS "is_whole!",
+  n.domains,
   n.domain_scores AS "domain_scores: _",
   n.embedding::real[] AS embedding,
   n.codebase, n.owner_user_id, n.visibility, n.shared_with_groups, n.created_at, n.updated_at, n.session,

@@ -134,7 +134,9 @@ impl<'a> Fused<'a> {
         let known: HashMap<i64, Ranked> = self.known().into_iter().map(|one| (one.node, one)).collect();
         let mut scores = lent(&|one| known.get(&one.node).map_or(one.lower, |known| known.score));
         scores.retain(|node, _| likely.contains_key(node));
-        let mut ranked = sessions.ranked(known.into_values(), scores)?;
+        let lending: HashSet<i64> = lenders.iter().map(|one| one.node).collect();
+        let found = known.into_values().filter(|one| lending.contains(&one.node));
+        let mut ranked = sessions.ranked(found, scores)?;
         ranked.truncate(limit);
         Ok(ranked)
     }
@@ -171,7 +173,7 @@ impl<'a> Fused<'a> {
     /// Puts their places in the legs to the results.
     pub(super) fn name_ranks(mut self, results: &mut [Ranked]) -> MemoryStoreResult<()> {
         self.leg.name_ranks(results)?;
-        for one in results {
+        for one in results.iter_mut().filter(|one| !one.came_in) {
             one.keyword = self.words.get(&one.node).copied();
         }
         Ok(())
@@ -276,6 +278,7 @@ impl Leg<'_> {
             self.exact.iter().map(|found| (found.node, place(found))).collect();
         let results: Vec<(&mut Ranked, (f64, TieBreak))> = results
             .iter_mut()
+            .filter(|result| !result.came_in)
             .filter_map(|result| places.get(&result.node).map(|&place| (result, place)))
             .collect();
         self.read(|one| results.iter().any(|(_, (score, _))| (one.lower..=one.upper).contains(score)))?;

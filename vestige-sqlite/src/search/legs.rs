@@ -33,12 +33,21 @@ pub(super) struct Ranked {
     pub(super) score: f64,
     pub(super) keyword: Place,
     pub(super) vector: Place,
+    /// Whether it came in from the session of another: then it has no places.
+    pub(super) came_in: bool,
 }
 
 impl Ranked {
     /// Without its places.
     pub(super) fn new(found: &Found, score: f64) -> Self {
-        Self { node: found.node, tie_break: found.tie_break, score, keyword: None, vector: None }
+        Self {
+            node: found.node,
+            tie_break: found.tie_break,
+            score,
+            keyword: None,
+            vector: None,
+            came_in: false,
+        }
     }
 }
 

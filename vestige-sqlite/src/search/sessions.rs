@@ -42,8 +42,8 @@ impl Lending<'_> {
         self.ranked(ranked.into_iter(), scores)
     }
 
-    /// A ranking by these scores, of nodes that were found, and of those that come in. What has no score is
-    /// left out.
+    /// A ranking by these scores, of nodes that were found, and of the others, which come in. What has no score
+    /// is left out.
     pub(super) fn ranked(
         &self,
         found: impl Iterator<Item = Ranked>,
@@ -54,7 +54,8 @@ impl Lending<'_> {
             ranked.extend(scores.remove(&one.node).map(|score| Ranked { score, ..one }));
         }
         let come_in = self.names.name(self.view, scores.into_iter().collect())?;
-        ranked.extend(come_in.iter().map(|found| Ranked::new(found, found.score)));
+        ranked
+            .extend(come_in.iter().map(|found| Ranked { came_in: true, ..Ranked::new(found, found.score) }));
         sort(&mut ranked);
         Ok(ranked)
     }
