@@ -42,8 +42,8 @@ impl Lending<'_> {
         self.ranked(ranked.into_iter(), scores)
     }
 
-    /// A ranking by these scores, of nodes that were found, and of the others, which come in. What has no score
-    /// is left out.
+    /// A ranking by these scores, of nodes that were found, and of the others, which come in. What has no
+    /// score is left out.
     pub(super) fn ranked(
         &self,
         found: impl Iterator<Item = Ranked>,
