@@ -110,6 +110,8 @@ pub(super) fn search(sample: &Sample, places: [&str; 4]) -> String {
         "true".to_owned(),
         "false".to_owned(),
         "(SELECT version FROM keyword_analysis)".to_owned(),
+        // How many are wanted whole.
+        limit.to_string(),
     ];
     let mut sql = String::with_capacity(SEARCH.len());
     for line in SEARCH.lines() {
@@ -117,6 +119,7 @@ pub(super) fn search(sample: &Sample, places: [&str; 4]) -> String {
         let _ = writeln!(sql, "{}", line.split("--").next().unwrap_or_default().trim_end());
     }
     // From the last on: $1 is the beginning of $10.
+    assert!(!SEARCH.contains(&format!("${}", parameters.len() + 1)), "a parameter of search.sql is missing");
     for (at, parameter) in parameters.iter().enumerate().rev() {
         sql = sql.replace(&format!("${}", at + 1), parameter);
     }
