@@ -1,4 +1,5 @@
 mod hybrid;
+mod kept;
 mod legs;
 mod names;
 mod sessions;

@@ -1,24 +1,22 @@
 //! What tells results apart and orders them: ids and times of nodes, kept where they were found before.
 
 use std::cmp::Reverse;
-use std::sync::{Mutex, PoisonError};
 
 use rusqlite::{OptionalExtension, Row, Transaction};
 use uuid::Uuid;
 use vestige_traits::MemoryStoreResult;
 
+use super::kept::{Derived, Kept};
 use super::legs::Found;
 use crate::error::map;
-use crate::journal::{self, State};
 
 /// The ids and times of nodes that were found before, where they are kept. They follow the rows by the
 /// journal.
 #[derive(Debug)]
-pub(super) struct Names(Option<Mutex<Known>>);
+pub(super) struct Names(Kept<Known>);
 
 #[derive(Debug, Default)]
 struct Known {
-    state: State,
     /// By node; a nil id where it is not known. The time is in microseconds.
     names: Vec<(Uuid, i64)>,
     /// How many were looked up one by one since all were read.
@@ -32,12 +30,12 @@ impl Names {
     const MEMORIES_PER_LOOKUP: usize = 200;
 
     pub(super) fn new() -> Self {
-        Self(Some(Mutex::default()))
+        Self(Kept::new())
     }
 
     /// None is kept.
     pub(super) fn off() -> Self {
-        Self(None)
+        Self(Kept::off())
     }
 
     /// Names each node.
@@ -46,38 +44,41 @@ impl Names {
         tx: &Transaction<'_>,
         scored: Vec<(i64, f64)>,
     ) -> MemoryStoreResult<Vec<Found>> {
-        let mut known = self.0.as_ref().map(|known| known.lock().unwrap_or_else(PoisonError::into_inner));
-        // Another reader may have seen a later view than this one.
-        let mut known = match &mut known {
-            Some(known) => known.follow(tx)?.then_some(&mut **known),
-            None => None,
-        };
-        if let Some(known) = &mut known
-            && known.lookups
-                >= Self::LOOKUPS_BEFORE_READING_ALL.max(known.names.len() / Self::MEMORIES_PER_LOOKUP)
-        {
-            known.read_all(tx)?;
-        }
-        let mut statement =
-            tx.prepare_cached("SELECT id, created_at FROM knowledge_nodes WHERE node = ?").map_err(map)?;
-        let mut found = Vec::with_capacity(scored.len());
-        for (node, score) in scored {
-            let mut name = known.as_ref().and_then(|known| known.get(node));
-            if name.is_none() {
-                // A term without its memory is a damaged index, which `diagnose` reports.
-                let row = statement.query_row([node], |row| read(row, 0)).optional().map_err(map)?;
-                let Some(row) = row else { continue };
-                name = Some(row);
-                if let Some(known) = &mut known {
-                    known.set(node, row);
-                    known.lookups += 1;
-                }
-            }
-            let Some((id, created_at)) = name else { continue };
-            found.push(Found { node, tie_break: (Reverse(created_at), id), score });
-        }
-        Ok(found)
+        self.0.with(tx, |known| name(tx, known, scored))
     }
+}
+
+/// Names each node, and keeps the names where that is done.
+fn name(
+    tx: &Transaction<'_>,
+    mut known: Option<&mut Known>,
+    scored: Vec<(i64, f64)>,
+) -> MemoryStoreResult<Vec<Found>> {
+    if let Some(known) = &mut known
+        && known.lookups
+            >= Names::LOOKUPS_BEFORE_READING_ALL.max(known.names.len() / Names::MEMORIES_PER_LOOKUP)
+    {
+        known.read_all(tx)?;
+    }
+    let mut statement =
+        tx.prepare_cached("SELECT id, created_at FROM knowledge_nodes WHERE node = ?").map_err(map)?;
+    let mut found = Vec::with_capacity(scored.len());
+    for (node, score) in scored {
+        let mut name = known.as_ref().and_then(|known| known.get(node));
+        if name.is_none() {
+            // A term without its memory is a damaged index, which `diagnose` reports.
+            let row = statement.query_row([node], |row| read(row, 0)).optional().map_err(map)?;
+            let Some(row) = row else { continue };
+            name = Some(row);
+            if let Some(known) = &mut known {
+                known.set(node, row);
+                known.lookups += 1;
+            }
+        }
+        let Some((id, created_at)) = name else { continue };
+        found.push(Found { node, tie_break: (Reverse(created_at), id), score });
+    }
+    Ok(found)
 }
 
 /// The id and the time in a row, from this column on.
@@ -85,24 +86,17 @@ fn read(row: &Row<'_>, at: usize) -> rusqlite::Result<(Uuid, i64)> {
     Ok((Uuid::from_bytes(row.get(at)?), row.get(at + 1)?))
 }
 
-impl Known {
-    /// Forgets what has changed since it was read. False where the view is older than that.
-    fn follow(&mut self, view: &Transaction<'_>) -> MemoryStoreResult<bool> {
-        let now = journal::state(view)?;
-        if now == self.state {
-            return Ok(true);
-        }
-        if now < self.state {
-            return Ok(false);
-        }
-        match journal::changes(view, self.state, now)? {
+impl Derived for Known {
+    fn forget(&mut self, _: &Transaction<'_>, changes: Option<Vec<i64>>) -> MemoryStoreResult<()> {
+        match changes {
             Some(changes) => changes.into_iter().for_each(|node| self.set(node, Default::default())),
             None => *self = Self::default(),
         }
-        self.state = now;
-        Ok(true)
+        Ok(())
     }
+}
 
+impl Known {
     fn get(&self, node: i64) -> Option<(Uuid, i64)> {
         let name = usize::try_from(node).ok().and_then(|at| self.names.get(at)).copied();
         name.filter(|(id, _)| !id.is_nil())

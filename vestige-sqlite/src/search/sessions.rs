@@ -1,17 +1,16 @@
 //! What memories of one session lend each other.
 
 use std::collections::{HashMap, HashSet};
-use std::sync::{Mutex, PoisonError};
 
 use rusqlite::{OptionalExtension, Transaction, params};
 use vestige_traits::MemoryStoreResult;
 use vestige_traits::backend::{InSession, LENDING_RESULTS, QUESTION_TAIL, asks, lend, lending_floor};
 
+use super::kept::{Derived, Kept};
 use super::legs::{Ranked, sort};
 use super::names::Names;
 use crate::error::map;
 use crate::filter::Admission;
-use crate::journal::{self, State};
 
 /// Whether a memory is part of a session.
 pub(super) fn has_any(tx: &Transaction<'_>) -> MemoryStoreResult<bool> {
@@ -75,11 +74,10 @@ impl Lending<'_> {
 /// Where nodes that were found before stand in their sessions, where that is kept. It follows the rows by the
 /// journal.
 #[derive(Debug)]
-pub(super) struct Sessions(Option<Mutex<Known>>);
+pub(super) struct Sessions(Kept<Known>);
 
 #[derive(Debug, Default)]
 struct Known {
-    state: State,
     places: HashMap<i64, Place>,
 }
 
@@ -99,12 +97,12 @@ impl Sessions {
     const MAX_CHANGES: usize = 500;
 
     pub(super) fn new() -> Self {
-        Self(Some(Mutex::default()))
+        Self(Kept::new())
     }
 
     /// None is kept.
     pub(super) fn off() -> Self {
-        Self(None)
+        Self(Kept::off())
     }
 
     fn places(
@@ -112,54 +110,41 @@ impl Sessions {
         tx: &Transaction<'_>,
         nodes: impl Iterator<Item = i64>,
     ) -> MemoryStoreResult<Vec<Place>> {
-        let mut known = self.0.as_ref().map(|known| known.lock().unwrap_or_else(PoisonError::into_inner));
-        let mut known = match &mut known {
-            Some(known) => known.follow(tx)?.then_some(&mut **known),
-            None => None,
-        };
-        let place_of = |node| -> MemoryStoreResult<Place> {
-            if let Some(place) = known.as_ref().and_then(|known| known.places.get(&node)) {
-                return Ok(*place);
-            }
-            let place = place_of(tx, node)?;
-            if let Some(known) = &mut known {
-                if known.places.len() >= Self::MAX_PLACES {
-                    known.places.clear();
+        self.0.with(tx, |mut known| {
+            let place_of = |node| -> MemoryStoreResult<Place> {
+                if let Some(place) = known.as_ref().and_then(|known| known.places.get(&node)) {
+                    return Ok(*place);
                 }
-                known.places.insert(node, place);
-            }
-            Ok(place)
-        };
-        nodes.map(place_of).collect()
+                let place = place_of(tx, node)?;
+                if let Some(known) = &mut known {
+                    if known.places.len() >= Self::MAX_PLACES {
+                        known.places.clear();
+                    }
+                    known.places.insert(node, place);
+                }
+                Ok(place)
+            };
+            nodes.map(place_of).collect()
+        })
     }
 }
 
-impl Known {
-    /// Forgets the places that have changed since they were read. False where the view is older than that.
-    fn follow(&mut self, view: &Transaction<'_>) -> MemoryStoreResult<bool> {
-        let now = journal::state(view)?;
-        if now == self.state {
-            return Ok(true);
+impl Derived for Known {
+    fn forget(&mut self, view: &Transaction<'_>, changes: Option<Vec<i64>>) -> MemoryStoreResult<()> {
+        let Some(changes) = changes.filter(|changes| changes.len() <= Sessions::MAX_CHANGES) else {
+            self.places.clear();
+            return Ok(());
+        };
+        // Those around it now, and those that had it around them.
+        let changed: HashSet<i64> = changes.into_iter().collect();
+        let mut stale = changed.clone();
+        for node in &changed {
+            stale.extend(place_of(view, *node)?.around());
         }
-        if now < self.state {
-            return Ok(false);
-        }
-        match journal::changes(view, self.state, now)? {
-            Some(changes) if changes.len() <= Sessions::MAX_CHANGES => {
-                // Those around it now, and those that had it around them.
-                let mut stale: HashSet<i64> = changes.iter().copied().collect();
-                for node in &changes {
-                    stale.extend(place_of(view, *node)?.around());
-                }
-                let changed: HashSet<i64> = changes.into_iter().collect();
-                self.places.retain(|node, place| {
-                    !stale.contains(node) && !place.around().any(|node| changed.contains(&node))
-                });
-            }
-            _ => self.places.clear(),
-        }
-        self.state = now;
-        Ok(true)
+        self.places.retain(|node, place| {
+            !stale.contains(node) && !place.around().any(|node| changed.contains(&node))
+        });
+        Ok(())
     }
 }
 
