@@ -90,6 +90,8 @@ pub(crate) struct FoundRow {
     pub(crate) best_keyword: Option<f64>,
     pub(crate) best_vector: Option<f64>,
     pub(crate) last_vector: Option<f64>,
+    /// How many the vector leg found.
+    pub(crate) found_vectors: i64,
     /// Whether any memory of the store is part of a session.
     pub(crate) has_sessions: bool,
     /// Whether content and metadata are all there; otherwise the content ends as it does in the store.
@@ -97,15 +99,25 @@ pub(crate) struct FoundRow {
 }
 
 impl FoundRow {
-    /// The result for a question with this vector, or with none. The scores are computed again here, because
-    /// the server fuses similarities that it has measured in single precision.
-    pub(crate) fn result(self, asked: Option<&[f32]>, fusion: &Fusion) -> MemoryStoreResult<SearchResult> {
+    /// The result for a question with this vector, or with none, and legs of this depth. The scores are
+    /// computed again here, because the server fuses similarities that it has measured in single precision.
+    pub(crate) fn result(
+        self,
+        asked: Option<&[f32]>,
+        fusion: &Fusion,
+        depth: usize,
+    ) -> MemoryStoreResult<SearchResult> {
         let rank = |rank: Option<i64>| rank.and_then(|rank| u32::try_from(rank).ok());
         let found = self.vector_rank.and(self.embedding.as_deref());
         let vector_score =
             found.zip(asked).map(|(found, asked)| round_score(cosine_similarity(found, asked)));
         let (fts_rank, vector_rank) = (rank(self.fts_rank), rank(self.vector_rank));
-        let scale = FusionScale::of(self.best_keyword, self.best_vector.into_iter().chain(self.last_vector));
+        let scale = FusionScale::by_ends(
+            self.best_keyword,
+            self.best_vector.zip(self.last_vector),
+            count(self.found_vectors) as usize,
+            depth,
+        );
         let fused = |_| fusion.score(&scale, fts_rank.zip(self.fts_score), vector_rank.zip(vector_score));
         let score = if asked.is_some() { self.score.map(fused) } else { self.score };
         let score = score.or(vector_score).ok_or_else(|| {

@@ -174,7 +174,8 @@ impl Searcher<'_> {
         .map_err(|error| self.model.map_error(error, question.embedding.map_or(0, <[f32]>::len)))?;
         let has_sessions = rows.first().is_some_and(|row| row.has_sessions);
         let parts = rows.iter().filter(|row| !row.is_whole).map(|row| row.id).collect();
-        let results = rows.into_iter().map(|row| row.result(question.embedding, &query.fusion));
+        let results =
+            rows.into_iter().map(|row| row.result(question.embedding, &query.fusion, question.depth));
         let mut results = results.collect::<MemoryStoreResult<Vec<_>>>()?;
         let order = |result: &SearchResult| (result.score, result.record.created_at, result.record.id);
         results.sort_by(|a, b| result_order(order(a), order(b)));

@@ -169,7 +169,7 @@ impl Searcher {
     /// Both legs as one ranking, or the keyword leg alone.
     fn rank(&self, hybrid: bool, keyword: &[Found], vector: &[Found]) -> Vec<Ranked> {
         let scores = |leg: &[Found]| leg.iter().map(|found| found.score).collect::<Vec<_>>();
-        let scale = FusionScale::of(scores(keyword), scores(vector));
+        let scale = FusionScale::of(scores(keyword), scores(vector), self.fusion.leg_depth(self.limit));
         rank(keyword, vector, |keyword, vector| match hybrid {
             true => self.fusion.score(&scale, keyword, vector),
             false => keyword.map_or(0.0, |(_, score)| score),

@@ -233,7 +233,7 @@ async fn fused(store: &SqliteMemoryStore, query: &SearchQuery) -> Vec<(Uuid, f64
     let words = store.search(&leg.clone().mode(SearchMode::Keyword)).await.unwrap();
     let vectors = store.search(&leg.mode(SearchMode::Vector)).await.unwrap();
     let scores = |leg: &[SearchResult]| leg.iter().map(|hit| hit.score).collect::<Vec<_>>();
-    let scale = FusionScale::of(scores(&words), scores(&vectors));
+    let scale = FusionScale::of(scores(&words), scores(&vectors), depth);
     let mut places: BTreeMap<(DateTime<Utc>, Uuid), [Place; 2]> = BTreeMap::new();
     for (at, leg) in [words, vectors].into_iter().enumerate() {
         for (rank, hit) in (1..).zip(leg) {

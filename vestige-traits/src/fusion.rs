@@ -40,7 +40,9 @@ pub struct Fusion {
 pub enum FusionMethod {
     /// The memory's score on a scale from 0 to 1: BM25 as a part of the leg's best, since a memory without
     /// any of the words has 0; the cosine similarity between the leg's last and its best, since models differ
-    /// in what they call unlike. Where all similarities of the leg are the same, each is 1.
+    /// in what they call unlike. The last of a leg that is not full need not be unlike, so there the scale
+    /// begins no higher than at a part of the best: one half in an empty leg, all of it in a full one. Where
+    /// all similarities of the leg are the same, each is 1.
     ///
     /// A convex combination with min-max normalisation: Bruch, Gai and Ingber, "An Analysis of Fusion
     /// Functions for Hybrid Retrieval", ACM TOIS 2023.
@@ -62,19 +64,34 @@ pub type LegPlace = (u32, f64);
 pub struct FusionScale {
     best_keyword: f64,
     best_vector: f64,
-    last_vector: f64,
+    /// The similarity that counts nothing.
+    vector_floor: f64,
 }
 
 impl FusionScale {
-    /// The scale of two legs by the scores of what takes part, best first.
-    pub fn of(keyword: impl IntoIterator<Item = f64>, vector: impl IntoIterator<Item = f64>) -> Self {
-        let mut vector = vector.into_iter();
-        let best_vector = vector.next().unwrap_or(0.0);
-        Self {
-            best_keyword: keyword.into_iter().next().unwrap_or(0.0),
-            best_vector,
-            last_vector: vector.last().unwrap_or(best_vector),
-        }
+    /// The scale of two legs of this depth by the scores of what takes part, best first.
+    pub fn of(
+        keyword: impl IntoIterator<Item = f64>,
+        vector: impl IntoIterator<Item = f64>,
+        depth: usize,
+    ) -> Self {
+        let vector: Vec<f64> = vector.into_iter().collect();
+        let ends = vector.first().copied().zip(vector.last().copied());
+        Self::by_ends(keyword.into_iter().next(), ends, vector.len(), depth)
+    }
+
+    /// The same by the best keyword score, and by the best and the last of the `found` similarities.
+    pub fn by_ends(
+        best_keyword: Option<f64>,
+        vector_ends: Option<(f64, f64)>,
+        found: usize,
+        depth: usize,
+    ) -> Self {
+        let (best_vector, last_vector) = vector_ends.unwrap_or_default();
+        // search.sql computes the same.
+        let full = (found as f64 / depth as f64).min(1.0);
+        let vector_floor = last_vector.min(best_vector * (0.5 + 0.5 * full));
+        Self { best_keyword: best_keyword.unwrap_or_default(), best_vector, vector_floor }
     }
 
     fn keyword(&self, score: f64) -> f64 {
@@ -82,8 +99,8 @@ impl FusionScale {
     }
 
     fn vector(&self, score: f64) -> f64 {
-        if self.best_vector > self.last_vector {
-            (score - self.last_vector) / (self.best_vector - self.last_vector)
+        if self.best_vector > self.vector_floor {
+            (score - self.vector_floor) / (self.best_vector - self.vector_floor)
         } else {
             1.0
         }
@@ -187,7 +204,7 @@ mod tests {
     #[test]
     fn scores_are_fused_on_the_scale_of_their_leg() {
         let fusion = Fusion { keyword_weight: 0.5, vector_weight: 0.25, ..Fusion::default() };
-        let scale = FusionScale::of([8.0, 6.0, 4.0], [0.75, 0.5, 0.25]);
+        let scale = FusionScale::of([8.0, 6.0, 4.0], [0.75, 0.5, 0.25], 3);
         let score = |keyword: Option<f64>, vector: Option<f64>| {
             fusion.score(&scale, keyword.map(|score| (7, score)), vector.map(|score| (7, score)))
         };
@@ -198,13 +215,32 @@ mod tests {
     }
 
     #[test]
+    fn similarities_of_a_leg_that_is_not_full_keep_proportion() {
+        let fusion = Fusion { keyword_weight: 0.0, vector_weight: 1.0, ..Fusion::default() };
+        let second = |last: f64, found: usize| {
+            let scale = FusionScale::by_ends(None, Some((0.877, last)), found, 100);
+            fusion.score(&scale, None, Some((2, 0.864)))
+        };
+        assert!((second(0.864, 2) - 0.97).abs() < 1e-3, "{}", second(0.864, 2));
+        assert!((second(0.864, 50) - 0.94).abs() < 1e-3, "{}", second(0.864, 50));
+        assert_eq!(second(0.864, 100), 0.0, "a full leg begins with its last");
+        let shares: Vec<f64> = (2..=100).map(|found| second(0.864, found)).collect();
+        assert!(shares.windows(2).all(|pair| pair[0] >= pair[1]), "the fuller, the wider the scale");
+        // Where the last is unlike the question, it is what counts nothing.
+        for found in [40, 99, 100] {
+            assert_eq!(second(0.1, found), (0.864 - 0.1) / (0.877 - 0.1));
+        }
+        assert_eq!(second(-0.2, 2), (0.864 + 0.2) / (0.877 + 0.2));
+    }
+
+    #[test]
     fn a_leg_without_a_span_gives_its_whole_weight() {
         let fusion = Fusion::default();
         for vector in [vec![0.3], vec![0.3; 4], vec![-0.5; 2]] {
-            let scale = FusionScale::of([], vector.iter().copied());
+            let scale = FusionScale::of([], vector.iter().copied(), 100);
             assert_eq!(fusion.score(&scale, None, Some((1, vector[0]))), fusion.vector_weight);
         }
-        assert_eq!(fusion.score(&FusionScale::of([], []), None, None), 0.0);
+        assert_eq!(fusion.score(&FusionScale::of([], [], 100), None, None), 0.0);
     }
 
     #[test]

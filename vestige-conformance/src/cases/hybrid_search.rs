@@ -10,12 +10,13 @@ const EAST: [f32; 4] = [1.0, 0.0, 0.0, 0.0];
 /// What a result's score has to be, by the legs' results up to their depth.
 fn fused(
     fusion: Fusion,
+    depth: usize,
     by_words: &[SearchResult],
     by_meaning: &[SearchResult],
     result: &SearchResult,
 ) -> f64 {
     let scores = |leg: &[SearchResult]| leg.iter().map(|result| result.score).collect::<Vec<_>>();
-    let scale = FusionScale::of(scores(by_words), scores(by_meaning));
+    let scale = FusionScale::of(scores(by_words), scores(by_meaning), depth);
     fusion.score(&scale, result.fts_rank.zip(result.fts_score), result.vector_rank.zip(result.vector_score))
 }
 
@@ -49,7 +50,7 @@ pub async fn both_legs_are_united(bed: &TestBed<impl StoreFactory>) {
         assert_eq!(result.fts_rank, word.and_then(|other| other.fts_rank));
         assert_eq!(result.vector_score, meaning.map(|other| other.score));
         assert_eq!(result.vector_rank, meaning.and_then(|other| other.vector_rank));
-        assert_close(result.score, fused(Fusion::default(), &by_words, &by_meaning, result));
+        assert_close(result.score, fused(Fusion::default(), 100, &by_words, &by_meaning, result));
     }
     assert!(results.is_sorted_by(|a, b| (b.score, a.record.id) <= (a.score, b.record.id)));
 }
@@ -94,10 +95,32 @@ pub async fn scores_are_relative_to_the_depth_of_their_leg(bed: &TestBed<impl St
         let results = bed.store.search(&query).await.unwrap();
         assert_eq!(results.len(), limit);
         for result in &results {
-            assert_close(result.score, fused(query.fusion, &by_words, &by_meaning, result));
+            assert_close(result.score, fused(query.fusion, leg, &by_words, &by_meaning, result));
         }
         assert!(results.is_sorted_by(|a, b| (b.score, a.record.id) <= (a.score, b.record.id)));
     }
+}
+
+pub async fn similarities_of_a_small_store_keep_proportion(bed: &TestBed<impl StoreFactory>) {
+    bed.store.register_model(&model()).await.unwrap();
+    let at = |cosine: f32| [cosine, (1.0 - cosine * cosine).sqrt(), 0.0, 0.0];
+    let records = [embedded(1, "lamp in words", &at(0.864)), embedded(2, "lamp in words", &at(0.877))];
+    bed.store.insert_batch(&records).await.unwrap();
+    let query = SearchQuery::hybrid("lamp", EAST.to_vec());
+    let results = bed.store.search(&query).await.unwrap();
+    assert_eq!(found(&results), ids([2, 1]));
+    assert_close(results[0].score, 1.0);
+    // 0.65 for the words, and nearly all of 0.35 for a cosine that is nearly the best.
+    assert!(results[1].score > 0.98, "{}", results[1].score);
+
+    // A leg that is as deep as the store is full: its last counts nothing.
+    let full = query.clone().fusion(Fusion::new().depth(2)).limit(2);
+    assert_close(bed.store.search(&full).await.unwrap()[1].score, 0.65);
+    // The last of a leg counts nothing where it points away from the question.
+    bed.store.insert(&embedded(3, "lamp in words", &[-1.0, 0.0, 0.0, 0.0])).await.unwrap();
+    let results = bed.store.search(&query).await.unwrap();
+    assert_eq!(found(&results), ids([2, 1, 3]));
+    assert_close(results[2].score, 0.65);
 }
 
 pub async fn a_leg_of_equal_scores_gives_each_its_whole_weight(bed: &TestBed<impl StoreFactory>) {
@@ -119,7 +142,7 @@ pub async fn k_decides_how_fast_ranks_lose_value(bed: &TestBed<impl StoreFactory
         let fusion = Fusion::new().method(method).k(k).keyword_weight(1.0).vector_weight(1.0).depth(0);
         let query = SearchQuery::hybrid("lamp", EAST.to_vec()).fusion(fusion);
         for result in bed.store.search(&query).await.unwrap() {
-            assert_close(result.score, fused(fusion, &[], &[], &result));
+            assert_close(result.score, fused(fusion, 100, &[], &[], &result));
         }
     }
 }

@@ -79,6 +79,7 @@ macro_rules! __conformance_cases {
                 both_legs_are_united
                 the_weights_of_the_legs_decide
                 scores_are_relative_to_the_depth_of_their_leg
+                similarities_of_a_small_store_keep_proportion
                 a_leg_of_equal_scores_gives_each_its_whole_weight
                 k_decides_how_fast_ranks_lose_value
                 of_equal_fused_scores_the_newest_comes_first

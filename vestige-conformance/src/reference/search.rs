@@ -41,7 +41,7 @@ impl State {
                 let depth = query.fusion.leg_depth(limit);
                 keyword.truncate(depth);
                 vector.truncate(depth);
-                let ranking = self.fuse(query, &keyword, &vector);
+                let ranking = self.fuse(query, depth, &keyword, &vector);
                 self.results(query, limit, &candidates, ranking, [Some(&keyword), Some(&vector)])
             }
             (Some(keyword), None) => {
@@ -134,9 +134,9 @@ impl State {
         self.best_first(scores.collect())
     }
 
-    fn fuse(&self, query: &SearchQuery, keyword: &Leg, vector: &Leg) -> Leg {
+    fn fuse(&self, query: &SearchQuery, depth: usize, keyword: &Leg, vector: &Leg) -> Leg {
         let scores = |leg: &Leg| leg.iter().map(|(_, score)| *score).collect::<Vec<_>>();
-        let scale = FusionScale::of(scores(keyword), scores(vector));
+        let scale = FusionScale::of(scores(keyword), scores(vector), depth);
         let found: BTreeSet<Uuid> = keyword.iter().chain(vector).map(|(id, _)| *id).collect();
         let score = |id| query.fusion.score(&scale, place(keyword, id), place(vector, id));
         self.best_first(found.into_iter().map(|id| (id, score(id))).collect())

@@ -334,7 +334,13 @@ scale AS MATERIALIZED (
   SELECT
     (SELECT max(score) FROM keyword) AS best_keyword,
     max(similarity) AS best_vector,
-    min(similarity) AS last_vector
+    min(similarity) AS last_vector,
+    count(*) AS found_vectors,
+    -- What counts nothing, as FusionScale has it.
+    least(
+      min(similarity),
+      max(similarity) * (0.5::float8 + 0.5::float8 * least(count(*)::float8 / $14::int8::float8, 1))
+    ) AS vector_floor
   FROM meaning
 ),
 best AS MATERIALIZED (
@@ -359,7 +365,7 @@ best AS MATERIALIZED (
             END
             + CASE
               WHEN meaning.rank IS NULL THEN 0
-              ELSE $17::float8 * coalesce((meaning.similarity - last_vector) / nullif(best_vector - last_vector, 0), 1)
+              ELSE $17::float8 * coalesce((meaning.similarity - vector_floor) / nullif(best_vector - vector_floor, 0), 1)
             END
           ELSE coalesce($16::float8 / ($15::float8 + keyword.rank), 0)
             + coalesce($17::float8 / ($15::float8 + meaning.rank), 0)
@@ -390,7 +396,7 @@ SELECT
   -- Null where the similarity alone is the score, which the caller measures in double precision.
   CASE WHEN $4::real[] IS NULL OR EXISTS (SELECT FROM terms) THEN best.score END AS score,
   best.fts_score, best.fts_rank, best.vector_rank,
-  scale.best_keyword, scale.best_vector, scale.last_vector,
+  scale.best_keyword, scale.best_vector, scale.last_vector, scale.found_vectors AS "found_vectors!",
   EXISTS (SELECT FROM knowledge_nodes AS m WHERE m.session IS NOT NULL) AS "has_sessions!"
 FROM best
 CROSS JOIN scale

@@ -92,8 +92,8 @@ impl<'a> Fused<'a> {
         let (mut ends, mut scaled) = ([f64::INFINITY, f64::NEG_INFINITY], None);
         if let Some(fusion) = fusion {
             let known = leg.ends()?;
-            let scale =
-                FusionScale::of(keyword.iter().map(|found| found.score), known.iter().flatten().copied());
+            let best_keyword = keyword.first().map(|found| found.score);
+            let scale = FusionScale::by_ends(best_keyword, known.map(Into::into), leg.nodes().count(), depth);
             (ends, scaled) = (known.unwrap_or_default(), Some((fusion, scale)));
         }
         let words = (1..).zip(keyword).map(|(rank, found)| (found.node, (rank, found.score))).collect();
