@@ -28,6 +28,10 @@ pub(crate) struct FilterArgs {
     #[arg(short, long = "codebase", value_name = "NAME")]
     codebases: Vec<String>,
 
+    /// Only memories of this session: a conversation, or a work session; give several for any of them
+    #[arg(long = "session", value_name = "NAME")]
+    sessions: Vec<String>,
+
     /// Only memories of this domain; give several for any of them
     #[arg(long = "domain", value_name = "ID")]
     domains: Vec<String>,
@@ -62,6 +66,7 @@ impl FilterArgs {
             .tags(self.tags)
             .node_types(self.types)
             .codebases(self.codebases)
+            .sessions(self.sessions)
             .min_retrievability(self.min_retrievability))
     }
 }

@@ -130,6 +130,7 @@ fn asked_by(field: &str) -> Option<&'static str> {
         "limit" => "--limit",
         "node_type" | "filter.node_types" | "edge_type" => "--type",
         "codebase" | "filter.codebases" => "--codebase",
+        "session" | "filter.sessions" => "--session",
         "tags" | "filter.tags" => "--tag",
         "filter.domains" => "--domain",
         "filter.created_from" => "--since",
@@ -138,6 +139,7 @@ fn asked_by(field: &str) -> Option<&'static str> {
         "created_at" => "--created-at",
         "weight" => "--weight",
         "depth" => "--depth",
+        "context" => "--context",
         "text" => "the question",
         _ => return None,
     })

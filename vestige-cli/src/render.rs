@@ -8,6 +8,7 @@ use serde_json::Value;
 use uuid::Uuid;
 use vestige_memory::text::{labels, one_line, printable, shortened};
 use vestige_memory::times::rfc3339;
+use vestige_memory::{Nearby, ResultInContext};
 use vestige_traits::{MemoryRecord, SearchResult, Visibility};
 
 use crate::output::{BOLD, CYAN, DIM, Styled};
@@ -71,6 +72,49 @@ pub(crate) struct HitJson<'a> {
     session: Option<&'a str>,
     created_at: DateTime<Utc>,
     metadata: &'a Value,
+    /// Both left out where they were not asked for.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    before: Option<Vec<NearbyJson<'a>>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    after: Option<Vec<NearbyJson<'a>>>,
+}
+
+/// A memory near a result in its session, for machines.
+#[derive(Serialize)]
+struct NearbyJson<'a> {
+    /// Its number among the results, from 1; null if it is none of them.
+    result: Option<usize>,
+    id: Uuid,
+    content: &'a str,
+    node_type: &'a str,
+    tags: &'a [String],
+    codebase: Option<&'a str>,
+    created_at: DateTime<Utc>,
+    metadata: &'a Value,
+}
+
+impl<'a> HitJson<'a> {
+    /// A result with what stands around it.
+    pub(crate) fn in_context(hit: &'a ResultInContext) -> Self {
+        let nearby = |near: &'a [Nearby]| Some(near.iter().map(NearbyJson::from).collect());
+        Self { before: nearby(&hit.before), after: nearby(&hit.after), ..Self::from(&hit.result) }
+    }
+}
+
+impl<'a> From<&'a Nearby> for NearbyJson<'a> {
+    fn from(near: &'a Nearby) -> Self {
+        let record = &near.record;
+        Self {
+            result: near.result,
+            id: record.id,
+            content: &record.content,
+            node_type: &record.node_type,
+            tags: &record.tags,
+            codebase: record.codebase.as_deref(),
+            created_at: record.created_at,
+            metadata: &record.metadata,
+        }
+    }
 }
 
 impl<'a> From<&'a SearchResult> for HitJson<'a> {
@@ -88,6 +132,8 @@ impl<'a> From<&'a SearchResult> for HitJson<'a> {
             session: record.session.as_deref(),
             created_at: record.created_at,
             metadata: &record.metadata,
+            before: None,
+            after: None,
         }
     }
 }
@@ -135,7 +181,11 @@ pub(crate) fn whole(record: &MemoryRecord) -> String {
 
 /// Every line of a text, three spaces in.
 pub(crate) fn indented(text: &str) -> String {
-    let lines: Vec<String> =
-        printable(text).lines().map(|line| format!("   {line}").trim_end().to_owned()).collect();
-    lines.join("\n")
+    indented_by(3, text)
+}
+
+/// Every line of a text, so many spaces in.
+pub(crate) fn indented_by(spaces: usize, text: &str) -> String {
+    let line = |line: &str| format!("{:spaces$}{line}", "").trim_end().to_owned();
+    printable(text).lines().map(line).collect::<Vec<_>>().join("\n")
 }

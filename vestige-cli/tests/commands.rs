@@ -512,6 +512,7 @@ fn what_is_refused_is_named_as_it_was_given() {
         (&["search", "lamp", "--min-retrievability", "2"], "--min-retrievability: is 2"),
         (&["search", "lamp", "--type", ""], "--type: must not be empty"),
         (&["search", "lamp", "--codebase", ""], "--codebase: must not be empty"),
+        (&["search", "lamp", "--session", ""], "--session: must not be empty"),
         (&["add", "lamp", "--tag", ""], "--tag: must not be empty"),
         (&["due", "-n", "1001"], "--limit: is 1001"),
     ] {

@@ -77,7 +77,7 @@ fn bytes_that_are_no_text_are_refused_in_one_line() {
 fn a_hostile_name_is_only_a_name() {
     let vestige = filled();
     for name in ["' OR '1'='1", "\"; --", "%", "*", "\u{202e}", "a\nb", "\\", "[\"x\"]"] {
-        for flag in ["--tag", "--type", "--codebase", "--domain"] {
+        for flag in ["--tag", "--type", "--codebase", "--session", "--domain"] {
             let run = vestige.run(&["search", "lamp", "--json", flag, name]);
             assert_eq!((run.code, run.stdout.as_str()), (Some(0), "[]\n"), "{flag} {name:?}: {}", run.stderr);
         }

@@ -19,6 +19,7 @@ pub mod reviews;
 pub mod scheduling;
 pub mod scripts;
 pub mod search_modes;
+pub mod session_context;
 pub mod sessions;
 pub mod transfer;
 pub mod transfer_import;

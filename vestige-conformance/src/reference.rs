@@ -22,7 +22,7 @@ use vestige_traits::transfer::{
 use vestige_traits::{
     ChangeToken, Domain, DomainScore, DueMemory, Finding, HealthStatus, ListPage, ListQuery, MemoryEdge,
     MemoryRecord, MemoryStore, MemoryStoreResult, ModelSignature, Neighbor, ReviewEvent, SchedulingState,
-    SearchPlan, SearchQuery, SearchResult, StoreStats,
+    SearchPlan, SearchQuery, SearchResult, SessionContext, StoreStats,
 };
 
 use self::state::State;
@@ -187,6 +187,10 @@ impl MemoryStore for ReferenceStore {
     async fn explain_search(&self, query: &SearchQuery) -> MemoryStoreResult<SearchPlan> {
         let model = self.model();
         self.read(|state| state.explain(query, model.as_ref()))
+    }
+
+    async fn get_context(&self, ids: &[Uuid], each: usize) -> MemoryStoreResult<Vec<SessionContext>> {
+        self.read(|state| state.context(ids, each))
     }
 
     async fn get_scheduling(&self, memory_id: Uuid) -> MemoryStoreResult<Option<SchedulingState>> {

@@ -11,6 +11,8 @@
 pub(crate) const ANSWER: usize = 40_000;
 /// How many units of one memory a list shows, however much room there is.
 pub(crate) const LISTED: usize = 4_000;
+/// How many units a list shows of a memory that stands near another.
+pub(crate) const NEARBY: usize = 1_000;
 /// The fewest units of a memory that are shown.
 const LEAST: usize = 200;
 /// What an answer keeps for its own words, and for the labels of each memory.
@@ -54,6 +56,16 @@ impl Room {
     /// The room of an answer that shows so many memories.
     pub(crate) fn for_memories(memories: usize) -> Self {
         Self { left: ANSWER - RESERVED, memories }
+    }
+
+    /// The first half of the room of an answer that shows so many results, and what stands around them.
+    pub(crate) fn for_results(results: usize) -> Self {
+        Self { left: (ANSWER - RESERVED) / 2, memories: results }
+    }
+
+    /// The second half, and what the results left, for so many memories around them.
+    pub(crate) fn for_nearby(results: &Self, nearby: usize) -> Self {
+        Self { left: (ANSWER - RESERVED) / 2 + results.left, memories: nearby }
     }
 
     /// How many units the next memory may have.

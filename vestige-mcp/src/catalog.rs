@@ -59,7 +59,8 @@ fn all() -> Vec<Tool> {
             "Recall",
             "Find memories by words and meaning, best first. Ask in plain language; \"a phrase\" must occur, -word must \
              not. Without a question it lists memories, newest first. Filters narrow both: leave them out unless you know the \
-             values (`stats` lists types and code bases).",
+             values (`stats` lists types and code bases). Give `context` where an answer may stand beside what is \
+             found, as in a conversation.",
             Effect::Reads,
         ),
         described::<memories::GetArgs, memories::Got>(

@@ -8,6 +8,7 @@ mod error;
 mod lines;
 mod metadata;
 mod methods;
+mod nearby;
 mod opening;
 mod origin;
 mod resources;

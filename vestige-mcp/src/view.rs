@@ -69,6 +69,11 @@ pub(crate) struct Range {
 }
 
 impl MemoryView {
+    /// How many characters of its text are shown.
+    pub(crate) fn length(&self) -> usize {
+        self.length
+    }
+
     /// The whole of it; `start` and `length` are those of the text that is shown.
     fn new(record: &MemoryRecord, start: usize, length: usize) -> Self {
         let characters = record.content.chars().count();
@@ -203,6 +208,10 @@ fn of_labels(record: &MemoryRecord, range: Range, most: usize, longest: usize) -
     if let Some(client) = record.metadata.get(KEPT_SILENT[0]).and_then(Value::as_str) {
         let _ = write!(text, " · from {}", shortened(client, 60));
     }
+    // A list leaves room for contents.
+    if let Some(session) = record.session.as_deref().filter(|_| longest == SHOWN_LABELS_OF_ONE) {
+        let _ = write!(text, " · session {}", shortened(session, 100));
+    }
     let mut metadata = record.metadata.as_object().cloned().unwrap_or_default();
     metadata.retain(|key, _| !KEPT_SILENT.contains(&key.as_str()));
     let metadata = (!metadata.is_empty()).then(|| {
@@ -241,6 +250,11 @@ fn of_labels(record: &MemoryRecord, range: Range, most: usize, longest: usize) -
 /// As in a list: the beginning, of at most [`budget::LISTED`] units.
 pub(crate) fn listed(record: &MemoryRecord, most: usize) -> Shown {
     of_labels(record, Range::default(), most.min(budget::LISTED), SHOWN_LABELS)
+}
+
+/// The same of a memory that stands near another: at most [`budget::NEARBY`] units.
+pub(crate) fn nearby(record: &MemoryRecord, most: usize) -> Shown {
+    of_labels(record, Range::default(), most.min(budget::NEARBY), SHOWN_LABELS)
 }
 
 /// The fewest units of a content that are shown.

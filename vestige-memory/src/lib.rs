@@ -6,6 +6,7 @@ pub mod json;
 pub mod text;
 pub mod times;
 
+mod context;
 mod duplicates;
 mod edit;
 mod embedding;
@@ -25,6 +26,7 @@ mod tags;
 mod wording;
 mod words;
 
+pub use context::{Nearby, ResultInContext};
 pub use duplicates::NearDuplicate;
 pub use edit::Edited;
 pub use embedding::NoEmbedder;

@@ -3,7 +3,7 @@
 use vestige_traits::analysis::Analyzer;
 use vestige_traits::{
     Embedder, Fusion, MemoryFilter, MemoryStore, MemoryStoreResult, SearchMode, SearchQuery, SearchResult,
-    WebQuery,
+    SessionContext, WebQuery, limits,
 };
 
 use crate::embedding::KNOWN_SHARE;
@@ -79,6 +79,16 @@ impl Recall {
     /// Those of [`SearchQuery::validate`].
     pub fn validate(&self) -> MemoryStoreResult<()> {
         self.clone().query().validate()
+    }
+
+    /// Checks that so many memories before and after each result are not too many for
+    /// [`recall_in_context`](Memory::recall_in_context), which does so too.
+    ///
+    /// # Errors
+    ///
+    /// [`InvalidInput`](vestige_traits::MemoryStoreError::InvalidInput), by [`SessionContext::check`].
+    pub fn check_context(&self, each: usize) -> MemoryStoreResult<()> {
+        SessionContext::check(limits::effective_limit(self.limit)?, each)
     }
 
     /// How many terms of the question are looked for by words; 0 in a mode without words. Of more than

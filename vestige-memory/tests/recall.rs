@@ -4,8 +4,10 @@
 
 mod support;
 
+use chrono::TimeDelta;
 use support::{Broken, Recording, embedder, reference};
-use vestige_memory::{Memory, Recall, RememberOptions, SearchMode};
+use vestige_conformance::fixtures::now;
+use vestige_memory::{Memory, Nearby, Recall, RememberOptions, SearchMode};
 use vestige_traits::{MemoryFilter, MemoryRecord, MemoryStore, MemoryStoreError};
 
 over_each_store! {
@@ -16,6 +18,7 @@ over_each_store! {
     a_question_without_a_known_word_is_answered_by_words,
     in_a_store_without_a_model_words_find,
     filters_and_limits_hold,
+    a_result_comes_with_what_stands_around_it,
     the_query_can_be_explained,
 }
 
@@ -101,6 +104,37 @@ async fn filters_and_limits_hold<S: MemoryStore + Sync>(store: S) {
     }
     let error = memory.recall(Recall::new("lamp").limit(1001)).await.unwrap_err();
     assert!(matches!(error.store_error(), Some(MemoryStoreError::InvalidInput { .. })), "{error}");
+}
+
+async fn a_result_comes_with_what_stands_around_it<S: MemoryStore + Sync>(store: S) {
+    let memory = Memory::new(store, embedder());
+    let turns = ["zero", "Who has the lamp?", "Ada, or Ben has the lamp.", "three", "four"];
+    for (second, text) in turns.iter().enumerate() {
+        let said = now() + TimeDelta::seconds(second as i64);
+        memory.store().insert(&MemoryRecord::new_at(*text, said).session("talk")).await.unwrap();
+    }
+    let question = Recall::new("lamp").mode(SearchMode::Keyword).sessions(false);
+    let found = memory.recall_in_context(question.clone(), 2).await.unwrap();
+    assert_eq!(found.len(), 2);
+    let shown = |near: &[Nearby]| -> Vec<(String, Option<usize>)> {
+        near.iter().map(|near| (near.record.content.clone(), near.result)).collect()
+    };
+    let of = |text: &str| found.iter().find(|one| one.result.record.content == text).unwrap();
+    let number = |text: &str| 1 + found.iter().position(|one| one.result.record.content == text).unwrap();
+    let (asks, answers) = (turns[1], turns[2]);
+    assert_eq!(shown(&of(asks).before), [("zero".to_owned(), None)]);
+    let after = [(answers.to_owned(), Some(number(answers))), ("three".to_owned(), None)];
+    assert_eq!(shown(&of(asks).after), after);
+    assert_eq!(shown(&of(answers).before)[1], (asks.to_owned(), Some(number(asks))));
+    // Without context it is what `recall` finds.
+    let plain = memory.recall_in_context(question.clone(), 0).await.unwrap();
+    assert!(plain.iter().all(|one| one.before.is_empty() && one.after.is_empty()));
+    let plain: Vec<_> = plain.into_iter().map(|one| one.result).collect();
+    assert_eq!(plain, memory.recall(question.clone()).await.unwrap());
+    for (limit, each, fits) in [(50, 20, true), (51, 20, false), (1, 21, false), (0, 20, true)] {
+        let asked = memory.recall_in_context(question.clone().limit(limit), each).await;
+        assert_eq!(asked.is_ok(), fits, "{each} around {limit}");
+    }
 }
 
 async fn the_query_can_be_explained<S: MemoryStore + Sync>(store: S) {

@@ -10,6 +10,7 @@ pub(crate) struct Filter<'q> {
     pub(crate) tags: Option<&'q [String]>,
     pub(crate) node_types: Option<&'q [String]>,
     pub(crate) codebases: Option<&'q [String]>,
+    pub(crate) sessions: Option<&'q [String]>,
     pub(crate) created_from: Option<DateTime<Utc>>,
     pub(crate) created_before: Option<DateTime<Utc>>,
     pub(crate) now: DateTime<Utc>,
@@ -26,6 +27,7 @@ impl<'q> Filter<'q> {
             tags: any(&filter.tags),
             node_types: any(&filter.node_types),
             codebases: any(&filter.codebases),
+            sessions: any(&filter.sessions),
             created_from: filter.created_from.map(limits::to_micros),
             created_before: filter.created_before.map(limits::to_micros),
             now,
@@ -42,6 +44,7 @@ impl<'q> Filter<'q> {
                 domains: None,
                 tags: None,
                 node_types: None,
+                sessions: None,
                 created_from: None,
                 created_before: None,
                 now: _,
@@ -51,8 +54,9 @@ impl<'q> Filter<'q> {
     }
 }
 
-/// A checked query whose parameters are those before the filter, the filter's own, and those after it. Every
-/// statement with a filter is bound here, so that a new condition gets its parameter in all of them.
+/// A checked query whose parameters are those before the filter, the filter's own, those after it, and the
+/// filter's sessions. Every statement with a filter is bound here, so that a new condition gets its parameter
+/// in all of them.
 macro_rules! query_with_filter {
     ($query:ident!($($of:tt),+), [$($before:expr),* $(,)?], $filter:expr, [$($after:expr),* $(,)?] $(,)?) => {
         sqlx::$query!(
@@ -67,6 +71,7 @@ macro_rules! query_with_filter {
             $filter.now,
             $filter.elapsed_stabilities,
             $($after,)*
+            $filter.sessions,
         )
     };
 }

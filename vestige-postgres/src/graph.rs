@@ -7,7 +7,7 @@ use vestige_traits::backend::{NeighborWalk, Prepared};
 use vestige_traits::{MemoryEdge, MemoryRecord, MemoryStoreError, MemoryStoreResult, Neighbor};
 
 use crate::error;
-use crate::rows::{self, MemoryRow};
+use crate::records;
 use crate::session::Session;
 
 pub(crate) async fn add_edge(mut session: Session, edge: &Prepared<'_, MemoryEdge>) -> MemoryStoreResult<()> {
@@ -95,20 +95,9 @@ pub(crate) async fn get_neighbors(
     }
     let reached = walk.reached();
     let ids: Vec<Uuid> = reached.iter().map(|(id, _, _)| *id).collect();
-    let rows = sqlx::query_as!(
-        MemoryRow,
-        r#"SELECT id, content, node_type, tags, metadata, domains, domain_scores AS "domain_scores: _",
-             embedding::real[] AS embedding, codebase, owner_user_id, visibility, shared_with_groups,
-             created_at, updated_at, session
-           FROM knowledge_nodes
-           WHERE id = ANY ($1)"#,
-        &ids,
-    )
-    .fetch_all(&mut *snapshot)
-    .await
-    .map_err(error::map)?;
+    let records = records::get_many(snapshot, &ids).await?;
     let mut records: HashMap<Uuid, MemoryRecord> =
-        rows::records(rows)?.into_iter().map(|record| (record.id, record)).collect();
+        records.into_iter().map(|record| (record.id, record)).collect();
     let neighbors = reached.into_iter().filter_map(|(id, hops, score)| {
         let record = records.remove(&id)?;
         Some(Neighbor { record, hops, score })

@@ -5,11 +5,11 @@ use std::collections::{HashMap, HashSet};
 use chrono::{DateTime, Utc};
 use uuid::Uuid;
 use vestige_traits::backend::{InSession, LENDING_RESULTS, asks, lend, lending_floor, result_order};
-use vestige_traits::{MemoryRecord, MemoryStoreResult, SearchResult};
+use vestige_traits::{MemoryStoreResult, SearchResult};
 
 use crate::error;
 use crate::filter::{Filter, query_with_filter};
-use crate::rows::{self, MemoryRow};
+use crate::records;
 use crate::session::Session;
 
 /// Those before a memory in its session, and those after it: the nearest first.
@@ -64,7 +64,12 @@ impl Lending<'_> {
         ranked.sort_unstable_by(|(a, _), (b, _)| result_order(*a, *b));
         ranked.truncate(self.limit);
         let unread = ranked.iter().filter(|((.., id), result)| result.is_none() || self.parts.contains(id));
-        let mut records = records(transaction, unread.map(|((.., id), _)| *id).collect()).await?;
+        let unread: Vec<Uuid> = unread.map(|((.., id), _)| *id).collect();
+        let mut records = HashMap::new();
+        if !unread.is_empty() {
+            let read = records::get_many(transaction, &unread).await?;
+            records.extend(read.into_iter().map(|record| (record.id, record)));
+        }
         let results =
             ranked.into_iter().filter_map(|((score, _, id), result)| match (result, records.remove(&id)) {
                 (Some(result), None) => Some(result),
@@ -110,26 +115,4 @@ impl Lending<'_> {
         }
         Ok((places, times))
     }
-}
-
-async fn records(
-    transaction: &mut Session,
-    ids: Vec<Uuid>,
-) -> MemoryStoreResult<HashMap<Uuid, MemoryRecord>> {
-    if ids.is_empty() {
-        return Ok(HashMap::new());
-    }
-    let rows = sqlx::query_as!(
-        MemoryRow,
-        r#"SELECT id, content, node_type, tags, metadata, domains, domain_scores AS "domain_scores: _",
-             embedding::real[] AS embedding, codebase, owner_user_id, visibility, shared_with_groups,
-             created_at, updated_at, session
-           FROM knowledge_nodes
-           WHERE id = ANY ($1)"#,
-        &ids,
-    )
-    .fetch_all(transaction)
-    .await
-    .map_err(error::map)?;
-    Ok(rows::records(rows)?.into_iter().map(|record| (record.id, record)).collect())
 }

@@ -4,6 +4,7 @@
 mod analysis;
 mod config;
 mod connection;
+mod context;
 mod copy;
 mod diagnose;
 mod domains;

@@ -234,20 +234,24 @@ pub(crate) async fn first_refusal(
 }
 
 pub(crate) async fn get(session: &mut Session, id: Uuid) -> MemoryStoreResult<Option<MemoryRecord>> {
-    sqlx::query_as!(
+    Ok(get_many(session, &[id]).await?.pop())
+}
+
+/// Those of the memories that there are, in any order.
+pub(crate) async fn get_many(session: &mut Session, ids: &[Uuid]) -> MemoryStoreResult<Vec<MemoryRecord>> {
+    let rows = sqlx::query_as!(
         MemoryRow,
         r#"SELECT id, content, node_type, tags, metadata, domains, domain_scores AS "domain_scores: _",
              embedding::real[] AS embedding, codebase, owner_user_id, visibility, shared_with_groups,
              created_at, updated_at, session
            FROM knowledge_nodes
-           WHERE id = $1"#,
-        id,
+           WHERE id = ANY ($1)"#,
+        ids,
     )
-    .fetch_optional(session)
+    .fetch_all(session)
     .await
-    .map_err(error::map)?
-    .map(MemoryRecord::try_from)
-    .transpose()
+    .map_err(error::map)?;
+    rows::records(rows)
 }
 
 /// A page of at most `limit` records, which is the validated limit of the query.

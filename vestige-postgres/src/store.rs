@@ -17,7 +17,7 @@ use vestige_traits::transfer::{
 use vestige_traits::{
     ChangeToken, Domain, DomainScore, DueMemory, Finding, HealthStatus, ListPage, ListQuery, MemoryEdge,
     MemoryRecord, MemoryStore, MemoryStoreResult, ModelSignature, Neighbor, ReviewEvent, SchedulingState,
-    SearchPlan, SearchQuery, SearchResult, StoreStats, limits,
+    SearchPlan, SearchQuery, SearchResult, SessionContext, StoreStats, limits,
 };
 
 use crate::analysis::{self, AnalysisVersion};
@@ -28,8 +28,8 @@ use crate::limits::{Limits, ServedTimeout};
 use crate::registry::{self, Binding, BoundModel};
 use crate::search::Searcher;
 use crate::{
-    diagnose, domains, graph, import, indexes, keyword, migrations, records, reembed, scheduling, stats,
-    transfer,
+    context, diagnose, domains, graph, import, indexes, keyword, migrations, records, reembed, scheduling,
+    stats, transfer,
 };
 
 /// A memory store in a PostgreSQL database with pgvector.
@@ -390,6 +390,13 @@ impl MemoryStore for PgMemoryStore {
         self.searcher().explain_search(query).await
     }
 
+    #[instrument(level = "debug", name = "postgres.get_context", skip_all,
+        fields(ids = ids.len(), each), err(level = "debug"))]
+    async fn get_context(&self, ids: &[Uuid], each: usize) -> MemoryStoreResult<Vec<SessionContext>> {
+        SessionContext::check(ids.len(), each)?;
+        context::get_context(&mut self.connections().reader().await?, ids, each).await
+    }
+
     #[instrument(level = "debug", name = "postgres.get_scheduling", skip_all,
         fields(%memory_id), err(level = "debug"))]
     async fn get_scheduling(&self, memory_id: Uuid) -> MemoryStoreResult<Option<SchedulingState>> {
@@ -559,13 +566,8 @@ impl MemoryStore for PgMemoryStore {
         reembed::reembedding_status(&mut self.connections().snapshot().await?).await
     }
 
-    #[instrument(
-        level = "debug",
-        name = "postgres.reembedding_pending",
-        skip_all,
-        fields(limit),
-        err(level = "debug")
-    )]
+    #[instrument(level = "debug", name = "postgres.reembedding_pending", skip_all,
+        fields(%limit), err(level = "debug"))]
     async fn reembedding_pending(
         &self,
         after: Option<Uuid>,

@@ -121,10 +121,10 @@ async fn the_unfiltered_vector_leg_uses_the_hnsw_index() {
     let vector = questions[0].iter().map(f32::to_string).collect::<Vec<_>>().join(",");
     let execute = format!(
         "('{{}}', '{{}}', NULL, '{{{vector}}}', NULL, NULL, NULL, NULL, NULL, NULL, now(), NULL,
-           10, 10, 10, 0.7, 0.3, NULL, NULL, NULL, 5000, 20000, 2000, false, true, false, 1, 10)"
+           10, 10, 10, 0.7, 0.3, NULL, NULL, NULL, 5000, 20000, 2000, false, true, false, 1, 10, NULL)"
     );
     for planning in PLANNINGS {
-        let lines = explained(&pool, planning, &execute).await;
+        let lines = explained(&pool, SEARCH, planning, &execute).await;
         for index in ["idx_knowledge_nodes_embedding_hnsw", "idx_knowledge_nodes_search_vec"] {
             assert!(lines.iter().any(|line| line.contains(index)), "{planning}: {index}: {lines:#?}");
         }
@@ -141,16 +141,18 @@ const PLANNINGS: [&str; 2] = [
      SET random_page_cost = 1.1",
 ];
 
-/// The search as a prepared statement, explained for the questions that follow in EXECUTE.
-async fn explained(pool: &PgPool, planning: &str, execute: &str) -> Vec<String> {
-    let prepared = format!("PREPARE search AS {}", include_str!("../src/sql/search.sql"));
+const SEARCH: &str = include_str!("../src/sql/search.sql");
+
+/// A statement, prepared, and explained for the parameters that follow in EXECUTE.
+async fn explained(pool: &PgPool, sql: &str, planning: &str, execute: &str) -> Vec<String> {
+    let prepared = format!("PREPARE asked AS {sql}");
     let mut connection = pool.acquire().await.unwrap();
     for statement in [prepared.as_str(), planning] {
         sqlx::raw_sql(sqlx::AssertSqlSafe(statement)).execute(&mut *connection).await.unwrap();
     }
-    let explain = format!("EXPLAIN EXECUTE search {execute}");
+    let explain = format!("EXPLAIN EXECUTE asked {execute}");
     let lines = sqlx::query_scalar(sqlx::AssertSqlSafe(explain)).fetch_all(&mut *connection).await.unwrap();
-    sqlx::raw_sql("DEALLOCATE search").execute(&mut *connection).await.unwrap();
+    sqlx::raw_sql("DEALLOCATE asked").execute(&mut *connection).await.unwrap();
     lines
 }
 
@@ -163,12 +165,61 @@ async fn the_vectors_of_a_code_base_are_compared_without_a_look_at_their_rows() 
     let vector = questions[0].iter().map(f32::to_string).collect::<Vec<_>>().join(",");
     let execute = format!(
         "('{{}}', '{{}}', NULL, '{{{vector}}}', NULL, NULL, NULL, '{{tenth}}', NULL, NULL, now(), NULL,
-           10, 100, 10, 0.7, 0.3, NULL, NULL, NULL, 5000, 20000, 2000, false, false, true, 1, 10)"
+           10, 100, 10, 0.7, 0.3, NULL, NULL, NULL, 5000, 20000, 2000, false, false, true, 1, 10, NULL)"
     );
     for planning in PLANNINGS {
-        let lines = explained(&pool, planning, &execute).await;
+        let lines = explained(&pool, SEARCH, planning, &execute).await;
         let scan = "Index Only Scan using idx_knowledge_nodes_codebase_embedding";
         assert!(lines.iter().any(|line| line.contains(scan)), "{planning}: {lines:#?}");
+    }
+    store.close().await;
+    pool.close().await;
+    database.drop().await;
+}
+
+#[tokio::test]
+async fn the_memories_of_a_session_are_read_by_its_index() {
+    let Some(database) = TestDatabase::new().await else { return };
+    let store = database.store().await;
+    store.register_model(&signature(8)).await.unwrap();
+    let mut numbers = Numbers(5);
+    let records: Vec<_> = (0..MEMORIES)
+        .map(|n| {
+            let record = MemoryRecord::new(format!("memory number {n}")).id(id(n));
+            record.session(format!("talk {}", n / 20)).embedding(numbers.vector(8))
+        })
+        .collect();
+    for batch in records.chunks(4000) {
+        store.insert_batch(batch).await.unwrap();
+    }
+    store.vacuum().await.unwrap();
+    let pool = database.pool().await;
+    let vector = numbers.vector(8).iter().map(f32::to_string).collect::<Vec<_>>().join(",");
+    let [for_these, for_any] = PLANNINGS;
+    let nulls = "NULL, NULL, NULL, NULL, NULL, NULL, now(), NULL";
+    let search = format!(
+        "('{{number}}', '{{1}}', NULL, '{{{vector}}}', {nulls}, 10, 100, 10, 0.7, 0.3, NULL, NULL, NULL, 5000, 20000,
+           2000, false, false, false, 1, 10, '{{talk 7}}')"
+    );
+    let list = format!("(NULL, NULL, 10, {nulls}, '{{talk 7}}')");
+    let context = format!("('{{{}, {}}}', 2)", id(145), id(150));
+    let listed = include_str!("../src/sql/list.sql");
+    let around = include_str!("../src/sql/context.sql");
+    for (sql, planning, execute, condition) in [
+        (SEARCH, for_these, &search, "(session = ANY"),
+        (listed, for_these, &list, "(session = ANY"),
+        (around, for_these, &context, "(session = hit.session"),
+        (around, for_any, &context, "(session = hit.session"),
+    ] {
+        let lines = explained(&pool, sql, planning, execute).await;
+        let by_index = |line: &String| line.contains("Index Cond") && line.contains(condition);
+        assert!(lines.iter().any(by_index), "{planning}: {execute}: {lines:#?}");
+    }
+    let filter = MemoryFilter::new().sessions(["talk 7"]);
+    for query in [SearchQuery::text("number"), SearchQuery::embedding(numbers.vector(8))] {
+        let found = store.search(&query.filter(filter.clone()).limit(100)).await.unwrap();
+        assert_eq!(found.len(), 20);
+        assert!(found.iter().all(|result| result.record.session.as_deref() == Some("talk 7")));
     }
     store.close().await;
     pool.close().await;

@@ -37,6 +37,7 @@ impl Condition {
             ),
             (&filter.node_types, "n.node_type IN (SELECT value FROM json_each(?))"),
             (&filter.codebases, "n.codebase IN (SELECT value FROM json_each(?))"),
+            (&filter.sessions, "n.session IN (SELECT value FROM json_each(?))"),
         ];
         for (values, term) in lists {
             if !values.is_empty() {

@@ -5,6 +5,7 @@ mod cancellation;
 mod codec;
 mod config;
 mod connection;
+mod context;
 mod diagnose;
 mod domains;
 mod error;

@@ -14,15 +14,15 @@ use vestige_traits::transfer::{
 use vestige_traits::{
     ChangeToken, Domain, DomainScore, DueMemory, Finding, HealthStatus, ListPage, ListQuery, MemoryEdge,
     MemoryRecord, MemoryStore, MemoryStoreError, MemoryStoreResult, ModelSignature, Neighbor, ReviewEvent,
-    SchedulingState, SearchPlan, SearchQuery, SearchResult, StoreStats, limits,
+    SchedulingState, SearchPlan, SearchQuery, SearchResult, SessionContext, StoreStats, limits,
 };
 
 use crate::config::SqliteMemoryStoreBuilder;
 use crate::connection::Connections;
 use crate::search::{Caches, Searcher};
 use crate::{
-    backup, diagnose, domains, error, file, graph, import, journal, keyword, records, reembed, registry,
-    scheduling, schema, stats, transfer,
+    backup, context, diagnose, domains, error, file, graph, import, journal, keyword, records, reembed,
+    registry, scheduling, schema, stats, transfer,
 };
 
 /// A memory store in one SQLite file.
@@ -320,6 +320,13 @@ impl MemoryStore for SqliteMemoryStore {
     async fn explain_search(&self, query: &SearchQuery) -> MemoryStoreResult<SearchPlan> {
         let searcher = self.searcher(query)?;
         self.0.connections.with_reader(move |connection| searcher.explain(connection)).await
+    }
+
+    #[tracing::instrument(level = "debug", skip_all, fields(ids = ids.len(), each), err(level = "debug"))]
+    async fn get_context(&self, ids: &[Uuid], each: usize) -> MemoryStoreResult<Vec<SessionContext>> {
+        SessionContext::check(ids.len(), each)?;
+        let ids = ids.to_vec();
+        self.read(move |tx| context::get(tx, &ids, each)).await
     }
 
     #[tracing::instrument(level = "debug", skip_all, fields(%memory_id), err(level = "debug"))]

@@ -29,6 +29,8 @@ pub struct MemoryFilter {
     pub node_types: Vec<String>,
     /// Code bases, compared exactly. A memory without a code base matches no list of code bases.
     pub codebases: Vec<String>,
+    /// Sessions, compared exactly. A memory without a session matches no list of sessions.
+    pub sessions: Vec<String>,
     /// `created_at` at this time or later.
     pub created_from: Option<DateTime<Utc>>,
     /// `created_at` before this time.
@@ -54,6 +56,8 @@ impl MemoryFilter {
         node_types(types: impl IntoIterator<Item = impl Into<String>>) = strings(types);
         /// Matches memories of any of these code bases.
         codebases(names: impl IntoIterator<Item = impl Into<String>>) = strings(names);
+        /// Matches memories of any of these sessions.
+        sessions(names: impl IntoIterator<Item = impl Into<String>>) = strings(names);
         /// Matches memories with a `created_at` at this time or later.
         created_from(time: impl Into<Option<DateTime<Utc>>>) = time.into();
         /// Matches memories with a `created_at` before this time.
@@ -77,6 +81,7 @@ impl MemoryFilter {
         limits::check_names("filter.tags", &self.tags)?;
         limits::check_names("filter.node_types", &self.node_types)?;
         limits::check_names("filter.codebases", &self.codebases)?;
+        limits::check_names("filter.sessions", &self.sessions)?;
         for (field, time) in
             [("filter.created_from", self.created_from), ("filter.created_before", self.created_before)]
         {

@@ -13,6 +13,7 @@ pub mod transfer;
 
 mod any;
 mod change_token;
+mod context;
 mod domain;
 mod embedder;
 mod error;
@@ -33,6 +34,7 @@ mod words;
 
 pub use any::{AnyEmbedder, AnyMemoryStore};
 pub use change_token::ChangeToken;
+pub use context::SessionContext;
 pub use domain::{Domain, DomainScore};
 pub use embedder::{Embedder, EmbedderError, EmbedderResult};
 pub use error::{ActualModel, MemoryStoreError, MemoryStoreResult};

@@ -33,6 +33,8 @@ pub const NORM_RANGE: std::ops::RangeInclusive<f64> = 1e-6..=1e6;
 pub const DEFAULT_LIMIT: usize = 10;
 /// The largest `limit` of a search or a page.
 pub const MAX_LIMIT: usize = 1000;
+/// The most memories before a memory in its session that `get_context` returns, and the most after it.
+pub const MAX_CONTEXT: usize = 20;
 /// The most memories in one `insert_batch`, and rows in one page of a transfer.
 pub const MAX_BATCH: usize = 10_000;
 /// The longest query text, in bytes of UTF-8.

@@ -38,6 +38,7 @@ macro_rules! __for_each_operation {
             delete(id: $crate::operations::Uuid) -> ();
             search<'a>(query: &'a $crate::SearchQuery) -> Vec<$crate::SearchResult>;
             explain_search<'a>(query: &'a $crate::SearchQuery) -> $crate::SearchPlan;
+            get_context<'a>(ids: &'a [$crate::operations::Uuid], each: usize) -> Vec<$crate::SessionContext>;
             get_scheduling(memory_id: $crate::operations::Uuid) -> Option<$crate::SchedulingState>;
             update_scheduling<'a>(
                 memory_id: $crate::operations::Uuid, state: &'a $crate::SchedulingState

@@ -2,6 +2,7 @@ use chrono::{DateTime, Utc};
 use uuid::Uuid;
 
 use crate::change_token::ChangeToken;
+use crate::context::SessionContext;
 use crate::domain::{Domain, DomainScore};
 use crate::error::MemoryStoreResult;
 use crate::graph::{MemoryEdge, Neighbor};
@@ -284,6 +285,23 @@ pub trait LocalMemoryStore {
     /// Those of [`search`](Self::search).
     #[doc = include_str!("../doc/store/explain_search.md")]
     async fn explain_search(&self, query: &SearchQuery) -> MemoryStoreResult<SearchPlan>;
+
+    /// What stands just before and just after memories in their [sessions](MemoryRecord::session): for each
+    /// id, in the order of `ids`, at most `each` memories before it and `each` after it, all from one
+    /// consistent view.
+    ///
+    /// Memories of one session stand in it by (`created_at`, `id`). No filter holds: the context is what was
+    /// said there. It is empty for a memory that is part of no session, and where there is no such memory,
+    /// since one that was just found may be deleted meanwhile. An id may occur twice. An `each` of 0 gives
+    /// empty contexts.
+    ///
+    /// # Errors
+    ///
+    /// [`InvalidInput`](crate::MemoryStoreError::InvalidInput) by [`SessionContext::check`]: at most
+    /// [`MAX_LIMIT`](crate::limits::MAX_LIMIT) ids, [`MAX_CONTEXT`](crate::limits::MAX_CONTEXT) for each, and
+    /// `MAX_LIMIT` for all ids together.
+    #[doc = include_str!("../doc/store/get_context.md")]
+    async fn get_context(&self, ids: &[Uuid], each: usize) -> MemoryStoreResult<Vec<SessionContext>>;
 
     // ---- scheduling ----
 

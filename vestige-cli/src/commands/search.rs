@@ -2,8 +2,8 @@
 
 use clap::Args;
 use serde::Serialize;
-use vestige_memory::Recall;
 use vestige_memory::text::{labels, one_line, shortened};
+use vestige_memory::{Nearby, Recall, ResultInContext};
 use vestige_traits::{
     AnyMemoryStore, MemoryStore, SearchMode, SearchPlan, SearchQuery, SearchResult, WebQuery, limits,
 };
@@ -12,7 +12,7 @@ use crate::app::App;
 use crate::args::{self, FilterArgs};
 use crate::failure::CommandResult;
 use crate::output::{BOLD, CYAN, DIM, Output, Styled, note};
-use crate::render::{HitJson, indented};
+use crate::render::{HitJson, indented, indented_by};
 
 /// Find memories by words and by meaning
 ///
@@ -21,11 +21,14 @@ use crate::render::{HitJson, indented};
 #[derive(Args, Debug)]
 #[command(
     after_help = "With --json: an array of {id, score, fts_score, vector_score, content, node_type, tags, codebase,
-created_at, metadata}; with --explain too: an object of `results`, each with its ranks, and `plan`.
+created_at, metadata}, and `session` where it is part of one; with --context too: `before` and `after`, arrays of
+{result, id, content, node_type, tags, codebase, created_at, metadata}, `result` being the number of the result that it
+is; with --explain too: an object of `results`, each with its ranks, and `plan`.
 
 Examples:
   vestige search when may I deploy
   vestige search 'flaky \"connection pool\" -windows' --codebase tidewater --since 30d
+  vestige search who has the key --context 2
   vestige search PLK-4031 --mode keyword --json | jq -r '.[0].content'"
 )]
 pub(crate) struct SearchArgs {
@@ -43,6 +46,14 @@ pub(crate) struct SearchArgs {
 
     #[command(flatten)]
     filter: FilterArgs,
+
+    /// Show what was said just before and after each result in its session: N memories on each side, up to 20
+    #[arg(short = 'C', long, value_name = "N", default_value_t = 0)]
+    context: usize,
+
+    /// Rank each memory by itself alone, and not also by what stands beside it in its session
+    #[arg(long)]
+    no_sessions: bool,
 
     /// Show what each leg contributed to a result, and how the search ran
     #[arg(short, long)]
@@ -70,10 +81,14 @@ struct ExplainedHit<'a> {
 pub(crate) async fn run(args: SearchArgs, app: &App, mut out: Output) -> CommandResult {
     let text = args::text_or_stdin(Some(args.query.join(" ")), "question").await?;
     let embedded = args.mode.ranks_by_vector() && WebQuery::meaning(&text).is_some();
-    let mut question =
-        Recall::new(text).mode(args.mode).limit(args.limit).filter(args.filter.filter(app.now())?);
+    let mut question = Recall::new(text)
+        .mode(args.mode)
+        .limit(args.limit)
+        .filter(args.filter.filter(app.now())?)
+        .sessions(!args.no_sessions);
     // Before a store is made for it.
     question.validate()?;
+    question.check_context(args.context)?;
     if args.limit == 0 {
         question = question.limit(limits::DEFAULT_LIMIT);
     }
@@ -81,16 +96,24 @@ pub(crate) async fn run(args: SearchArgs, app: &App, mut out: Output) -> Command
     let memory = app.memory_to_ask(embedded).await?;
     let query = memory.search_query(question).await?;
     let store = memory.store();
-    let hits = store.search(&query).await?;
+    let hits = memory.in_context(store.search(&query).await?, args.context).await?;
     let plan = if args.explain { Some(store.explain_search(&query).await?) } else { None };
     match &plan {
         Some(plan) if out.json => {
-            out.json_value(&ExplainedJson { results: hits.iter().map(ExplainedHit::from).collect(), plan })?
+            let results = hits.iter().map(|hit| ExplainedHit {
+                hit: json(hit, args.context),
+                fts_rank: hit.result.fts_rank,
+                vector_rank: hit.result.vector_rank,
+            });
+            out.json_value(&ExplainedJson { results: results.collect(), plan })?;
         }
-        None if out.json => out.json_value(&hits.iter().map(HitJson::from).collect::<Vec<_>>())?,
+        None if out.json => {
+            out.json_value(&hits.iter().map(|hit| json(hit, args.context)).collect::<Vec<_>>())?;
+        }
         plan => {
             for (at, hit) in hits.iter().enumerate() {
-                print_hit(&mut out, at + 1, hit, args.full, plan.is_some())?;
+                print_hit(&mut out, at + 1, &hit.result, args.full, plan.is_some())?;
+                print_context(&mut out, hit, args.full)?;
             }
             if let Some(plan) = plan {
                 print_plan(&mut out, plan)?;
@@ -161,6 +184,32 @@ fn print_hit(
     Ok(())
 }
 
+fn json(hit: &ResultInContext, context: usize) -> HitJson<'_> {
+    if context == 0 { HitJson::from(&hit.result) } else { HitJson::in_context(hit) }
+}
+
+/// What stands around a hit, each with how far away it is. These lines begin two spaces in, and those of a
+/// text further in, so that no text can pass for them.
+fn print_context(out: &mut Output, hit: &ResultInContext, full: bool) -> CommandResult {
+    let before = (1..=hit.before.len()).rev().zip(&hit.before).map(|(far, near)| (far, "before", near));
+    let after = (1..).zip(&hit.after).map(|(far, near)| (far, "after", near));
+    for (far, side, Nearby { record, result }) in before.chain(after) {
+        let place = Styled(DIM, format_args!("{far} {side}"));
+        if let Some(result) = result {
+            out.line(format_args!("  - {place}: result {result}"))?;
+            continue;
+        }
+        let labels = Styled(DIM, labels(record));
+        out.line(format_args!("  - {place}: {}  {labels}", Styled(CYAN, record.id)))?;
+        if full {
+            out.line(indented_by(6, &record.content))?;
+        } else {
+            out.line(format_args!("      {}", shortened(&record.content, 300)))?;
+        }
+    }
+    Ok(())
+}
+
 /// What each leg had to say about a hit.
 pub(crate) fn contributions(hit: &SearchResult) -> String {
     if hit.fts_rank.is_none() && hit.vector_rank.is_none() {
@@ -182,10 +231,4 @@ fn print_plan(out: &mut Output, plan: &SearchPlan) -> CommandResult {
         out.line(format_args!("{} {}", Styled(BOLD, stage), one_line(&step.method)))?;
     }
     Ok(())
-}
-
-impl<'a> From<&'a SearchResult> for ExplainedHit<'a> {
-    fn from(hit: &'a SearchResult) -> Self {
-        Self { hit: hit.into(), fts_rank: hit.fts_rank, vector_rank: hit.vector_rank }
-    }
 }

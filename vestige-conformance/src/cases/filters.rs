@@ -95,6 +95,20 @@ pub async fn a_memory_without_a_codebase_matches_no_codebase(bed: &TestBed<impl 
     assert_passes(bed, codebases(&["other"]), &[]).await;
 }
 
+pub async fn a_memory_without_a_session_matches_no_session(bed: &TestBed<impl StoreFactory>) {
+    let with = |n, session: &str| lamp(n).session(session);
+    insert(bed, &[with(1, "monday"), with(2, "MONDAY"), lamp(3), with(4, "null"), with(5, "monday ")]).await;
+    let sessions = |names: &[&str]| MemoryFilter::new().sessions(strings(names));
+    assert_passes(bed, sessions(&["monday"]), &[1]).await;
+    assert_passes(bed, sessions(&["monday", "null"]), &[1, 4]).await;
+    assert_passes(bed, sessions(&["other"]), &[]).await;
+    // What a filter lets through follows the rows.
+    bed.store.update(&with(3, "monday")).await.unwrap();
+    bed.store.update(&lamp(4)).await.unwrap();
+    assert_passes(bed, sessions(&["monday", "null"]), &[1, 3]).await;
+    assert_passes(bed, sessions(&["monday"]).codebases(["atlas"]), &[]).await;
+}
+
 pub async fn the_created_range_includes_its_start_and_not_its_end(bed: &TestBed<impl StoreFactory>) {
     let at = |n, micros| lamp(n).created_at(now() + TimeDelta::microseconds(micros));
     insert(bed, &[at(1, 0), at(2, 1), at(3, 2), at(4, 3), at(5, -1)]).await;
@@ -178,7 +192,7 @@ pub async fn extreme_stabilities_and_minima_are_no_errors(bed: &TestBed<impl Sto
 
 pub async fn every_part_of_a_filter_must_be_met(bed: &TestBed<impl StoreFactory>) {
     let make = |n: u128, tag: &str, node_type: &str, codebase: &str, domain: &str| {
-        lamp(n).tags([tag]).node_type(node_type).codebase(codebase).domains([domain])
+        lamp(n).tags([tag]).node_type(node_type).codebase(codebase).domains([domain]).session("s")
     };
     insert(
         bed,
@@ -190,6 +204,7 @@ pub async fn every_part_of_a_filter_must_be_met(bed: &TestBed<impl StoreFactory>
             make(5, "t", "fact", "c", "x"),
             make(6, "t", "fact", "c", "d"),
             make(7, "t", "fact", "c", "d"),
+            make(8, "t", "fact", "c", "d").session("x"),
         ],
     )
     .await;
@@ -199,6 +214,7 @@ pub async fn every_part_of_a_filter_must_be_met(bed: &TestBed<impl StoreFactory>
         .node_types(["fact"])
         .codebases(["c"])
         .domains(["d"])
+        .sessions(["s"])
         .created_from(now() + TimeDelta::seconds(1))
         .created_before(now() + TimeDelta::seconds(100))
         .min_retrievability(0.8);
@@ -243,6 +259,8 @@ pub async fn an_invalid_filter_is_refused(bed: &TestBed<impl StoreFactory>) {
     refused(none().domains([""]), "filter.domains").await;
     refused(none().node_types(["x".repeat(1025)]), "filter.node_types").await;
     refused(none().codebases(["x"; 1001]), "filter.codebases").await;
+    refused(none().sessions(["x"; 1001]), "filter.sessions").await;
+    refused(none().sessions([" "]), "filter.sessions").await;
     for minimum in [-0.1, 1.1, f64::NAN, f64::INFINITY] {
         let filter = none().min_retrievability(minimum);
         refused(filter, "filter.min_retrievability").await;

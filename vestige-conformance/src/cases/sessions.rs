@@ -231,3 +231,24 @@ pub async fn only_the_first_fifty_lend(bed: &TestBed<impl StoreFactory>) {
     let few = hits(bed, &SearchQuery::text("lamp").limit(10)).await;
     assert_eq!(few, all[..10], "how many are asked for does not change the order");
 }
+
+pub async fn within_one_session_its_memories_lend_to_each_other(bed: &TestBed<impl StoreFactory>) {
+    bed.store.register_model(&model()).await.unwrap();
+    let turn = |n: u128, text: &str| embedded(n, text, &NORTH).session("talk");
+    fill(bed, [turn(1, "before"), turn(2, "lamp?"), turn(3, "an answer"), turn(4, "unrelated")]).await;
+    fill(bed, [memory(5, "lamp").session("another"), memory(6, "beside it").session("another")]).await;
+    fill(bed, [memory(7, "lamp")]).await;
+    let filter = |names: &[&str]| MemoryFilter::new().sessions(names.iter().copied());
+    let asked = |mode| SearchQuery::hybrid("lamp", EAST.to_vec()).mode(mode);
+    let inside = [(2, 1.0), (3, 0.5 / 0.8), (1, 0.3 / 0.8), (4, 0.15 / 0.8)];
+    assert_parts(&hits(bed, &asked(SearchMode::Keyword).filter(filter(&["talk"]))).await, &inside);
+    let mut both =
+        numbers(&hits(bed, &asked(SearchMode::Keyword).filter(filter(&["talk", "another"]))).await);
+    both.sort_unstable();
+    assert_eq!(both, [1, 2, 3, 4, 5, 6]);
+    for mode in SearchMode::ALL {
+        let found = numbers(&hits(bed, &asked(mode).filter(filter(&["talk"]))).await);
+        assert!(found.len() == 4 && found.iter().all(|n| *n <= 4), "{mode}: {found:?}");
+    }
+    assert_eq!(numbers(&hits(bed, &SearchQuery::text("lamp").filter(filter(&["nobody"]))).await), []);
+}

@@ -34,6 +34,7 @@ macro_rules! __conformance_cases {
                 domains_are_met_by_any_of_them_exactly
                 types_are_compared_exactly
                 a_memory_without_a_codebase_matches_no_codebase
+                a_memory_without_a_session_matches_no_session
                 the_created_range_includes_its_start_and_not_its_end
                 times_of_a_filter_are_cut_to_microseconds
                 a_created_range_reaches_the_ends_of_time
@@ -310,6 +311,18 @@ macro_rules! __conformance_cases {
                 a_text_without_a_word_leaves_lending_to_the_vector
                 lending_follows_every_change_of_a_session
                 only_the_first_fifty_lend
+                within_one_session_its_memories_lend_to_each_other
+            }
+            session_context {
+                context_is_what_stands_before_and_after
+                contexts_come_in_the_order_of_the_ids
+                memories_of_one_time_stand_by_their_ids
+                the_ends_of_a_session_have_less_context
+                other_sessions_are_no_context
+                a_memory_in_no_session_has_no_context
+                context_follows_every_change_of_a_session
+                memories_of_a_context_are_whole
+                an_answer_of_contexts_is_bounded
             }
             validation {
                 blank_content_is_refused

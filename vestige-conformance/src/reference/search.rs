@@ -9,7 +9,7 @@ use vestige_traits::backend::{
 };
 use vestige_traits::{
     MemoryFilter, MemoryStoreResult, ModelSignature, PlanStep, SearchPlan, SearchQuery, SearchResult,
-    cosine_similarity, limits,
+    SessionContext, cosine_similarity, limits,
 };
 
 use super::state::State;
@@ -204,11 +204,27 @@ impl State {
 
     /// The memories of the session that a memory is part of, in their order; none if it is part of none.
     fn session_of(&self, id: Uuid) -> Vec<Uuid> {
-        let Some(session) = &self.memories[&id].session else { return Vec::new() };
+        let session = self.memories.get(&id).and_then(|record| record.session.as_ref());
+        let Some(session) = session else { return Vec::new() };
         let of_it = self.memories.values().filter(|record| record.session.as_ref() == Some(session));
         let mut members: Vec<_> = of_it.map(|record| (record.created_at, record.id)).collect();
         members.sort_unstable();
         members.into_iter().map(|(_, id)| id).collect()
+    }
+
+    pub(super) fn context(&self, ids: &[Uuid], each: usize) -> MemoryStoreResult<Vec<SessionContext>> {
+        SessionContext::check(ids.len(), each)?;
+        let records = |ids: &[Uuid]| ids.iter().map(|id| self.memories[id].clone()).collect();
+        let context = |id: &Uuid| {
+            let session = self.session_of(*id);
+            let at = session.iter().position(|member| member == id)?;
+            let (before, after) = (&session[..at], &session[at + 1..]);
+            Some(SessionContext {
+                before: records(&before[before.len().saturating_sub(each)..]),
+                after: records(&after[..after.len().min(each)]),
+            })
+        };
+        Ok(ids.iter().map(|id| context(id).unwrap_or_default()).collect())
     }
 
     fn best_first(&self, mut scores: Leg) -> Leg {

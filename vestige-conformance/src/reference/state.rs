@@ -63,6 +63,8 @@ impl State {
             && (filter.node_types.is_empty() || filter.node_types.contains(&record.node_type))
             && (filter.codebases.is_empty()
                 || record.codebase.as_ref().is_some_and(|codebase| filter.codebases.contains(codebase)))
+            && (filter.sessions.is_empty()
+                || record.session.as_ref().is_some_and(|session| filter.sessions.contains(session)))
             && filter.created_from.is_none_or(|from| record.created_at >= limits::to_micros(from))
             && filter.created_before.is_none_or(|before| record.created_at < limits::to_micros(before))
             && filter.min_retrievability.is_none_or(|minimum| {

@@ -2,7 +2,7 @@ use chrono::{DateTime, Utc};
 use vestige_traits::reembed::{PendingMemory, ReembeddingStatus};
 use vestige_traits::transfer::{ImportReport, TransferPage};
 use vestige_traits::{
-    DomainScore, DueMemory, ListPage, MemoryStoreError, Neighbor, SearchResult, StoreStats,
+    DomainScore, DueMemory, ListPage, MemoryStoreError, Neighbor, SearchResult, SessionContext, StoreStats,
 };
 
 /// What a store said.
@@ -13,6 +13,7 @@ pub(super) enum Answer {
     Count(u64),
     Found(Vec<SearchResult>),
     Listed(ListPage),
+    Contexts(Vec<SessionContext>),
     Due(Vec<DueMemory>),
     Neighbors(Vec<Neighbor>),
     Scores(Vec<DomainScore>),
@@ -37,6 +38,7 @@ impl Answer {
             (Self::Count(a), Self::Count(b)) => a == b,
             (Self::Found(a), Self::Found(b)) => all(a, b, same_result),
             (Self::Listed(a), Self::Listed(b)) => a == b,
+            (Self::Contexts(a), Self::Contexts(b)) => a == b,
             (Self::Due(a), Self::Due(b)) => a == b,
             (Self::Neighbors(a), Self::Neighbors(b)) => {
                 all(a, b, |a, b| a.record == b.record && a.hops == b.hops && close(a.score, b.score))

@@ -63,6 +63,10 @@ pub(super) async fn apply<S: MemoryStore + Sync>(
         Operation::AbortReembedding(_) => done(store.abort_reembedding().await),
         Operation::Search(_, query) => answer(store.search(query).await, Answer::Found),
         Operation::List(_, query) => answer(store.list(query).await, Answer::Listed),
+        Operation::Context(_, numbers, each) => {
+            let ids: Vec<_> = numbers.iter().map(|n| id(u128::from(*n))).collect();
+            answer(store.get_context(&ids, *each).await, Answer::Contexts)
+        }
         Operation::Due(_, days) => {
             let at = clock.now().max(now()) + TimeDelta::days(*days);
             answer(store.get_due_memories(at, 0).await, Answer::Due)

@@ -44,6 +44,7 @@ pub(super) enum Operation {
     AbortReembedding(usize),
     Search(usize, Box<SearchQuery>),
     List(usize, Box<ListQuery>),
+    Context(usize, Vec<u8>, usize),
     Due(usize, i64),
     Neighbors(usize, u8, usize),
     Classify(usize, Vec<f32>),
@@ -72,6 +73,7 @@ impl Operation {
             | Self::AbortReembedding(handle)
             | Self::Search(handle, _)
             | Self::List(handle, _)
+            | Self::Context(handle, ..)
             | Self::Due(handle, _)
             | Self::Neighbors(handle, ..)
             | Self::Classify(handle, _) => *handle,
@@ -169,6 +171,7 @@ fn operations() -> impl Strategy<Value = Operation> {
         3 => (handle(), filters(), 0_usize..6).prop_map(|(h, filter, limit)| {
             Operation::List(h, Box::new(ListQuery::new().filter(filter).limit(limit)))
         }),
+        3 => (handle(), vec(0..=IDS, 0..4), 0_usize..4).prop_map(|(h, ids, n)| Operation::Context(h, ids, n)),
         1 => (handle(), 0_i64..20).prop_map(|(h, days)| Operation::Due(h, days)),
         2 => (handle(), any_id(), 0_usize..5).prop_map(|(h, id, depth)| Operation::Neighbors(h, id, depth)),
         1 => (handle(), vectors()).prop_map(|(h, vector)| Operation::Classify(h, vector)),
@@ -300,21 +303,24 @@ fn question() -> impl Strategy<Value = String> {
 fn filters() -> impl Strategy<Value = MemoryFilter> {
     let types = vec(select(&TYPES[..]), 0..2);
     let codebases = vec(select(&CODEBASES[..]), 0..2);
+    let sessions = vec(select(&SESSIONS[..]), 0..2);
     let part = || prop::bool::weighted(0.12);
     (
-        (part(), part(), part(), part()),
-        (names(&TAGS), names(&DOMAINS), types, codebases),
+        (part(), part(), part(), part(), part()),
+        (names(&TAGS), names(&DOMAINS), types, codebases, sessions),
         option::weighted(0.1, times()),
         option::weighted(0.1, times()),
         option::weighted(0.1, select(&[0.0, 0.5, 0.85, 0.9, 1.0][..])),
     )
-        .prop_map(|(parts, (tags, domains, types, codebases), created_from, created_before, minimum)| {
+        .prop_map(|(parts, lists, created_from, created_before, minimum)| {
+            let (tags, domains, types, codebases, sessions) = lists;
             let owned = |names: Vec<&str>| names.into_iter().map(str::to_owned).collect();
             MemoryFilter::new()
                 .tags(if parts.0 { tags } else { Vec::new() })
                 .domains(if parts.1 { domains } else { Vec::new() })
                 .node_types(if parts.2 { owned(types) } else { Vec::new() })
                 .codebases(if parts.3 { owned(codebases) } else { Vec::new() })
+                .sessions(if parts.4 { owned(sessions) } else { Vec::new() })
                 .created_from(created_from)
                 .created_before(created_before)
                 .min_retrievability(minimum)

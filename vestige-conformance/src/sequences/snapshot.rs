@@ -37,6 +37,8 @@ pub(super) async fn snapshot<S: MemoryStore + Sync>(store: &S) -> Vec<(String, A
         push(format!("edges of {n}"), text(&store.get_edges(id).await));
         push(format!("neighbors of {n}"), wrap(store.get_neighbors(id, 3).await, Answer::Neighbors));
     }
+    let all_ids: Vec<_> = (1..=IDS).map(|n| id(u128::from(n))).collect();
+    push("get_context".into(), wrap(store.get_context(&all_ids, 2).await, Answer::Contexts));
     push("list_domains".into(), text(&store.list_domains().await));
     push("due".into(), wrap(store.get_due_memories(now() + TimeDelta::days(2), 100).await, Answer::Due));
     for filter in filters() {
@@ -70,13 +72,14 @@ fn even_and_shallow() -> Fusion {
 const QUESTIONS: [&str; 4] =
     ["lamp table pump green", "the running connection of \"red lamp\"", "leak -table red", ""];
 
-fn filters() -> [MemoryFilter; 4] {
+fn filters() -> [MemoryFilter; 5] {
     let none = MemoryFilter::default;
     [
         none(),
         none().tags(["red"]),
         none().codebases(["atlas"]).min_retrievability(0.9),
         none().created_from(now() + TimeDelta::days(1)),
+        none().sessions(["monday", "tuesday"]),
     ]
 }
 

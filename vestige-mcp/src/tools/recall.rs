@@ -5,7 +5,7 @@ use std::fmt::Write as _;
 use rmcp::schemars::{self, JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::{Deserialize, Serialize};
 use vestige_memory::text::counted;
-use vestige_memory::{Memory, Recall, SearchMode};
+use vestige_memory::{Memory, Recall, ResultInContext, SearchMode};
 use vestige_traits::{
     Embedder, ListCursor, ListPage, ListQuery, MemoryFilter, MemoryRecord, MemoryStore, SearchResult,
     WebQuery, limits,
@@ -13,6 +13,7 @@ use vestige_traits::{
 
 use crate::answer::{Answer, ToolError, ToolResult};
 use crate::budget::Room;
+use crate::nearby::{NearbyView, Nearest, Side};
 use crate::view::{MemoryView, Shown, listed};
 use crate::when::moment;
 
@@ -40,6 +41,9 @@ pub(crate) struct RecallArgs {
     /// Only memories of one of these code bases.
     #[serde(default)]
     codebases: Vec<String>,
+    /// Only memories of one of these sessions, as `get` shows them.
+    #[serde(default)]
+    sessions: Vec<String>,
     // Not a doc comment: a line break in one is a line break in the schema.
     #[schemars(
         description = "Only memories taken in since then: a day (2026-01-31), a time (RFC 3339), or how long ago \
@@ -51,12 +55,24 @@ pub(crate) struct RecallArgs {
     /// Only memories that are still recalled with at least this probability, 0 to 1.
     #[schemars(range(min = 0, max = 1))]
     min_retrievability: Option<f64>,
+    // Not a doc comment: a line break in one is a line break in the schema.
+    #[schemars(
+        description = "How many memories to show before and after each result in its session, 0 to 5; by `limit` \
+                              in all at most 100. Default: 0."
+    )]
+    #[serde(default, skip_serializing_if = "is_zero")]
+    #[schemars(range(min = 0, max = 5))]
+    context: usize,
     /// Where to go on with a list: the `next` of the last one.
     cursor: Option<String>,
 }
 
 fn is_default(mode: &SearchMode) -> bool {
     *mode == SearchMode::default()
+}
+
+fn is_zero(context: &usize) -> bool {
+    *context == 0
 }
 
 fn mode_schema(_: &mut SchemaGenerator) -> Schema {
@@ -83,31 +99,52 @@ struct HitView {
     vector_score: Option<f64>,
     #[serde(flatten)]
     memory: MemoryView,
+    /// With `context`: what stands before it in its session and is shown, oldest first.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    before: Vec<NearbyView>,
+    /// With `context`: what stands after it, oldest first.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    after: Vec<NearbyView>,
 }
 
 impl HitView {
     fn of_hit(hit: &SearchResult, memory: MemoryView) -> Self {
-        Self { score: Some(hit.score), fts_score: hit.fts_score, vector_score: hit.vector_score, memory }
+        let (fts_score, vector_score) = (hit.fts_score, hit.vector_score);
+        Self { score: Some(hit.score), fts_score, vector_score, ..Self::of_list(memory) }
     }
 
     fn of_list(memory: MemoryView) -> Self {
-        Self { score: None, fts_score: None, vector_score: None, memory }
+        let (before, after) = (Vec::new(), Vec::new());
+        Self { score: None, fts_score: None, vector_score: None, memory, before, after }
     }
 }
 
-/// Appends memories with their numbers, and returns what programs read of each.
-fn numbered<'a>(
-    text: &mut String,
-    records: impl ExactSizeIterator<Item = &'a MemoryRecord>,
-) -> Vec<MemoryView> {
-    let mut room = Room::for_memories(records.len());
-    let shown = records.enumerate().map(|(at, record)| {
-        let Shown { text: memory, view } = listed(record, room.next());
-        room.used(&memory);
-        let _ = write!(text, "\n\n{}. {memory}", at + 1);
-        view
+/// Memories as they are shown in this room, one after another.
+fn shown<'a>(room: &mut Room, records: impl Iterator<Item = &'a MemoryRecord>) -> Vec<Shown> {
+    let shown = records.map(|record| {
+        let shown = listed(record, room.next());
+        room.used(&shown.text);
+        shown
     });
     shown.collect()
+}
+
+/// Appends results with their numbers and what stands around them, and returns what programs read of each.
+fn numbered(text: &mut String, hits: &[ResultInContext]) -> Vec<HitView> {
+    let around = hits.iter().map(|hit| hit.before.len() + hit.after.len()).sum();
+    let mut room = if around == 0 { Room::for_memories(hits.len()) } else { Room::for_results(hits.len()) };
+    let results = shown(&mut room, hits.iter().map(|hit| &hit.result.record));
+    let mut nearby = Nearest::new(&room, around);
+    let views = hits.iter().zip(results).zip(1..).map(|((hit, Shown { text: memory, view }), number)| {
+        let _ = write!(text, "\n\n{number}. {memory}");
+        let mut view = HitView::of_hit(&hit.result, view);
+        view.before = nearby.show(text, Side::Before, &hit.before);
+        view.after = nearby.show(text, Side::After, &hit.after);
+        view
+    });
+    let views = views.collect();
+    nearby.say_what_is_left_out(text);
+    views
 }
 
 pub(crate) async fn recall<S, E>(memory: &Memory<S, E>, args: RecallArgs) -> ToolResult
@@ -120,6 +157,7 @@ where
         .tags(args.tags)
         .node_types(args.types)
         .codebases(args.codebases)
+        .sessions(args.sessions)
         .created_from(moment("since", args.since.as_deref(), |when| when.start(now))?)
         .created_before(moment("until", args.until.as_deref(), |when| when.end(now))?)
         .min_retrievability(args.min_retrievability);
@@ -127,6 +165,9 @@ where
     let limit = args.limit.unwrap_or(limits::DEFAULT_LIMIT);
     let cursor = args.cursor.filter(|cursor| !cursor.trim().is_empty());
     if asks_for_nothing(&args.query) {
+        if args.context > 0 {
+            return Err(ToolError::new("context: goes with a question; leave it out of a list"));
+        }
         let after = cursor.as_deref().map(read_cursor).transpose()?;
         let page = memory.list(&ListQuery::new().filter(filter).limit(limit).after(after)).await?;
         return page_of_list(&page, filtered);
@@ -134,9 +175,16 @@ where
     if cursor.is_some() {
         return Err(ToolError::new("cursor: goes on with a list; leave `query` out, or the cursor"));
     }
+    if limit * args.context > MOST_CONTEXT {
+        let most = MOST_CONTEXT / limit;
+        return Err(ToolError::new(format!(
+            "context: is {}, must be at most {most} for a `limit` of {limit}",
+            args.context
+        )));
+    }
     let question = Recall::new(args.query).limit(limit).filter(filter).mode(args.mode);
     let terms = question.terms();
-    let hits = memory.recall(question).await?;
+    let hits = memory.recall_in_context(question, args.context).await?;
     let mut text = match hits.len() as u64 {
         0 if filtered => NOTHING_FILTERED.to_owned(),
         0 => "Nothing is known about this.".to_owned(),
@@ -149,10 +197,13 @@ where
             limits::MAX_QUERY_TERMS
         );
     }
-    let views = numbered(&mut text, hits.iter().map(|hit| &hit.record));
-    let results = hits.iter().zip(views).map(|(hit, view)| HitView::of_hit(hit, view)).collect();
+    let results = numbered(&mut text, &hits);
     Answer::new(text, &Recalled { results, next: None })
 }
+
+/// How many memories before results, and how many after them, an answer has at most, so that they fit into
+/// its room and into memory.
+const MOST_CONTEXT: usize = 100;
 
 const NOTHING_FILTERED: &str = "Nothing found with these filters; call again with fewer of them.";
 
@@ -169,11 +220,17 @@ fn page_of_list(page: &ListPage, filtered: bool) -> ToolResult {
         0 => "There are no more memories.".to_owned(),
         listed => format!("{}, newest first.", counted(listed, "memory")),
     };
-    let views = numbered(&mut text, page.records.iter());
+    let mut room = Room::for_memories(page.records.len());
+    let listed = shown(&mut room, page.records.iter()).into_iter().zip(1..);
+    let results = listed.map(|(Shown { text: memory, view }, number)| {
+        let _ = write!(text, "\n\n{number}. {memory}");
+        HitView::of_list(view)
+    });
+    let results = results.collect();
     if let Some(next) = &next {
         let _ = write!(text, "\n\nThere are more: call again with `cursor`: \"{next}\".");
     }
-    Answer::new(text, &Recalled { results: views.into_iter().map(HitView::of_list).collect(), next })
+    Answer::new(text, &Recalled { results, next })
 }
 
 /// The place that the `next` of a list names.

@@ -2,7 +2,7 @@
 --
 -- $1      ids of the memories
 -- $2      phrases and exclusions as a tsquery; null: none
--- $3 …    the filter, as in search.sql
+-- $3 …    the filter, as in search.sql; its sessions come last
 SELECT
   lender.id AS "lender!",
   -- From 1, the nearest first; below 0 for those before.
@@ -14,7 +14,8 @@ JOIN knowledge_nodes AS lender USING (id)
 CROSS JOIN LATERAL (
   (
     SELECT
-      before.id, before.created_at, before.domains, before.tags, before.node_type, before.codebase, before.search_vec,
+      before.id, before.created_at, before.domains, before.tags, before.node_type, before.codebase, before.session,
+      before.search_vec,
       -row_number() OVER (ORDER BY before.created_at DESC, before.id DESC) AS place
     FROM knowledge_nodes AS before
     WHERE before.session = lender.session AND (before.created_at, before.id) < (lender.created_at, lender.id)
@@ -24,7 +25,8 @@ CROSS JOIN LATERAL (
   UNION ALL
   (
     SELECT
-      after.id, after.created_at, after.domains, after.tags, after.node_type, after.codebase, after.search_vec,
+      after.id, after.created_at, after.domains, after.tags, after.node_type, after.codebase, after.session,
+      after.search_vec,
       row_number() OVER (ORDER BY after.created_at, after.id) AS place
     FROM knowledge_nodes AS after
     WHERE after.session = lender.session AND (after.created_at, after.id) > (lender.created_at, lender.id)
@@ -37,6 +39,7 @@ WHERE ($2::text IS NULL OR n.search_vec @@ $2::text::tsquery)
   AND ($4::text[] IS NULL OR n.tags && $4)
   AND ($5::text[] IS NULL OR n.node_type = ANY ($5))
   AND ($6::text[] IS NULL OR n.codebase = ANY ($6))
+  AND ($11::text[] IS NULL OR n.session = ANY ($11))
   AND ($7::timestamptz IS NULL OR n.created_at >= $7)
   AND ($8::timestamptz IS NULL OR n.created_at < $8)
   AND ($10::float8 IS NULL OR NOT EXISTS (

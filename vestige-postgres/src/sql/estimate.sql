@@ -8,6 +8,7 @@ WHERE
   AND ($2::text[] IS NULL OR n.tags && $2)
   AND ($3::text[] IS NULL OR n.node_type = ANY ($3))
   AND ($4::text[] IS NULL OR n.codebase = ANY ($4))
+  AND ($9::text[] IS NULL OR n.session = ANY ($9))
   AND ($5::timestamptz IS NULL OR n.created_at >= $5)
   AND ($6::timestamptz IS NULL OR n.created_at < $6)
   AND ($8::float8 IS NULL OR NOT EXISTS (

@@ -2,7 +2,7 @@
 --
 -- $1 $2   created_at and id of the last memory of the page before; null: the first page
 -- $3      how many at most
--- $4 …    the filter, as in search.sql
+-- $4 …    the filter, as in search.sql; its sessions come last
 SELECT
   n.id, n.content, n.node_type, n.tags, n.metadata, n.domains,
   n.domain_scores AS "domain_scores: _",
@@ -17,6 +17,7 @@ WHERE
   AND ($5::text[] IS NULL OR n.tags && $5)
   AND ($6::text[] IS NULL OR n.node_type = ANY ($6))
   AND ($7::text[] IS NULL OR n.codebase = ANY ($7))
+  AND ($12::text[] IS NULL OR n.session = ANY ($12))
   AND ($8::timestamptz IS NULL OR n.created_at >= $8)
   AND ($9::timestamptz IS NULL OR n.created_at < $9)
   AND ($11::float8 IS NULL OR NOT EXISTS (

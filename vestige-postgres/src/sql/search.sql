@@ -16,6 +16,7 @@
 -- $26                                  whether the code bases are all that is asked of a memory
 -- $27                                  the version of the analysis that the terms are of; null: no words are looked for
 -- $28                                  how many of the memories are wanted whole
+-- $29                                  sessions; null: any
 WITH
 -- ---- what the text asks for ----
 corpus AS MATERIALIZED (
@@ -67,6 +68,7 @@ rare_hits AS MATERIALIZED (
         AND ($6::text[] IS NULL OR n.tags && $6)
         AND ($7::text[] IS NULL OR n.node_type = ANY ($7))
         AND ($8::text[] IS NULL OR n.codebase = ANY ($8))
+        AND ($29::text[] IS NULL OR n.session = ANY ($29))
         AND ($9::timestamptz IS NULL OR n.created_at >= $9)
         AND ($10::timestamptz IS NULL OR n.created_at < $10)
         AND ($12::float8 IS NULL OR NOT EXISTS (
@@ -108,6 +110,7 @@ brought_hits AS MATERIALIZED (
       AND ($6::text[] IS NULL OR n.tags && $6)
       AND ($7::text[] IS NULL OR n.node_type = ANY ($7))
       AND ($8::text[] IS NULL OR n.codebase = ANY ($8))
+      AND ($29::text[] IS NULL OR n.session = ANY ($29))
       AND ($9::timestamptz IS NULL OR n.created_at >= $9)
       AND ($10::timestamptz IS NULL OR n.created_at < $10)
       AND ($12::float8 IS NULL OR NOT EXISTS (
@@ -141,6 +144,7 @@ late_candidates AS MATERIALIZED (
     AND ($6::text[] IS NULL OR n.tags && $6)
     AND ($7::text[] IS NULL OR n.node_type = ANY ($7))
     AND ($8::text[] IS NULL OR n.codebase = ANY ($8))
+    AND ($29::text[] IS NULL OR n.session = ANY ($29))
     AND ($9::timestamptz IS NULL OR n.created_at >= $9)
     AND ($10::timestamptz IS NULL OR n.created_at < $10)
     AND ($12::float8 IS NULL OR NOT EXISTS (
@@ -230,6 +234,7 @@ near AS MATERIALIZED (
     AND ($6::text[] IS NULL OR n.tags && $6)
     AND ($7::text[] IS NULL OR n.node_type = ANY ($7))
     AND ($8::text[] IS NULL OR n.codebase = ANY ($8))
+    AND ($29::text[] IS NULL OR n.session = ANY ($29))
     AND ($9::timestamptz IS NULL OR n.created_at >= $9)
     AND ($10::timestamptz IS NULL OR n.created_at < $10)
     AND ($12::float8 IS NULL OR NOT EXISTS (
@@ -272,6 +277,7 @@ exact AS MATERIALIZED (
     AND ($6::text[] IS NULL OR n.tags && $6)
     AND ($7::text[] IS NULL OR n.node_type = ANY ($7))
     AND ($8::text[] IS NULL OR n.codebase = ANY ($8))
+    AND ($29::text[] IS NULL OR n.session = ANY ($29))
     AND ($9::timestamptz IS NULL OR n.created_at >= $9)
     AND ($10::timestamptz IS NULL OR n.created_at < $10)
     AND ($12::float8 IS NULL OR NOT EXISTS (

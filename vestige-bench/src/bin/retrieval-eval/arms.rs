@@ -63,6 +63,8 @@ impl Arm {
 pub(crate) struct Outcome {
     pub(crate) rankings: Vec<Ranking>,
     pub(crate) times: Vec<f64>,
+    /// Whether an answer is one of the first ten or stands beside one; empty where that was not asked.
+    pub(crate) in_context: Vec<bool>,
 }
 
 /// A filled store and the questions that it is asked.
@@ -73,6 +75,7 @@ pub(crate) struct Ground<'a> {
     subject: Subject,
     model: AnyEmbedder,
     fusion: Fusion,
+    context: usize,
     #[cfg(feature = "postgres")]
     url: Option<&'a str>,
 }
@@ -85,6 +88,7 @@ impl<'a> Ground<'a> {
         (store, url): (Backend, Option<&'a str>),
         model: AnyEmbedder,
         fusion: Fusion,
+        context: usize,
     ) -> Result<Self> {
         let subject = Subject::open(store, url).await?;
         subject.fill(records(memories, sessions)?, &model).await?;
@@ -96,6 +100,7 @@ impl<'a> Ground<'a> {
             subject,
             model,
             fusion,
+            context,
             #[cfg(feature = "postgres")]
             url,
         })
@@ -113,7 +118,7 @@ impl<'a> Ground<'a> {
             Arm::TsRankCd => {
                 let url = self.url.context("ts-rank-cd needs --store postgres and --postgres-url")?;
                 let (rankings, times) = vestige_bench::ts_rank::run(url, self.questions, &self.names).await?;
-                Ok(Outcome { rankings, times })
+                Ok(Outcome { rankings, times, in_context: Vec::new() })
             }
         }
     }
@@ -130,6 +135,15 @@ impl<'a> Ground<'a> {
             let found = found.with_context(|| format!("question {}", question.id))?;
             let ranking: Vec<&str> = found.iter().map(|hit| self.names[&hit.record.id]).collect();
             outcome.push(question, &ranking, started);
+            if self.context > 0 {
+                let found = memory.in_context(found, self.context).await?;
+                let shown = found.iter().flat_map(|hit| {
+                    let around = hit.before.iter().chain(&hit.after).map(|near| near.record.id);
+                    around.chain([hit.result.record.id])
+                });
+                let answers = |id: Uuid| question.relevant.iter().any(|answer| answer == self.names[&id]);
+                outcome.in_context.push(shown.into_iter().any(answers));
+            }
         }
         Ok(outcome)
     }
@@ -182,7 +196,7 @@ impl<'a> Ground<'a> {
 
 impl Outcome {
     fn new() -> Self {
-        Self { rankings: Vec::new(), times: Vec::new() }
+        Self { rankings: Vec::new(), times: Vec::new(), in_context: Vec::new() }
     }
 
     fn push(&mut self, question: &Question, ranking: &[&str], started: Instant) {

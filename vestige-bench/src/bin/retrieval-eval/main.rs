@@ -46,6 +46,10 @@ struct Args {
     /// Which legs of the search to run: hybrid, keyword or vector.
     #[arg(long, default_value = "hybrid")]
     mode: SearchMode,
+    /// Counts, too, an answer that stands up to so many places before or after one of the first ten in its
+    /// session, 0 to 20. 0: is not asked.
+    #[arg(long, default_value_t = 0)]
+    context: usize,
     /// What else to ask the same questions, separated by commas.
     #[arg(long, value_delimiter = ',')]
     beside: Vec<Arm>,
@@ -112,6 +116,7 @@ async fn main() -> Result<()> {
         (args.store, args.postgres_url.as_deref()),
         model(&args.model)?,
         fusion,
+        args.context,
     )
     .await?;
 

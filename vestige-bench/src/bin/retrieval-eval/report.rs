@@ -35,7 +35,13 @@ struct Column {
     /// How many questions have none, and the share of them for which nothing was found.
     unanswerable: Option<(usize, f64)>,
     categories: BTreeMap<String, Summary>,
+    /// The share of questions with an answer among the first 10 or beside one of them in its session, where
+    /// that was asked.
+    in_context: Option<f64>,
 }
+
+/// The key of [`Column::in_context`].
+const IN_CONTEXT: &str = "any@10+context";
 
 pub(crate) struct Report<'a> {
     questions: &'a [Question],
@@ -74,6 +80,9 @@ impl<'a> Report<'a> {
         for column in &self.columns {
             let mut value = serde_json::to_value(&column.all)?;
             value["categories"] = serde_json::to_value(&column.categories)?;
+            if let Some(share) = column.in_context {
+                value[IN_CONTEXT] = json!(share);
+            }
             if let Some((questions, nothing)) = column.unanswerable {
                 value["unanswerable"] = json!({ "queries": questions, "nothing_found": nothing });
             }
@@ -98,6 +107,12 @@ impl<'a> Report<'a> {
         println!("{:<20}{heads}", "");
         for key in KEYS {
             println!("{key:<20}{}", self.line(key, |column| Some(&column.all))?);
+        }
+        if self.columns.iter().any(|column| column.in_context.is_some()) {
+            let share =
+                |column: &Column| column.in_context.map_or_else(String::new, |share| format!("{share:.3}"));
+            let line: String = self.columns.iter().map(|column| format!("{:>12}", share(column))).collect();
+            println!("{IN_CONTEXT:<20}{line}");
         }
         for category in self.columns.iter().take(1).flat_map(|column| column.categories.keys()) {
             for key in CATEGORY_KEYS {
@@ -163,6 +178,16 @@ impl<'a> Report<'a> {
             all: summarize(&scores, times),
             unanswerable: (unanswerable > 0).then(|| (unanswerable, nothing as f64 / unanswerable as f64)),
             categories: categories.collect(),
+            in_context: share_in_context(self.questions, &outcome.in_context),
         }
     }
+}
+
+/// Of the questions that have an answer, the share of those for which one was shown; none where that was not
+/// asked.
+fn share_in_context(questions: &[Question], in_context: &[bool]) -> Option<f64> {
+    let asked = questions.iter().zip(in_context).filter(|(question, _)| !question.relevant.is_empty());
+    let shown: Vec<bool> = asked.map(|(_, shown)| *shown).collect();
+    let met = shown.iter().filter(|shown| **shown).count();
+    (!shown.is_empty()).then(|| met as f64 / shown.len() as f64)
 }

@@ -110,8 +110,9 @@ pub(super) fn search(sample: &Sample, places: [&str; 4]) -> String {
         "true".to_owned(),
         "false".to_owned(),
         "(SELECT version FROM keyword_analysis)".to_owned(),
-        // How many are wanted whole.
+        // How many are wanted whole, and the sessions.
         limit.to_string(),
+        "NULL".to_owned(),
     ];
     let mut sql = String::with_capacity(SEARCH.len());
     for line in SEARCH.lines() {
