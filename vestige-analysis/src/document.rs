@@ -17,7 +17,8 @@ pub const MAX_PLACES: usize = 255;
 /// Those that come later are left out. A `tsvector` holds a mebibyte.
 pub const MAX_TERM_BYTES: usize = 1_000_000;
 
-/// The terms of a memory's fields, within the limits of both indexes.
+/// The terms of one passage of a memory with those of its type and tags, within the limits of both indexes.
+/// A short memory is one document.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct AnalyzedDocument {
     /// The terms of content, type and tags, in the order of positions. No term stands twice at a position.

@@ -6,6 +6,7 @@ use crate::document::{MAX_PLACES, MAX_POSITION, MAX_TERM_BYTES};
 use crate::hash::Fnv;
 use crate::language::FUNCTION_WORDS;
 use crate::memory;
+use crate::passages::{MAX_PASSAGES, PASSAGE_WORDS};
 use crate::stems::IRREGULAR_FORMS;
 
 /// The revision of the rules, for a change of them that no sample shows.
@@ -22,7 +23,8 @@ pub(crate) fn fingerprint() -> String {
     let terms = hash(terms.iter().map(String::as_str));
     format!(
         "{REVISION}: Unicode {major}.{minor}.{patch} and {of_normalization}, \
-         limits {MAX_POSITION}, {MAX_PLACES}, {MAX_TERM_BYTES}, lists {lists:016x}, terms {terms:016x}"
+         passages {PASSAGE_WORDS}, {MAX_PASSAGES}, limits {MAX_POSITION}, {MAX_PLACES}, {MAX_TERM_BYTES}, \
+         lists {lists:016x}, terms {terms:016x}"
     )
 }
 

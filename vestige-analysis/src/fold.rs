@@ -13,7 +13,7 @@ use crate::script::{Class, Script};
 
 /// The NFKC of the first [`MAX_INDEXED_CHARS`] characters, and as many of it: one may become eighteen.
 pub(crate) fn normalized(text: &str) -> Cow<'_, str> {
-    let text = first_chars(text);
+    let text = first_chars(text, MAX_INDEXED_CHARS);
     if text.is_ascii() || is_nfkc_quick(text.chars().filter(|c| !is_inert(*c))) == IsNormalized::Yes {
         return Cow::Borrowed(text);
     }
@@ -31,11 +31,12 @@ pub(crate) fn is_inert(c: char) -> bool {
     )
 }
 
-fn first_chars(text: &str) -> &str {
-    if text.len() <= MAX_INDEXED_CHARS {
+/// The first characters of a text.
+pub(crate) fn first_chars(text: &str, count: usize) -> &str {
+    if text.len() <= count {
         return text;
     }
-    text.char_indices().nth(MAX_INDEXED_CHARS).map_or(text, |(end, _)| &text[..end])
+    text.char_indices().nth(count).map_or(text, |(end, _)| &text[..end])
 }
 
 /// Appends the folded letter of a script.

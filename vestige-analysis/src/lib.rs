@@ -13,7 +13,7 @@
 //! 6. `memory` and `question`: those of a memory and of a question, whose phrases and exclusions `web_query`
 //!    reads. `bm25` weighs them.
 //!
-//! `limits` bounds what is read.
+//! `passages` splits a long text into what is searched by itself. `limits` bounds what is read.
 #![forbid(unsafe_code)]
 
 pub mod limits;
@@ -29,6 +29,7 @@ mod hash;
 mod language;
 mod memo;
 mod memory;
+mod passages;
 mod query;
 mod question;
 mod script;
@@ -43,6 +44,7 @@ mod web_query;
 pub use analyzer::Analyzer;
 pub use bm25::Bm25;
 pub use document::{AnalyzedDocument, FIELD_WEIGHTS, MAX_PLACES, MAX_POSITION, MAX_TERM_BYTES};
+pub use passages::{MAX_PASSAGES, PASSAGE_WORDS};
 pub use query::{AnalyzedQuery, QueryTerm};
 pub use term::{MAX_WORD_BYTES, Phrase, Term};
 pub use web_query::WebQuery;

@@ -38,10 +38,11 @@ impl AnalyzedQuery {
         !self.required.is_empty() || !self.excluded.is_empty()
     }
 
-    /// Whether a document meets the phrases and exclusions.
-    pub fn admits(&self, document: &AnalyzedDocument) -> bool {
-        self.required.iter().all(|phrase| document.contains(phrase))
-            && !self.excluded.iter().any(|phrase| document.contains(phrase))
+    /// Whether a memory of these documents meets the phrases and exclusions: each phrase stands in one of
+    /// them, and none holds what is excluded.
+    pub fn admits(&self, memory: &[AnalyzedDocument]) -> bool {
+        let holds = |phrase: &Phrase| memory.iter().any(|document| document.contains(phrase));
+        self.required.iter().all(holds) && !self.excluded.iter().any(holds)
     }
 
     /// The terms that count: all of them, or of more than [`MAX_QUERY_TERMS`] the rarest that many.

@@ -20,7 +20,8 @@ fn document(text: &str) -> AnalyzedDocument {
 /// Whether a question finds a memory.
 fn finds(question: &str, memory: &str) -> bool {
     let (query, document) = (Analyzer::default().query(question), document(memory));
-    query.admits(&document) && query.terms.iter().any(|term| document.frequency(&term.text) > 0.0)
+    query.admits(std::slice::from_ref(&document))
+        && query.terms.iter().any(|term| document.frequency(&term.text) > 0.0)
 }
 
 #[test]

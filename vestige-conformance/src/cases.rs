@@ -12,6 +12,7 @@ pub mod hybrid_search;
 pub mod keyword_search;
 pub mod life;
 pub mod listing;
+pub mod passages;
 pub mod records;
 pub mod reembedding;
 pub mod registry;

@@ -28,6 +28,8 @@ pub use crate::embedder::LocalEmbedder;
 pub use crate::error::BoxError;
 pub use crate::fusion::{FusionScale, LegPlace};
 pub use crate::graph::NeighborWalk;
+#[cfg(feature = "analysis")]
+pub use crate::passage::passage;
 pub use crate::scheduling::{FSRS_DECAY, elapsed_stabilities};
 pub use crate::search::{result_order, round_score};
 pub use crate::sequence::{InSession, LENDING_RESULTS, QUESTION_TAIL, asks, lend, lending_floor};

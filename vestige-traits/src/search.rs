@@ -10,6 +10,7 @@ use crate::error::{MemoryStoreError, MemoryStoreResult};
 use crate::filter::MemoryFilter;
 use crate::fusion::Fusion;
 use crate::limits;
+use crate::passage::Passage;
 use crate::record::MemoryRecord;
 use crate::setters::setters;
 use crate::words::words;
@@ -179,7 +180,7 @@ pub struct SearchResult {
     /// What the results are ordered by: the fused score, or the score of the one leg that ran (the cosine in
     /// [`SearchMode::Vector`]), and what the memories around it in its session lent it.
     pub score: f64,
-    /// BM25 over content, type and tags, above 0; none if the words did not find it within the leg's depth,
+    /// BM25 over content, type and tags, above 0, of the passage that matches best; none if the words did not find it within the leg's depth,
     /// or if it came in from the session of another result: such a memory has no scores or ranks of legs.
     pub fts_score: Option<f64>,
     /// The cosine similarity, -1 to 1; none if the vector did not find it within the leg's depth.
@@ -188,6 +189,9 @@ pub struct SearchResult {
     pub fts_rank: Option<u32>,
     /// Its 1-based rank in the vector leg.
     pub vector_rank: Option<u32>,
+    /// The passage of a long content whose words match best, the first of equal ones. None where the content
+    /// is one passage (fewer than about 120 words), or the words did not find it within the leg's depth.
+    pub passage: Option<Passage>,
 }
 
 /// How a store would answer a question: one line for each step, for people.

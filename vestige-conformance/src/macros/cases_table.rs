@@ -128,7 +128,7 @@ macro_rules! __conformance_cases {
                 a_query_of_a_hundred_thousand_characters_is_answered
                 a_query_beyond_the_limit_is_invalid
                 phrases_beyond_the_limit_are_cut_and_exclusions_dropped
-                words_beyond_the_indexed_part_are_stored_and_not_found
+                a_word_behind_half_a_mebibyte_of_others_is_found
                 a_word_too_long_to_index_is_passed_over
                 explain_describes_the_legs_that_would_run
             }
@@ -297,6 +297,18 @@ macro_rules! __conformance_cases {
                 an_empty_page_does_nothing
                 a_checkpoint_is_written_though_rows_are_rejected
                 import_keeps_times_and_touches_nothing_else
+            }
+            passages {
+                the_best_passage_of_a_long_memory_counts
+                the_passage_that_was_found_is_shown
+                every_word_of_the_longest_content_is_found
+                a_long_memory_is_one_result
+                phrases_and_exclusions_hold_for_all_of_a_long_memory
+                the_filter_holds_for_long_memories
+                type_and_tags_are_found_in_every_passage
+                passages_follow_every_change
+                passages_come_along_with_a_transfer
+                what_comes_in_from_a_session_has_no_passage
             }
             sessions {
                 a_memory_lends_to_those_around_it_in_its_session

@@ -5,7 +5,8 @@ use chrono::{DateTime, Utc};
 use uuid::Uuid;
 use vestige_traits::analysis::{AnalyzedDocument, AnalyzedQuery, Analyzer, Bm25};
 use vestige_traits::backend::{
-    FusionScale, InSession, LENDING_RESULTS, LegPlace, asks, lend, lending_floor, result_order, round_score,
+    FusionScale, InSession, LENDING_RESULTS, LegPlace, asks, lend, lending_floor, passage, result_order,
+    round_score,
 };
 use vestige_traits::{
     MemoryFilter, MemoryStoreResult, ModelSignature, PlanStep, SearchPlan, SearchQuery, SearchResult,
@@ -35,8 +36,9 @@ impl State {
         let candidates = self.candidates(&documents, &words, &query.filter, now);
 
         let keyword = (!words.is_empty()).then(|| self.keyword_leg(&documents, &candidates, &words));
+        let (keyword, matching) = keyword.unzip();
         let vector = query.ranking_vector().map(|embedding| self.vector_leg(&candidates, embedding));
-        Ok(match (keyword, vector) {
+        let mut results = match (keyword, vector) {
             (Some(mut keyword), Some(mut vector)) => {
                 let depth = query.fusion.leg_depth(limit);
                 keyword.truncate(depth);
@@ -51,7 +53,12 @@ impl State {
                 self.results(query, limit, &candidates, vector.clone(), [None, Some(&vector)])
             }
             (None, None) => Vec::new(),
-        })
+        };
+        for result in results.iter_mut().filter(|result| result.fts_rank.is_some()) {
+            let number = matching.as_ref().and_then(|matching| matching.get(&result.record.id));
+            result.passage = number.and_then(|&number| passage(&analyzer, &result.record.content, number));
+        }
+        Ok(results)
     }
 
     pub(super) fn explain(
@@ -77,9 +84,9 @@ impl State {
         Ok(SearchPlan { steps })
     }
 
-    fn documents(&self, analyzer: &Analyzer) -> BTreeMap<Uuid, AnalyzedDocument> {
+    fn documents(&self, analyzer: &Analyzer) -> BTreeMap<Uuid, Vec<AnalyzedDocument>> {
         let analyze = |record: &vestige_traits::MemoryRecord| {
-            AnalyzedDocument::new(analyzer, &record.content, &record.node_type, &record.tags)
+            AnalyzedDocument::of_memory(analyzer, &record.content, &record.node_type, &record.tags).collect()
         };
         self.memories.values().map(|record| (record.id, analyze(record))).collect()
     }
@@ -87,7 +94,7 @@ impl State {
     /// The memories that the filter, the phrases and the exclusions let through.
     fn candidates(
         &self,
-        documents: &BTreeMap<Uuid, AnalyzedDocument>,
+        documents: &BTreeMap<Uuid, Vec<AnalyzedDocument>>,
         words: &AnalyzedQuery,
         filter: &MemoryFilter,
         now: DateTime<Utc>,
@@ -101,19 +108,18 @@ impl State {
 
     fn keyword_leg(
         &self,
-        documents: &BTreeMap<Uuid, AnalyzedDocument>,
+        documents: &BTreeMap<Uuid, Vec<AnalyzedDocument>>,
         candidates: &BTreeSet<Uuid>,
         words: &AnalyzedQuery,
-    ) -> Leg {
-        let total: usize = documents.values().map(AnalyzedDocument::len).sum();
-        let bm25 =
-            Bm25 { documents: documents.len() as u64, mean_length: total as f64 / documents.len() as f64 };
+    ) -> (Leg, HashMap<Uuid, usize>) {
+        let passages = || documents.values().flatten();
+        let (count, total) = (passages().count(), passages().map(AnalyzedDocument::len).sum::<usize>());
+        let bm25 = Bm25 { documents: count as u64, mean_length: total as f64 / count as f64 };
         let holds = |document: &AnalyzedDocument, term: &str| document.frequency(term) > 0.0;
-        let holding = |term: &str| documents.values().filter(|document| holds(document, term)).count() as u64;
+        let holding = |term: &str| passages().filter(|document| holds(document, term)).count() as u64;
         let Ok(terms) = words.rarest(|term| Ok::<_, Infallible>(holding(term)));
         let terms: Vec<_> = terms.into_iter().map(|term| (term, bm25.idf(holding(&term.text)))).collect();
-        let scores = candidates.iter().filter_map(|id| {
-            let document = &documents[id];
+        let score = |document: &AnalyzedDocument| {
             let found = terms.iter().filter(|(term, _)| holds(document, &term.text));
             let parts: Vec<f64> = found
                 .map(|(term, idf)| {
@@ -121,9 +127,19 @@ impl State {
                     term.weight * bm25.term_score(*idf, frequency, document.len() as f64)
                 })
                 .collect();
-            (!parts.is_empty()).then(|| (*id, round_score(parts.iter().sum())))
-        });
-        self.best_first(scores.collect())
+            (!parts.is_empty()).then(|| round_score(parts.iter().sum()))
+        };
+        let (mut scores, mut matching) = (Vec::new(), HashMap::new());
+        for id in candidates {
+            // The first of equal ones.
+            let numbered = documents[id].iter().enumerate().rev();
+            let best = numbered.filter_map(|(number, document)| Some((score(document)?, number)));
+            if let Some((score, number)) = best.max_by(|a, b| a.0.total_cmp(&b.0)) {
+                scores.push((*id, score));
+                matching.insert(*id, number);
+            }
+        }
+        (self.best_first(scores), matching)
     }
 
     fn vector_leg(&self, candidates: &BTreeSet<Uuid>, embedding: &[f32]) -> Leg {
@@ -170,6 +186,7 @@ impl State {
                 vector_score: by_meaning.map(|(_, score)| score),
                 fts_rank: by_words.map(|(rank, _)| rank),
                 vector_rank: by_meaning.map(|(rank, _)| rank),
+                passage: None,
             }
         });
         results.collect()

@@ -75,7 +75,7 @@ fn same_result(a: &SearchResult, b: &SearchResult) -> bool {
         && close(a.score, b.score)
         && same_score(a.fts_score, b.fts_score)
         && same_score(a.vector_score, b.vector_score)
-        && (a.fts_rank, a.vector_rank) == (b.fts_rank, b.vector_rank)
+        && (a.fts_rank, a.vector_rank, a.passage) == (b.fts_rank, b.vector_rank, b.passage)
 }
 
 fn same_stats(a: &StoreStats, b: &StoreStats) -> bool {

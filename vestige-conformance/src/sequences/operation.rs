@@ -211,6 +211,11 @@ fn text() -> impl Strategy<Value = String> {
     vec(select(&WORDS[..]), 1..8).prop_map(|words| words.join(" "))
 }
 
+/// Mostly short, and of several passages now and then.
+fn contents() -> impl Strategy<Value = String> {
+    prop_oneof![8 => text(), 1 => vec(select(&WORDS[..]), 110..300).prop_map(|words| words.join(" "))]
+}
+
 fn names(names: &'static [&'static str]) -> impl Strategy<Value = Vec<String>> {
     vec(select(names), 0..3).prop_map(|names| names.into_iter().map(str::to_owned).collect())
 }
@@ -218,7 +223,7 @@ fn names(names: &'static [&'static str]) -> impl Strategy<Value = Vec<String>> {
 fn records() -> impl Strategy<Value = MemoryRecord> {
     let labels = (select(&TYPES[..]), names(&TAGS), names(&DOMAINS), option::of(select(&CODEBASES[..])));
     let sessions = option::weighted(0.3, select(&SESSIONS[..]));
-    (1..=IDS, text(), labels, option::weighted(0.7, vectors()), times(), sessions).prop_map(
+    (1..=IDS, contents(), labels, option::weighted(0.7, vectors()), times(), sessions).prop_map(
         |(n, content, (node_type, tags, domains, codebase), embedding, created_at, session)| {
             let scores = domains.iter().map(|domain| (domain.clone(), 0.5)).collect();
             let mut record = MemoryRecord::new_at(content, created_at)
