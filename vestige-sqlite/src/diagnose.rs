@@ -168,19 +168,20 @@ fn rows_against_indexes(tx: &Transaction<'_>) -> MemoryStoreResult<Vec<Finding>>
     let nodes = nodes::all(tx)?;
     let known: HashSet<i64> = nodes.iter().map(|(node, _)| *node).collect();
     // Not by a join, which would come upon every page of rows.
-    let entries = |table: &str, column: &str| -> MemoryStoreResult<u64> {
+    let entries = |table: &str, column: &str, node: fn(i64) -> i64| -> MemoryStoreResult<u64> {
         let mut statement = tx.prepare(&format!("SELECT {column} FROM {table}")).map_err(map)?;
         let mut rows = statement.query([]).map_err(map)?;
         let mut of_none = 0;
         while let Some(row) = rows.next().map_err(map)? {
-            of_none += u64::from(!known.contains(&row.get(0).map_err(map)?));
+            of_none += u64::from(!known.contains(&node(row.get(0).map_err(map)?)));
         }
         Ok(of_none)
     };
     let mut terms = Disagreement { rows: 0, entries: 0 };
-    let mut lists =
-        Disagreement { rows: 0, entries: entries("node_tags", "node")? + entries("node_domains", "node")? };
-    let mut codes = Disagreement { rows: 0, entries: entries("vector_codes", "node")? };
+    let own = |node| node;
+    let in_lists = entries("node_tags", "node", own)? + entries("node_domains", "node", own)?;
+    let mut lists = Disagreement { rows: 0, entries: in_lists };
+    let mut codes = Disagreement { rows: 0, entries: entries("vector_codes", "node", own)? };
     let memories = nodes.len() as u64;
     let mut unreadable = Vec::new();
 
@@ -201,7 +202,7 @@ fn rows_against_indexes(tx: &Transaction<'_>) -> MemoryStoreResult<Vec<Finding>>
         codes.rows += u64::from(!indexed.code_agrees(*node, &record)?);
     }
     // What is left has no row.
-    terms.entries = entries("memory_terms_docsize", "id")?.max(indexed.terms.len() as u64);
+    terms.entries = entries("memory_terms_docsize", "id", keyword::node_of)?.max(indexed.terms.len() as u64);
     let rows = match unreadable.len() {
         0 => Finding::ok("memories", format!("all {memories} can be read")),
         n => {
@@ -248,20 +249,22 @@ impl<'t> Indexed<'t> {
         record: &MemoryRecord,
         analyzer: &Analyzer,
     ) -> MemoryStoreResult<bool> {
-        let document = AnalyzedDocument::new(analyzer, &record.content, &record.node_type, &record.tags);
-        let fields = document.fields.iter().enumerate();
-        let expected = fields.flat_map(|(field, terms)| {
-            (0..).zip(terms).map(move |(at, term)| of_term(keyword::FIELDS[field], at, &term.text))
-        });
-        let expected = expected.fold(0_u64, u64::wrapping_add);
-        if self.terms.remove(&node).unwrap_or(0) != expected {
-            return Ok(false);
+        let documents =
+            AnalyzedDocument::of_memory(analyzer, &record.content, &record.node_type, &record.tags);
+        let (mut expected, mut sizes_agree) = (0_u64, true);
+        for (passage, document) in documents.enumerate() {
+            let rowid = keyword::rowid(node, passage)?;
+            for (field, terms) in keyword::FIELDS.iter().zip(&document.fields) {
+                for (at, term) in (0..).zip(terms) {
+                    expected = expected.wrapping_add(of_term(rowid, field, at, &term.text));
+                }
+            }
+            let mut rows = self.sizes.query([rowid]).map_err(map)?;
+            let Some(row) = rows.next().map_err(map)? else { return Ok(false) };
+            let stored = row.get_ref(0).map_err(map)?.as_blob().unwrap_or_default();
+            sizes_agree &= codec::varints(stored).eq(document.fields.iter().map(|field| field.len() as u64));
         }
-        let expected = document.fields.iter().map(|field| field.len() as u64);
-        let mut rows = self.sizes.query([node]).map_err(map)?;
-        let Some(row) = rows.next().map_err(map)? else { return Ok(false) };
-        let stored = row.get_ref(0).map_err(map)?.as_blob().unwrap_or_default();
-        Ok(codec::varints(stored).eq(expected))
+        Ok(self.terms.remove(&node).unwrap_or(0) == expected && sizes_agree)
     }
 
     fn lists_agree(&mut self, node: i64, record: &MemoryRecord) -> MemoryStoreResult<bool> {
@@ -286,17 +289,18 @@ fn indexed_terms(tx: &Transaction<'_>) -> MemoryStoreResult<HashMap<i64, u64>> {
     let mut rows = statement.query([]).map_err(map)?;
     while let Some(row) = rows.next().map_err(map)? {
         let text = |at| row.get_ref(at).map_err(map)?.as_str().map_err(|error| map(error.into()));
-        let sum: &mut u64 = terms.entry(row.get(0).map_err(map)?).or_default();
-        *sum = sum.wrapping_add(of_term(text(1)?, row.get(2).map_err(map)?, text(3)?));
+        let rowid = row.get(0).map_err(map)?;
+        let sum: &mut u64 = terms.entry(keyword::node_of(rowid)).or_default();
+        *sum = sum.wrapping_add(of_term(rowid, text(1)?, row.get(2).map_err(map)?, text(3)?));
     }
     Ok(terms)
 }
 
-/// A number for a term at its place in a field: another term or place has another one, but for an accident in
-/// 2⁶⁴.
-fn of_term(field: &str, at: u64, term: &str) -> u64 {
+/// A number for a term at its place in a field of a row: another term or place has another one, but for an
+/// accident in 2⁶⁴.
+fn of_term(rowid: i64, field: &str, at: u64, term: &str) -> u64 {
     let mut hasher = DefaultHasher::new();
-    (field, at, term).hash(&mut hasher);
+    (rowid, field, at, term).hash(&mut hasher);
     hasher.finish()
 }
 

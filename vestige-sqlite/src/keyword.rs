@@ -4,10 +4,12 @@ mod index;
 mod postings;
 mod rank;
 mod top_k;
+mod unit;
 
-use rusqlite::{OptionalExtension, Row, Rows, Transaction, params};
+use rusqlite::{OptionalExtension, Row as SqlRow, Rows, Transaction, params};
 use vestige_traits::MemoryStoreResult;
 use vestige_traits::analysis::{AnalyzedQuery, Analyzer, Bm25, FIELD_WEIGHTS, Phrase};
+use vestige_traits::backend::round_score;
 
 use crate::error::map;
 use crate::filter::{Admission, NodeSet};
@@ -15,19 +17,21 @@ use crate::{cancellation, codec};
 
 pub(crate) use index::{FIELDS, PLACES, add, check_current, keep_current, rebuild, remove};
 pub(crate) use postings::PostingCache;
+pub(crate) use top_k::Hit;
 
-use index::document;
+use index::Row;
 use top_k::TopK;
+use unit::Unit;
 
-/// The admitted nodes that hold any of the query's terms with their BM25 scores, rounded, best first;
-/// at most `depth`, but all that share the last one's score.
+/// The admitted nodes that hold any of the query's terms with their BM25 scores, best first; at most `depth`,
+/// but all that share the last one's score.
 pub(crate) fn search(
     tx: &Transaction<'_>,
     cache: &PostingCache,
     query: &AnalyzedQuery,
     admission: &Admission,
     depth: usize,
-) -> MemoryStoreResult<Vec<(i64, f64)>> {
+) -> MemoryStoreResult<Vec<Hit>> {
     if query.is_empty() {
         return Ok(Vec::new());
     }
@@ -40,7 +44,7 @@ pub(crate) fn search(
     }
 }
 
-/// The same, by FTS5 itself, in no memory that grows with the store.
+/// The same, by FTS5 itself, in no memory that grows with the store but for what is found of long texts.
 ///
 /// For a single term its `bm25()` is `idf × 2.2 × f / (f + 1.2 × l)`, where f is the weighted frequency and l
 /// depends on the length. Larger weights of the fields make another k1 of the 1.2, and the idf is known.
@@ -49,7 +53,7 @@ fn by_statement(
     query: &AnalyzedQuery,
     admission: &Admission,
     depth: usize,
-) -> MemoryStoreResult<Vec<(i64, f64)>> {
+) -> MemoryStoreResult<Vec<Hit>> {
     const K1: f64 = 1.2;
     const HOLDING: &str = "SELECT count(*) FROM memory_terms WHERE memory_terms MATCH ?";
     const SCORES: &str = "SELECT rowid, bm25(memory_terms, ?, ?, ?) FROM memory_terms \
@@ -73,26 +77,43 @@ fn by_statement(
         terms.push(Hits::new(hits, term.weight * factor)?);
     }
     let mut top = TopK::new(depth);
-    while let Some(node) = terms.iter().filter_map(|hits| hits.next).map(|(node, _)| node).min() {
+    let mut further = Vec::new();
+    while let Some(rowid) = terms.iter().filter_map(|hits| hits.next).map(|(rowid, _)| rowid).min() {
         let mut score = 0.0;
         for hits in &mut terms {
-            if let Some((_, of_term)) = hits.next.filter(|&(next, _)| next == node) {
+            if let Some((_, of_term)) = hits.next.filter(|&(next, _)| next == rowid) {
                 score += of_term;
                 hits.advance()?;
             }
         }
-        if admission.admits(node) {
-            top.offer(node, score);
+        let unit = Unit::of_rowid(rowid)?;
+        if !admission.admits(i64::from(unit.node)) {
+            continue;
+        }
+        if unit.number == 0 {
+            top.offer(Hit { node: i64::from(unit.node), passage: 0, score: round_score(score) });
+        } else {
+            further.push((unit, score));
         }
     }
-    Ok(top.finish())
+    // A node that is among the best by its first passage is in here, with the others of its passages or not.
+    let mut best = rank::best_of(further.into_iter());
+    if best.is_empty() {
+        return Ok(top.finish());
+    }
+    let mut all = TopK::new(depth);
+    for hit in top.finish() {
+        all.offer(best.remove(&hit.node).filter(|other| other.score > hit.score).unwrap_or(hit));
+    }
+    best.into_values().for_each(|hit| all.offer(hit));
+    Ok(all.finish())
 }
 
-/// What FTS5 finds for a term, in the order of nodes.
+/// What FTS5 finds for a term, in the order of its rows.
 struct Hits<'a> {
     rows: Rows<'a>,
     factor: f64,
-    /// The next node, and what the term adds to its score.
+    /// The next row, and what the term adds to its score.
     next: Option<(i64, f64)>,
 }
 
@@ -123,6 +144,16 @@ fn fts5_idf(documents: u64, holding: u64) -> f64 {
     if idf <= 0.0 { 1e-6 } else { idf }
 }
 
+/// The row of a node's passage in the index.
+pub(crate) fn rowid(node: i64, passage: usize) -> MemoryStoreResult<i64> {
+    Unit::new(node, passage).map(Unit::rowid)
+}
+
+/// The node whose passage a row of the index is.
+pub(crate) fn node_of(rowid: i64) -> i64 {
+    i64::from(unit::node_of(rowid))
+}
+
 /// Narrows an admission by the query's phrases and exclusions.
 pub(crate) fn constrain(
     tx: &Transaction<'_>,
@@ -150,29 +181,38 @@ fn holding(
 ) -> MemoryStoreResult<NodeSet> {
     let mut statement =
         tx.prepare_cached("SELECT rowid FROM memory_terms WHERE memory_terms MATCH ?").map_err(map)?;
-    let candidates = statement
+    let found = statement
         .query_map([candidates(phrase)], |row| row.get(0))
-        .and_then(Iterator::collect::<rusqlite::Result<NodeSet>>)
+        .and_then(Iterator::collect::<rusqlite::Result<Vec<i64>>>)
         .map_err(map)?;
-    if phrase.terms.len() == 1 {
-        return Ok(candidates);
-    }
-    // The index does not hold the words between the terms, so the distance is checked on the text.
     let mut nodes = NodeSet::default();
+    // The index does not hold the words between the terms, so the distance is checked on the text.
     let mut sizes = tx.prepare_cached("SELECT sz FROM memory_terms_docsize WHERE id = ?").map_err(map)?;
-    for node in candidates.iter().filter(|&node| admission.admits(node)) {
+    let mut looked_at = NodeSet::default();
+    for rowid in found {
+        let node = node_of(rowid);
+        if phrase.terms.len() == 1 {
+            nodes.insert(node);
+            continue;
+        }
+        if !admission.admits(node) || looked_at.contains(node) {
+            continue;
+        }
         cancellation::check()?;
         // Reading a text takes much longer than learning that it is too short.
         if phrase.whole.is_none() {
-            let longest_field = |row: &Row<'_>| {
+            let longest_field = |row: &SqlRow<'_>| {
                 Ok(codec::varints(row.get_ref(0)?.as_blob().unwrap_or_default()).max().unwrap_or(0))
             };
-            let terms = sizes.query_row([node], longest_field).optional().map_err(map)?;
+            let terms = sizes.query_row([rowid], longest_field).optional().map_err(map)?;
             if terms.unwrap_or(0) < phrase.terms.len() as u64 {
                 continue;
             }
         }
-        if document(tx, analyzer, node)?.is_some_and(|document| document.contains(phrase)) {
+        looked_at.insert(node);
+        if let Some(row) = Row::read(tx, node)?
+            && row.documents(analyzer).any(|document| document.contains(phrase))
+        {
             nodes.insert(node);
         }
     }

@@ -273,8 +273,9 @@ impl<'t> RecordWriter<'t> {
 
     /// Writes the terms, tags, domains and code of a node that has none.
     fn index(&self, node: i64, record: &MemoryRecord) -> MemoryStoreResult<()> {
-        let terms = AnalyzedDocument::new(&self.analyzer, &record.content, &record.node_type, &record.tags);
-        keyword::add(self.tx, node, terms)?;
+        let documents =
+            AnalyzedDocument::of_memory(&self.analyzer, &record.content, &record.node_type, &record.tags);
+        keyword::add(self.tx, node, documents)?;
         self.index_apart_from_terms(node, record)
     }
 

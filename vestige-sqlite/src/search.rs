@@ -11,7 +11,7 @@ use std::sync::Arc;
 use chrono::{DateTime, Utc};
 use rusqlite::{Connection, Transaction};
 use vestige_traits::analysis::{AnalyzedQuery, Analyzer};
-use vestige_traits::backend::{FusionScale, LENDING_RESULTS};
+use vestige_traits::backend::{FusionScale, LENDING_RESULTS, passage};
 use vestige_traits::{
     Fusion, FusionMethod, MemoryFilter, MemoryStoreResult, ModelSignature, PlanStep, SearchPlan, SearchQuery,
     SearchResult, limits,
@@ -37,6 +37,9 @@ pub(crate) struct Caches {
     names: Names,
     sessions: Sessions,
 }
+
+/// The passage that matches best of each node that the words found, where it is not the first one.
+type Passages = HashMap<i64, u32>;
 
 impl Caches {
     pub(crate) fn new(indexes_in_memory: bool) -> Self {
@@ -136,7 +139,7 @@ impl Searcher {
             names: &self.caches.names,
             admission: &admission,
         };
-        let keyword = self.keyword_leg(tx, &admission, depth)?;
+        let (keyword, passages) = self.keyword_leg(tx, &admission, depth)?;
         if let Some((embedding, index)) = vector
             && (!hybrid || self.fusion.method == FusionMethod::RelativeScore)
             && self.may_compare(tx, embedding)?
@@ -151,7 +154,7 @@ impl Searcher {
             };
             ranked.truncate(self.limit);
             fused.name_ranks(&mut ranked)?;
-            return fetch(tx, ranked);
+            return self.fetch(tx, ranked, &passages);
         }
         let vector = match vector {
             Some((embedding, index)) if hybrid => self.vector_leg(tx, embedding, index, &admission, depth)?,
@@ -163,7 +166,7 @@ impl Searcher {
             ranked = lending.lend(ranked, self.words.is_empty())?;
             ranked.truncate(self.limit);
         }
-        fetch(tx, ranked)
+        self.fetch(tx, ranked, &passages)
     }
 
     /// Both legs as one ranking, or the keyword leg alone.
@@ -192,9 +195,11 @@ impl Searcher {
         tx: &Transaction<'_>,
         admission: &Admission,
         depth: usize,
-    ) -> MemoryStoreResult<Vec<Found>> {
-        let scored = keyword::search(tx, &self.caches.postings, &self.words, admission, depth)?;
-        Ok(in_order(self.caches.names.name(tx, scored)?, depth))
+    ) -> MemoryStoreResult<(Vec<Found>, Passages)> {
+        let hits = keyword::search(tx, &self.caches.postings, &self.words, admission, depth)?;
+        let passages = hits.iter().filter(|hit| hit.passage > 0).map(|hit| (hit.node, hit.passage)).collect();
+        let scored = hits.into_iter().map(|hit| (hit.node, hit.score)).collect();
+        Ok((in_order(self.caches.names.name(tx, scored)?, depth), passages))
     }
 
     fn vector_leg(
@@ -216,6 +221,34 @@ impl Searcher {
     /// Whether the store's vectors may be compared with this one; false if it has no model.
     fn may_compare(&self, tx: &Transaction<'_>, embedding: &[f32]) -> MemoryStoreResult<bool> {
         registry::may_compare(tx, self.model.as_ref(), embedding)
+    }
+
+    /// The rows of a ranking, with the passages of those that the words found.
+    fn fetch(
+        &self,
+        tx: &Transaction<'_>,
+        ranked: Vec<Ranked>,
+        passages: &Passages,
+    ) -> MemoryStoreResult<Vec<SearchResult>> {
+        let sql = format!("SELECT {RECORD_COLUMNS} FROM knowledge_nodes n WHERE n.node = ?");
+        let mut statement = tx.prepare_cached(&sql).map_err(map)?;
+        let mut results = Vec::with_capacity(ranked.len());
+        for Ranked { node, score, keyword, vector, .. } in ranked {
+            let mut rows = statement.query([node]).map_err(map)?;
+            let Some(row) = rows.next().map_err(map)? else { continue };
+            let record = codec::record(row)?;
+            let number = passages.get(&node).copied().unwrap_or_default();
+            results.push(SearchResult {
+                passage: keyword.and_then(|_| passage(&self.analyzer, &record.content, number as usize)),
+                record,
+                score,
+                fts_score: keyword.map(|(_, score)| score),
+                vector_score: vector.map(|(_, score)| score),
+                fts_rank: keyword.map(|(rank, _)| rank),
+                vector_rank: vector.map(|(rank, _)| rank),
+            });
+        }
+        Ok(results)
     }
 
     pub(crate) fn explain(&self, connection: &mut Connection) -> MemoryStoreResult<SearchPlan> {
@@ -297,23 +330,4 @@ fn rank(keyword: &[Found], vector: &[Found], score: impl Fn(Place, Place) -> f64
         .collect();
     legs::sort(&mut ranked);
     ranked
-}
-
-fn fetch(tx: &Transaction<'_>, ranked: Vec<Ranked>) -> MemoryStoreResult<Vec<SearchResult>> {
-    let sql = format!("SELECT {RECORD_COLUMNS} FROM knowledge_nodes n WHERE n.node = ?");
-    let mut statement = tx.prepare_cached(&sql).map_err(map)?;
-    let mut results = Vec::with_capacity(ranked.len());
-    for Ranked { node, score, keyword, vector, .. } in ranked {
-        let mut rows = statement.query([node]).map_err(map)?;
-        let Some(row) = rows.next().map_err(map)? else { continue };
-        results.push(SearchResult {
-            record: codec::record(row)?,
-            score,
-            fts_score: keyword.map(|(_, score)| score),
-            vector_score: vector.map(|(_, score)| score),
-            fts_rank: keyword.map(|(rank, _)| rank),
-            vector_rank: vector.map(|(rank, _)| rank),
-        });
-    }
-    Ok(results)
 }

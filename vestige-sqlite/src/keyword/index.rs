@@ -8,6 +8,7 @@ use rusqlite::{Connection, Transaction, params};
 use vestige_traits::analysis::{AnalyzedDocument, Analyzer, Term};
 use vestige_traits::{MemoryStoreError, MemoryStoreResult};
 
+use super::unit::Unit;
 use crate::error::{self, bad_value, map};
 use crate::{codec, journal, nodes};
 
@@ -73,8 +74,8 @@ pub(crate) fn rebuild(
         if on_damaged_pages.contains(&node) {
             continue;
         }
-        match document(tx, analyzer, node) {
-            Ok(Some(document)) => add(tx, node, document)?,
+        match Row::read(tx, node) {
+            Ok(Some(row)) => add(tx, node, row.documents(analyzer))?,
             Ok(None) => {}
             Err(error) if error::is_of_a_row(&error) => {}
             Err(error) => return Err(error),
@@ -85,73 +86,107 @@ pub(crate) fn rebuild(
     Ok(())
 }
 
-/// Puts a node's terms into the index.
-pub(crate) fn add(tx: &Transaction<'_>, node: i64, document: AnalyzedDocument) -> MemoryStoreResult<()> {
-    let [content, node_type, tags] = document.fields.map(joined);
-    tx.prepare_cached("INSERT INTO memory_terms (rowid, content, node_type, tags) VALUES (?, ?, ?, ?)")
-        .and_then(|mut statement| statement.execute(params![node, content, node_type, tags]))
+/// Puts the terms of a node's passages into the index.
+pub(crate) fn add(
+    tx: &Transaction<'_>,
+    node: i64,
+    documents: impl Iterator<Item = AnalyzedDocument>,
+) -> MemoryStoreResult<()> {
+    let mut statement = tx
+        .prepare_cached("INSERT INTO memory_terms (rowid, content, node_type, tags) VALUES (?, ?, ?, ?)")
         .map_err(map)?;
+    for (number, document) in documents.enumerate() {
+        let [content, node_type, tags] = document.fields.map(joined);
+        let unit = Unit::new(node, number)?;
+        statement.execute(params![unit.rowid(), content, node_type, tags]).map_err(map)?;
+    }
     Ok(())
 }
 
 /// Takes a node's terms out of the index: those of the row as it stands, or where it cannot be read, those
 /// that the index has.
 pub(crate) fn remove(tx: &Transaction<'_>, analyzer: &Analyzer, node: i64) -> MemoryStoreResult<()> {
-    let [content, node_type, tags] = match document(tx, analyzer, node) {
-        Ok(None) => return Ok(()),
-        Ok(Some(document)) => document.fields.map(joined),
-        Err(MemoryStoreError::Damaged { .. }) => match indexed(tx, node)? {
-            Some(terms) => terms,
-            None => return Ok(()),
-        },
-        Err(error) => return Err(error),
-    };
     // The index holds no text of its own, so it has to be told what to forget.
-    tx.prepare_cached(
-        "INSERT INTO memory_terms (memory_terms, rowid, content, node_type, tags) VALUES ('delete', ?, ?, ?, ?)",
-    )
-    .and_then(|mut statement| statement.execute(params![node, content, node_type, tags]))
-    .map_err(map)?;
-    Ok(())
+    let mut statement = tx
+        .prepare_cached(
+            "INSERT INTO memory_terms (memory_terms, rowid, content, node_type, tags) \
+             VALUES ('delete', ?, ?, ?, ?)",
+        )
+        .map_err(map)?;
+    let mut forget = |unit: Unit, [content, node_type, tags]: [String; 3]| {
+        statement.execute(params![unit.rowid(), content, node_type, tags]).map(drop).map_err(map)
+    };
+    match Row::read(tx, node) {
+        Ok(None) => Ok(()),
+        Ok(Some(row)) => (row.documents(analyzer).enumerate())
+            .try_for_each(|(number, document)| forget(Unit::new(node, number)?, document.fields.map(joined))),
+        Err(MemoryStoreError::Damaged { .. }) => {
+            units(tx, node)?.into_iter().try_for_each(|unit| forget(unit, indexed(tx, unit)?))
+        }
+        Err(error) => Err(error),
+    }
 }
 
-/// The terms that the index has of a node, by a look at all of it; none where it does not have the node.
-fn indexed(tx: &Transaction<'_>, node: i64) -> MemoryStoreResult<Option<[String; 3]>> {
-    let mut known = tx.prepare("SELECT 1 FROM memory_terms_docsize WHERE id = ?").map_err(map)?;
-    if !known.exists([node]).map_err(map)? {
-        return Ok(None);
+/// The passages of a node that the index has, by a look at all of it.
+fn units(tx: &Transaction<'_>, node: i64) -> MemoryStoreResult<Vec<Unit>> {
+    let mut known = tx
+        .prepare("SELECT id FROM memory_terms_docsize WHERE id & 0xffffffff = ? ORDER BY id")
+        .map_err(map)?;
+    let mut rows = known.query([node]).map_err(map)?;
+    let mut units = Vec::new();
+    while let Some(row) = rows.next().map_err(map)? {
+        units.push(Unit::of_rowid(row.get(0).map_err(map)?)?);
     }
+    Ok(units)
+}
+
+/// The terms that the index has of a passage, by a look at all of it.
+fn indexed(tx: &Transaction<'_>, unit: Unit) -> MemoryStoreResult<[String; 3]> {
     tx.execute_batch(PLACES).map_err(map)?;
     let mut of_field = tx
         .prepare("SELECT term FROM temp.memory_term_places WHERE doc = ? AND col = ? ORDER BY \"offset\"")
         .map_err(map)?;
     let mut terms = |field| {
         of_field
-            .query_map(params![node, field], |row| row.get(0))
+            .query_map(params![unit.rowid(), field], |row| row.get(0))
             .and_then(Iterator::collect::<rusqlite::Result<Vec<String>>>)
             .map(|terms| terms.join(" "))
             .map_err(map)
     };
     let [content, node_type, tags] = FIELDS;
-    Ok(Some([terms(content)?, terms(node_type)?, terms(tags)?]))
+    Ok([terms(content)?, terms(node_type)?, terms(tags)?])
 }
 
-/// The terms of a node's row.
-pub(super) fn document(
-    tx: &Transaction<'_>,
-    analyzer: &Analyzer,
-    node: i64,
-) -> MemoryStoreResult<Option<AnalyzedDocument>> {
-    let mut statement = tx
-        .prepare_cached("SELECT content, node_type, tags FROM knowledge_nodes WHERE node = ?")
-        .map_err(map)?;
-    let mut rows = statement.query([node]).map_err(map)?;
-    let Some(row) = rows.next().map_err(map)? else { return Ok(None) };
-    let text = |at: usize, column| {
-        row.get_ref(at).map_err(map)?.as_str().map_err(|error| bad_value(column, error.to_string()))
-    };
-    let tags: Vec<String> = codec::json(row, 2, "tags")?;
-    Ok(Some(AnalyzedDocument::new(analyzer, text(0, "content")?, text(1, "node_type")?, &tags)))
+/// What the terms of a node are made of.
+pub(super) struct Row {
+    content: String,
+    node_type: String,
+    tags: Vec<String>,
+}
+
+impl Row {
+    /// None if there is no such node.
+    pub(super) fn read(tx: &Transaction<'_>, node: i64) -> MemoryStoreResult<Option<Self>> {
+        let mut statement = tx
+            .prepare_cached("SELECT content, node_type, tags FROM knowledge_nodes WHERE node = ?")
+            .map_err(map)?;
+        let mut rows = statement.query([node]).map_err(map)?;
+        let Some(row) = rows.next().map_err(map)? else { return Ok(None) };
+        let text = |at: usize, column| {
+            let text = row.get_ref(at).map_err(map)?.as_str();
+            text.map(str::to_owned).map_err(|error| bad_value(column, error.to_string()))
+        };
+        let tags = codec::json(row, 2, "tags")?;
+        Ok(Some(Self { content: text(0, "content")?, node_type: text(1, "node_type")?, tags }))
+    }
+
+    /// The terms of each of its passages.
+    pub(super) fn documents<'a>(
+        &'a self,
+        analyzer: &'a Analyzer,
+    ) -> impl Iterator<Item = AnalyzedDocument> + 'a {
+        AnalyzedDocument::of_memory(analyzer, &self.content, &self.node_type, &self.tags)
+    }
 }
 
 fn joined(terms: Vec<Term>) -> String {

@@ -11,23 +11,24 @@ use rusqlite::{Rows, Transaction};
 use vestige_traits::analysis::{AnalyzedDocument, AnalyzedQuery, Analyzer, Bm25, FIELD_WEIGHTS};
 use vestige_traits::{MemoryStoreError, MemoryStoreResult};
 
+use super::unit::Unit;
 use crate::cancellation;
 use crate::codec;
 use crate::error::{bad_value, map};
 use crate::filter::NodeSet;
 use crate::journal::{self, State};
 
-/// A node that holds a term.
+/// A passage that holds a term.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(super) struct Posting {
-    pub(super) node: u32,
-    /// How many terms the node holds together.
+    pub(super) unit: Unit,
+    /// How many terms the passage holds together.
     pub(super) length: u32,
-    /// How often it holds this one, by the weights of the fields.
-    pub(super) frequency: f64,
+    /// How often it holds this one, by the weights of the fields, which are halves.
+    pub(super) frequency: f32,
 }
 
-/// The postings of a question's terms, each in ascending order of nodes, and what all of them have in common.
+/// The postings of a question's terms, each in ascending order of nodes and their passages, and what all of them have in common.
 pub(super) struct Lists {
     pub(super) bm25: Bm25,
     /// The weight of each term, and the nodes that hold it.
@@ -49,14 +50,46 @@ struct Cached {
     was_whole: bool,
     /// How many postings were read for questions since they were last whole.
     read: usize,
-    /// How many terms a node holds, where it is known; 0 where not. A node that holds none has no postings.
-    lengths: Vec<u32>,
+    lengths: Lengths,
     /// How many lengths were looked up one by one since all were read.
     lookups: u64,
     /// What all lists take, in postings.
     size: usize,
     /// How many searches there were.
     searches: u64,
+}
+
+/// How many terms a passage holds, where it is known; 0 where not. One that holds none has no postings.
+#[derive(Debug, Default)]
+struct Lengths {
+    /// Of the first passage of each node.
+    first: Vec<u32>,
+    /// Of the others.
+    further: HashMap<Unit, u32>,
+}
+
+impl Lengths {
+    fn of(&mut self, unit: Unit) -> &mut u32 {
+        if unit.number > 0 {
+            return self.further.entry(unit).or_default();
+        }
+        let at = unit.node as usize;
+        if at >= self.first.len() {
+            self.first.resize(at + 1, 0);
+        }
+        &mut self.first[at]
+    }
+
+    /// Forgets those of a node, and whether one was known.
+    fn forget(&mut self, node: i64) -> bool {
+        let first = usize::try_from(node).ok().and_then(|node| self.first.get_mut(node));
+        let known = first.is_some_and(|length| std::mem::take(length) > 0);
+        let before = self.further.len();
+        if before > 0 {
+            self.further.retain(|unit, _| i64::from(unit.node) != node);
+        }
+        known || self.further.len() < before
+    }
 }
 
 #[derive(Debug)]
@@ -121,7 +154,7 @@ impl Cached {
             whole: false,
             was_whole: false,
             read: 0,
-            lengths: Vec::new(),
+            lengths: Lengths::default(),
             lookups: 0,
             size: 0,
             searches: 0,
@@ -182,19 +215,21 @@ impl Cached {
         let mut documents = Vec::with_capacity(nodes.len());
         let mut listed = NodeSet::default();
         for &node in nodes {
-            let document = super::index::document(view, &analyzer, node)?.unwrap_or_default();
-            let number = number(node)?;
-            let length = u32::try_from(document.len()).unwrap_or(u32::MAX);
-            let before = std::mem::replace(self.length(number), length);
             // Where all terms are known all lengths are, and a node without one is in no list.
-            if !(self.whole && before == 0) {
+            if self.lengths.forget(node) || !self.whole {
                 listed.insert(node);
             }
-            documents.push((number, length, document));
+            let Some(row) = super::index::Row::read(view, node)? else { continue };
+            for (number, document) in row.documents(&analyzer).enumerate() {
+                let unit = Unit::new(node, number)?;
+                let length = u32::try_from(document.len()).unwrap_or(u32::MAX);
+                *self.lengths.of(unit) = length;
+                documents.push((unit, length, document));
+            }
         }
         if listed.len() > 0 {
             for list in self.terms.values_mut() {
-                let is_listed = |posting: &Posting| listed.contains(posting.node.into());
+                let is_listed = |posting: &Posting| listed.contains(posting.unit.node.into());
                 if list.postings.iter().any(is_listed) {
                     self.size -= list.postings.len();
                     Arc::make_mut(&mut list.postings).retain(|posting| !is_listed(posting));
@@ -202,8 +237,8 @@ impl Cached {
                 }
             }
         }
-        for (node, length, document) in documents {
-            self.insert(node, length, &document);
+        for (unit, length, document) in documents {
+            self.insert(unit, length, &document);
         }
         Ok(())
     }
@@ -211,17 +246,17 @@ impl Cached {
     fn clear(&mut self) {
         self.terms.clear();
         self.whole = false;
-        self.lengths.clear();
+        self.lengths = Lengths::default();
         self.lookups = 0;
         self.size = 0;
     }
 
-    /// Puts a node into the lists of its terms.
-    fn insert(&mut self, node: u32, length: u32, document: &AnalyzedDocument) {
-        let mut frequencies: HashMap<&str, f64> = HashMap::new();
+    /// Puts a passage into the lists of its terms.
+    fn insert(&mut self, unit: Unit, length: u32, document: &AnalyzedDocument) {
+        let mut frequencies: HashMap<&str, f32> = HashMap::new();
         for (field, weight) in document.fields.iter().zip(FIELD_WEIGHTS) {
             for term in field {
-                *frequencies.entry(&term.text).or_default() += weight;
+                *frequencies.entry(&term.text).or_default() += weight as f32;
             }
         }
         for (term, frequency) in frequencies {
@@ -229,8 +264,8 @@ impl Cached {
                 self.keep(term.to_owned(), Vec::new());
             }
             let Some(list) = self.terms.get_mut(term) else { continue };
-            if let Err(at) = list.postings.binary_search_by_key(&node, |known| known.node) {
-                Arc::make_mut(&mut list.postings).insert(at, Posting { node, length, frequency });
+            if let Err(at) = list.postings.binary_search_by_key(&unit, |known| known.unit) {
+                Arc::make_mut(&mut list.postings).insert(at, Posting { unit, length, frequency });
                 self.size += 1;
             }
         }
@@ -251,7 +286,7 @@ impl Cached {
             view.prepare_cached("SELECT term, doc, col FROM memory_term_places").map_err(map)?;
         let mut lists = lists_of(statement.query([]).map_err(map)?)?;
         for posting in lists.iter_mut().flat_map(|(_, list)| list) {
-            posting.length = *self.length(posting.node);
+            posting.length = *self.lengths.of(posting.unit);
         }
         for (term, list) in lists {
             self.keep(term, list);
@@ -278,14 +313,14 @@ impl Cached {
             view.prepare_cached("SELECT sz FROM memory_terms_docsize WHERE id = ?").map_err(map)?;
         for (term, mut list) in lists {
             for posting in &mut list {
-                if *self.length(posting.node) == 0 {
-                    let mut rows = sizes.query([posting.node]).map_err(map)?;
+                if *self.lengths.of(posting.unit) == 0 {
+                    let mut rows = sizes.query([posting.unit.rowid()]).map_err(map)?;
                     if let Some(row) = rows.next().map_err(map)? {
-                        *self.length(posting.node) = terms_in(row.get_ref(0).map_err(map)?);
+                        *self.lengths.of(posting.unit) = terms_in(row.get_ref(0).map_err(map)?);
                     }
                     self.lookups += 1;
                 }
-                posting.length = *self.length(posting.node);
+                posting.length = *self.lengths.of(posting.unit);
             }
             self.read += list.len();
             self.keep(term, list);
@@ -308,19 +343,11 @@ impl Cached {
         let mut statement = view.prepare_cached("SELECT id, sz FROM memory_terms_docsize").map_err(map)?;
         let mut rows = statement.query([]).map_err(map)?;
         while let Some(row) = rows.next().map_err(map)? {
-            let node = number(row.get(0).map_err(map)?)?;
-            *self.length(node) = terms_in(row.get_ref(1).map_err(map)?);
+            let unit = Unit::of_rowid(row.get(0).map_err(map)?)?;
+            *self.lengths.of(unit) = terms_in(row.get_ref(1).map_err(map)?);
         }
         self.lookups = 0;
         Ok(())
-    }
-
-    fn length(&mut self, node: u32) -> &mut u32 {
-        let at = node as usize;
-        if at >= self.lengths.len() {
-            self.lengths.resize(at + 1, 0);
-        }
-        &mut self.lengths[at]
     }
 
     /// Lets go of the lists that were not asked for longest, where all of them are too large.
@@ -351,8 +378,8 @@ impl List {
     }
 }
 
-/// The lists of a statement that gives term, node and field of each place, term by term in the order of
-/// nodes. Their lengths are missing.
+/// The lists of a statement that gives term, row and field of each place, term by term in the order of rows.
+/// Their lengths are missing.
 fn lists_of(mut rows: Rows<'_>) -> MemoryStoreResult<Vec<(String, Vec<Posting>)>> {
     let mut lists: Vec<(String, Vec<Posting>)> = Vec::new();
     while let Some(row) = rows.next().map_err(map)? {
@@ -360,20 +387,27 @@ fn lists_of(mut rows: Rows<'_>) -> MemoryStoreResult<Vec<(String, Vec<Posting>)>
             row.get_ref(at).map_err(map)?.as_bytes().map_err(|error| bad_value(column, error.to_string()))
         };
         let term = bytes(0, "term")?;
-        let node = number(row.get(1).map_err(map)?)?;
-        let frequency = FIELD_WEIGHTS[match bytes(2, "col")? {
+        let unit = Unit::of_rowid(row.get(1).map_err(map)?)?;
+        let weight = FIELD_WEIGHTS[match bytes(2, "col")? {
             b"content" => 0,
             b"node_type" => 1,
             _ => 2,
         }];
+        let frequency = weight as f32;
         if lists.last().is_none_or(|(last, _)| last.as_bytes() != term) {
             let term = str::from_utf8(term).map_err(|error| bad_value("term", error.to_string()))?;
             lists.push((term.to_owned(), Vec::new()));
         }
         let Some((_, list)) = lists.last_mut() else { continue };
         match list.last_mut() {
-            Some(last) if last.node == node => last.frequency += frequency,
-            _ => list.push(Posting { node, length: 0, frequency }),
+            Some(last) if last.unit == unit => last.frequency += frequency,
+            _ => list.push(Posting { unit, length: 0, frequency }),
+        }
+    }
+    // FTS5 has the first passages of all nodes before the second ones.
+    for (_, list) in &mut lists {
+        if list.last().is_some_and(|last| last.unit.number > 0) {
+            list.sort_unstable_by_key(|posting| posting.unit);
         }
     }
     Ok(lists)
@@ -384,10 +418,6 @@ fn lists_of(mut rows: Rows<'_>) -> MemoryStoreResult<Vec<(String, Vec<Posting>)>
 fn terms_in(size: ValueRef<'_>) -> u32 {
     let terms = codec::varints(size.as_blob().unwrap_or_default()).sum::<u64>();
     u32::try_from(terms).unwrap_or(u32::MAX)
-}
-
-fn number(node: i64) -> MemoryStoreResult<u32> {
-    u32::try_from(node).map_err(|error| bad_value("node", error.to_string()))
 }
 
 /// How many documents the index holds, and their mean length: the "averages" record of FTS5 (documentation of

@@ -1,49 +1,87 @@
 //! BM25 over lists of postings.
 
+use std::cmp::Reverse;
+use std::collections::HashMap;
+
+use vestige_traits::backend::round_score;
+
 use super::postings::{Lists, Posting};
-use super::top_k::TopK;
+use super::top_k::{Hit, TopK};
+use super::unit::Unit;
 use crate::cancellation;
 use crate::filter::Admission;
 
 /// How many nodes are scored at a time: their scores stay in the processor's cache.
 const WINDOW: u32 = 4096;
 
-/// The top `depth` of the admitted nodes that are in any of the lists, with their rounded scores, highest
-/// first, and all that share the last one's score. Anything if the caller has gone.
-pub(super) fn top_k(lists: &Lists, admission: &Admission, depth: usize) -> Vec<(i64, f64)> {
+/// The top `depth` of the admitted nodes of which a passage is in any of the lists, highest first, and all
+/// that share the last one's score. A node has the score of its best passage, the first of equal ones.
+/// Anything if the caller has gone.
+pub(super) fn top_k(lists: &Lists, admission: &Admission, depth: usize) -> Vec<Hit> {
     // The weight and the inverse document frequency of each term, and what is left of its list.
     let mut rests: Vec<(f64, f64, &[Posting])> = lists
         .lists
         .iter()
         .map(|(weight, postings)| (*weight, lists.bm25.idf(postings.len() as u64), postings.as_slice()))
         .collect();
+    // Of first passages, by the node's place in the window, and of others.
     let mut scores = vec![0.0; WINDOW as usize];
     let mut scored = Vec::new();
+    let mut further: HashMap<Unit, f64> = HashMap::new();
     let mut top = TopK::new(depth);
-    while let Some(first) = rests.iter().filter_map(|(.., rest)| rest.first()).map(|next| next.node).min() {
+    while let Some(first) =
+        rests.iter().filter_map(|(.., rest)| rest.first()).map(|next| next.unit.node).min()
+    {
         if cancellation::caller_has_gone() {
             break;
         }
         for (weight, idf, rest) in &mut rests {
             while let Some((posting, others)) = rest.split_first()
-                && posting.node - first < WINDOW
+                && posting.unit.node - first < WINDOW
             {
                 *rest = others;
-                let score = &mut scores[(posting.node - first) as usize];
+                let Unit { node, number } = posting.unit;
+                let score = match number {
+                    0 => &mut scores[(node - first) as usize],
+                    _ => further.entry(posting.unit).or_insert(0.0),
+                };
                 if *score == 0.0 {
-                    if !admission.admits(i64::from(posting.node)) {
+                    if !admission.admits(i64::from(node)) {
                         continue;
                     }
-                    scored.push(posting.node);
+                    if number == 0 {
+                        scored.push(node);
+                    }
                 }
-                *score += *weight * lists.bm25.term_score(*idf, posting.frequency, f64::from(posting.length));
+                let frequency = f64::from(posting.frequency);
+                *score += *weight * lists.bm25.term_score(*idf, frequency, f64::from(posting.length));
             }
         }
+        let mut best = best_of(further.drain());
         for node in scored.drain(..) {
-            top.offer(i64::from(node), std::mem::take(&mut scores[(node - first) as usize]));
+            let score = std::mem::take(&mut scores[(node - first) as usize]);
+            let hit = Hit { node: i64::from(node), passage: 0, score: round_score(score) };
+            let other = if best.is_empty() { None } else { best.remove(&hit.node) };
+            top.offer(other.filter(|other| other.score > hit.score).unwrap_or(hit));
         }
+        best.into_values().for_each(|hit| top.offer(hit));
     }
     top.finish()
+}
+
+/// The best of the passages of each node, by rounded scores; the first of equal ones. One that has no score
+/// was not admitted.
+pub(super) fn best_of(passages: impl Iterator<Item = (Unit, f64)>) -> HashMap<i64, Hit> {
+    let mut best: HashMap<i64, Hit> = HashMap::new();
+    for (unit, score) in passages.filter(|(_, score)| *score > 0.0) {
+        let hit = Hit { node: i64::from(unit.node), passage: unit.number, score: round_score(score) };
+        let known = best.entry(hit.node).or_insert(hit);
+        let order = |hit: &Hit| (hit.score, Reverse(hit.passage));
+        if order(&hit) > order(known) {
+            *known = hit;
+        }
+    }
+    best
 }
 
 #[cfg(test)]
@@ -51,7 +89,6 @@ mod tests {
     use std::sync::Arc;
 
     use vestige_traits::analysis::Bm25;
-    use vestige_traits::backend::round_score;
 
     use super::*;
     use crate::cancellation::Caller;
@@ -60,7 +97,11 @@ mod tests {
     fn list(nodes: impl Iterator<Item = u32>) -> Arc<Vec<Posting>> {
         Arc::new(
             nodes
-                .map(|node| Posting { node, length: 5 + node % 7, frequency: 1.0 + f64::from(node % 3) })
+                .map(|node| Posting {
+                    unit: Unit { node, number: 0 },
+                    length: 5 + node % 7,
+                    frequency: [1.0, 2.0, 3.0][node as usize % 3],
+                })
                 .collect(),
         )
     }
@@ -91,13 +132,14 @@ mod tests {
         let mut expected = std::collections::BTreeMap::new();
         for (weight, postings) in &lists.lists {
             let idf = lists.bm25.idf(postings.len() as u64);
-            for posting in postings.iter().filter(|posting| admission.admits(posting.node.into())) {
-                *expected.entry(i64::from(posting.node)).or_insert(0.0) +=
-                    weight * lists.bm25.term_score(idf, posting.frequency, posting.length.into());
+            for posting in postings.iter().filter(|posting| admission.admits(posting.unit.node.into())) {
+                *expected.entry(i64::from(posting.unit.node)).or_insert(0.0) +=
+                    weight * lists.bm25.term_score(idf, posting.frequency.into(), posting.length.into());
             }
         }
         for depth in [1, 10, 100, 50_000] {
-            let mut found = top_k(&lists, &admission, depth);
+            let found = top_k(&lists, &admission, depth).into_iter();
+            let mut found: Vec<(i64, f64)> = found.map(|hit| (hit.node, hit.score)).collect();
             // Those that are sorted, and not cut on the way.
             let mut all: Vec<(i64, f64)> =
                 expected.iter().map(|(&node, &score)| (node, round_score(score))).collect();

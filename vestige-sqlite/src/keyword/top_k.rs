@@ -1,11 +1,19 @@
 //! The top-k of a scan.
 
-use vestige_traits::backend::round_score;
+/// A node that was found by its words.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(crate) struct Hit {
+    pub(crate) node: i64,
+    /// The number of the passage that matches best.
+    pub(crate) passage: u32,
+    /// Its score, rounded.
+    pub(crate) score: f64,
+}
 
 /// The top `depth` of the nodes that are offered, with all that share the last one's score.
 pub(super) struct TopK {
     depth: usize,
-    found: Vec<(i64, f64)>,
+    found: Vec<Hit>,
     /// A score below this is not among the top `depth`.
     floor: f64,
     capacity: usize,
@@ -16,14 +24,13 @@ impl TopK {
         Self { depth, found: Vec::new(), floor: 0.0, capacity: 4 * depth.max(64) }
     }
 
-    /// Takes a node in with its score, which is rounded.
-    pub(super) fn offer(&mut self, node: i64, score: f64) {
-        let score = round_score(score);
-        if score >= self.floor {
-            self.found.push((node, score));
+    /// Takes a node in.
+    pub(super) fn offer(&mut self, hit: Hit) {
+        if hit.score >= self.floor {
+            self.found.push(hit);
             if self.found.len() >= self.capacity {
                 self.shrink();
-                self.floor = self.found.last().map_or(0.0, |&(_, score)| score);
+                self.floor = self.found.last().map_or(0.0, |last| last.score);
                 // Ties may keep it long; then it has to grow, or it would be sorted at every node.
                 self.capacity = self.capacity.max(2 * self.found.len());
             }
@@ -31,19 +38,20 @@ impl TopK {
     }
 
     /// Best first.
-    pub(super) fn finish(mut self) -> Vec<(i64, f64)> {
+    pub(super) fn finish(mut self) -> Vec<Hit> {
         self.shrink();
         self.found
     }
 
     fn shrink(&mut self) {
-        let by_score = |a: &(i64, f64), b: &(i64, f64)| b.1.total_cmp(&a.1);
+        let by_score = |a: &Hit, b: &Hit| b.score.total_cmp(&a.score);
         if self.depth == 0 {
             self.found.clear();
         }
         if self.found.len() > self.depth {
-            let (_, &mut (_, last), _) = self.found.select_nth_unstable_by(self.depth - 1, by_score);
-            self.found.retain(|&(_, score)| score >= last);
+            let (_, &mut Hit { score: last, .. }, _) =
+                self.found.select_nth_unstable_by(self.depth - 1, by_score);
+            self.found.retain(|hit| hit.score >= last);
         }
         self.found.sort_unstable_by(by_score);
     }
@@ -59,11 +67,12 @@ mod tests {
             let mut top = TopK::new(depth);
             // Ten times, so that it is cut on the way.
             for node in 0..1000 {
-                top.offer(node, [1.0, 3.0, 2.0, 2.0][usize::try_from(node % 4).unwrap()]);
+                let score = [1.0, 3.0, 2.0, 2.0][usize::try_from(node % 4).unwrap()];
+                top.offer(Hit { node, passage: 0, score });
             }
             top.finish()
         };
-        assert!(top(200).iter().all(|&(_, score)| score == 3.0));
+        assert!(top(200).iter().all(|hit| hit.score == 3.0));
         assert_eq!(top(200).len(), 250);
         assert_eq!(top(251).len(), 750);
         assert_eq!(top(2000).len(), 1000);
