@@ -81,6 +81,9 @@ fn of_a_difference(difference: &schema::Difference) -> Finding {
 }
 
 fn file(tx: &Transaction<'_>) -> MemoryStoreResult<Finding> {
+    // The check goes by what FTS5 last knew of its segments on this connection. A query makes it look again.
+    let mut look = tx.prepare("SELECT rowid FROM memory_terms LIMIT 1").map_err(map)?;
+    look.exists([]).map_err(map)?;
     let mut statement = tx.prepare("PRAGMA integrity_check(10)").map_err(map)?;
     let messages = statement
         .query_map([], |row| row.get::<_, String>(0))
@@ -260,8 +263,9 @@ impl<'t> Indexed<'t> {
                 }
             }
             let mut rows = self.sizes.query([rowid]).map_err(map)?;
-            let Some(row) = rows.next().map_err(map)? else { return Ok(false) };
-            let stored = row.get_ref(0).map_err(map)?.as_blob().unwrap_or_default();
+            let row = rows.next().map_err(map)?;
+            let stored = row.map(|row| row.get_ref(0)).transpose().map_err(map)?;
+            let stored = stored.and_then(|stored| stored.as_blob().ok()).unwrap_or_default();
             sizes_agree &= codec::varints(stored).eq(document.fields.iter().map(|field| field.len() as u64));
         }
         Ok(self.terms.remove(&node).unwrap_or(0) == expected && sizes_agree)

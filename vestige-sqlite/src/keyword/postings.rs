@@ -64,31 +64,28 @@ struct Cached {
 struct Lengths {
     /// Of the first passage of each node.
     first: Vec<u32>,
-    /// Of the others.
-    further: HashMap<Unit, u32>,
+    /// Of the others, by their node.
+    further: HashMap<u32, Vec<u32>>,
 }
 
 impl Lengths {
     fn of(&mut self, unit: Unit) -> &mut u32 {
-        if unit.number > 0 {
-            return self.further.entry(unit).or_default();
+        let (lengths, at) = match unit.number {
+            0 => (&mut self.first, unit.node as usize),
+            number => (self.further.entry(unit.node).or_default(), number as usize - 1),
+        };
+        if at >= lengths.len() {
+            lengths.resize(at + 1, 0);
         }
-        let at = unit.node as usize;
-        if at >= self.first.len() {
-            self.first.resize(at + 1, 0);
-        }
-        &mut self.first[at]
+        &mut lengths[at]
     }
 
-    /// Forgets those of a node, and whether one was known.
+    /// Forgets those of a node. Whether one was known.
     fn forget(&mut self, node: i64) -> bool {
-        let first = usize::try_from(node).ok().and_then(|node| self.first.get_mut(node));
-        let known = first.is_some_and(|length| std::mem::take(length) > 0);
-        let before = self.further.len();
-        if before > 0 {
-            self.further.retain(|unit, _| i64::from(unit.node) != node);
-        }
-        known || self.further.len() < before
+        let Ok(node) = u32::try_from(node) else { return false };
+        let first = self.first.get_mut(node as usize).map(std::mem::take);
+        let further = self.further.remove(&node);
+        first.is_some_and(|length| length > 0) || further.is_some()
     }
 }
 
