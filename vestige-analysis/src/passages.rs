@@ -1,7 +1,7 @@
 //! A long text as passages, each of which is searched by itself.
 //!
 //! A text about many things loses against a short one that is about one of them: its length weighs on every
-//! word. `docs/adr/0027` has what was measured.
+//! word. `docs/adr/0029` has what was measured.
 
 use std::ops::Range;
 
@@ -14,8 +14,8 @@ pub const MAX_PASSAGES: usize = 1024;
 
 /// By how many words a passage begins after the one before it.
 const STRIDE: usize = PASSAGE_WORDS / 2;
-/// A text of fewer words than this is one passage.
-const SPLIT_FROM_WORDS: usize = PASSAGE_WORDS + STRIDE / 2;
+/// A text of fewer words than this is one passage: a paragraph that is about one thing.
+const SPLIT_FROM_WORDS: usize = 240;
 
 /// The passages of a text, in bytes: one, from its beginning to its end, or several that overlap by half.
 ///
@@ -77,14 +77,14 @@ mod tests {
 
     #[test]
     fn a_short_text_is_one_passage() {
-        for text in [String::new(), "word ".repeat(119), "字".repeat(239), "🦀".repeat(200)] {
+        for text in [String::new(), "word ".repeat(239), "字".repeat(479), "🦀".repeat(400)] {
             assert_eq!(passages(&text), [0..text.len()]);
         }
     }
 
     #[test]
     fn the_passages_of_a_long_text_overlap_by_half_and_leave_nothing_out() {
-        for count in [120, 168, 500, 9_001] {
+        for count in [240, 263, 500, 9_001] {
             let text: Vec<String> = (0..count).map(|n| format!("w{n}")).collect();
             let text = text.join(" ");
             let passages = passages(&text);
@@ -94,7 +94,7 @@ mod tests {
             }
             for passage in &passages {
                 let words = words_of(&text[passage.clone()]);
-                assert!((72..=120).contains(&words), "{words} of {count}");
+                assert!((88..=108).contains(&words), "{words} of {count}");
             }
         }
     }

@@ -62,7 +62,7 @@ impl Dice {
 
     fn record(&mut self, plain: bool) -> MemoryRecord {
         // Of one passage mostly, and of several now and then.
-        let parts = if self.below(16) == 0 { 40 } else { 1 };
+        let parts = if self.below(16) == 0 { 60 } else { 1 };
         let parts: Vec<_> = (0..parts).map(|_| self.words(plain)).collect();
         let mut record = MemoryRecord::new(parts.join(" "));
         record.node_type = ["note", "rust"][self.below(2)].to_owned();

@@ -190,7 +190,7 @@ pub struct SearchResult {
     /// Its 1-based rank in the vector leg.
     pub vector_rank: Option<u32>,
     /// The passage of a long content whose words match best, the first of equal ones. None where the content
-    /// is one passage (fewer than about 120 words), or the words did not find it within the leg's depth.
+    /// is one passage (fewer than about 240 words), or the words did not find it within the leg's depth.
     pub passage: Option<Passage>,
 }
 

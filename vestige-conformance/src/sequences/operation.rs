@@ -213,7 +213,7 @@ fn text() -> impl Strategy<Value = String> {
 
 /// Mostly short, and of several passages now and then.
 fn contents() -> impl Strategy<Value = String> {
-    prop_oneof![8 => text(), 1 => vec(select(&WORDS[..]), 110..300).prop_map(|words| words.join(" "))]
+    prop_oneof![8 => text(), 1 => vec(select(&WORDS[..]), 200..400).prop_map(|words| words.join(" "))]
 }
 
 fn names(names: &'static [&'static str]) -> impl Strategy<Value = Vec<String>> {
