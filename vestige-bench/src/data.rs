@@ -5,13 +5,13 @@ use std::io::{BufRead, BufReader};
 use std::path::Path;
 
 use anyhow::{Context, Result};
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 use serde::de::DeserializeOwned;
 use uuid::Uuid;
 use vestige_traits::MemoryRecord;
 
 /// A memory of a set.
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Serialize, Deserialize)]
 pub struct SetMemory {
     /// The set's own id.
     pub id: String,
@@ -48,7 +48,7 @@ pub fn record_id(id: &str, content: &str) -> Uuid {
 }
 
 /// A question with the ids of the memories that answer it.
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Serialize, Deserialize)]
 pub struct Question {
     /// The set's own id.
     pub id: String,

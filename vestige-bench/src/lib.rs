@@ -11,6 +11,7 @@ pub mod corpus;
 pub mod data;
 pub mod fill;
 pub mod floor;
+pub mod lengths;
 pub mod longmemeval;
 pub mod memory;
 pub mod metrics;

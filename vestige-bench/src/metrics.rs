@@ -40,6 +40,10 @@ pub struct Summary {
     /// The same of the first 10.
     #[serde(rename = "session_recall@10")]
     pub session_recall_10: f64,
+    /// The share of questions for which the first 10 show a part of an answer: see
+    /// [`SizedSet::shows_answer`](crate::lengths::SizedSet::shows_answer).
+    #[serde(rename = "passage@10")]
+    pub passage_10: f64,
     /// How many questions that have an answer.
     pub queries: usize,
     /// Median time of a question in milliseconds, the question's embedding included.
@@ -58,6 +62,7 @@ pub struct Scores {
     mrr_10: f64,
     recall: [f64; 2],
     session_recall: [f64; 2],
+    passage_10: f64,
 }
 
 impl Scores {
@@ -75,6 +80,13 @@ impl Scores {
             let found: HashSet<&str> = ranking.iter().take(depth).map(|id| session(id)).collect();
             wanted.intersection(&found).count() as f64 / wanted.len().max(1) as f64
         });
+        self
+    }
+
+    /// Adds whether a part of an answer is shown among the first 10.
+    #[must_use]
+    pub fn with_passage(mut self, is_shown: bool) -> Self {
+        self.passage_10 = f64::from(u8::from(is_shown));
         self
     }
 
@@ -101,6 +113,7 @@ impl Scores {
                 hits.iter().filter(|at| **at < depth).count() as f64 / relevant.len().max(1) as f64
             }),
             session_recall: [0.0; 2],
+            passage_10: 0.0,
         }
     }
 }
@@ -125,6 +138,7 @@ pub fn summarize(scores: &[Scores], mut times_ms: Vec<f64>) -> Summary {
         recall_10: mean(|s| s.recall[1]),
         session_recall_5: mean(|s| s.session_recall[0]),
         session_recall_10: mean(|s| s.session_recall[1]),
+        passage_10: mean(|s| s.passage_10),
         queries: scores.len(),
         p50_ms: percentile(0.50),
         p95_ms: percentile(0.95),
@@ -145,13 +159,17 @@ pub struct Difference {
 
 impl Difference {
     /// Compares two runs over the questions that both have. The same in every run.
-    pub fn of(questions: &[Question], run: &[Ranking], other: &[Ranking]) -> Self {
+    pub fn of<'q>(
+        questions: impl IntoIterator<Item = &'q Question>,
+        run: &[Ranking],
+        other: &[Ranking],
+    ) -> Self {
         let by_id = |run: &'_ [Ranking]| -> HashMap<String, Vec<String>> {
             let owned = |ranking: &Ranking| ranking.first_ten().into_iter().map(str::to_owned).collect();
             run.iter().map(|ranking| (ranking.question().to_owned(), owned(ranking))).collect()
         };
         let (run, other) = (by_id(run), by_id(other));
-        let pairs = questions.iter().filter_map(|question| {
+        let pairs = questions.into_iter().filter_map(|question| {
             let score = |run: &HashMap<String, Vec<String>>| {
                 let ranking: Vec<&str> = run.get(&question.id)?.iter().map(String::as_str).collect();
                 Some(Scores::of(&ranking, &question.relevant))

@@ -6,10 +6,10 @@ use chrono::{DateTime, Utc};
 use serde::Serialize;
 use serde_json::Value;
 use uuid::Uuid;
-use vestige_memory::text::{labels, one_line, printable, shortened};
+use vestige_memory::text::{excerpt, labels, one_line, place, printable, shortened};
 use vestige_memory::times::rfc3339;
 use vestige_memory::{Nearby, ResultInContext};
-use vestige_traits::{MemoryRecord, SearchResult, Visibility};
+use vestige_traits::{MemoryRecord, Passage, SearchResult, Visibility};
 
 use crate::output::{BOLD, CYAN, DIM, Styled};
 
@@ -64,6 +64,9 @@ pub(crate) struct HitJson<'a> {
     fts_score: Option<f64>,
     vector_score: Option<f64>,
     content: &'a str,
+    /// The part of a long content whose words match best, in characters. Left out of a short one.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    passage: Option<Passage>,
     node_type: &'a str,
     tags: &'a [String],
     codebase: Option<&'a str>,
@@ -126,6 +129,7 @@ impl<'a> From<&'a SearchResult> for HitJson<'a> {
             fts_score: hit.fts_score,
             vector_score: hit.vector_score,
             content: &record.content,
+            passage: hit.passage,
             node_type: &record.node_type,
             tags: &record.tags,
             codebase: record.codebase.as_deref(),
@@ -147,6 +151,22 @@ pub(crate) fn brief(record: &MemoryRecord) -> String {
         shortened(&record.content, 240)
     )
 }
+
+/// What a search shows of a memory: of a long one the passage that matches best, with its place, and of
+/// another its beginning.
+pub(crate) fn matching(hit: &SearchResult) -> String {
+    let content = &hit.record.content;
+    match hit.passage {
+        None => format!("    {}", shortened(content, 300)),
+        Some(passage) => {
+            let place = place(passage, content.chars().count());
+            format!("    {}\n    {}", excerpt(content, passage, SHOWN_PASSAGE), Styled(DIM, place))
+        }
+    }
+}
+
+/// How much of a passage is shown, in characters. It has about 96 words.
+const SHOWN_PASSAGE: usize = 1000;
 
 /// A memory whole.
 pub(crate) fn whole(record: &MemoryRecord) -> String {

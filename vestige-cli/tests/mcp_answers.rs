@@ -186,7 +186,7 @@ fn long_texts_and_large_metadata_are_cut_and_read_in_parts() {
     assert!((4..10).contains(&answers), "{answers} answers");
     let part = server.call("get", &json!({"ids": [id], "start": 7, "length": 12}));
     let text = part["result"]["content"][0]["text"].as_str().expect("a text");
-    assert!(text.contains(&format!("\n> {}\n(12 from 7 on of ", &long[7..19])), "{text}");
+    assert!(text.contains(&format!("\n> {}\n(characters 7 to 19 of ", &long[7..19])), "{text}");
     let beyond = server.call("get", &json!({"ids": [id], "start": 1_000_000}));
     let text = beyond["result"]["content"][0]["text"].as_str().expect("a text");
     assert!(text.contains("(nothing of "), "{text}");

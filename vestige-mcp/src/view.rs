@@ -5,18 +5,20 @@ use std::fmt::{self, Write as _};
 use rmcp::schemars::{self, JsonSchema};
 use serde::Serialize;
 use serde_json::{Map, Value};
-use vestige_memory::text::{labels, printable, schedule_line, shortened};
+use vestige_memory::text::{labels, place, printable, schedule_line, shortened};
 use vestige_memory::times::rfc3339;
-use vestige_traits::{MemoryEdge, MemoryRecord, SchedulingState};
+use vestige_traits::{MemoryEdge, MemoryRecord, Passage, SchedulingState};
 
 use crate::budget::{self, units};
 
 /// The largest metadata and tags that the structured part of an answer shows, in bytes of JSON.
 const SHOWN_METADATA: usize = 2000;
-/// The longest line of labels and of metadata that a list shows, in characters.
-const SHOWN_LABELS: usize = 300;
-/// The longest ones that `get` shows.
-const SHOWN_LABELS_OF_ONE: usize = 2000;
+/// A memory by itself.
+const ALONE: Form = Form { labels: 2000, says_how: true };
+/// One of a list.
+const LISTED: Form = Form { labels: 300, says_how: true };
+/// One of a list that says itself how to get more.
+const NUMBERED: Form = Form { says_how: false, ..LISTED };
 /// Metadata that every memory of an agent has. The text leaves it out; the JSON has it.
 const KEPT_SILENT: [&str; 2] = ["mcp_client_id", "session_id"];
 
@@ -58,6 +60,31 @@ pub(crate) struct WholeMemory {
 pub(crate) struct Shown {
     pub(crate) text: String,
     pub(crate) view: MemoryView,
+}
+
+/// How a memory is shown.
+#[derive(Clone, Copy)]
+struct Form {
+    /// The longest line of labels and of metadata, in characters.
+    labels: usize,
+    /// Whether it says how to get more of a text that is cut.
+    says_how: bool,
+}
+
+/// The part of a long text whose words match a question best.
+#[derive(Serialize, JsonSchema)]
+#[schemars(crate = "schemars", inline)]
+pub(crate) struct PassageView {
+    /// Its first character.
+    start: usize,
+    /// The character after its last one.
+    end: usize,
+}
+
+impl From<Passage> for PassageView {
+    fn from(Passage { start, end }: Passage) -> Self {
+        Self { start, end }
+    }
 }
 
 /// Which characters of a memory's text are shown.
@@ -192,13 +219,13 @@ pub(crate) const QUOTED: &str = "> ";
 /// A memory by itself, in about so many units of text: a line with its id, labels and origin; a range of its
 /// content and its other metadata, quoted; and how to get what is left out.
 pub(crate) fn shown(record: &MemoryRecord, range: Range, most: usize) -> Shown {
-    of_labels(record, range, most, SHOWN_LABELS_OF_ONE)
+    in_form(record, range, most, ALONE)
 }
 
-/// The same, with labels and metadata of so many characters, of which they may take a half.
-fn of_labels(record: &MemoryRecord, range: Range, most: usize, longest: usize) -> Shown {
+/// The same in a form, whose labels and metadata may take a half of it.
+fn in_form(record: &MemoryRecord, range: Range, most: usize, form: Form) -> Shown {
     let cut = |line: &str, most: usize| {
-        let line = shortened(line, longest);
+        let line = shortened(line, form.labels);
         let part = budget::beginning(&line, most);
         if part.len() < line.len() { format!("{part}…") } else { line }
     };
@@ -225,13 +252,12 @@ fn of_labels(record: &MemoryRecord, range: Range, most: usize, longest: usize) -
     let view = MemoryView::new(record, range.start, length).shortened();
     let (characters, end) = (view.characters, range.start + length);
     if length < characters {
-        let shown = match (length, range.start) {
-            (0, _) => "nothing".to_owned(),
-            (_, 0) => format!("the first {length}"),
-            (_, start) => format!("{length} from {start} on"),
+        let shown = match length {
+            0 => format!("nothing of {characters} characters"),
+            _ => place(Passage { start: range.start, end }, characters),
         };
-        let _ = write!(text, "\n({shown} of {characters} characters");
-        if end < characters {
+        let _ = write!(text, "\n({shown}");
+        if form.says_how && end < characters {
             let _ = write!(text, "; `get` with \"start\": {end} shows what follows");
         }
         text.push(')');
@@ -249,7 +275,26 @@ fn of_labels(record: &MemoryRecord, range: Range, most: usize, longest: usize) -
 
 /// As in a list: the beginning, of at most [`budget::LISTED`] units.
 pub(crate) fn listed(record: &MemoryRecord, most: usize) -> Shown {
-    of_labels(record, Range::default(), most.min(budget::LISTED), SHOWN_LABELS)
+    in_form(record, Range::default(), most.min(budget::LISTED), LISTED)
+}
+
+/// As one of several that were found, in as many units. Of a text that does not fit the passage that was found
+/// comes first, and then what follows it.
+pub(crate) fn found(record: &MemoryRecord, passage: Option<Passage>, most: usize) -> Shown {
+    let most = most.min(budget::LISTED);
+    let from = |start| in_form(record, Range { start, length: None }, most, NUMBERED);
+    let shown = from(0);
+    match passage {
+        Some(passage) if shown.is_cut() => from(passage.start),
+        _ => shown,
+    }
+}
+
+impl Shown {
+    /// Whether the memory's text has more than is shown of it.
+    pub(crate) fn is_cut(&self) -> bool {
+        self.view.length < self.view.characters
+    }
 }
 
 /// The same of a memory that stands near another: at most [`budget::NEARBY`] units.

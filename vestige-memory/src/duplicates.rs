@@ -3,6 +3,7 @@
 use std::sync::OnceLock;
 
 use uuid::Uuid;
+use vestige_traits::analysis::Analyzer;
 use vestige_traits::{
     Embedder, MemoryRecord, MemoryStore, SearchQuery, SearchResult, cosine_similarity, limits,
 };
@@ -193,9 +194,11 @@ fn question((record, profile): (&MemoryRecord, &Profile)) -> Option<SearchQuery>
     if profile.known {
         return vector.map(SearchQuery::embedding);
     }
+    // A passage is found by its words, and those of a whole long text are spread over many.
+    let passage = &Analyzer::default().passages(&record.content)[0];
+    let asked = words(&record.content[passage.clone()]);
     // Long words are rare. They hold no sign that a query would take for an operator.
-    let mut asked: Vec<_> =
-        words(&record.content).filter(|word| word.text.contains(char::is_alphanumeric)).collect();
+    let mut asked: Vec<_> = asked.filter(|word| word.text.contains(char::is_alphanumeric)).collect();
     asked.sort_by(|a, b| a.folded.cmp(&b.folded));
     asked.dedup_by(|a, b| a.folded == b.folded);
     asked.sort_by_key(|word| std::cmp::Reverse(word.text.chars().count()));

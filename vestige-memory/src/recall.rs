@@ -135,6 +135,9 @@ where
     /// question ([`Embedder::known_share`]), its meaning counts for less beside its words, in proportion. An
     /// empty question finds nothing.
     ///
+    /// Of a long memory the result says which part the words of the question match best:
+    /// [`SearchResult::passage`]. [`text::excerpt`](crate::text::excerpt) shows it.
+    ///
     /// # Errors
     ///
     /// - [`InvalidInput`](vestige_traits::MemoryStoreError::InvalidInput) for a question too long, a limit or

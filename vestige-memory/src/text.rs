@@ -5,7 +5,7 @@
 
 use std::fmt::Write as _;
 
-use vestige_traits::{MemoryRecord, SchedulingState};
+use vestige_traits::{MemoryRecord, Passage, SchedulingState};
 
 use crate::times::{day, minute};
 
@@ -121,6 +121,32 @@ pub fn shortened(text: &str, max: usize) -> String {
     if cut { line.chars().take(max.saturating_sub(1)).chain(['…']).collect() } else { line }
 }
 
+/// A passage of a text in one line, as [`shortened`], with an ellipsis where the text goes on before or after it.
+///
+/// ```
+/// use vestige_memory::text::excerpt;
+/// use vestige_traits::Passage;
+///
+/// let text = "one two three four";
+/// assert_eq!(excerpt(text, Passage { start: 4, end: 14 }, 80), "…two three…");
+/// ```
+pub fn excerpt(text: &str, passage: Passage, max: usize) -> String {
+    let part = passage.of(text);
+    let mut line = shortened(part, max);
+    if passage.start > 0 {
+        line.insert(0, '…');
+    }
+    if text.chars().nth(passage.end).is_some() && !line.ends_with('…') {
+        line.push('…');
+    }
+    line
+}
+
+/// Where a part of a text stands that has so many characters: `characters 12340 to 13020 of 48211`.
+pub fn place(part: Passage, characters: usize) -> String {
+    format!("characters {} to {} of {characters}", part.start, part.end)
+}
+
 /// A number and its English noun: `1 memory`, `2 memories`.
 pub fn counted(number: u64, noun: &str) -> String {
     match noun.strip_suffix('y') {
@@ -211,6 +237,16 @@ mod tests {
         assert_eq!(counted(1, "memory"), "1 memory");
         assert_eq!(counted(0, "memory"), "0 memories");
         assert_eq!(counted(2, "link"), "2 links");
+    }
+
+    #[test]
+    fn an_excerpt_says_where_the_text_goes_on() {
+        let of = |start, end, max| excerpt("né à\nKöln\u{1b}[2J, le 3 mai", Passage { start, end }, max);
+        assert_eq!(of(0, 4, 80), "né à…");
+        assert_eq!(of(3, 9, 80), "…à Köln…");
+        assert_eq!(of(5, 13, 80), "…Köln\\u{1b}[2J…");
+        assert_eq!(of(15, 23, 80), "…le 3 mai");
+        assert_eq!(of(3, 23, 6), "…à Köl…");
     }
 
     #[test]

@@ -2,7 +2,7 @@
 
 use clap::Args;
 use serde::Serialize;
-use vestige_memory::text::{labels, one_line, shortened};
+use vestige_memory::text::{labels, one_line};
 use vestige_memory::{Nearby, Recall, ResultInContext};
 use vestige_traits::{
     AnyMemoryStore, MemoryStore, SearchMode, SearchPlan, SearchQuery, SearchResult, WebQuery, limits,
@@ -12,7 +12,7 @@ use crate::app::App;
 use crate::args::{self, FilterArgs};
 use crate::failure::CommandResult;
 use crate::output::{BOLD, CYAN, DIM, Output, Styled, note};
-use crate::render::{HitJson, indented, indented_by};
+use crate::render::{HitJson, indented, indented_by, matching};
 
 /// Find memories by words and by meaning
 ///
@@ -21,7 +21,8 @@ use crate::render::{HitJson, indented, indented_by};
 #[derive(Args, Debug)]
 #[command(
     after_help = "With --json: an array of {id, score, fts_score, vector_score, content, node_type, tags, codebase,
-created_at, metadata}, and `session` where it is part of one; with --context too: `before` and `after`, arrays of
+created_at, metadata}, of a long content also `passage`: {start, end}, the characters that match best, and `session` where
+it is part of one; with --context too: `before` and `after`, arrays of
 {result, id, content, node_type, tags, codebase, created_at, metadata}, `result` being the number of the result that it
 is; with --explain too: an object of `results`, each with its ranks, and `plan`.
 
@@ -98,6 +99,7 @@ pub(crate) async fn run(args: SearchArgs, app: &App, mut out: Output) -> Command
     let store = memory.store();
     let hits = memory.in_context(store.search(&query).await?, args.context).await?;
     let plan = if args.explain { Some(store.explain_search(&query).await?) } else { None };
+    let json = out.json;
     match &plan {
         Some(plan) if out.json => {
             let results = hits.iter().map(|hit| ExplainedHit {
@@ -126,6 +128,9 @@ pub(crate) async fn run(args: SearchArgs, app: &App, mut out: Output) -> Command
             "of the {terms} terms of the question only the {} rarest counted",
             limits::MAX_QUERY_TERMS
         ));
+    }
+    if !args.full && !json && hits.iter().any(|hit| hit.passage.is_some()) {
+        note("`vestige get ID` shows a whole text, and a part of it with --start and --end");
     }
     if hits.is_empty() {
         say_why_nothing(store, &query, embedded).await?;
@@ -176,7 +181,7 @@ fn print_hit(
     if full {
         out.line(indented(&record.content))?;
     } else {
-        out.line(format_args!("    {}", shortened(&record.content, 300)))?;
+        out.line(matching(hit))?;
     }
     if explain {
         out.line(format_args!("    {}", contributions(hit)))?;

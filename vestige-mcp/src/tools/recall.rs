@@ -7,14 +7,14 @@ use serde::{Deserialize, Serialize};
 use vestige_memory::text::counted;
 use vestige_memory::{Memory, Recall, ResultInContext, SearchMode};
 use vestige_traits::{
-    Embedder, ListCursor, ListPage, ListQuery, MemoryFilter, MemoryRecord, MemoryStore, SearchResult,
-    WebQuery, limits,
+    Embedder, ListCursor, ListPage, ListQuery, MemoryFilter, MemoryRecord, MemoryStore, Passage,
+    SearchResult, WebQuery, limits,
 };
 
 use crate::answer::{Answer, ToolError, ToolResult};
 use crate::budget::Room;
 use crate::nearby::{NearbyView, Nearest, Side};
-use crate::view::{MemoryView, Shown, listed};
+use crate::view::{MemoryView, PassageView, Shown, found};
 use crate::when::moment;
 
 #[derive(Deserialize, JsonSchema)]
@@ -97,6 +97,9 @@ struct HitView {
     fts_score: Option<f64>,
     /// By meaning (cosine similarity); null if the meaning did not find it.
     vector_score: Option<f64>,
+    /// The part of a long text that the words match best, in characters; left out of a short one.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    passage: Option<PassageView>,
     #[serde(flatten)]
     memory: MemoryView,
     /// With `context`: what stands before it in its session and is shown, oldest first.
@@ -109,31 +112,40 @@ struct HitView {
 
 impl HitView {
     fn of_hit(hit: &SearchResult, memory: MemoryView) -> Self {
-        let (fts_score, vector_score) = (hit.fts_score, hit.vector_score);
-        Self { score: Some(hit.score), fts_score, vector_score, ..Self::of_list(memory) }
+        let SearchResult { score, fts_score, vector_score, .. } = *hit;
+        let passage = hit.passage.map(PassageView::from);
+        Self { score: Some(score), fts_score, vector_score, passage, ..Self::of_list(memory) }
     }
 
     fn of_list(memory: MemoryView) -> Self {
         let (before, after) = (Vec::new(), Vec::new());
-        Self { score: None, fts_score: None, vector_score: None, memory, before, after }
+        Self { score: None, fts_score: None, vector_score: None, passage: None, memory, before, after }
     }
 }
 
-/// Memories as they are shown in this room, one after another.
-fn shown<'a>(room: &mut Room, records: impl Iterator<Item = &'a MemoryRecord>) -> Vec<Shown> {
-    let shown = records.map(|record| {
-        let shown = listed(record, room.next());
+/// Memories as they are shown in this room, one after another, and whether one of them is cut.
+fn shown<'a>(
+    room: &mut Room,
+    records: impl Iterator<Item = (&'a MemoryRecord, Option<Passage>)>,
+) -> (Vec<Shown>, bool) {
+    let shown = records.map(|(record, passage)| {
+        let shown = found(record, passage, room.next());
         room.used(&shown.text);
         shown
     });
-    shown.collect()
+    let shown: Vec<Shown> = shown.collect();
+    let is_cut = shown.iter().any(Shown::is_cut);
+    (shown, is_cut)
 }
+
+const HOW_TO_GET_MORE: &str = "\n\n`get` with `start` and `length` shows other characters of a text.";
 
 /// Appends results with their numbers and what stands around them, and returns what programs read of each.
 fn numbered(text: &mut String, hits: &[ResultInContext]) -> Vec<HitView> {
     let around = hits.iter().map(|hit| hit.before.len() + hit.after.len()).sum();
     let mut room = if around == 0 { Room::for_memories(hits.len()) } else { Room::for_results(hits.len()) };
-    let results = shown(&mut room, hits.iter().map(|hit| &hit.result.record));
+    let found = hits.iter().map(|hit| (&hit.result.record, hit.result.passage));
+    let (results, is_cut) = shown(&mut room, found);
     let mut nearby = Nearest::new(&room, around);
     let views = hits.iter().zip(results).zip(1..).map(|((hit, Shown { text: memory, view }), number)| {
         let _ = write!(text, "\n\n{number}. {memory}");
@@ -144,6 +156,9 @@ fn numbered(text: &mut String, hits: &[ResultInContext]) -> Vec<HitView> {
     });
     let views = views.collect();
     nearby.say_what_is_left_out(text);
+    if is_cut {
+        text.push_str(HOW_TO_GET_MORE);
+    }
     views
 }
 
@@ -175,7 +190,7 @@ where
     if cursor.is_some() {
         return Err(ToolError::new("cursor: goes on with a list; leave `query` out, or the cursor"));
     }
-    if limit * args.context > MOST_CONTEXT {
+    if limit.saturating_mul(args.context) > MOST_CONTEXT {
         let most = MOST_CONTEXT / limit;
         return Err(ToolError::new(format!(
             "context: is {}, must be at most {most} for a `limit` of {limit}",
@@ -221,12 +236,15 @@ fn page_of_list(page: &ListPage, filtered: bool) -> ToolResult {
         listed => format!("{}, newest first.", counted(listed, "memory")),
     };
     let mut room = Room::for_memories(page.records.len());
-    let listed = shown(&mut room, page.records.iter()).into_iter().zip(1..);
-    let results = listed.map(|(Shown { text: memory, view }, number)| {
+    let (listed, is_cut) = shown(&mut room, page.records.iter().map(|record| (record, None)));
+    let results = listed.into_iter().zip(1..).map(|(Shown { text: memory, view }, number)| {
         let _ = write!(text, "\n\n{number}. {memory}");
         HitView::of_list(view)
     });
     let results = results.collect();
+    if is_cut {
+        text.push_str(HOW_TO_GET_MORE);
+    }
     if let Some(next) = &next {
         let _ = write!(text, "\n\nThere are more: call again with `cursor`: \"{next}\".");
     }

@@ -15,7 +15,7 @@ use vestige_bench::conversation::{Sessions, records};
 use vestige_bench::data::{Question, SetMemory, record_id};
 use vestige_bench::subject::{Backend, Subject};
 use vestige_memory::{Memory, Recall};
-use vestige_traits::{AnyEmbedder, Fusion, MemoryFilter, SearchMode};
+use vestige_traits::{AnyEmbedder, Fusion, MemoryFilter, Passage, SearchMode};
 
 /// What answers the questions.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
@@ -60,8 +60,11 @@ impl Arm {
 }
 
 /// What an arm found for each question, and the milliseconds that each took.
+#[derive(Default)]
 pub(crate) struct Outcome {
     pub(crate) rankings: Vec<Ranking>,
+    /// The passages of what was found, one for each id of a ranking; empty of an arm that knows none.
+    pub(crate) passages: Vec<Vec<Option<Passage>>>,
     pub(crate) times: Vec<f64>,
     /// Whether an answer is one of the first ten or stands beside one; empty where that was not asked.
     pub(crate) in_context: Vec<bool>,
@@ -118,7 +121,7 @@ impl<'a> Ground<'a> {
             Arm::TsRankCd => {
                 let url = self.url.context("ts-rank-cd needs --store postgres and --postgres-url")?;
                 let (rankings, times) = vestige_bench::ts_rank::run(url, self.questions, &self.names).await?;
-                Ok(Outcome { rankings, times, in_context: Vec::new() })
+                Ok(Outcome { rankings, times, in_context: Vec::new(), passages: Vec::new() })
             }
         }
     }
@@ -126,7 +129,7 @@ impl<'a> Ground<'a> {
     async fn ask_store(&self, mode: SearchMode) -> Result<Outcome> {
         // As users ask: through the facade.
         let memory = Memory::new(self.subject.store.clone(), self.model.clone());
-        let mut outcome = Outcome::new();
+        let mut outcome = Outcome::default();
         for question in self.questions {
             let filter = MemoryFilter::new().codebases([question.scope.clone()]);
             let recall = Recall::new(&question.query).mode(mode).filter(filter).limit(10).fusion(self.fusion);
@@ -135,6 +138,7 @@ impl<'a> Ground<'a> {
             let found = found.with_context(|| format!("question {}", question.id))?;
             let ranking: Vec<&str> = found.iter().map(|hit| self.names[&hit.record.id]).collect();
             outcome.push(question, &ranking, started);
+            outcome.passages.push(found.iter().map(|hit| hit.passage).collect());
             if self.context > 0 {
                 let found = memory.in_context(found, self.context).await?;
                 let shown = found.iter().flat_map(|hit| {
@@ -162,7 +166,7 @@ impl<'a> Ground<'a> {
         let mut statement = connection.prepare(
             "SELECT rowid FROM notes WHERE notes MATCH ? AND scope = ? ORDER BY bm25(notes), rowid LIMIT 10",
         )?;
-        let mut outcome = Outcome::new();
+        let mut outcome = Outcome::default();
         for question in self.questions {
             let started = Instant::now();
             let words = question.query.split(|c: char| !c.is_alphanumeric()).filter(|word| !word.is_empty());
@@ -181,7 +185,7 @@ impl<'a> Ground<'a> {
         for memory in self.memories {
             scopes.entry(&memory.scope).or_default().push(&memory.id);
         }
-        let mut outcome = Outcome::new();
+        let mut outcome = Outcome::default();
         for question in self.questions {
             let started = Instant::now();
             let hash = blake3::hash(question.id.as_bytes());
@@ -195,10 +199,6 @@ impl<'a> Ground<'a> {
 }
 
 impl Outcome {
-    fn new() -> Self {
-        Self { rankings: Vec::new(), times: Vec::new(), in_context: Vec::new() }
-    }
-
     fn push(&mut self, question: &Question, ranking: &[&str], started: Instant) {
         self.times.push(started.elapsed().as_secs_f64() * 1e3);
         self.rankings.push(Ranking::new(&question.id, ranking));

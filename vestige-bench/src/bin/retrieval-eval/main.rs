@@ -12,6 +12,7 @@ use clap::{Parser, ValueEnum};
 use vestige_bench::agreement::{Agreement, Ranking};
 use vestige_bench::conversation::Sessions;
 use vestige_bench::data::{Half, Question, SetMemory, read_lines};
+use vestige_bench::lengths::{AnswersIn, Lengths, SizedSet};
 use vestige_bench::longmemeval;
 use vestige_bench::metrics::Difference;
 use vestige_bench::subject::{Backend, model};
@@ -34,6 +35,12 @@ struct Args {
     /// the sessions of a question are its scope.
     #[arg(long, conflicts_with_all = ["memories", "queries"])]
     longmemeval: Option<PathBuf>,
+    /// How long the memories are: as the set has them, or joined by their `session`.
+    #[arg(long, default_value = "own")]
+    lengths: Lengths,
+    /// Writes the set that `--lengths` makes into this folder, as `memories.jsonl` and `queries.jsonl`.
+    #[arg(long)]
+    write_set: Option<PathBuf>,
     /// How the memories stand in sessions, by their `session` and `said_at`.
     #[arg(long, default_value = "own")]
     sessions: Sessions,
@@ -92,15 +99,19 @@ enum Method {
 #[tokio::main]
 async fn main() -> Result<()> {
     let args = Args::parse();
-    let (memories, mut questions): (Vec<SetMemory>, Vec<Question>) = match &args {
+    let (memories, questions): (Vec<SetMemory>, Vec<Question>) = match &args {
         Args { longmemeval: Some(path), .. } => longmemeval::read(path)?,
         Args { memories: Some(memories), queries: Some(queries), .. } => {
             (read_lines(memories)?, read_lines(queries)?)
         }
         _ => bail!("give --memories and --queries, or --longmemeval"),
     };
-    questions.retain(|question| args.split.is_none_or(|half| half.holds(&question.id)));
-    ensure!(!questions.is_empty(), "there are no questions");
+    let mut set = SizedSet::new(memories, questions, args.lengths)?;
+    if let Some(folder) = &args.write_set {
+        set.write(folder)?;
+    }
+    set.questions.retain(|question| args.split.is_none_or(|half| half.holds(&question.id)));
+    ensure!(!set.questions.is_empty(), "there are no questions");
     let fusion = Fusion::new()
         .method(match args.fusion {
             Method::RelativeScore => FusionMethod::RelativeScore,
@@ -111,8 +122,8 @@ async fn main() -> Result<()> {
         .vector_weight(args.vector_weight)
         .depth(0);
     let ground = Ground::prepare(
-        (&memories, args.sessions),
-        &questions,
+        (&set.memories, args.sessions),
+        &set.questions,
         (args.store, args.postgres_url.as_deref()),
         model(&args.model)?,
         fusion,
@@ -124,7 +135,7 @@ async fn main() -> Result<()> {
     if let Some(path) = &args.run {
         write(path, &outcome.rankings)?;
     }
-    let mut report = Report::new(&memories, &questions, &outcome);
+    let mut report = Report::new(&set, &outcome);
     #[cfg(feature = "postgres")]
     if args.store == Backend::Postgres && args.mode == SearchMode::Keyword {
         report.beside("ts_rank_cd", &ground.ask(Arm::TsRankCd).await?);
@@ -134,8 +145,15 @@ async fn main() -> Result<()> {
     }
     if let Some(path) = &args.against {
         let other: Vec<Ranking> = read_lines(path)?;
-        let agreement = Agreement::of(&outcome.rankings, &other);
-        report.against(agreement, Difference::of(&questions, &outcome.rankings, &other));
+        let of = |questions: Vec<&Question>| Difference::of(questions, &outcome.rankings, &other);
+        let mut differences = vec![("all", of(set.questions.iter().collect()))];
+        if set.has_joined() {
+            for (name, place) in [("answers in short", AnswersIn::Short), ("answers in long", AnswersIn::Long)] {
+                let there = set.questions.iter().filter(|question| set.answers_in(question) == place);
+                differences.push((name, of(there.collect())));
+            }
+        }
+        report.against(Agreement::of(&outcome.rankings, &other), differences);
     }
     report.print(args.json)
 }

@@ -5,13 +5,14 @@ use std::collections::{BTreeMap, HashMap};
 use anyhow::Result;
 use serde_json::{Value, json};
 use vestige_bench::agreement::Agreement;
-use vestige_bench::data::{Question, SetMemory};
+use vestige_bench::data::SetMemory;
+use vestige_bench::lengths::{AnswersIn, SizedSet};
 use vestige_bench::metrics::{Difference, Scores, Summary, summarize};
 
 use crate::arms::Outcome;
 
 /// The keys of a summary, in the order in which they are printed.
-const KEYS: [&str; 12] = [
+const KEYS: [&str; 13] = [
     "any@5",
     "any@10",
     "all@10",
@@ -21,12 +22,13 @@ const KEYS: [&str; 12] = [
     "recall@10",
     "session_recall@5",
     "session_recall@10",
+    "passage@10",
     "queries",
     "p50_ms",
     "p95_ms",
 ];
 /// Those that are printed for each category.
-const CATEGORY_KEYS: [&str; 2] = ["ndcg@10", "any@10"];
+const CATEGORY_KEYS: [&str; 3] = ["ndcg@10", "any@10", "passage@10"];
 
 /// The figures of an arm, over all questions that have an answer and by their category.
 struct Column {
@@ -44,18 +46,19 @@ struct Column {
 const IN_CONTEXT: &str = "any@10+context";
 
 pub(crate) struct Report<'a> {
-    questions: &'a [Question],
+    set: &'a SizedSet,
     /// The session of each memory, by the set's id.
     sessions: HashMap<&'a str, &'a str>,
     columns: Vec<Column>,
-    against: Option<(Agreement, Difference)>,
+    /// With the name of the questions that each is over.
+    against: Option<(Agreement, Vec<(&'static str, Difference)>)>,
 }
 
 impl<'a> Report<'a> {
-    pub(crate) fn new(memories: &'a [SetMemory], questions: &'a [Question], outcome: &Outcome) -> Self {
+    pub(crate) fn new(set: &'a SizedSet, outcome: &Outcome) -> Self {
         let session = |memory: &'a SetMemory| Some((memory.id.as_str(), memory.session.as_deref()?));
-        let sessions = memories.iter().filter_map(session).collect();
-        let mut report = Self { questions, sessions, columns: Vec::new(), against: None };
+        let sessions = set.memories.iter().filter_map(session).collect();
+        let mut report = Self { set, sessions, columns: Vec::new(), against: None };
         report.beside("vestige", outcome);
         report
     }
@@ -65,9 +68,13 @@ impl<'a> Report<'a> {
         self.columns.push(self.column(name, outcome));
     }
 
-    /// Adds how the first arm compares with another run.
-    pub(crate) fn against(&mut self, agreement: Agreement, difference: Difference) {
-        self.against = Some((agreement, difference));
+    /// Adds how the first arm compares with another run: over all questions, and over some of them.
+    pub(crate) fn against(
+        &mut self,
+        agreement: Agreement,
+        differences: Vec<(&'static str, Difference)>,
+    ) {
+        self.against = Some((agreement, differences));
     }
 
     pub(crate) fn print(&self, as_json: bool) -> Result<()> {
@@ -93,9 +100,12 @@ impl<'a> Report<'a> {
         for (name, value) in values {
             printed[name] = value;
         }
-        if let Some((agreement, difference)) = &self.against {
+        if let Some((agreement, differences)) = &self.against {
             printed["agreement"] = serde_json::to_value(agreement)?;
-            printed["difference"] = json!(difference);
+            for (name, difference) in differences {
+                let key = if *name == "all" { "difference".to_owned() } else { format!("difference, {name}") };
+                printed[key] = json!(difference);
+            }
         }
         println!("{printed}");
         Ok(())
@@ -125,11 +135,14 @@ impl<'a> Report<'a> {
                 println!("{name}: of {questions} questions without an answer {nothing:.3} find nothing");
             }
         }
-        if let Some((Agreement { same_order, shared }, difference)) = &self.against {
+        if let Some((Agreement { same_order, shared }, differences)) = &self.against {
             println!("the first 10 are the same in the same order for {same_order:.4} of the questions;");
             println!("{shared:.4} of the first 10 are in both;");
-            for (key, [mean, low, high]) in [("ndcg@10", difference.ndcg_10), ("any@10", difference.any_10)] {
-                println!("{key} differs by {mean:+.4}, in 95 of 100 resamples by {low:+.4} to {high:+.4}");
+            for (name, difference) in differences {
+                for (key, [mean, low, high]) in [("ndcg@10", difference.ndcg_10), ("any@10", difference.any_10)] {
+                    print!("{name}: {key} differs by {mean:+.4}, ");
+                    println!("in 95 of 100 resamples by {low:+.4} to {high:+.4}");
+                }
             }
         }
         Ok(())
@@ -152,7 +165,8 @@ impl<'a> Report<'a> {
         let mut categories: BTreeMap<String, (Vec<Scores>, Vec<f64>)> = BTreeMap::new();
         let (mut scores, mut times) = (Vec::new(), Vec::new());
         let (mut unanswerable, mut nothing) = (0_usize, 0_usize);
-        for ((question, ranking), &time) in self.questions.iter().zip(&outcome.rankings).zip(&outcome.times) {
+        let outcomes = outcome.rankings.iter().zip(&outcome.times).enumerate();
+        for (question, (at, (ranking, &time))) in self.set.questions.iter().zip(outcomes) {
             let found = ranking.first_ten();
             if question.relevant.is_empty() {
                 unanswerable += 1;
@@ -163,9 +177,16 @@ impl<'a> Report<'a> {
             let session = |id| self.sessions.get(id).copied().unwrap_or(id);
             let score = Scores::of(&found, &question.relevant);
             let score = score.with_sessions(&found, &question.relevant, session);
+            let passage = |rank: usize| outcome.passages.get(at)?.get(rank).copied()?;
+            let is_shown = |(rank, &id): (usize, &&str)| self.set.shows_answer(&question.id, id, passage(rank));
+            let score = score.with_passage(found.iter().enumerate().any(is_shown));
             scores.push(score);
             times.push(time);
-            if let Some(category) = question.category_name() {
+            let place = self.set.has_joined().then(|| match self.set.answers_in(question) {
+                AnswersIn::Short => "answers in short".to_owned(),
+                AnswersIn::Long => "answers in long".to_owned(),
+            });
+            for category in question.category_name().into_iter().chain(place) {
                 let category = categories.entry(category).or_default();
                 category.0.push(score);
                 category.1.push(time);
