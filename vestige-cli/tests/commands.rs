@@ -193,6 +193,34 @@ fn get_shows_links_and_says_what_is_missing() {
 }
 
 #[test]
+fn get_shows_a_part_of_a_text_in_characters() {
+    let vestige = Vestige::new();
+    let id = vestige.add(&["Größe 字 and\nlines"]);
+    for (args, part, start, end) in [
+        (&["--start", "2", "--end", "7"][..], "öße 字", 2, 7),
+        (&["--end", "2"], "Gr", 0, 2),
+        (&["--start", "8"], "and\nlines", 8, 17),
+        (&["--start", "16", "--end", "99"], "s", 16, 17),
+    ] {
+        let args = [&["get", &id], args].concat();
+        let json = vestige.json(&args);
+        assert_eq!(json[0]["content"], part);
+        assert_eq!(json[0]["passage"], serde_json::json!({"start": start, "end": end}));
+        assert_eq!(json[0]["characters"], 17);
+        let place = format!("characters {start} to {end} of 17");
+        assert!(vestige.ok(&args).contains(&place), "{place}");
+    }
+    let whole = vestige.json(&["get", &id]);
+    assert!(whole[0].get("passage").is_none() && whole[0].get("characters").is_none(), "{whole}");
+    let beyond = vestige.run(&["get", &id, &id, "--start", "17", "--json"]);
+    assert_eq!(beyond.stdout, "[]\n");
+    beyond.refuses(1, &[&id, "has 17 characters", "--start"]);
+    vestige.run(&["get", &id, "--start", "5", "--end", "5"]).refuses(2, &["--end 5", "--start 5"]);
+    vestige.run(&["get", &id, "--end", "0"]).refuses(2, &["--end 0", "--start 0"]);
+    vestige.run(&["get", &id, "--start", "-1"]).refuses(2, &[]);
+}
+
+#[test]
 fn the_first_digits_name_a_memory_where_they_are_unique() {
     let vestige = Vestige::new();
     let lines = r#"{"content": "one", "id": "aaaa0000-0000-7000-8000-000000000001"}

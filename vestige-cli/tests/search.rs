@@ -118,3 +118,49 @@ fn by_meaning_alone_a_phrase_decides_what_is_found_and_counts_nothing() {
     let mut server = Server::start(&vestige);
     assert_eq!(server.recall(&json!({"query": question, "mode": "vector"})), contents(hits));
 }
+
+/// A log of a hundred lines, of which the one with this number says when the ferry leaves.
+fn log(number: usize) -> String {
+    let line = |n: usize| match n == number {
+        true => format!("Entry {n}: the ferry leaves at nine.\u{1b}[2J"),
+        false => format!("Entry {n}: nothing happened that day."),
+    };
+    (0..100).map(line).collect::<Vec<_>>().join("\n")
+}
+
+#[test]
+fn of_a_long_memory_the_passage_that_matches_is_shown_with_its_place() {
+    let vestige = Vestige::new();
+    let content = log(70);
+    let id = vestige.add(&[&content]);
+    let short = vestige.add(&["The ferry is late."]);
+    let json = vestige.json(&["search", "when does the ferry leave?"]);
+    let long = json.as_array().expect("an array").iter().find(|hit| hit["id"] == *id).expect("it is found");
+    assert_eq!(long["content"], *content);
+    let [start, end] = ["start", "end"].map(|key| long["passage"][key].as_u64().expect("a number") as usize);
+    let passage = &content[start..end];
+    assert!(passage.contains("Entry 70: ") && passage.len() < 1000, "{passage}");
+    let other = json.as_array().expect("an array").iter().find(|hit| hit["id"] == *short);
+    assert!(other.expect("it is found").get("passage").is_none());
+
+    let run = vestige.run(&["search", "when does the ferry leave?"]);
+    assert!(run.stderr.contains("`vestige get ID`") && run.stderr.contains("--start"), "{}", run.stderr);
+    let text = run.ok();
+    let place = format!("    characters {start} to {end} of {}\n", content.len());
+    assert!(text.contains(&place), "{place} is missing in {text}");
+    let shown = text.lines().find(|line| line.contains("the ferry leaves")).expect("what matched is shown");
+    assert!(shown.starts_with("    …") && shown.ends_with('…'), "{shown}");
+    assert!(shown.contains("at nine.\\u{1b}[2J Entry 71") && !shown.contains("Entry 0:"), "{shown}");
+    let full = vestige.run(&["search", "ferry", "--full"]);
+    assert!(!full.stderr.contains("vestige get") && !full.stdout.contains("characters "), "{full:?}");
+    assert!(full.stdout.contains("Entry 0:") && full.stdout.contains("Entry 99:"));
+    let short = vestige.run(&["search", "late", "-n1", "--mode", "keyword"]);
+    assert_eq!(short.stderr, "", "nothing is left out");
+
+    // The place is what `get` shows the part by.
+    let part = ["get", &id, "--start", &start.to_string(), "--end", &end.to_string()];
+    let got = vestige.json(&part);
+    assert_eq!((&got[0]["content"], &got[0]["passage"]), (&json!(passage), &long["passage"]));
+    assert_eq!(got[0]["characters"], content.len());
+    assert!(vestige.ok(&part).contains(place.trim()));
+}

@@ -32,6 +32,7 @@ over_each_store! {
     no_unrelated_statement_of_any_language_is_a_near_duplicate,
     restatements_and_corrections_are_reported_in_every_script,
     a_difference_is_named,
+    a_long_text_of_unknown_words_is_a_near_duplicate_of_itself,
 }
 
 async fn no_unrelated_statement_of_any_language_is_a_near_duplicate<S: MemoryStore + Sync>(store: S) {
@@ -106,4 +107,19 @@ async fn a_difference_is_named<S: MemoryStore + Sync>(store: S) {
     }
     let exact = memory.remember("the DEPLOY is allowed on friday!").await.unwrap().near_duplicate.unwrap();
     assert_eq!((exact.content.as_str(), exact.wording), ("The deploy is allowed on Friday", Wording::Same));
+}
+
+/// It is looked for by its words, of which a passage has few.
+async fn a_long_text_of_unknown_words_is_a_near_duplicate_of_itself<S: MemoryStore + Sync>(store: S) {
+    let memory = Memory::new(store, vestige_memory::NoEmbedder);
+    // One word in a hundred is long, so that each of the long ones is in another passage.
+    let word = |n: usize| if n % 100 == 50 { format!("параллелепипед{n:04}") } else { format!("слово{n}") };
+    let long = (0..2000).map(word).collect::<Vec<_>>().join(" ");
+    let known = memory.remember(long.as_str()).await.unwrap();
+    // Short ones that have two of its long words each.
+    let others: Vec<_> = (0..19).map(|n| format!("{} {}", word(100 * n + 50), word(100 * n + 150))).collect();
+    let anyway = RememberOptions::new().near_duplicates(NearDuplicates::Ignore);
+    memory.remember_all(others, anyway).await.unwrap();
+    let near = memory.remember(format!("{long}!")).await.unwrap().near_duplicate.unwrap();
+    assert_eq!((near.id, near.wording), (known.record.id, Wording::Same));
 }

@@ -20,6 +20,7 @@ over_each_store! {
     filters_and_limits_hold,
     a_result_comes_with_what_stands_around_it,
     the_query_can_be_explained,
+    of_a_long_memory_the_passage_that_matches_is_answered,
 }
 
 async fn found_by_words_and_by_meaning<S: MemoryStore + Sync>(store: S) {
@@ -145,6 +146,25 @@ async fn the_query_can_be_explained<S: MemoryStore + Sync>(store: S) {
     assert!(query.embedding.is_some());
     assert!(!memory.store().explain_search(&query).await.unwrap().steps.is_empty());
     assert!(memory.search_query("?!").await.unwrap().embedding.is_none());
+}
+
+async fn of_a_long_memory_the_passage_that_matches_is_answered<S: MemoryStore + Sync>(store: S) {
+    let memory = Memory::new(store, embedder());
+    let line = |n: usize| if n == 70 { "Größe: the ferry leaves at nine." } else { "Nothing happened that day." };
+    let log = (0..100).map(line).collect::<Vec<_>>().join("\n");
+    memory.remember(log.as_str()).await.unwrap();
+    memory.remember("The ferry is late.").await.unwrap();
+    for mode in [SearchMode::Hybrid, SearchMode::Keyword] {
+        let found = memory.recall(Recall::new("when does the ferry leave?").mode(mode)).await.unwrap();
+        let passages: Vec<_> =
+            found.iter().map(|hit| hit.passage.map(|passage| passage.of(&hit.record.content))).collect();
+        let long = found.iter().position(|hit| hit.record.content == log).unwrap();
+        let passage = passages[long].unwrap();
+        assert!(passage.contains("leaves at nine") && passage.len() < log.len() / 3, "{mode:?}: {passage}");
+        assert_eq!(passages[1 - long], None, "a short memory has none");
+    }
+    let found = memory.recall(Recall::new("ferry").mode(SearchMode::Vector)).await.unwrap();
+    assert!(found.iter().all(|hit| hit.passage.is_none()), "its words did not find it");
 }
 
 #[tokio::test]
