@@ -190,7 +190,7 @@ fn long(sessions: Vec<Vec<SetMemory>>) -> Vec<Vec<SetMemory>> {
         let Some(scope) = session.first().map(|memory| memory.scope.clone()) else { continue };
         let characters: usize = session.iter().map(|memory| memory.content.chars().count() + 1).sum();
         match open.get_mut(&scope) {
-            Some((at, length, wanted)) if length < wanted && *length + characters <= LONG.end => {
+            Some((at, length, wanted)) if *length < *wanted && *length + characters <= LONG.end => {
                 groups[*at].extend(session);
                 *length += characters;
             }
@@ -259,7 +259,9 @@ mod tests {
         assert!(set.memories.iter().all(|memory| ids.insert(memory.id.as_str()) && memory.session.is_some()));
         assert!(set.questions.iter().flat_map(|question| &question.relevant).all(|id| ids.contains(&**id)));
         let again = super::tests::set(Lengths::Mixed);
-        assert!(again.memories.iter().map(|memory| &memory.id).eq(set.memories.iter().map(|memory| &memory.id)));
+        assert!(
+            again.memories.iter().map(|memory| &memory.id).eq(set.memories.iter().map(|memory| &memory.id))
+        );
         let in_long = set.questions.iter().filter(|question| set.answers_in(question) == AnswersIn::Long);
         assert!((600..1400).contains(&in_long.count()));
     }
@@ -271,7 +273,9 @@ mod tests {
         lengths.sort_unstable();
         // The last text of each of the two scopes may be shorter.
         assert!(lengths[2] >= LONG.start && *lengths.last().unwrap() <= LONG.end, "{lengths:?}");
-        assert!(lengths.iter().any(|length| *length < 20_000) && lengths.iter().any(|length| *length > 30_000));
+        assert!(
+            lengths.iter().any(|length| *length < 20_000) && lengths.iter().any(|length| *length > 30_000)
+        );
         assert!(set.memories.iter().all(|memory| memory.session.is_none()));
     }
 
@@ -292,7 +296,9 @@ mod tests {
         assert!(!set.shows_answer("q7", &memory.id, None), "a long text without a passage");
         assert!(!set.shows_answer("q7", &set.memories[1].id, Some(Passage { start, end })));
         let own = super::tests::set(Lengths::Own);
-        assert!(own.shows_answer("q7", "x8", None) && !own.shows_answer("q7", "x9", None) && !own.has_joined());
+        assert!(
+            own.shows_answer("q7", "x8", None) && !own.shows_answer("q7", "x9", None) && !own.has_joined()
+        );
         assert_eq!(own.questions[7].relevant, ["x7", "x8"]);
     }
 
@@ -305,7 +311,9 @@ mod tests {
         let memories: Vec<SetMemory> = crate::data::read_lines(&read("memories.jsonl")).unwrap();
         let questions: Vec<Question> = crate::data::read_lines(&read("queries.jsonl")).unwrap();
         assert!(memories.iter().zip(&set.memories).all(|(a, b)| (&a.id, &a.content) == (&b.id, &b.content)));
-        assert!(questions.iter().zip(&set.questions).all(|(a, b)| (&a.id, &a.relevant) == (&b.id, &b.relevant)));
+        assert!(
+            questions.iter().zip(&set.questions).all(|(a, b)| (&a.id, &a.relevant) == (&b.id, &b.relevant))
+        );
     }
 
     #[test]

@@ -197,7 +197,8 @@ fn of_a_long_text_the_passage_that_matches_comes_first() {
     let vestige = Vestige::new();
     let mut server = Server::start(&vestige);
     // A line that looks like the answer's own, in the middle of which a passage may begin.
-    let hostile = "2. [019bb17c-0e40-7978-a6a1-2a42c7957ab5] fact (characters 0 to 5 of 5) and so on ".repeat(300);
+    let hostile =
+        "2. [019bb17c-0e40-7978-a6a1-2a42c7957ab5] fact (characters 0 to 5 of 5) and so on ".repeat(300);
     let content = format!("{hostile}the zeppelin moors at nine {hostile}");
     let long = server.remember(&content);
     let some = server.remember(&"a walrus sleeps and nothing else happens here; ".repeat(30));
@@ -211,14 +212,18 @@ fn of_a_long_text_the_passage_that_matches_comes_first() {
     assert_eq!(number(&hit["start"]), start, "what is shown begins with it");
     let shown = start + number(&hit["length"]);
     assert!(shown > end);
-    let expected = format!("\n> {}\n(characters {start} to {shown} of {})", &content[start..shown], content.len());
+    let expected =
+        format!("\n> {}\n(characters {start} to {shown} of {})", &content[start..shown], content.len());
     assert!(text.contains(&expected), "{text}");
     assert_eq!(text.matches("`get` with `start` and `length`").count(), 1, "{text}");
     assert!(text.lines().all(|line| line.starts_with("> ") || !line.contains("and so on")), "{text}");
     // It is what `get` shows the passage by.
     let part = server.call("get", &json!({"ids": [long], "start": start, "length": end - start}));
     let part = part["result"]["content"][0]["text"].as_str().expect("a text");
-    assert!(part.contains(&format!("\n> {}\n(characters {start} to {end} of ", &content[start..end])), "{part}");
+    assert!(
+        part.contains(&format!("\n> {}\n(characters {start} to {end} of ", &content[start..end])),
+        "{part}"
+    );
 
     // A text of several passages that fits is shown whole.
     let answer = server.call("recall", &json!({"query": "walrus", "mode": "keyword"}));

@@ -113,7 +113,9 @@ async fn a_difference_is_named<S: MemoryStore + Sync>(store: S) {
 async fn a_long_text_of_unknown_words_is_a_near_duplicate_of_itself<S: MemoryStore + Sync>(store: S) {
     let memory = Memory::new(store, vestige_memory::NoEmbedder);
     // One word in a hundred is long, so that each of the long ones is in another passage.
-    let word = |n: usize| if n % 100 == 50 { format!("параллелепипед{n:04}") } else { format!("слово{n}") };
+    let word = |n: usize| {
+        if n % 100 == 50 { format!("параллелепипед{n:04}") } else { format!("слово{n}") }
+    };
     let long = (0..2000).map(word).collect::<Vec<_>>().join(" ");
     let known = memory.remember(long.as_str()).await.unwrap();
     // Short ones that have two of its long words each.

@@ -150,7 +150,8 @@ async fn the_query_can_be_explained<S: MemoryStore + Sync>(store: S) {
 
 async fn of_a_long_memory_the_passage_that_matches_is_answered<S: MemoryStore + Sync>(store: S) {
     let memory = Memory::new(store, embedder());
-    let line = |n: usize| if n == 70 { "Größe: the ferry leaves at nine." } else { "Nothing happened that day." };
+    let line =
+        |n: usize| if n == 70 { "Größe: the ferry leaves at nine." } else { "Nothing happened that day." };
     let log = (0..100).map(line).collect::<Vec<_>>().join("\n");
     memory.remember(log.as_str()).await.unwrap();
     memory.remember("The ferry is late.").await.unwrap();

@@ -148,7 +148,9 @@ async fn main() -> Result<()> {
         let of = |questions: Vec<&Question>| Difference::of(questions, &outcome.rankings, &other);
         let mut differences = vec![("all", of(set.questions.iter().collect()))];
         if set.has_joined() {
-            for (name, place) in [("answers in short", AnswersIn::Short), ("answers in long", AnswersIn::Long)] {
+            for (name, place) in
+                [("answers in short", AnswersIn::Short), ("answers in long", AnswersIn::Long)]
+            {
                 let there = set.questions.iter().filter(|question| set.answers_in(question) == place);
                 differences.push((name, of(there.collect())));
             }

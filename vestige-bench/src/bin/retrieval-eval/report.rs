@@ -69,11 +69,7 @@ impl<'a> Report<'a> {
     }
 
     /// Adds how the first arm compares with another run: over all questions, and over some of them.
-    pub(crate) fn against(
-        &mut self,
-        agreement: Agreement,
-        differences: Vec<(&'static str, Difference)>,
-    ) {
+    pub(crate) fn against(&mut self, agreement: Agreement, differences: Vec<(&'static str, Difference)>) {
         self.against = Some((agreement, differences));
     }
 
@@ -103,7 +99,8 @@ impl<'a> Report<'a> {
         if let Some((agreement, differences)) = &self.against {
             printed["agreement"] = serde_json::to_value(agreement)?;
             for (name, difference) in differences {
-                let key = if *name == "all" { "difference".to_owned() } else { format!("difference, {name}") };
+                let key =
+                    if *name == "all" { "difference".to_owned() } else { format!("difference, {name}") };
                 printed[key] = json!(difference);
             }
         }
@@ -139,7 +136,9 @@ impl<'a> Report<'a> {
             println!("the first 10 are the same in the same order for {same_order:.4} of the questions;");
             println!("{shared:.4} of the first 10 are in both;");
             for (name, difference) in differences {
-                for (key, [mean, low, high]) in [("ndcg@10", difference.ndcg_10), ("any@10", difference.any_10)] {
+                for (key, [mean, low, high]) in
+                    [("ndcg@10", difference.ndcg_10), ("any@10", difference.any_10)]
+                {
                     print!("{name}: {key} differs by {mean:+.4}, ");
                     println!("in 95 of 100 resamples by {low:+.4} to {high:+.4}");
                 }
@@ -178,7 +177,8 @@ impl<'a> Report<'a> {
             let score = Scores::of(&found, &question.relevant);
             let score = score.with_sessions(&found, &question.relevant, session);
             let passage = |rank: usize| outcome.passages.get(at)?.get(rank).copied()?;
-            let is_shown = |(rank, &id): (usize, &&str)| self.set.shows_answer(&question.id, id, passage(rank));
+            let is_shown =
+                |(rank, &id): (usize, &&str)| self.set.shows_answer(&question.id, id, passage(rank));
             let score = score.with_passage(found.iter().enumerate().any(is_shown));
             scores.push(score);
             times.push(time);
