@@ -21,9 +21,10 @@ use crate::connection::Connections;
 use crate::error;
 use crate::indexes;
 use crate::keyword;
+use crate::passages::{self, Passages};
 use crate::rows;
 use crate::session::Session;
-use crate::tsvector::TsVector;
+use crate::tsvector::{MemoryTerms, TsVector};
 
 /// What the analysis of this program is known by.
 static FINGERPRINT: LazyLock<String> = LazyLock::new(|| Analyzer::default().fingerprint());
@@ -31,6 +32,8 @@ static FINGERPRINT: LazyLock<String> = LazyLock::new(|| Analyzer::default().fing
 const PROGRAM: &str = env!("CARGO_PKG_VERSION");
 /// How many memories are analysed in one transaction.
 const BATCH: i64 = 100;
+/// How many bytes of contents are analysed at once, one content at least.
+const MAX_BYTES: i64 = 8 << 20;
 /// After how many memories other tasks get a turn.
 pub(crate) const TURN: usize = 64;
 /// How often a batch is tried that met a deadlock or a lock that somebody holds.
@@ -99,14 +102,14 @@ impl State {
 }
 
 /// The terms of records, in their order. Made before a transaction begins, because it takes time.
-pub(crate) async fn terms(records: &[Prepared<'_, MemoryRecord>]) -> Vec<TsVector> {
+pub(crate) async fn terms(records: &[Prepared<'_, MemoryRecord>]) -> Vec<MemoryTerms> {
     let mut terms = Vec::with_capacity(records.len());
     for turn in records.chunks(TURN) {
         if !terms.is_empty() {
             tokio::task::yield_now().await;
         }
         let analyzer = Analyzer::default();
-        terms.extend(turn.iter().map(|record| TsVector::of_record(&analyzer, record)));
+        terms.extend(turn.iter().map(|record| MemoryTerms::of_record(&analyzer, record)));
     }
     terms
 }
@@ -386,47 +389,24 @@ async fn batch(
     .await
     .map_err(error::map)?;
     let Some(&last) = queued.last() else { return Ok(None) };
-    let memories = sqlx::query!(
-        r#"SELECT id, content, node_type, tags, search_vec AS "search_vec: TsVector",
-             embedding IS NOT NULL AS "embedded!"
+    let locked = sqlx::query!(
+        r#"SELECT id, octet_length(content)::int8 AS "bytes!"
            FROM knowledge_nodes WHERE id = ANY ($1) ORDER BY id FOR NO KEY UPDATE"#,
         &queued,
     )
     .fetch_all(&mut transaction)
     .await
     .map_err(error::map)?;
-    let (mut ids, mut terms, mut written) = (Vec::new(), Vec::new(), 0);
-    {
-        let analyzer = Analyzer::default();
-        for memory in memories {
-            let found = TsVector::of(&analyzer, &memory.content, &memory.node_type, &memory.tags);
-            if memory.search_vec.as_ref() != Some(&found) {
-                ids.push(memory.id);
-                terms.push(found);
-                written += u64::from(memory.embedded);
-            }
+    let (mut written, mut bytes, mut part) = (0, 0, Vec::new());
+    for memory in locked {
+        if bytes > 0 && bytes + memory.bytes > MAX_BYTES {
+            written += analyze(&mut transaction, &part, version).await?;
+            (bytes, part) = (0, Vec::new());
         }
+        bytes += memory.bytes;
+        part.push(memory.id);
     }
-    sqlx::query!(
-        "UPDATE knowledge_nodes AS n SET search_vec = vestige_accept_terms(given.terms, $3)
-         FROM unnest($1::uuid[], $2::tsvector[]) AS given (id, terms)
-         WHERE n.id = given.id",
-        &ids,
-        &terms as _,
-        version,
-    )
-    .execute(&mut transaction)
-    .await
-    .map_err(error::map)?;
-    // It has the terms of before, and would not be told from the memory by its time.
-    let copied = indexes::next_is_built(&mut transaction).await?;
-    if copied {
-        sqlx::query("DELETE FROM knowledge_nodes_next WHERE id = ANY ($1)")
-            .bind(&ids)
-            .execute(&mut transaction)
-            .await
-            .map_err(error::map)?;
-    }
+    written += analyze(&mut transaction, &part, version).await?;
     sqlx::query!("DELETE FROM unanalyzed_memories WHERE memory_id = ANY ($1)", &queued)
         .execute(&mut transaction)
         .await
@@ -435,6 +415,62 @@ async fn batch(
     check(&mut transaction, version).await.map_err(error::map)?;
     transaction.commit().await.map_err(error::map)?;
     Ok(Some(Batch { last, analyzed: queued.len() as u64, written }))
+}
+
+/// Analyses memories that this transaction has locked, and writes the terms that are others. Returns how many
+/// rows with a vector were written.
+async fn analyze(transaction: &mut Session, memories: &[Uuid], version: i64) -> MemoryStoreResult<u64> {
+    let mut stored = passages::stored(transaction, memories).await?;
+    let memories = sqlx::query!(
+        r#"SELECT id, content, node_type, tags, search_vec AS "search_vec: TsVector", passages,
+             embedding IS NOT NULL AS "embedded!"
+           FROM knowledge_nodes WHERE id = ANY ($1)"#,
+        memories,
+    )
+    .fetch_all(&mut *transaction)
+    .await
+    .map_err(error::map)?;
+    let (mut ids, mut terms, mut counts, mut written) = (Vec::new(), Vec::new(), Vec::new(), 0);
+    let mut passages = Passages::default();
+    {
+        let analyzer = Analyzer::default();
+        for memory in memories {
+            let found = MemoryTerms::of(&analyzer, &memory.content, &memory.node_type, &memory.tags);
+            let count = found.passages();
+            if stored.remove(&memory.id).unwrap_or_default() != found.further {
+                passages.add(memory.id, found.further);
+            }
+            if memory.search_vec.as_ref() != Some(&found.first) || memory.passages != count {
+                ids.push(memory.id);
+                terms.push(found.first);
+                counts.push(count);
+                written += u64::from(memory.embedded);
+            }
+        }
+    }
+    sqlx::query!(
+        "UPDATE knowledge_nodes AS n
+         SET search_vec = vestige_accept_terms(given.terms, $4), passages = given.passages
+         FROM unnest($1::uuid[], $2::tsvector[], $3::int[]) AS given (id, terms, passages)
+         WHERE n.id = given.id",
+        &ids,
+        &terms as _,
+        &counts,
+        version,
+    )
+    .execute(&mut *transaction)
+    .await
+    .map_err(error::map)?;
+    passages.write(transaction).await.map_err(error::map)?;
+    // It has the terms of before, and would not be told from the memory by its time.
+    if indexes::next_is_built(transaction).await? {
+        sqlx::query("DELETE FROM knowledge_nodes_next WHERE id = ANY ($1)")
+            .bind(&ids)
+            .execute(transaction)
+            .await
+            .map_err(error::map)?;
+    }
+    Ok(written)
 }
 
 /// How many memories have no terms, and how many have others than this program computes; none where the store
@@ -447,23 +483,35 @@ pub(crate) async fn compare(snapshot: &mut Session) -> MemoryStoreResult<Option<
     let mut after: Option<Uuid> = None;
     loop {
         let memories = sqlx::query!(
-            r#"SELECT id, content, node_type, tags, search_vec AS "search_vec: TsVector"
-               FROM knowledge_nodes WHERE $1::uuid IS NULL OR id > $1 ORDER BY id LIMIT $2"#,
+            r#"SELECT id, content, node_type, tags, search_vec AS "search_vec: TsVector", passages
+               FROM (
+                 SELECT *, sum(octet_length(content)) OVER (ORDER BY id) - octet_length(content) AS before
+                 FROM (
+                   SELECT * FROM knowledge_nodes WHERE $1::uuid IS NULL OR id > $1 ORDER BY id LIMIT $2
+                 ) AS next
+               ) AS measured
+               WHERE before < $3
+               ORDER BY id"#,
             after,
             BATCH,
+            MAX_BYTES,
         )
         .fetch_all(&mut *snapshot)
         .await
         .map_err(error::map)?;
         let Some(last) = memories.last() else { return Ok(Some(difference)) };
         after = Some(last.id);
+        let ids: Vec<Uuid> = memories.iter().map(|memory| memory.id).collect();
+        let mut passages = passages::stored(snapshot, &ids).await?;
         let analyzer = Analyzer::default();
         for memory in &memories {
             let Some(stored) = &memory.search_vec else {
                 difference.missing += 1;
                 continue;
             };
-            if *stored != TsVector::of(&analyzer, &memory.content, &memory.node_type, &memory.tags) {
+            let found = MemoryTerms::of(&analyzer, &memory.content, &memory.node_type, &memory.tags);
+            let further = passages.remove(&memory.id).unwrap_or_default();
+            if *stored != found.first || memory.passages != found.passages() || further != found.further {
                 difference.wrong += 1;
             }
         }

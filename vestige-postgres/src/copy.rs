@@ -10,14 +10,16 @@ use vestige_traits::{MemoryRecord, MemoryStoreResult};
 use crate::analysis;
 use crate::error;
 use crate::session::Session;
-use crate::tsvector::TsVector;
+use crate::tsvector::{MemoryTerms, TsVector};
 
 const SIGNATURE: &[u8] = b"PGCOPY\n\xff\r\n\0\0\0\0\0\0\0\0\0";
 const TRAILER: [u8; 2] = (-1_i16).to_be_bytes();
 const COPY: &str =
     "COPY knowledge_nodes (id, content, node_type, tags, metadata, domains, domain_scores, embedding, codebase,
-       owner_user_id, visibility, shared_with_groups, created_at, updated_at, search_vec, session)
+       owner_user_id, visibility, shared_with_groups, created_at, updated_at, search_vec, session, passages)
      FROM STDIN (FORMAT binary)";
+const COPY_PASSAGES: &str =
+    "COPY keyword_passages (memory_id, number, search_vec) FROM STDIN (FORMAT binary)";
 /// How many bytes are collected before they are sent.
 const CHUNK: usize = 256 * 1024;
 const TEXT_OID: u32 = 25;
@@ -43,12 +45,15 @@ pub(crate) async fn lock_for_derived(transaction: &mut Session, analysis: i64) -
 /// completes and rolls back.
 pub(crate) async fn memories<'r>(
     transaction: Session,
-    rows: impl IntoIterator<Item = (&'r MemoryRecord, &'r TsVector)>,
+    rows: impl IntoIterator<Item = (&'r MemoryRecord, &'r MemoryTerms)>,
 ) -> sqlx::Result<Session> {
-    let chunks = encode(rows);
+    let (chunks, passages) = encode(rows);
     let copying = tokio::spawn(async move {
         let mut transaction = transaction;
         transaction.copy_in(COPY, &chunks).await?;
+        if let Some(passages) = passages {
+            transaction.copy_in(COPY_PASSAGES, &passages).await?;
+        }
         Ok(transaction)
     });
     match copying.await {
@@ -61,26 +66,61 @@ pub(crate) async fn memories<'r>(
     }
 }
 
-fn encode<'r>(rows: impl IntoIterator<Item = (&'r MemoryRecord, &'r TsVector)>) -> Vec<Vec<u8>> {
-    let mut chunks = Vec::new();
-    let mut buffer = Buffer(SIGNATURE.to_vec());
+/// The rows of memories, and of their further passages if any has some.
+fn encode<'r>(
+    rows: impl IntoIterator<Item = (&'r MemoryRecord, &'r MemoryTerms)>,
+) -> (Vec<Vec<u8>>, Option<Vec<Vec<u8>>>) {
+    let (mut memories, mut passages) = (Chunks::default(), None::<Chunks>);
     for (record, terms) in rows {
-        buffer.memory(record, terms);
-        if buffer.0.len() >= CHUNK {
-            chunks.push(std::mem::replace(&mut buffer.0, Vec::with_capacity(CHUNK + CHUNK / 4)));
+        memories.next().memory(record, terms);
+        for (passage, number) in terms.further.iter().zip(1..) {
+            passages.get_or_insert_default().next().passage(record.id, number, passage);
         }
     }
-    buffer.0.extend_from_slice(&TRAILER);
-    chunks.push(buffer.0);
-    chunks
+    (memories.finish(), passages.map(Chunks::finish))
+}
+
+/// The rows of a COPY, in parts that are sent one by one.
+struct Chunks {
+    full: Vec<Vec<u8>>,
+    last: Buffer,
+}
+
+impl Default for Chunks {
+    fn default() -> Self {
+        Self { full: Vec::new(), last: Buffer(SIGNATURE.to_vec()) }
+    }
+}
+
+impl Chunks {
+    /// Where the next row is written.
+    fn next(&mut self) -> &mut Buffer {
+        if self.last.0.len() >= CHUNK {
+            self.full.push(std::mem::replace(&mut self.last.0, Vec::with_capacity(CHUNK + CHUNK / 4)));
+        }
+        &mut self.last
+    }
+
+    fn finish(mut self) -> Vec<Vec<u8>> {
+        self.last.0.extend_from_slice(&TRAILER);
+        self.full.push(self.last.0);
+        self.full
+    }
 }
 
 /// Encoded rows.
 struct Buffer(Vec<u8>);
 
 impl Buffer {
-    fn memory(&mut self, record: &MemoryRecord, terms: &TsVector) {
-        self.0.extend_from_slice(&16_i16.to_be_bytes());
+    fn passage(&mut self, memory: Uuid, number: i32, terms: &TsVector) {
+        self.0.extend_from_slice(&3_i16.to_be_bytes());
+        self.uuid(memory);
+        self.integer(number);
+        self.value(|bytes| bytes.extend_from_slice(terms.as_bytes()));
+    }
+
+    fn memory(&mut self, record: &MemoryRecord, terms: &MemoryTerms) {
+        self.0.extend_from_slice(&17_i16.to_be_bytes());
         self.uuid(record.id);
         self.text(&record.content);
         self.text(&record.node_type);
@@ -98,8 +138,9 @@ impl Buffer {
         self.uuids(&record.shared_with_groups);
         self.time(record.created_at);
         self.time(record.updated_at);
-        self.value(|bytes| bytes.extend_from_slice(terms.as_bytes()));
+        self.value(|bytes| bytes.extend_from_slice(terms.first.as_bytes()));
         self.optional_text(record.session.as_deref());
+        self.integer(terms.passages());
     }
 
     fn null(&mut self) {
@@ -128,6 +169,10 @@ impl Buffer {
             Some(text) => self.text(text),
             None => self.null(),
         }
+    }
+
+    fn integer(&mut self, number: i32) {
+        self.value(|bytes| bytes.extend_from_slice(&number.to_be_bytes()));
     }
 
     fn time(&mut self, time: DateTime<Utc>) {

@@ -92,9 +92,19 @@ pub(crate) async fn matching(session: &mut Session, filter: &Filter<'_>) -> Memo
     Ok(Estimate { matching: matching.max(1.0), memories: memories(session).await? })
 }
 
-/// How many memories there are, as keyword ranking counts them.
+/// How many memories there are, by the counts of keyword ranking.
 pub(crate) async fn memories(session: &mut Session) -> MemoryStoreResult<f64> {
-    sqlx::query_scalar!(r#"SELECT coalesce(sum(documents), 0)::float8 AS "memories!" FROM keyword_totals"#)
+    sqlx::query_scalar!(
+        r#"SELECT coalesce(sum(documents - passages), 0)::float8 AS "memories!" FROM keyword_totals"#
+    )
+    .fetch_one(session)
+    .await
+    .map_err(error::map)
+}
+
+/// How many documents keyword ranking counts: each passage of a memory is one.
+pub(crate) async fn documents(session: &mut Session) -> MemoryStoreResult<f64> {
+    sqlx::query_scalar!(r#"SELECT coalesce(sum(documents), 0)::float8 AS "documents!" FROM keyword_totals"#)
         .fetch_one(session)
         .await
         .map_err(error::map)

@@ -12,20 +12,22 @@ use crate::session::Session;
 use crate::tables;
 
 /// The functions of the schema, with the types of their parameters.
-const FUNCTIONS: [&str; 15] = [
+const FUNCTIONS: [&str; 17] = [
     "vestige_accept_terms(tsvector, bigint)",
     "vestige_analysis_is(bigint)",
     "vestige_build_hnsw()",
     "vestige_count_deleted()",
-    "vestige_count_documents(bigint, bigint)",
+    "vestige_count_documents(bigint, bigint, bigint)",
     "vestige_count_inserted()",
     "vestige_count_memories_of(regclass)",
     "vestige_count_none()",
+    "vestige_count_passages()",
     "vestige_count_updated()",
     "vestige_index_codebase_vectors(regclass, text)",
     "vestige_length(tsvector)",
     "vestige_model_matches(text, integer, text, integer)",
     "vestige_model_takes(text, integer, text, integer)",
+    "vestige_recount_documents()",
     "vestige_refuse_analysis(bigint)",
     "vestige_refuse_change()",
 ];

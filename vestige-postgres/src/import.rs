@@ -21,7 +21,7 @@ use crate::records::Written;
 use crate::registry::BoundModel;
 use crate::rows::{DomainRow, MemoryRow, ReviewRow, SchedulingRow};
 use crate::session::Session;
-use crate::tsvector::TsVector;
+use crate::tsvector::MemoryTerms;
 use crate::{copy, error, registry, rows, transfer};
 
 /// How often a page is tried. Another transaction may have added one of its rows meanwhile.
@@ -60,7 +60,7 @@ async fn prepare(page: &[TransferRow]) -> Vec<Row<'_>> {
         rows.extend(turn.iter().map(|row| {
             let prepared = PreparedRow::new(row);
             let terms = match &prepared {
-                Ok(PreparedRow::Memory(record)) => Some(TsVector::of_record(&analyzer, record)),
+                Ok(PreparedRow::Memory(record)) => Some(MemoryTerms::of_record(&analyzer, record)),
                 _ => None,
             };
             Row { row, prepared, terms }
@@ -98,7 +98,7 @@ async fn try_page(
 struct Row<'p> {
     row: &'p TransferRow,
     prepared: MemoryStoreResult<PreparedRow<'p>>,
-    terms: Option<TsVector>,
+    terms: Option<MemoryTerms>,
 }
 
 /// Takes the rows of one type.

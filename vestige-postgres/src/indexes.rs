@@ -18,10 +18,11 @@ pub(crate) const VECTOR_INDEX: &str = "idx_knowledge_nodes_embedding_hnsw";
 pub(crate) const CODEBASE_VECTORS: &str = "idx_knowledge_nodes_codebase_embedding";
 /// The indexes of the schema. Of indexes that belong to constraints, only the one of the memories is listed.
 /// A re-embedding takes any other index on the memories for another program's.
-pub(crate) const INDEXES: [&str; 18] = [
+pub(crate) const INDEXES: [&str; 19] = [
     "idx_edges_target",
     "idx_edges_type",
     "idx_group_memberships_group",
+    "idx_keyword_passages_search_vec",
     "idx_knowledge_nodes_codebase",
     CODEBASE_VECTORS,
     "idx_knowledge_nodes_created_at",
@@ -139,7 +140,7 @@ pub(crate) async fn next_is_built(transaction: &mut Session) -> MemoryStoreResul
 /// what the planner and keyword ranking know of the rows.
 pub(crate) async fn finish_bulk_load(connections: &Connections, now: DateTime<Utc>) -> MemoryStoreResult<()> {
     build_vector_indexes(connections).await?;
-    connections.execute_untimed("ANALYZE knowledge_nodes, scheduling, edges").await?;
+    connections.execute_untimed("ANALYZE knowledge_nodes, keyword_passages, scheduling, edges").await?;
     keyword::refresh_statistics(connections, now).await
 }
 
@@ -157,11 +158,12 @@ pub(crate) async fn rebuild_indexes(connections: &Connections, now: DateTime<Utc
     const REBUILD: &str = "
         LOCK TABLE knowledge_nodes IN SHARE ROW EXCLUSIVE MODE;
         REINDEX TABLE knowledge_nodes;
+        REINDEX TABLE keyword_passages;
         SELECT vestige_build_hnsw();
         LOCK TABLE keyword_totals IN SHARE ROW EXCLUSIVE MODE;
-        DELETE FROM keyword_totals;
-        SELECT vestige_count_documents(count(*), coalesce(sum(vestige_length(search_vec)), 0)::bigint)
-        FROM knowledge_nodes";
+        DELETE FROM keyword_passages AS p
+        WHERE NOT EXISTS (SELECT FROM knowledge_nodes AS n WHERE n.id = p.memory_id AND p.number <= n.passages);
+        SELECT vestige_recount_documents()";
     build(connections, REBUILD).await?;
     finish_bulk_load(connections, now).await
 }

@@ -1,5 +1,6 @@
-//! The numbers that keyword ranking needs and that are stored beside the memories: how many memories and
-//! terms there are, and which share of the memories of a large store holds a common term.
+//! The numbers that keyword ranking needs and that are stored beside the memories: how many documents and
+//! terms there are, and which share of the documents of a large store holds a common term. A document is a memory,
+//! or a passage of a long one.
 
 use chrono::{DateTime, Utc};
 use sqlx::{AssertSqlSafe, Executor};
@@ -8,9 +9,9 @@ use vestige_traits::{MemoryRecord, MemoryStoreResult};
 use crate::connection::Connections;
 use crate::error;
 
-/// A term with a smaller share of the memories is counted by the search that asks for it.
+/// A term with a smaller share of the documents is counted by the search that asks for it.
 const COMMON_SHARE: f64 = 0.005;
-/// The most memories that are read for the statistics. Of a larger store a sample is read.
+/// The most documents that are read for the statistics. Of a larger store a sample is read.
 const SAMPLE: f64 = 300_000.0;
 /// The advisory lock of the process that computes the statistics.
 const STATISTICS_LOCK: i64 = 33_322_211_104_450_406;
@@ -27,7 +28,7 @@ pub(crate) fn is_check_due(record: &MemoryRecord) -> bool {
     record.id.as_u128().is_multiple_of(CHECK_EVERY)
 }
 
-/// Computes the statistics again if the store has `large` memories or more, and has grown or shrunk by half
+/// Computes the statistics again if the store has `large` documents or more, and has grown or shrunk by half
 /// since the last time. An error is logged: old statistics make searches slower or their ranking coarser,
 /// never wrong.
 pub(crate) async fn refresh_statistics_if_stale(connections: &Connections, large: u32, now: DateTime<Utc>) {
@@ -80,19 +81,20 @@ pub(crate) async fn refresh_statistics(
     .await
     .map_err(error::map)?;
     let percent = (100.0 * SAMPLE / (documents as f64).max(1.0)).min(100.0);
-    let sample = if percent < 100.0 {
-        format!("knowledge_nodes TABLESAMPLE SYSTEM ({percent}) REPEATABLE (1)")
-    } else {
-        "knowledge_nodes".to_owned()
+    let share = match percent < 100.0 {
+        true => format!(" TABLESAMPLE SYSTEM ({percent}) REPEATABLE (1)"),
+        false => String::new(),
     };
+    let sample = format!(
+        "SELECT search_vec FROM knowledge_nodes{share} UNION ALL SELECT search_vec FROM keyword_passages{share}"
+    );
     transaction.execute("DELETE FROM keyword_statistics").await.map_err(error::map)?;
     // ts_stat takes a statement as text; nothing in it comes from outside.
     let compute = format!(
         "INSERT INTO keyword_statistics (term, share)
-         SELECT word, ndoc::float8 / counted.memories
-         FROM (SELECT count(*)::float8 AS memories FROM {sample}) AS counted,
-           ts_stat('SELECT search_vec FROM {sample}')
-         WHERE ndoc >= counted.memories * {COMMON_SHARE}"
+         SELECT word, ndoc::float8 / counted.documents
+         FROM (SELECT count(*)::float8 AS documents FROM ({sample}) AS sample) AS counted, ts_stat('{sample}')
+         WHERE ndoc >= counted.documents * {COMMON_SHARE}"
     );
     transaction.execute(AssertSqlSafe(compute)).await.map_err(error::map)?;
     sqlx::query!(
@@ -144,9 +146,11 @@ pub(crate) async fn fold_counts(connections: &Connections) -> MemoryStoreResult<
            WHERE backend IN (
              SELECT backend FROM keyword_totals WHERE backend <> pg_backend_pid() FOR UPDATE SKIP LOCKED
            )
-           RETURNING documents, terms
+           RETURNING documents, terms, passages
          )
-         SELECT vestige_count_documents(coalesce(sum(documents), 0)::bigint, coalesce(sum(terms), 0)::bigint)
+         SELECT vestige_count_documents(
+           coalesce(sum(documents), 0)::bigint, coalesce(sum(terms), 0)::bigint, coalesce(sum(passages), 0)::bigint
+         )
          FROM folded"
     )
     .fetch_one(&mut transaction)

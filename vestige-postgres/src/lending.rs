@@ -11,6 +11,7 @@ use crate::error;
 use crate::filter::{Filter, query_with_filter};
 use crate::records;
 use crate::session::Session;
+use crate::tsvector::Constraints;
 
 /// Those before a memory in its session, and those after it: the nearest first.
 type Places = [[Option<Uuid>; 2]; 2];
@@ -30,8 +31,8 @@ pub(crate) struct Lending<'q> {
     pub(crate) parts: HashSet<Uuid>,
     /// What comes in passes this,
     pub(crate) filter: &'q Filter<'q>,
-    /// and this: the phrases and exclusions, as a tsquery.
-    pub(crate) admission: Option<String>,
+    /// and these.
+    pub(crate) constraints: &'q Constraints,
     pub(crate) by_vector_alone: bool,
     /// How many results are wanted.
     pub(crate) limit: usize,
@@ -83,6 +84,7 @@ impl Lending<'_> {
                         vector_score,
                         fts_rank,
                         vector_rank,
+                        passage: None,
                     })
                 }
             });
@@ -103,9 +105,9 @@ impl Lending<'_> {
         }
         let around = query_with_filter!(
             query_file_as!(AroundRow, "src/sql/around.sql"),
-            [&ids, self.admission.as_deref()],
+            [&ids, self.constraints.admission.as_deref()],
             self.filter,
-            [],
+            [self.constraints.phrases.as_deref(), self.constraints.excluded.as_deref()],
         );
         for row in around.fetch_all(transaction).await.map_err(error::map)? {
             let side = usize::from(row.place > 0);

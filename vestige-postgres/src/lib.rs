@@ -19,6 +19,7 @@ mod keyword;
 mod lending;
 mod limits;
 mod migrations;
+mod passages;
 mod records;
 mod reembed;
 mod registry;

@@ -16,10 +16,11 @@ use crate::connection::Connections;
 use crate::copy;
 use crate::error;
 use crate::filter::{Filter, query_with_filter};
+use crate::passages::Passages;
 use crate::registry::{self, BoundModel};
 use crate::rows::{self, MemoryRow};
 use crate::session::Session;
-use crate::tsvector::TsVector;
+use crate::tsvector::MemoryTerms;
 
 /// What a handle writes with: the model that it is bound to, and the version of the analysis that its terms
 /// are of.
@@ -29,8 +30,8 @@ pub(crate) struct Written<'h> {
     pub(crate) analysis: i64,
 }
 
-/// A checked query whose first 20 parameters are a record, with its `updated_at`, the bound model, and the
-/// record's terms with the version of their analysis.
+/// A checked query whose first 21 parameters are a record, with its `updated_at`, the bound model, and the
+/// record's terms with the version of their analysis and the number of its further passages.
 macro_rules! query_of_record {
     (
         $query:ident!($sql:tt),
@@ -59,9 +60,10 @@ macro_rules! query_of_record {
             $written.model.name(),
             $written.model.dimension(),
             $written.model.hash(),
-            $terms as _,
+            &$terms.first as _,
             $written.analysis,
             $record.session,
+            $terms.passages(),
             $($after,)*
         )
     };
@@ -92,6 +94,11 @@ async fn unless_changed(connections: &Connections, since: ChangeToken) -> Memory
     Err(MemoryStoreError::added_meanwhile())
 }
 
+/// A session that writes a memory with these terms: a transaction if that takes several statements.
+async fn writer(connections: &Connections, terms: &MemoryTerms) -> MemoryStoreResult<Session> {
+    if terms.further.is_empty() { connections.writer().await } else { connections.batch().await }
+}
+
 /// Inserts a record; if a token is given, only if it is still that of the store.
 pub(crate) async fn insert(
     connections: &Connections,
@@ -100,21 +107,22 @@ pub(crate) async fn insert(
     written: Written<'_>,
 ) -> MemoryStoreResult<()> {
     let vector = record.embedding.as_ref().map_or(0, Vec::len);
-    let terms = TsVector::of_record(&Analyzer::default(), record);
+    let terms = MemoryTerms::of_record(&Analyzer::default(), record);
     let mut session = match since {
-        None => connections.writer().await?,
+        None => writer(connections, &terms).await?,
         Some(since) => unless_changed(connections, since).await?,
     };
     let inserted = query_of_record!(
         query!(
             "INSERT INTO knowledge_nodes (
                id, content, node_type, tags, metadata, domains, domain_scores, embedding, codebase,
-               owner_user_id, visibility, shared_with_groups, created_at, updated_at, search_vec, session
+               owner_user_id, visibility, shared_with_groups, created_at, updated_at, search_vec, session,
+               passages
              )
              VALUES (
                $1, $2, $3, $4, $5, $6, $7,
                CASE WHEN vestige_model_takes($15, $16, $17, cardinality($8::real[])) THEN $8::real[]::vector END,
-               $9, $10, $11, $12, $13, $14, vestige_accept_terms($18, $19), $20
+               $9, $10, $11, $12, $13, $14, vestige_accept_terms($18, $19), $20, $21
              )
              ON CONFLICT (id) DO NOTHING"
         ),
@@ -127,6 +135,9 @@ pub(crate) async fn insert(
     .execute(&mut session)
     .await
     .map_err(|error| written.model.map_error(error, vector))?;
+    if inserted.rows_affected() > 0 {
+        Passages::of(record.id, terms).write(&mut session).await.map_err(error::map)?;
+    }
     session.commit().await.map_err(error::map)?;
     if inserted.rows_affected() == 0 {
         let refusal = first_refusal(connections, std::slice::from_ref(record), written.model).await?;
@@ -177,7 +188,7 @@ pub(crate) async fn insert_batch(
 async fn copy_in(
     mut transaction: Session,
     records: &[Prepared<'_, MemoryRecord>],
-    terms: &[TsVector],
+    terms: &[MemoryTerms],
     written: Written<'_>,
 ) -> MemoryStoreResult<()> {
     copy::lock_for_derived(&mut transaction, written.analysis).await?;
@@ -296,8 +307,8 @@ pub(crate) async fn update(
     now: DateTime<Utc>,
 ) -> MemoryStoreResult<DateTime<Utc>> {
     let vector = record.embedding.as_ref().map_or(0, Vec::len);
-    let terms = TsVector::of_record(&Analyzer::default(), record);
-    let mut session = connections.writer().await?;
+    let terms = MemoryTerms::of_record(&Analyzer::default(), record);
+    let mut session = writer(connections, &terms).await?;
     let updated_at = query_of_record!(
         query_scalar!(
             "UPDATE knowledge_nodes SET
@@ -307,8 +318,8 @@ pub(crate) async fn update(
                codebase = $9, owner_user_id = $10, visibility = $11,
                shared_with_groups = $12, created_at = $13,
                updated_at = greatest($14::timestamptz, updated_at + interval '1 microsecond'),
-               search_vec = vestige_accept_terms($18, $19), session = $20
-             WHERE id = $1 AND ($21::timestamptz IS NULL OR updated_at = $21)
+               search_vec = vestige_accept_terms($18, $19), session = $20, passages = $21
+             WHERE id = $1 AND ($22::timestamptz IS NULL OR updated_at = $22)
                AND updated_at < '9999-12-31T23:59:59.999999Z'
              RETURNING updated_at"
         ),
@@ -321,6 +332,9 @@ pub(crate) async fn update(
     .fetch_optional(&mut session)
     .await
     .map_err(|error| written.model.map_error(error, vector))?;
+    if updated_at.is_some() {
+        Passages::of(record.id, terms).write(&mut session).await.map_err(error::map)?;
+    }
     session.commit().await.map_err(error::map)?;
     if let Some(updated_at) = updated_at {
         return Ok(updated_at);

@@ -92,6 +92,8 @@ pub(crate) struct FoundRow {
     pub(crate) last_vector: Option<f64>,
     /// How many the vector leg found.
     pub(crate) found_vectors: i64,
+    /// The number of the passage that matches best, of several.
+    pub(crate) passage: Option<i32>,
     /// Whether any memory of the store is part of a session.
     pub(crate) has_sessions: bool,
     /// Whether content and metadata are all there; otherwise the content ends as it does in the store.
@@ -129,6 +131,7 @@ impl FoundRow {
             vector_score,
             fts_rank,
             vector_rank,
+            passage: None,
             record: MemoryRow {
                 id: self.id,
                 content: self.content,

@@ -5,8 +5,9 @@ use std::collections::HashMap;
 use std::convert::Infallible;
 
 use chrono::{DateTime, Utc};
+use uuid::Uuid;
 use vestige_traits::analysis::{AnalyzedQuery, Analyzer, QueryTerm};
-use vestige_traits::backend::{LENDING_RESULTS, result_order};
+use vestige_traits::backend::{LENDING_RESULTS, passage, result_order};
 use vestige_traits::{
     FusionMethod, MemoryStoreResult, PlanStep, SearchPlan, SearchQuery, SearchResult, limits,
 };
@@ -22,7 +23,7 @@ use crate::limits::Limit;
 use crate::registry::{self, BoundModel};
 use crate::rows::{self, FoundRow};
 use crate::session::Session;
-use crate::tsvector;
+use crate::tsvector::Constraints;
 
 /// The settings of a question without a filter, or with a filter by code bases that lets much through. A
 /// connection plans it once, because planning takes a good part of the time of the search. The plan is made
@@ -146,9 +147,10 @@ impl Searcher<'_> {
             .into_iter()
             .map(|term| (term.text.clone(), term.weight))
             .unzip();
+        let constraints = Constraints::of(&question.asked);
         let rows = query_with_filter!(
             query_file_as!(FoundRow, "src/sql/search.sql"),
-            [&terms, &weights, tsvector::admission(&question.asked), question.embedding],
+            [&terms, &weights, constraints.admission.as_deref(), question.embedding],
             question.filter,
             [
                 rows::parameter(question.limit),
@@ -167,6 +169,8 @@ impl Searcher<'_> {
                 question.by_codebase,
                 (question.by_words || question.constrained).then_some(self.analysis),
                 rows::parameter(limits::effective_limit(query.limit)?),
+                constraints.phrases.as_deref(),
+                constraints.excluded.as_deref(),
             ],
         )
         .fetch_all(&mut transaction)
@@ -174,6 +178,8 @@ impl Searcher<'_> {
         .map_err(|error| self.model.map_error(error, question.embedding.map_or(0, <[f32]>::len)))?;
         let has_sessions = rows.first().is_some_and(|row| row.has_sessions);
         let parts = rows.iter().filter(|row| !row.is_whole).map(|row| row.id).collect();
+        let matching: HashMap<Uuid, usize> =
+            rows.iter().filter_map(|row| Some((row.id, usize::try_from(row.passage?).ok()?))).collect();
         let results =
             rows.into_iter().map(|row| row.result(question.embedding, &query.fusion, question.depth));
         let mut results = results.collect::<MemoryStoreResult<Vec<_>>>()?;
@@ -183,7 +189,7 @@ impl Searcher<'_> {
             let lending = Lending {
                 parts,
                 filter: &question.filter,
-                admission: tsvector::admission(&question.asked),
+                constraints: &constraints,
                 by_vector_alone: question.asked.is_empty(),
                 limit: limits::effective_limit(query.limit)?,
             };
@@ -193,6 +199,11 @@ impl Searcher<'_> {
         // runtime that runs only while it is called, that may be much later, and until then it would hold its
         // locks.
         transaction.commit().await.map_err(error::map)?;
+        let analyzer = Analyzer::default();
+        for result in &mut results {
+            let number = matching.get(&result.record.id);
+            result.passage = number.and_then(|&number| passage(&analyzer, &result.record.content, number));
+        }
         Ok((results, has_sessions))
     }
 
@@ -279,7 +290,7 @@ impl Searcher<'_> {
             step("filter", format!("none: all {memories:.0} memories"));
         }
         if question.by_words {
-            step("keyword", self.explain_words(&mut transaction, &question, memories).await?);
+            step("keyword", self.explain_words(&mut transaction, &question).await?);
         }
         if !question.by_words && question.constrained {
             let (phrases, excluded) = (question.asked.required.len(), question.asked.excluded.len());
@@ -307,13 +318,12 @@ impl Searcher<'_> {
         &self,
         transaction: &mut Session,
         question: &Question<'_>,
-        memories: f64,
     ) -> MemoryStoreResult<String> {
         let settings = self.settings;
         analysis::check(transaction, self.analysis).await.map_err(error::map)?;
         let terms = counting(transaction, question, settings).await?;
         let mut common = 0;
-        if memories >= f64::from(settings.exact_words) {
+        if estimate::documents(transaction).await? >= f64::from(settings.exact_words) {
             let known = sqlx::query_scalar!(
                 r#"SELECT count(*) AS "known!" FROM keyword_statistics WHERE term = ANY ($1)"#,
                 &terms.iter().map(|term| term.text.clone()).collect::<Vec<_>>(),
@@ -327,10 +337,12 @@ impl Searcher<'_> {
         Ok(match (terms.len(), common) {
             (0, _) => "nothing: no searchable word".to_owned(),
             (total, 0) => {
-                format!("BM25 of every memory with one of {total} terms, by the GIN index{constraints}")
+                format!(
+                    "BM25 of every memory, by its best passage, with one of {total} terms, by the GIN index{constraints}"
+                )
             }
             (total, common) => format!(
-                "BM25 by the GIN index: {} rarer terms bring candidates, {common} common ones only until there are {}{constraints}",
+                "BM25 of the best passages by the GIN index: {} rarer terms bring candidates, {common} common ones only until there are {}{constraints}",
                 total - common,
                 settings.word_candidates,
             ),
@@ -399,6 +411,9 @@ async fn counting<'q>(
                  FROM (
                    SELECT FROM knowledge_nodes AS n
                    WHERE known.documents IS NULL AND n.search_vec @@ quote_literal(asked.term)::tsquery
+                   UNION ALL
+                   SELECT FROM keyword_passages AS p
+                   WHERE known.documents IS NULL AND p.search_vec @@ quote_literal(asked.term)::tsquery
                    LIMIT $3
                  ) AS held
                ) AS held ON true"#,

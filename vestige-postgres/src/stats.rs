@@ -63,8 +63,8 @@ pub(crate) async fn vacuum(connections: &Connections, now: DateTime<Utc>) -> Mem
     connections
         .execute_outside_transaction(
             "VACUUM (ANALYZE) knowledge_nodes, scheduling, edges, review_events, domains, users, groups,
-               group_memberships, keyword_totals, keyword_statistics, checkpoints, reembedding_vectors,
-               unanalyzed_memories",
+               group_memberships, keyword_passages, keyword_totals, keyword_statistics, checkpoints,
+               reembedding_vectors, unanalyzed_memories",
         )
         .await?;
     keyword::fold_counts(connections).await?;

@@ -3,7 +3,7 @@
 /// The table of the migrations that ran, which `sqlx migrate` uses too.
 pub(crate) const MIGRATIONS: &str = "_sqlx_migrations";
 /// The tables that the migrations create.
-pub(crate) const TABLES: [&str; 17] = [
+pub(crate) const TABLES: [&str; 18] = [
     "checkpoints",
     "domains",
     "edges",
@@ -11,6 +11,7 @@ pub(crate) const TABLES: [&str; 17] = [
     "group_memberships",
     "groups",
     "keyword_analysis",
+    "keyword_passages",
     "keyword_statistics",
     "keyword_statistics_state",
     "keyword_totals",

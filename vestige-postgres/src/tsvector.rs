@@ -27,14 +27,6 @@ const MAX_DISTANCE: u32 = 16_384;
 pub(crate) struct TsVector(Vec<u8>);
 
 impl TsVector {
-    pub(crate) fn of_record(analyzer: &Analyzer, record: &MemoryRecord) -> Self {
-        Self::of(analyzer, &record.content, &record.node_type, &record.tags)
-    }
-
-    pub(crate) fn of(analyzer: &Analyzer, content: &str, node_type: &str, tags: &[String]) -> Self {
-        Self::new(&AnalyzedDocument::new(analyzer, content, node_type, tags))
-    }
-
     /// A document keeps to what a tsvector holds: positions, and bytes.
     pub(crate) fn new(document: &AnalyzedDocument) -> Self {
         let mut places: BTreeMap<&str, Vec<u16>> = BTreeMap::new();
@@ -67,6 +59,32 @@ impl TsVector {
     }
 }
 
+/// The terms of a memory.
+pub(crate) struct MemoryTerms {
+    /// Those of its first passage, which most memories have alone.
+    pub(crate) first: TsVector,
+    /// Those of its further passages, from number 1.
+    pub(crate) further: Vec<TsVector>,
+}
+
+impl MemoryTerms {
+    pub(crate) fn of_record(analyzer: &Analyzer, record: &MemoryRecord) -> Self {
+        Self::of(analyzer, &record.content, &record.node_type, &record.tags)
+    }
+
+    pub(crate) fn of(analyzer: &Analyzer, content: &str, node_type: &str, tags: &[String]) -> Self {
+        let documents = AnalyzedDocument::of_memory(analyzer, content, node_type, tags);
+        let mut passages = documents.map(|document| TsVector::new(&document));
+        let first = passages.next().unwrap_or_else(|| TsVector::new(&AnalyzedDocument::default()));
+        Self { first, further: passages.collect() }
+    }
+
+    /// How many further passages there are.
+    pub(crate) fn passages(&self) -> i32 {
+        i32::try_from(self.further.len()).unwrap_or(i32::MAX)
+    }
+}
+
 impl Type<Postgres> for TsVector {
     fn type_info() -> PgTypeInfo {
         PgTypeInfo::with_oid(TSVECTOR_OID)
@@ -92,23 +110,38 @@ impl Decode<'_, Postgres> for TsVector {
     }
 }
 
-/// The phrases and exclusions of a question as the text of a tsquery; none if there are none.
-pub(crate) fn admission(query: &AnalyzedQuery) -> Option<String> {
-    if !query.has_constraints() {
-        return None;
-    }
-    let mut text = String::new();
-    let required = query.required.iter().map(|phrase| ("(", phrase));
-    let excluded = query.excluded.iter().map(|phrase| ("!(", phrase));
-    for (opening, phrase) in required.chain(excluded) {
-        if !text.is_empty() {
-            text.push_str(" & ");
+/// The phrases and exclusions of a question as texts of tsqueries.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub(crate) struct Constraints {
+    /// What a memory of one passage meets; none if there are no constraints.
+    pub(crate) admission: Option<String>,
+    /// What passages of a memory meet, each of it one of them; none if no phrase is demanded.
+    pub(crate) phrases: Option<Vec<String>>,
+    /// What no passage of a memory meets; none if nothing is excluded.
+    pub(crate) excluded: Option<String>,
+}
+
+impl Constraints {
+    pub(crate) fn of(query: &AnalyzedQuery) -> Self {
+        let texts = |phrases: &[Phrase]| -> Vec<String> {
+            phrases
+                .iter()
+                .map(|phrase| {
+                    let mut text = String::from("(");
+                    write_phrase(&mut text, phrase);
+                    text + ")"
+                })
+                .collect()
+        };
+        let (phrases, excluded) = (texts(&query.required), texts(&query.excluded));
+        let refused = excluded.iter().map(|phrase| format!("!{phrase}"));
+        let all: Vec<String> = phrases.iter().cloned().chain(refused).collect();
+        Self {
+            admission: (!all.is_empty()).then(|| all.join(" & ")),
+            phrases: (!phrases.is_empty()).then_some(phrases),
+            excluded: (!excluded.is_empty()).then(|| excluded.join(" | ")),
         }
-        text.push_str(opening);
-        write_phrase(&mut text, phrase);
-        text.push(')');
     }
-    Some(text)
 }
 
 /// A phrase lies within one field, so it has an alternative for each.
@@ -175,18 +208,20 @@ mod tests {
     }
 
     #[test]
-    fn constraints_are_one_tsquery() {
-        assert_eq!(admission(&AnalyzedQuery::default()), None);
+    fn constraints_are_one_tsquery_for_one_passage_and_several_for_more() {
+        assert_eq!(Constraints::of(&AnalyzedQuery::default()), Constraints::default());
         let query = AnalyzedQuery {
             terms: Vec::new(),
             required: vec![Phrase {
                 terms: vec![term("get", 1), term("us'r", 3)],
                 whole: Some("getus".to_owned()),
             }],
-            excluded: vec![Phrase { terms: vec![term("c\\+", 1)], whole: None }],
+            excluded: ["c\\+", "d"].map(|text| Phrase { terms: vec![term(text, 1)], whole: None }).to_vec(),
         };
-        let expected = "('get':A <2> 'us''r':A | 'get':B <2> 'us''r':B | 'get':C <2> 'us''r':C | 'getus') \
-             & !('c\\\\+')";
-        assert_eq!(admission(&query).as_deref(), Some(expected));
+        let phrase = "('get':A <2> 'us''r':A | 'get':B <2> 'us''r':B | 'get':C <2> 'us''r':C | 'getus')";
+        let constraints = Constraints::of(&query);
+        assert_eq!(constraints.admission, Some(format!("{phrase} & !('c\\\\+') & !('d')")));
+        assert_eq!(constraints.phrases, Some(vec![phrase.to_owned()]));
+        assert_eq!(constraints.excluded.as_deref(), Some("('c\\\\+') | ('d')"));
     }
 }

@@ -65,27 +65,38 @@ fn records() -> Vec<MemoryRecord> {
     records.collect()
 }
 
-/// Checks the terms of every memory: positions, fields and length. Returns how many memories there are.
+/// Checks the terms of every memory and its passages: positions, fields and length. Returns how many memories
+/// there are.
 async fn assert_terms_of_the_client(pool: &PgPool) -> usize {
     let analyzer = Analyzer::default();
-    let memories = "SELECT id, content, node_type, tags, vestige_length(search_vec) FROM knowledge_nodes";
+    let memories = "SELECT id, content, node_type, tags, passages,
+        vestige_length(search_vec) + coalesce((
+          SELECT sum(vestige_length(p.search_vec)) FROM keyword_passages AS p WHERE p.memory_id = n.id
+        ), 0)::bigint
+        FROM knowledge_nodes AS n";
     let memories = sqlx::query(memories).fetch_all(pool).await.unwrap();
     for memory in &memories {
         let (content, node_type): (String, String) = (memory.get(1), memory.get(2));
-        let document =
-            AnalyzedDocument::new(&analyzer, &content, &node_type, &memory.get::<Vec<String>, _>(3));
+        let tags = memory.get::<Vec<String>, _>(3);
+        let documents: Vec<_> = AnalyzedDocument::of_memory(&analyzer, &content, &node_type, &tags).collect();
         let mut expected = Vec::new();
-        for (field, label) in document.fields.iter().zip(["A", "B", "C"]) {
-            for term in field {
-                expected.push((term.text.clone(), i16::try_from(term.position).unwrap(), label.to_owned()));
+        for (document, number) in documents.iter().zip(0_i32..) {
+            for (field, label) in document.fields.iter().zip(["A", "B", "C"]) {
+                for term in field {
+                    let position = i16::try_from(term.position).unwrap();
+                    expected.push((number, term.text.clone(), position, label.to_owned()));
+                }
             }
         }
         expected.sort();
-        let mut stored: Vec<(String, i16, String)> = sqlx::query_as(
-            "SELECT lexeme, position, weight FROM knowledge_nodes
+        let mut stored: Vec<(i32, String, i16, String)> = sqlx::query_as(
+            "SELECT number, lexeme, position, weight FROM (
+               SELECT 0 AS number, search_vec FROM knowledge_nodes WHERE id = $1
+               UNION ALL
+               SELECT number, search_vec FROM keyword_passages WHERE memory_id = $1
+             ) AS passages
              CROSS JOIN LATERAL unnest(search_vec)
-             CROSS JOIN LATERAL unnest(positions, weights) AS place (position, weight)
-             WHERE id = $1",
+             CROSS JOIN LATERAL unnest(positions, weights) AS place (position, weight)",
         )
         .bind(memory.get::<uuid::Uuid, _>(0))
         .fetch_all(pool)
@@ -94,8 +105,9 @@ async fn assert_terms_of_the_client(pool: &PgPool) -> usize {
         stored.sort();
         let start: String = content.chars().take(80).collect();
         assert!(stored == expected, "{start}: {:?}", stored.iter().zip(&expected).find(|(a, b)| a != b));
-        let length = memory.get::<Option<i64>, _>(4).unwrap();
-        assert_eq!(usize::try_from(length).unwrap(), document.len(), "{start}");
+        let length: usize = documents.iter().map(AnalyzedDocument::len).sum();
+        assert_eq!(usize::try_from(memory.get::<Option<i64>, _>(5).unwrap()).unwrap(), length, "{start}");
+        assert_eq!(usize::try_from(memory.get::<i32, _>(4)).unwrap(), documents.len() - 1, "{start}");
     }
     memories.len()
 }
@@ -199,7 +211,8 @@ async fn the_largest_memories_are_indexed_without_an_error() {
         }
         contents.push(text);
     }
-    let long_word: String = (0..limits::MAX_INDEXED_CHARS).map(|_| wide[numbers.next(wide.len())]).collect();
+    let long_word: String =
+        (0..limits::MAX_CONTENT_BYTES / 4).map(|_| wide[numbers.next(wide.len())]).collect();
     contents.push(long_word);
     let records: Vec<MemoryRecord> = contents
         .iter()

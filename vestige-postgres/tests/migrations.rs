@@ -319,6 +319,7 @@ async fn a_way_down_keeps_its_locks_under_plain_psql() {
         ORDER BY 1";
     let rows = ["keyword_statistics ExclusiveLock", "reembedding ExclusiveLock"];
     for (version, expected) in [
+        (10, vec!["knowledge_nodes AccessExclusiveLock", rows[1]]),
         (9, vec!["knowledge_nodes AccessExclusiveLock", rows[1]]),
         (7, vec![rows[0], "knowledge_nodes AccessExclusiveLock", rows[1]]),
         (6, vec![rows[0], "knowledge_nodes ShareRowExclusiveLock", rows[1]]),

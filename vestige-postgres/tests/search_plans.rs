@@ -121,7 +121,7 @@ async fn the_unfiltered_vector_leg_uses_the_hnsw_index() {
     let vector = questions[0].iter().map(f32::to_string).collect::<Vec<_>>().join(",");
     let execute = format!(
         "('{{}}', '{{}}', NULL, '{{{vector}}}', NULL, NULL, NULL, NULL, NULL, NULL, now(), NULL,
-           10, 10, 10, 0.7, 0.3, NULL, NULL, NULL, 5000, 20000, 2000, false, true, false, 1, 10, NULL)"
+           10, 10, 10, 0.7, 0.3, NULL, NULL, NULL, 5000, 20000, 2000, false, true, false, 1, 10, NULL, NULL, NULL)"
     );
     for planning in PLANNINGS {
         let lines = explained(&pool, SEARCH, planning, &execute).await;
@@ -165,7 +165,7 @@ async fn the_vectors_of_a_code_base_are_compared_without_a_look_at_their_rows() 
     let vector = questions[0].iter().map(f32::to_string).collect::<Vec<_>>().join(",");
     let execute = format!(
         "('{{}}', '{{}}', NULL, '{{{vector}}}', NULL, NULL, NULL, '{{tenth}}', NULL, NULL, now(), NULL,
-           10, 100, 10, 0.7, 0.3, NULL, NULL, NULL, 5000, 20000, 2000, false, false, true, 1, 10, NULL)"
+           10, 100, 10, 0.7, 0.3, NULL, NULL, NULL, 5000, 20000, 2000, false, false, true, 1, 10, NULL, NULL, NULL)"
     );
     for planning in PLANNINGS {
         let lines = explained(&pool, SEARCH, planning, &execute).await;

@@ -32,6 +32,7 @@ async fn run_as(pool: &PgPool, role: &str, statements: &str) -> sqlx::Result<()>
 async fn plant(pool: &PgPool, role: &str) {
     for (name, parameters, returned) in [
         ("vestige_count_documents", "integer, bigint", "void"),
+        ("vestige_count_documents", "integer, bigint, bigint", "void"),
         ("vestige_count_documents", "numeric, numeric", "void"),
         ("vestige_length", "text", "bigint"),
         ("vestige_accept_terms", "tsvector, integer", "tsvector"),

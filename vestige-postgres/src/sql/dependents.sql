@@ -19,7 +19,7 @@ WHERE attrelid = 'knowledge_nodes'::regclass AND attnum > 0 AND NOT attisdropped
   AND attname NOT IN (
     'id', 'content', 'node_type', 'tags', 'metadata', 'domains', 'domain_scores', 'embedding', 'codebase',
     'owner_user_id', 'visibility', 'shared_with_groups', 'created_at', 'updated_at', 'search_vec',
-    'session'
+    'session', 'passages'
   )
 UNION
 SELECT format('statistics settings of the column %s', attname)

@@ -4,11 +4,12 @@ CREATE TABLE knowledge_nodes_next (LIKE knowledge_nodes INCLUDING ALL EXCLUDING 
 ALTER TABLE knowledge_nodes_next ALTER COLUMN embedding TYPE vector(:dimension);
 INSERT INTO knowledge_nodes_next (
   id, content, node_type, tags, metadata, domains, domain_scores, embedding, codebase, owner_user_id, visibility,
-  shared_with_groups, created_at, updated_at, search_vec, session
+  shared_with_groups, created_at, updated_at, search_vec, session, passages
 )
 SELECT
   n.id, n.content, n.node_type, n.tags, n.metadata, n.domains, n.domain_scores, v.embedding, n.codebase,
-  n.owner_user_id, n.visibility, n.shared_with_groups, n.created_at, n.updated_at, n.search_vec, n.session
+  n.owner_user_id, n.visibility, n.shared_with_groups, n.created_at, n.updated_at, n.search_vec, n.session,
+  n.passages
 FROM knowledge_nodes AS n
 JOIN reembedding_vectors AS v ON v.memory_id = n.id AND v.updated_at = n.updated_at;
 ALTER TABLE knowledge_nodes_next

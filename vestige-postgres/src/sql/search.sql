@@ -1,7 +1,8 @@
--- The whole of a search: the keyword leg, the vector leg, their fusion, and the rows.
+-- The whole of a search: the keyword leg, the vector leg, their fusion, and the rows. The keyword leg ranks the passages of
+-- memories, and takes each memory by its best one.
 --
 -- $1 terms, $2 their weights           what the text asks for; no terms: no keyword leg
--- $3                                   its phrases and exclusions as a tsquery; null: none
+-- $3                                   its phrases and exclusions as a tsquery, for memories of one passage; null: none
 -- $4 vector                            null: no vector leg
 -- $5 $6 $7 $8                          domains, tags, types, code bases; null: any
 -- $9 $10                               created from, created before; null: any
@@ -9,19 +10,21 @@
 -- $13 limit, $14 depth of each leg, $15 k, $16 keyword weight, $17 vector weight; no k: relative scores
 -- $18 $19 $20                          the model that the handle is bound to; null: none
 -- $21                                  memories from which the vector leg uses the HNSW index
--- $22                                  memories from which common words are no longer counted one by one
+-- $22                                  documents from which common words are no longer counted one by one
 -- $23                                  hits from which common words no longer bring candidates
 -- $24                                  whether there are phrases or exclusions
 -- $25                                  whether the index is expected to find enough that the filter lets through
 -- $26                                  whether the code bases are all that is asked of a memory
 -- $27                                  the version of the analysis that the terms are of; null: no words are looked for
 -- $28                                  how many of the memories are wanted whole
--- $29                                  sessions; null: any
+-- $29 $30                              each phrase as a tsquery; what is excluded as one; null: nothing
+-- $31                                  sessions; null: any
 WITH
 -- ---- what the text asks for ----
 corpus AS MATERIALIZED (
   SELECT
     coalesce(sum(documents), 0)::float8 AS documents,
+    coalesce(sum(documents - passages), 0)::float8 AS memories,
     coalesce(sum(terms)::float8 / nullif(sum(documents), 0)::float8, 0) AS mean_length
   FROM keyword_totals
 ),
@@ -31,6 +34,38 @@ analysis AS MATERIALIZED (
 ),
 admission AS MATERIALIZED (
   SELECT $3::text::tsquery AS query
+),
+-- What is searched by words: the first passage of each memory, and the further ones of long memories. `beginning` is the
+-- first passage. OFFSET 0 keeps the planner from reading all memories beside a few passages.
+units AS NOT MATERIALIZED (
+  SELECT id, 0 AS number, search_vec, search_vec AS beginning, created_at, domains, tags, node_type, codebase, session
+  FROM knowledge_nodes
+  UNION ALL
+  SELECT m.id, p.number, p.search_vec, m.search_vec, m.created_at, m.domains, m.tags, m.node_type, m.codebase, m.session
+  FROM keyword_passages AS p
+  CROSS JOIN LATERAL (SELECT * FROM knowledge_nodes AS k WHERE k.id = p.memory_id OFFSET 0) AS m
+),
+-- Memories that hold each phrase in some passage, one of them in a further one, and nothing excluded in the first.
+phrases AS MATERIALIZED (
+  SELECT phrase::tsquery AS query, number FROM unnest($29::text[]) WITH ORDINALITY AS asked (phrase, number)
+),
+spread AS MATERIALIZED (
+  SELECT n.id
+  FROM (
+    SELECT hit.memory_id, array_agg(DISTINCT phrases.number) AS numbers
+    FROM phrases
+    CROSS JOIN LATERAL (
+      SELECT p.memory_id FROM keyword_passages AS p WHERE p.search_vec @@ phrases.query OFFSET 0
+    ) AS hit
+    GROUP BY hit.memory_id
+  ) AS holding
+  CROSS JOIN LATERAL (SELECT * FROM knowledge_nodes AS k WHERE k.id = holding.memory_id OFFSET 0) AS n
+  WHERE NOT EXISTS (SELECT FROM phrases WHERE number <> ALL (holding.numbers) AND NOT n.search_vec @@ query)
+    AND ($30::text IS NULL OR NOT n.search_vec @@ $30::text::tsquery)
+),
+-- Memories that hold anything excluded in a further passage.
+excluded AS MATERIALIZED (
+  SELECT memory_id AS id FROM keyword_passages WHERE search_vec @@ $30::text::tsquery
 ),
 -- The terms that count. A term is common where the store is large and the statistics know it; how many documents hold
 -- any other is counted below.
@@ -52,6 +87,7 @@ rare_hits AS MATERIALIZED (
   SELECT
     terms.term,
     hit.id,
+    hit.number,
     hit.created_at,
     hit.admitted,
     CASE WHEN admitted THEN hit.search_vec END AS search_vec,
@@ -61,14 +97,17 @@ rare_hits AS MATERIALIZED (
   CROSS JOIN LATERAL (
     SELECT
       n.id,
+      n.number,
       n.created_at,
       n.search_vec,
-      (NOT $24::boolean OR n.search_vec @@ (SELECT query FROM admission))
+      (NOT $24::boolean
+        OR (n.beginning @@ (SELECT query FROM admission) OR n.id IN (SELECT id FROM spread))
+          AND n.id NOT IN (SELECT id FROM excluded))
         AND ($5::text[] IS NULL OR n.domains && $5)
         AND ($6::text[] IS NULL OR n.tags && $6)
         AND ($7::text[] IS NULL OR n.node_type = ANY ($7))
         AND ($8::text[] IS NULL OR n.codebase = ANY ($8))
-        AND ($29::text[] IS NULL OR n.session = ANY ($29))
+        AND ($31::text[] IS NULL OR n.session = ANY ($31))
         AND ($9::timestamptz IS NULL OR n.created_at >= $9)
         AND ($10::timestamptz IS NULL OR n.created_at < $10)
         AND ($12::float8 IS NULL OR NOT EXISTS (
@@ -77,7 +116,7 @@ rare_hits AS MATERIALIZED (
             AND (extract(epoch FROM $11::timestamptz - s.last_review) * 1000000)::float8 / 86400e6::float8
               > s.stability * $12
         )) AS admitted
-    FROM knowledge_nodes AS n
+    FROM units AS n
     WHERE n.search_vec @@ terms.query
     OFFSET 0 -- one scan of the index for each term
   ) AS hit
@@ -99,18 +138,21 @@ brought_hits AS MATERIALIZED (
   CROSS JOIN LATERAL (
     SELECT
       n.id,
+      n.number,
       n.created_at,
       n.search_vec,
       ts_rank_cd('{0.1, 0.5, 0.5, 1.0}', n.search_vec, bringing.query, 0)::float8 AS frequency,
       ts_rank_cd('{0.1, 0.5, 0.5, 1.0}', n.search_vec, bringing.query, 2)::float8 AS density
-    FROM knowledge_nodes AS n
+    FROM units AS n
     WHERE n.search_vec @@ bringing.query
-      AND (NOT $24::boolean OR n.search_vec @@ (SELECT query FROM admission))
+      AND (NOT $24::boolean
+        OR (n.beginning @@ (SELECT query FROM admission) OR n.id IN (SELECT id FROM spread))
+          AND n.id NOT IN (SELECT id FROM excluded))
       AND ($5::text[] IS NULL OR n.domains && $5)
       AND ($6::text[] IS NULL OR n.tags && $6)
       AND ($7::text[] IS NULL OR n.node_type = ANY ($7))
       AND ($8::text[] IS NULL OR n.codebase = ANY ($8))
-      AND ($29::text[] IS NULL OR n.session = ANY ($29))
+      AND ($31::text[] IS NULL OR n.session = ANY ($31))
       AND ($9::timestamptz IS NULL OR n.created_at >= $9)
       AND ($10::timestamptz IS NULL OR n.created_at < $10)
       AND ($12::float8 IS NULL OR NOT EXISTS (
@@ -123,11 +165,11 @@ brought_hits AS MATERIALIZED (
   ) AS hit
 ),
 candidates AS MATERIALIZED (
-  SELECT DISTINCT ON (id) id, created_at, search_vec
+  SELECT DISTINCT ON (id, number) id, number, created_at, search_vec
   FROM (
-    SELECT id, created_at, search_vec FROM rare_hits WHERE admitted
+    SELECT id, number, created_at, search_vec FROM rare_hits WHERE admitted
     UNION ALL
-    SELECT id, created_at, search_vec FROM brought_hits
+    SELECT id, number, created_at, search_vec FROM brought_hits
   ) AS hits
 ),
 -- Where that is too few for the leg, the remaining common terms bring candidates too.
@@ -135,16 +177,18 @@ remaining AS MATERIALIZED (
   SELECT term, query FROM terms WHERE common IS NOT NULL AND term NOT IN (SELECT term FROM bringing)
 ),
 late_candidates AS MATERIALIZED (
-  SELECT n.id, n.created_at, n.search_vec
-  FROM knowledge_nodes AS n
-  WHERE (SELECT count(*) FROM candidates) < $14::int8
+  SELECT n.id, n.number, n.created_at, n.search_vec
+  FROM units AS n
+  WHERE (SELECT count(DISTINCT id) FROM candidates) < $14::int8
     AND n.search_vec @@ (SELECT string_agg(query::text, ' | ')::tsquery FROM remaining)
-    AND (NOT $24::boolean OR n.search_vec @@ (SELECT query FROM admission))
+    AND (NOT $24::boolean
+      OR (n.beginning @@ (SELECT query FROM admission) OR n.id IN (SELECT id FROM spread))
+        AND n.id NOT IN (SELECT id FROM excluded))
     AND ($5::text[] IS NULL OR n.domains && $5)
     AND ($6::text[] IS NULL OR n.tags && $6)
     AND ($7::text[] IS NULL OR n.node_type = ANY ($7))
     AND ($8::text[] IS NULL OR n.codebase = ANY ($8))
-    AND ($29::text[] IS NULL OR n.session = ANY ($29))
+    AND ($31::text[] IS NULL OR n.session = ANY ($31))
     AND ($9::timestamptz IS NULL OR n.created_at >= $9)
     AND ($10::timestamptz IS NULL OR n.created_at < $10)
     AND ($12::float8 IS NULL OR NOT EXISTS (
@@ -153,13 +197,14 @@ late_candidates AS MATERIALIZED (
         AND (extract(epoch FROM $11::timestamptz - s.last_review) * 1000000)::float8 / 86400e6::float8
           > s.stability * $12
     ))
-    AND n.id NOT IN (SELECT id FROM candidates)
+    AND (n.id, n.number) NOT IN (SELECT id, number FROM candidates)
 ),
 -- The terms that brought nothing by themselves still count for what the others brought.
 remaining_hits AS MATERIALIZED (
   SELECT
     remaining.term,
     found.id,
+    found.number,
     found.created_at,
     ts_rank_cd('{0.1, 0.5, 0.5, 1.0}', found.search_vec, remaining.query, 0)::float8 AS frequency,
     ts_rank_cd('{0.1, 0.5, 0.5, 1.0}', found.search_vec, remaining.query, 2)::float8 AS density
@@ -178,9 +223,10 @@ rarity AS (
   ) AS counted
   CROSS JOIN corpus
 ),
-scored AS (
+scored AS NOT MATERIALIZED (
   SELECT
     id,
+    number,
     created_at,
     -- BM25 with k1 = 0.4, b = 0.75 and the square of the inverse document frequency.
     round(sum(
@@ -188,20 +234,37 @@ scored AS (
         * (frequency * 1.4 / (frequency + 0.4 * (0.25 + 0.75 * round(frequency / density) / corpus.mean_length)))
     ) * 1e9) / 1e9 AS score
   FROM (
-    SELECT term, id, created_at, frequency, density FROM rare_hits WHERE admitted
+    SELECT term, id, number, created_at, frequency, density FROM rare_hits WHERE admitted
     UNION ALL
-    SELECT term, id, created_at, frequency, density FROM brought_hits
+    SELECT term, id, number, created_at, frequency, density FROM brought_hits
     UNION ALL
-    SELECT term, id, created_at, frequency, density FROM remaining_hits
+    SELECT term, id, number, created_at, frequency, density FROM remaining_hits
   ) AS hits
   JOIN rarity USING (term)
   JOIN terms USING (term)
   CROSS JOIN corpus
-  GROUP BY id, created_at
+  GROUP BY id, number, created_at
+),
+-- Of each memory the best passage, and of equal ones the first. Where there is none but first passages, each is the best.
+long AS MATERIALIZED (
+  SELECT EXISTS (SELECT FROM keyword_passages) AS memories
+),
+matching AS (
+  SELECT id, created_at, score, 0 AS number
+  FROM scored
+  WHERE NOT (SELECT memories FROM long)
+  UNION ALL
+  SELECT id, created_at, best[1] AS score, -best[2] AS number
+  FROM (
+    SELECT id, created_at, max(ARRAY[score, -number::float8]) AS best
+    FROM scored
+    WHERE (SELECT memories FROM long)
+    GROUP BY id, created_at
+  ) AS passages
 ),
 keyword AS MATERIALIZED (
-  SELECT id, score, row_number() OVER (ORDER BY score DESC, created_at DESC, id) AS rank
-  FROM scored
+  SELECT id, score, number, row_number() OVER (ORDER BY score DESC, created_at DESC, id) AS rank
+  FROM matching
   ORDER BY score DESC, created_at DESC, id
   LIMIT $14::int8
 ),
@@ -225,16 +288,18 @@ near AS MATERIALIZED (
   SELECT n.id, n.embedding <=> (SELECT vector FROM asked) AS distance
   FROM knowledge_nodes AS n
   WHERE $4::real[] IS NOT NULL
-    AND (SELECT documents FROM corpus) >= $21::float8
+    AND (SELECT memories FROM corpus) >= $21::float8
     AND $25::boolean
     AND (SELECT matches FROM model)
     AND n.embedding IS NOT NULL
-    AND (NOT $24::boolean OR n.search_vec @@ (SELECT query FROM admission))
+    AND (NOT $24::boolean
+      OR (n.search_vec @@ (SELECT query FROM admission) OR n.id IN (SELECT id FROM spread))
+        AND n.id NOT IN (SELECT id FROM excluded))
     AND ($5::text[] IS NULL OR n.domains && $5)
     AND ($6::text[] IS NULL OR n.tags && $6)
     AND ($7::text[] IS NULL OR n.node_type = ANY ($7))
     AND ($8::text[] IS NULL OR n.codebase = ANY ($8))
-    AND ($29::text[] IS NULL OR n.session = ANY ($29))
+    AND ($31::text[] IS NULL OR n.session = ANY ($31))
     AND ($9::timestamptz IS NULL OR n.created_at >= $9)
     AND ($10::timestamptz IS NULL OR n.created_at < $10)
     AND ($12::float8 IS NULL OR NOT EXISTS (
@@ -263,21 +328,31 @@ in_codebases AS MATERIALIZED (
 ),
 -- Every matching row: where that was chosen, and where the index came back with fewer than were asked for. Some more
 -- than were asked for, in case they turn out to be equal to the last. No index has this order: by HNSW's the planner
--- would get what HNSW happens to find.
+-- would get what HNSW happens to find. Those whose passages hold the phrases together
+-- come by themselves, so that the index of words serves the rest.
 exact AS MATERIALIZED (
   SELECT n.id, (n.embedding <=> (SELECT vector FROM asked)) + 0 AS distance
-  FROM knowledge_nodes AS n
+  FROM (
+    SELECT id, embedding, created_at, domains, tags, node_type, codebase
+    FROM knowledge_nodes
+    WHERE NOT $24::boolean OR search_vec @@ (SELECT query FROM admission)
+    UNION ALL
+    SELECT m.id, m.embedding, m.created_at, m.domains, m.tags, m.node_type, m.codebase
+    FROM spread
+    CROSS JOIN LATERAL (SELECT * FROM knowledge_nodes AS k WHERE k.id = spread.id OFFSET 0) AS m
+    WHERE $24::boolean AND NOT m.search_vec @@ (SELECT query FROM admission)
+  ) AS n
   WHERE $4::real[] IS NOT NULL
     AND NOT $26::boolean
     AND (SELECT count(*) FROM near) < $14::int8
     AND (SELECT matches FROM model)
     AND n.embedding IS NOT NULL
-    AND (NOT $24::boolean OR n.search_vec @@ (SELECT query FROM admission))
+    AND (NOT $24::boolean OR n.id NOT IN (SELECT id FROM excluded))
     AND ($5::text[] IS NULL OR n.domains && $5)
     AND ($6::text[] IS NULL OR n.tags && $6)
     AND ($7::text[] IS NULL OR n.node_type = ANY ($7))
     AND ($8::text[] IS NULL OR n.codebase = ANY ($8))
-    AND ($29::text[] IS NULL OR n.session = ANY ($29))
+    AND ($31::text[] IS NULL OR n.session = ANY ($31))
     AND ($9::timestamptz IS NULL OR n.created_at >= $9)
     AND ($10::timestamptz IS NULL OR n.created_at < $10)
     AND ($12::float8 IS NULL OR NOT EXISTS (
@@ -378,6 +453,7 @@ best AS MATERIALIZED (
         END AS score,
         keyword.score AS fts_score,
         keyword.rank AS fts_rank,
+        keyword.number,
         meaning.rank AS vector_rank
       FROM keyword
       FULL JOIN meaning USING (id)
@@ -402,6 +478,8 @@ SELECT
   -- Null where the similarity alone is the score, which the caller measures in double precision.
   CASE WHEN $4::real[] IS NULL OR EXISTS (SELECT FROM terms) THEN best.score END AS score,
   best.fts_score, best.fts_rank, best.vector_rank,
+  -- Which passage matches best, where there are several.
+  CASE WHEN n.passages > 0 THEN best.number::int4 END AS passage,
   scale.best_keyword, scale.best_vector, scale.last_vector, scale.found_vectors AS "found_vectors!",
   EXISTS (SELECT FROM knowledge_nodes AS m WHERE m.session IS NOT NULL) AS "has_sessions!"
 FROM best

@@ -28,8 +28,8 @@ SELECT
     SELECT sum(pg_total_relation_size(relation))::int8
     FROM unnest(ARRAY[
       'knowledge_nodes', 'scheduling', 'edges', 'review_events', 'domains', 'users', 'groups', 'group_memberships',
-      'embedding_model', 'keyword_totals', 'keyword_statistics', 'checkpoints', 'reembedding_vectors',
-      'unanalyzed_memories'
+      'embedding_model', 'keyword_passages', 'keyword_totals', 'keyword_statistics', 'checkpoints',
+      'reembedding_vectors', 'unanalyzed_memories'
     ]::regclass[]) AS relation
   ) AS "size_bytes!",
   (SELECT coalesce(max(version), 0) FROM _sqlx_migrations) AS "schema_version!"

@@ -112,6 +112,9 @@ pub(super) fn search(sample: &Sample, places: [&str; 4]) -> String {
         "(SELECT version FROM keyword_analysis)".to_owned(),
         // How many are wanted whole, and the sessions.
         limit.to_string(),
+        // Each phrase, and what is excluded, for memories of several passages: there are none.
+        "NULL".to_owned(),
+        "NULL".to_owned(),
         "NULL".to_owned(),
     ];
     let mut sql = String::with_capacity(SEARCH.len());
