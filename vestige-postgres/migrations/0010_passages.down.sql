@@ -16,13 +16,13 @@ DROP TABLE IF EXISTS knowledge_nodes_next;
 -- The triggers and the index go with the table. The program of before analyses every memory anew.
 DROP TABLE keyword_passages;
 ALTER TABLE knowledge_nodes DROP COLUMN passages;
-ALTER TABLE keyword_totals DROP COLUMN passages;
 
 PERFORM pg_catalog.set_config('search_path'::text, 'pg_catalog, pg_temp'::text, true);
 functions := $functions$
 DROP FUNCTION @home.vestige_count_passages();
 DROP FUNCTION @home.vestige_recount_documents();
 DROP FUNCTION @home.vestige_count_documents(bigint, bigint, bigint);
+ALTER TABLE @home.keyword_totals DROP COLUMN passages;
 CREATE FUNCTION @home.vestige_count_documents(documents_change bigint, terms_change bigint) RETURNS void
 LANGUAGE sql
 BEGIN ATOMIC
