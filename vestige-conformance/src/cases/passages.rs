@@ -203,7 +203,7 @@ pub async fn passages_come_along_with_a_transfer(bed: &TestBed<impl StoreFactory
     bed.store.rebuild_indexes().await.unwrap();
     assert_scored(bed, &[&long, &filler], "gasket").await;
     let findings = bed.store.diagnose().await.unwrap();
-    assert!(findings.iter().all(|finding| finding.severity == Severity::Ok), "{findings:?}");
+    assert!(findings.iter().all(|finding| finding.severity < Severity::Error), "{findings:?}");
 }
 
 pub async fn what_comes_in_from_a_session_has_no_passage(bed: &TestBed<impl StoreFactory>) {
