@@ -233,12 +233,25 @@ async fn keywords(snapshot: &mut Session, large: u32, findings: &mut Vec<Finding
         r#"SELECT
              (SELECT coalesce(sum(documents), 0) FROM keyword_totals)::int8 AS "documents!",
              (SELECT coalesce(sum(terms), 0) FROM keyword_totals)::int8 AS "terms!",
-             counted.documents AS "real_documents!", counted.terms AS "real_terms!",
+             (SELECT coalesce(sum(passages), 0) FROM keyword_totals)::int8 AS "passages!",
+             memories.documents + passages.documents AS "real_documents!",
+             memories.terms + passages.terms AS "real_terms!",
+             passages.documents AS "real_passages!",
+             (
+               SELECT count(*) FROM keyword_passages AS p
+               WHERE NOT EXISTS (
+                 SELECT FROM knowledge_nodes AS n WHERE n.id = p.memory_id AND n.passages >= p.number
+               )
+             ) AS "left_over!",
              (SELECT documents FROM keyword_statistics_state) AS computed_for
            FROM (
              SELECT count(*) AS documents, coalesce(sum(vestige_length(search_vec)), 0)::int8 AS terms
              FROM knowledge_nodes
-           ) AS counted"#
+           ) AS memories
+           CROSS JOIN (
+             SELECT count(*) AS documents, coalesce(sum(vestige_length(search_vec)), 0)::int8 AS terms
+             FROM keyword_passages
+           ) AS passages"#
     )
     .fetch_one(&mut *snapshot)
     .await
@@ -260,20 +273,27 @@ async fn keywords(snapshot: &mut Session, large: u32, findings: &mut Vec<Finding
             ),
             REBUILD,
         ));
-    } else if (totals.documents, totals.terms) != (totals.real_documents, totals.real_terms) {
+    } else if totals.left_over > 0 {
+        findings.push(Finding::error(
+            "keyword index",
+            format!("it holds {} passages that no memory has: another program wrote them", totals.left_over),
+            REBUILD,
+        ));
+    } else if (totals.documents, totals.terms, totals.passages)
+        != (totals.real_documents, totals.real_terms, totals.real_passages)
+    {
         findings.push(Finding::error(
             "keyword index",
             format!(
-                "it counts {} memories with {} terms, there are {} with {}",
-                totals.documents, totals.terms, totals.real_documents, totals.real_terms
+                "it counts {}, there are {}",
+                counted(totals.documents, totals.passages, totals.terms),
+                counted(totals.real_documents, totals.real_passages, totals.real_terms)
             ),
             REBUILD,
         ));
     } else {
-        findings.push(Finding::ok(
-            "keyword index",
-            format!("{} memories, {} terms", totals.documents, totals.terms),
-        ));
+        let counted = counted(totals.documents, totals.passages, totals.terms);
+        findings.push(Finding::ok("keyword index", counted));
     }
     let is_large = totals.documents >= i64::from(large);
     let fresh = totals
@@ -287,6 +307,15 @@ async fn keywords(snapshot: &mut Session, large: u32, findings: &mut Vec<Finding
         }
     });
     Ok(())
+}
+
+/// What the keyword index counts.
+fn counted(documents: i64, passages: i64, terms: i64) -> String {
+    let memories = documents - passages;
+    match passages {
+        0 => format!("{memories} memories, {terms} terms"),
+        _ => format!("{memories} memories, {passages} further passages of long ones, {terms} terms"),
+    }
 }
 
 async fn constraints(snapshot: &mut Session, findings: &mut Vec<Finding>) -> MemoryStoreResult<()> {
@@ -316,7 +345,7 @@ async fn settings(snapshot: &mut Session, findings: &mut Vec<Finding>) -> Memory
     let settings = sqlx::query!(
         r#"SELECT
              pg_size_bytes(current_setting('shared_buffers')) AS "shared_buffers!",
-             pg_total_relation_size('knowledge_nodes') AS "size!",
+             pg_total_relation_size('knowledge_nodes') + pg_total_relation_size('keyword_passages') AS "size!",
              current_setting('fsync') AS "fsync!",
              current_setting('full_page_writes') AS "full_page_writes!",
              current_setting('autovacuum') AS "autovacuum!",

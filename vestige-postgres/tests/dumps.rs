@@ -40,7 +40,11 @@ async fn fill(store: &PgMemoryStore) {
         .await
         .unwrap();
     store
-        .insert_batch(&[embedded(2, "Größe 大小", &[0.0, 1.0, 0.0, 0.0]), memory(3, "no vector")])
+        .insert_batch(&[
+            embedded(2, "Größe 大小", &[0.0, 1.0, 0.0, 0.0]),
+            memory(3, "no vector"),
+            memory(4, format!("{} gasket", "a long text ".repeat(200))),
+        ])
         .await
         .unwrap();
     store.add_edge(&edge(1, 2, 0.5)).await.unwrap();
@@ -113,6 +117,7 @@ async fn assert_same(restored: &PgMemoryStore, original: &PgMemoryStore) {
     for query in [
         SearchQuery::text("frozen"),
         SearchQuery::text("grösse"),
+        SearchQuery::text("gasket"),
         SearchQuery::embedding(vec![0.1, 1.0, 0.0, 0.0]),
         SearchQuery::hybrid("deploys", vec![1.0, 0.0, 0.0, 0.0]),
     ] {

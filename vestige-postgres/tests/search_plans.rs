@@ -125,7 +125,11 @@ async fn the_unfiltered_vector_leg_uses_the_hnsw_index() {
     );
     for planning in PLANNINGS {
         let lines = explained(&pool, SEARCH, planning, &execute).await;
-        for index in ["idx_knowledge_nodes_embedding_hnsw", "idx_knowledge_nodes_search_vec"] {
+        for index in [
+            "idx_knowledge_nodes_embedding_hnsw",
+            "idx_knowledge_nodes_search_vec",
+            "idx_keyword_passages_search_vec",
+        ] {
             assert!(lines.iter().any(|line| line.contains(index)), "{planning}: {index}: {lines:#?}");
         }
     }
