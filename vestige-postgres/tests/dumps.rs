@@ -43,7 +43,7 @@ async fn fill(store: &PgMemoryStore) {
         .insert_batch(&[
             embedded(2, "Größe 大小", &[0.0, 1.0, 0.0, 0.0]),
             memory(3, "no vector"),
-            memory(4, format!("{} gasket", "a long text ".repeat(200))),
+            memory(4, format!("{} gasket", "a long text ".repeat(400))),
         ])
         .await
         .unwrap();

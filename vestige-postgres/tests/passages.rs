@@ -15,9 +15,9 @@ use vestige_traits::{Finding, MemoryRecord, MemoryStore, ModelSignature, SearchQ
 static MIGRATOR: Migrator = sqlx::migrate!("./migrations");
 const VECTOR: [f32; 4] = [1.0, 0.0, 0.0, 0.0];
 
-/// 600 words, with `beginning` before and `end` behind them.
+/// 1,200 words, with `beginning` before and `end` behind them.
 fn long_text(beginning: &str, end: &str) -> String {
-    let words: Vec<String> = (0..600).map(|n| format!("w{n:x}")).collect();
+    let words: Vec<String> = (0..1200).map(|n| format!("w{n:x}")).collect();
     format!("{beginning} {} {end}", words.join(" "))
 }
 
@@ -61,7 +61,7 @@ async fn passages_that_are_missing_left_over_or_wrong_are_found_and_mended() {
     assert!(whole.0 > 10 && whole.0 == whole.1, "{whole:?}");
     assert_well(&store).await;
     for damage in [
-        "DELETE FROM keyword_passages WHERE number = 3",
+        "DELETE FROM keyword_passages WHERE number = 2",
         "TRUNCATE keyword_passages",
         "UPDATE keyword_passages SET search_vec = 'lion:1A'",
         "INSERT INTO keyword_passages SELECT id, 999, 'lion:1A' FROM knowledge_nodes",
@@ -165,7 +165,7 @@ async fn phrases_and_exclusions_hold_for_long_memories_by_meaning_too() {
             ("\"chair blue\"", vec![]),
             ("\"blue lamp\" -\"red chair\"", vec![3]),
             ("\"red lamp\" -\"blue chair\"", vec![3]),
-            ("\"w10\" \"w1f0\"", vec![1, 2, 3]),
+            ("\"w10\" \"w3f0\"", vec![1, 2, 3]),
         ] {
             let expected: Vec<_> = expected.into_iter().map(id).collect();
             let meaning = SearchQuery::hybrid(text, VECTOR.to_vec()).mode(vestige_traits::SearchMode::Vector);
