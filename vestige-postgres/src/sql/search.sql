@@ -333,11 +333,11 @@ in_codebases AS MATERIALIZED (
 exact AS MATERIALIZED (
   SELECT n.id, (n.embedding <=> (SELECT vector FROM asked)) + 0 AS distance
   FROM (
-    SELECT id, embedding, created_at, domains, tags, node_type, codebase
+    SELECT id, embedding, created_at, domains, tags, node_type, codebase, session
     FROM knowledge_nodes
     WHERE NOT $24::boolean OR search_vec @@ (SELECT query FROM admission)
     UNION ALL
-    SELECT m.id, m.embedding, m.created_at, m.domains, m.tags, m.node_type, m.codebase
+    SELECT m.id, m.embedding, m.created_at, m.domains, m.tags, m.node_type, m.codebase, m.session
     FROM spread
     CROSS JOIN LATERAL (SELECT * FROM knowledge_nodes AS k WHERE k.id = spread.id OFFSET 0) AS m
     WHERE $24::boolean AND NOT m.search_vec @@ (SELECT query FROM admission)
