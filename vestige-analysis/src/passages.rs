@@ -22,7 +22,7 @@ const SPLIT_FROM_WORDS: usize = 240;
 /// A word is a row of letters and digits; a character of a script without spaces is half a word. The passages
 /// of a text have about the same number of words.
 pub(crate) fn passages(text: &str) -> Vec<Range<usize>> {
-    let whole = || vec![0..text.len()];
+    let whole = || std::iter::once(0..text.len()).collect();
     // A word takes two bytes with what is between it and the next one, and half a word three.
     if text.len() < 2 * SPLIT_FROM_WORDS {
         return whole();

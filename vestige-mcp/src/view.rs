@@ -14,9 +14,9 @@ use crate::budget::{self, units};
 /// The largest metadata and tags that the structured part of an answer shows, in bytes of JSON.
 const SHOWN_METADATA: usize = 2000;
 /// A memory by itself.
-const ALONE: Form = Form { labels: 2000, says_how: true };
+const ALONE: Form = Form { labels: 2000, says_how: true, names_session: true };
 /// One of a list.
-const LISTED: Form = Form { labels: 300, says_how: true };
+const LISTED: Form = Form { labels: 300, says_how: true, names_session: false };
 /// One of a list that says itself how to get more.
 const NUMBERED: Form = Form { says_how: false, ..LISTED };
 /// Metadata that every memory of an agent has. The text leaves it out; the JSON has it.
@@ -69,6 +69,8 @@ struct Form {
     labels: usize,
     /// Whether it says how to get more of a text that is cut.
     says_how: bool,
+    /// Whether it names the session. A list leaves that room for contents.
+    names_session: bool,
 }
 
 /// The part of a long text whose words match a question best.
@@ -235,8 +237,7 @@ fn in_form(record: &MemoryRecord, range: Range, most: usize, form: Form) -> Show
     if let Some(client) = record.metadata.get(KEPT_SILENT[0]).and_then(Value::as_str) {
         let _ = write!(text, " · from {}", shortened(client, 60));
     }
-    // A list leaves room for contents.
-    if let Some(session) = record.session.as_deref().filter(|_| longest == SHOWN_LABELS_OF_ONE) {
+    if let Some(session) = record.session.as_deref().filter(|_| form.names_session) {
         let _ = write!(text, " · session {}", shortened(session, 100));
     }
     let mut metadata = record.metadata.as_object().cloned().unwrap_or_default();
@@ -278,8 +279,8 @@ pub(crate) fn listed(record: &MemoryRecord, most: usize) -> Shown {
     in_form(record, Range::default(), most.min(budget::LISTED), LISTED)
 }
 
-/// As one of several that were found, in as many units. Of a text that does not fit the passage that was found
-/// comes first, and then what follows it.
+/// As one of several that were found, in as many units. Of a text that does not fit the passage that was
+/// found comes first, and then what follows it.
 pub(crate) fn found(record: &MemoryRecord, passage: Option<Passage>, most: usize) -> Shown {
     let most = most.min(budget::LISTED);
     let from = |start| in_form(record, Range { start, length: None }, most, NUMBERED);
@@ -290,16 +291,16 @@ pub(crate) fn found(record: &MemoryRecord, passage: Option<Passage>, most: usize
     }
 }
 
+/// The beginning of a memory that stands near another, of at most [`budget::NEARBY`] units.
+pub(crate) fn nearby(record: &MemoryRecord, most: usize) -> Shown {
+    in_form(record, Range::default(), most.min(budget::NEARBY), LISTED)
+}
+
 impl Shown {
     /// Whether the memory's text has more than is shown of it.
     pub(crate) fn is_cut(&self) -> bool {
         self.view.length < self.view.characters
     }
-}
-
-/// The same of a memory that stands near another: at most [`budget::NEARBY`] units.
-pub(crate) fn nearby(record: &MemoryRecord, most: usize) -> Shown {
-    of_labels(record, Range::default(), most.min(budget::NEARBY), SHOWN_LABELS)
 }
 
 /// The fewest units of a content that are shown.

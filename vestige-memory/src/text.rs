@@ -121,7 +121,8 @@ pub fn shortened(text: &str, max: usize) -> String {
     if cut { line.chars().take(max.saturating_sub(1)).chain(['…']).collect() } else { line }
 }
 
-/// A passage of a text in one line, as [`shortened`], with an ellipsis where the text goes on before or after it.
+/// A passage of a text in one line, as [`shortened`], with an ellipsis where the text goes on before or
+/// after it.
 ///
 /// ```
 /// use vestige_memory::text::excerpt;

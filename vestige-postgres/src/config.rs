@@ -49,9 +49,9 @@ pub struct SearchSettings {
     /// filter lets so few memories through that comparing them all is faster, all are compared, and the
     /// result is exact. 0 to 1,000,000, 5 by default.
     pub visit_cost: f64,
-    /// In a store with fewer memories and further passages of long ones, every memory that holds a word of the
-    /// question is ranked, and the order is exact. In a larger store common words bring candidates only if the
-    /// rarer words bring too few. Any number, 20,000 by default.
+    /// In a store with fewer memories and further passages of long ones, every memory that holds a word of
+    /// the question is ranked, and the order is exact. In a larger store common words bring candidates only
+    /// if the rarer words bring too few. Any number, 20,000 by default.
     pub exact_words: u32,
     /// The number of candidates from the rarer words from which common words bring no more. Any number, 2,000
     /// by default.

@@ -1,6 +1,6 @@
 //! The numbers that keyword ranking needs and that are stored beside the memories: how many documents and
-//! terms there are, and which share of the documents of a large store holds a common term. A document is a memory,
-//! or a passage of a long one.
+//! terms there are, and which share of the documents of a large store holds a common term. A document is a
+//! memory, or a passage of a long one.
 
 use chrono::{DateTime, Utc};
 use sqlx::{AssertSqlSafe, Executor};

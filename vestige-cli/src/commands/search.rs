@@ -2,7 +2,7 @@
 
 use clap::Args;
 use serde::Serialize;
-use vestige_memory::text::{labels, one_line};
+use vestige_memory::text::{labels, one_line, shortened};
 use vestige_memory::{Nearby, Recall, ResultInContext};
 use vestige_traits::{
     AnyMemoryStore, MemoryStore, SearchMode, SearchPlan, SearchQuery, SearchResult, WebQuery, limits,
@@ -99,7 +99,7 @@ pub(crate) async fn run(args: SearchArgs, app: &App, mut out: Output) -> Command
     let store = memory.store();
     let hits = memory.in_context(store.search(&query).await?, args.context).await?;
     let plan = if args.explain { Some(store.explain_search(&query).await?) } else { None };
-    let json = out.json;
+    let for_people = !out.json;
     match &plan {
         Some(plan) if out.json => {
             let results = hits.iter().map(|hit| ExplainedHit {
@@ -129,7 +129,7 @@ pub(crate) async fn run(args: SearchArgs, app: &App, mut out: Output) -> Command
             limits::MAX_QUERY_TERMS
         ));
     }
-    if !args.full && !json && hits.iter().any(|hit| hit.passage.is_some()) {
+    if for_people && !args.full && hits.iter().any(|hit| hit.result.passage.is_some()) {
         note("`vestige get ID` shows a whole text, and a part of it with --start and --end");
     }
     if hits.is_empty() {

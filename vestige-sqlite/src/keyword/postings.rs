@@ -28,7 +28,8 @@ pub(super) struct Posting {
     pub(super) frequency: f32,
 }
 
-/// The postings of a question's terms, each in ascending order of nodes and their passages, and what all of them have in common.
+/// The postings of a question's terms, each in ascending order of nodes and their passages, and what all of
+/// them have in common.
 pub(super) struct Lists {
     pub(super) bm25: Bm25,
     /// The weight of each term, and the nodes that hold it.

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, HashMap};
 use anyhow::Result;
 use serde_json::{Value, json};
 use vestige_bench::agreement::Agreement;
-use vestige_bench::data::SetMemory;
+use vestige_bench::data::{Question, SetMemory};
 use vestige_bench::lengths::{AnswersIn, SizedSet};
 use vestige_bench::metrics::{Difference, Scores, Summary, summarize};
 
@@ -199,7 +199,7 @@ impl<'a> Report<'a> {
             all: summarize(&scores, times),
             unanswerable: (unanswerable > 0).then(|| (unanswerable, nothing as f64 / unanswerable as f64)),
             categories: categories.collect(),
-            in_context: share_in_context(self.questions, &outcome.in_context),
+            in_context: share_in_context(&self.set.questions, &outcome.in_context),
         }
     }
 }
