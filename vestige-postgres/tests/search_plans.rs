@@ -125,11 +125,12 @@ async fn the_unfiltered_vector_leg_uses_the_hnsw_index() {
     );
     for planning in PLANNINGS {
         let lines = explained(&pool, SEARCH, planning, &execute).await;
-        for index in [
-            "idx_knowledge_nodes_embedding_hnsw",
-            "idx_knowledge_nodes_search_vec",
-            "idx_keyword_passages_search_vec",
-        ] {
+        let mut indexes = vec!["idx_knowledge_nodes_embedding_hnsw", "idx_knowledge_nodes_search_vec"];
+        // A plan for these parameters sees that there are no passages yet.
+        if planning != PLANNINGS[0] {
+            indexes.push("idx_keyword_passages_search_vec");
+        }
+        for index in indexes {
             assert!(lines.iter().any(|line| line.contains(index)), "{planning}: {index}: {lines:#?}");
         }
     }
