@@ -19,8 +19,8 @@ pub enum Lengths {
     Own,
     /// Half of the sessions, drawn by lot, are one memory each. The memories of the others stay single.
     Mixed,
-    /// Sessions of a scope are joined to texts of 5,000 to 50,000 characters. The lengths are drawn by lot;
-    /// the text of a scope that has less is shorter.
+    /// Sessions of a scope are joined to texts of 5,000 to 50,000 characters. The lengths are drawn by lot.
+    /// What is left of a scope at its end may be shorter.
     Long,
 }
 
@@ -108,9 +108,9 @@ impl SizedSet {
         !self.joined.is_empty()
     }
 
-    /// Whether what is shown of a result has a part of an answer to the question: the passage that was
-    /// found, or the whole of a text that is one passage. Of a long text that only its meaning found nothing
-    /// is counted.
+    /// Whether what is shown of a result has a part of an answer to the question: the passage that was found,
+    /// or the whole of a text that is one passage. Of a long text that only its meaning found nothing is
+    /// counted.
     pub fn shows_answer(&self, question: &str, memory: &str, passage: Option<Passage>) -> bool {
         let Some(answers) = self.answers.get(question) else { return false };
         let Some(Joined { turns, is_one_passage }) = self.joined.get(memory) else {

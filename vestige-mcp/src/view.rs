@@ -279,7 +279,7 @@ pub(crate) fn listed(record: &MemoryRecord, most: usize) -> Shown {
     in_form(record, Range::default(), most.min(budget::LISTED), LISTED)
 }
 
-/// As one of several that were found, in as many units. Of a text that does not fit the passage that was
+/// As one of several that were found, in as many units. Of a text that does not fit, the passage that was
 /// found comes first, and then what follows it.
 pub(crate) fn found(record: &MemoryRecord, passage: Option<Passage>, most: usize) -> Shown {
     let most = most.min(budget::LISTED);

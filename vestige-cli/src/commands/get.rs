@@ -18,8 +18,8 @@ use crate::render::{MemoryJson, whole};
 /// An id may be shortened to its first digits (at least four), if they name only one memory.
 #[derive(Args, Debug)]
 #[command(
-    after_help = "With --json: an array of memories. With --start or --end their `content` is the part, `passage` its
-{start, end}, and `characters` how many the whole has.
+    after_help = "With --json: an array of memories. With --start or --end their `content` is the part,
+`passage` its {start, end}, and `characters` how many the whole has.
 
 Examples:
   vestige get 019bb17c-0e40-7978-a6a1-2a42c7957ab5
