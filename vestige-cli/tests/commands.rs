@@ -212,7 +212,7 @@ fn get_shows_a_part_of_a_text_in_characters() {
     }
     let whole = vestige.json(&["get", &id]);
     assert!(whole[0].get("passage").is_none() && whole[0].get("characters").is_none(), "{whole}");
-    let beyond = vestige.run(&["get", &id, &id, "--start", "17", "--json"]);
+    let beyond = vestige.run(&["get", &id, "--start", "17", "--json"]);
     assert_eq!(beyond.stdout, "[]\n");
     beyond.refuses(1, &[&id, "has 17 characters", "--start"]);
     vestige.run(&["get", &id, "--start", "5", "--end", "5"]).refuses(2, &["--end 5", "--start 5"]);
