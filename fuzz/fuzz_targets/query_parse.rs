@@ -23,9 +23,9 @@ fuzz_target!(|text: &str| {
     assert!(!query.is_empty() || analyzed.is_empty(), "terms came from nowhere");
 
     // A document of the same words is searched with it.
-    let document = AnalyzedDocument::new(&analyzer, text, "general", &[]);
-    let _ = analyzed.admits(&document);
-    for terms in &document.fields {
+    let documents: Vec<_> = AnalyzedDocument::of_memory(&analyzer, text, "general", &[]).collect();
+    let _ = analyzed.admits(&documents);
+    for terms in documents.iter().flat_map(|document| &document.fields) {
         assert!(terms.iter().all(|term| term.text.len() <= MAX_WORD_BYTES));
         assert!(terms.is_sorted_by(|a, b| a.position <= b.position));
     }
