@@ -47,7 +47,9 @@ fn a_result_is_shown_with_what_stands_around_it() {
     assert!(plain[0].get("before").is_none() && plain[0].get("after").is_none(), "{plain}");
     let explained = vestige.json(&[&ask[..], &["-C", "1", "--explain"]].concat());
     assert_eq!(explained["results"][0]["before"], found[0]["before"]);
-    vestige.run(&[&ask[..], &["-C", "21"]].concat()).refuses(2, &["--context: is 21, must be at most 20"]);
+    vestige
+        .run(&[&ask[..], &["-C", "21"]].concat())
+        .refuses(2, &["--context: is 21, must be at most 20 for 10 memories"]);
     let many = [&ask[..], &["-n", "100", "-C", "11"]].concat();
     vestige.run(&many).refuses(2, &["--context: is 11, must be at most 10 for 100 memories"]);
 }

@@ -14,11 +14,6 @@ pub struct SessionContext {
 }
 
 impl SessionContext {
-    /// Whether nothing stands before or after it.
-    pub fn is_empty(&self) -> bool {
-        self.before.is_empty() && self.after.is_empty()
-    }
-
     /// Checks what [`get_context`](crate::MemoryStore::get_context) is asked for: how many memories, and how
     /// many before and after each. So an answer has at most `2 * MAX_LIMIT` memories.
     ///
@@ -28,18 +23,10 @@ impl SessionContext {
     /// `context` above [`limits::MAX_CONTEXT`], or where it is more than [`limits::MAX_LIMIT`] in all.
     pub fn check(ids: usize, context: usize) -> MemoryStoreResult<()> {
         limits::check_len("ids", ids, limits::MAX_LIMIT)?;
-        if context > limits::MAX_CONTEXT {
-            return Err(MemoryStoreError::invalid(
-                "context",
-                format!("is {context}, must be at most {}", limits::MAX_CONTEXT),
-            ));
-        }
-        if ids * context > limits::MAX_LIMIT {
-            let most = limits::MAX_LIMIT / ids;
-            return Err(MemoryStoreError::invalid(
-                "context",
-                format!("is {context}, must be at most {most} for {ids} memories"),
-            ));
+        let most = limits::MAX_CONTEXT.min(limits::MAX_LIMIT / ids.max(1));
+        if context > most {
+            let reason = format!("is {context}, must be at most {most} for {ids} memories");
+            return Err(MemoryStoreError::invalid("context", reason));
         }
         Ok(())
     }

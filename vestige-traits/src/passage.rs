@@ -20,14 +20,8 @@ pub struct Passage {
 impl Passage {
     /// The passage's text. As much of it as there is, if the content is shorter.
     pub fn of(self, content: &str) -> &str {
-        let mut bounds = content.char_indices().map(|(at, _)| at).chain([content.len()]);
-        let start = bounds.by_ref().nth(self.start).unwrap_or(content.len());
-        let length = self.end.saturating_sub(self.start);
-        let end = match length.checked_sub(1) {
-            Some(more) => bounds.nth(more).unwrap_or(content.len()),
-            None => start,
-        };
-        &content[start..end]
+        let place = |n| content.char_indices().nth(n).map_or(content.len(), |(at, _)| at);
+        &content[place(self.start)..place(self.end.max(self.start))]
     }
 }
 
