@@ -80,7 +80,7 @@ fn no_text_passes_for_a_line_of_the_answer() {
         assert_eq!(heads, 3, "{text}");
     }
     let mut server = Server::start(&vestige);
-    let answer = server.call("recall", &json!({"query": "torch", "mode": "keyword", "context": 1}));
+    let answer = server.call("recall", &json!({"query": "\"whose torch\"", "mode": "keyword", "context": 1}));
     let text = answer["result"]["content"][0]["text"].as_str().expect("a text");
     let own: Vec<&str> = text.lines().filter(|line| !line.starts_with("> ") && !line.is_empty()).collect();
     assert_eq!(own.len(), 4, "{text}");

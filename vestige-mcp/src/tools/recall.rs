@@ -155,10 +155,10 @@ fn numbered(text: &mut String, hits: &[ResultInContext]) -> Vec<HitView> {
         view
     });
     let views = views.collect();
-    nearby.say_what_is_left_out(text);
     if is_cut {
         text.push_str(HOW_TO_GET_MORE);
     }
+    nearby.say_what_is_left_out(text);
     views
 }
 
