@@ -192,7 +192,8 @@ async fn a_writer_is_told_who_may_upgrade_the_store() {
     roles.owner().await.close().await;
     roles.grant(WRITER).await;
     let options: PgConnectOptions = roles.database.url.parse().unwrap();
-    let options = options.options([("search_path", "vestige,public")]);
+    // The way down makes functions, which belong to who goes it.
+    let options = options.options([("search_path", "vestige,public"), ("role", &roles.owner)]);
     let pool: PgPool = PgPoolOptions::new().max_connections(1).connect_with(options).await.unwrap();
     MIGRATOR.undo(&pool, 7).await.unwrap();
     pool.close().await;

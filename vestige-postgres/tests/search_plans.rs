@@ -204,7 +204,7 @@ async fn the_memories_of_a_session_are_read_by_its_index() {
     let nulls = "NULL, NULL, NULL, NULL, NULL, NULL, now(), NULL";
     let search = format!(
         "('{{number}}', '{{1}}', NULL, '{{{vector}}}', {nulls}, 10, 100, 10, 0.7, 0.3, NULL, NULL, NULL, 5000, 20000,
-           2000, false, false, false, 1, 10, '{{talk 7}}')"
+           2000, false, false, false, 1, 10, NULL, NULL, '{{talk 7}}')"
     );
     let list = format!("(NULL, NULL, 10, {nulls}, '{{talk 7}}')");
     let context = format!("('{{{}, {}}}', 2)", id(145), id(150));
