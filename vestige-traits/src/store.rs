@@ -50,17 +50,13 @@ use crate::transfer::{Checkpoint, ImportReport, TransferKey, TransferKind, Trans
 /// # Where backends may differ
 ///
 /// Small stores give the same results in the same order on every backend. A large store may give up some of
-/// that for speed, in the first two of these ways; the third one is allowed in a store of any size:
+/// that for speed:
 ///
 /// - **Common words.** The backend may estimate how many memories contain a
 ///   common word, and may stop collecting candidates for such words once it has
 ///   enough. Scores and the order of results may then differ.
 /// - **Nearest vectors.** The vector leg may be approximate: some of the nearest
 ///   memories may be missing from it.
-/// - **Very long memories.** The backend may index only part of the positions of a word in a memory. A word
-///   that occurs more often then counts as if it occurred less often, and a phrase at a position that is not
-///   indexed is not found, neither as a required nor as an excluded one. A word may be missed beyond the
-///   first half megabyte of a memory.
 ///
 /// The documentation of each backend names its thresholds, the settings that change them, and the recall that
 /// was measured: see "What large stores give up" in [`vestige-sqlite`](https://docs.rs/vestige-sqlite) and

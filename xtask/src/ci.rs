@@ -8,7 +8,7 @@ use anyhow::{Context, Result, bail};
 use clap::Args;
 use serde_json::Value;
 
-use crate::pg::{self, OptionalPostgresArgs, ProviderArgs, ServerArgs};
+use crate::pg::{self, OptionalPostgresArgs, Provider, ProviderArgs, ServerArgs};
 use crate::report::Report;
 use crate::sqlx_prepare::{self, PrepareArgs};
 use crate::test::{self, TestArgs};
@@ -24,6 +24,9 @@ pub struct CiArgs {
     /// Where PostgreSQL comes from.
     #[command(flatten)]
     pub server: ProviderArgs,
+    /// Where PostgreSQL comes from after the tests (PgBouncer, sqlx cache, torture), to try both in one run.
+    #[arg(long, value_enum, value_name = "PROVIDER")]
+    pub second_provider: Option<Provider>,
     /// How long each fuzz target runs; 0 leaves them out.
     #[arg(long, default_value_t = 10)]
     pub fuzz_seconds: u32,
@@ -49,12 +52,13 @@ pub fn run(args: &CiArgs) -> Result<()> {
         ..TestArgs::default()
     };
     test::run_into(&mut report, &tests)?;
-    through_pgbouncer(&mut report, args.server)?;
-    prepared(&mut report, args.server)?;
+    let other = args.second_provider.map_or(args.server, |provider| ProviderArgs { provider });
+    through_pgbouncer(&mut report, other)?;
+    prepared(&mut report, other)?;
     report.step("benches compile", benches)?;
     report.step("packages", packages)?;
     fuzzed(&mut report, args.fuzz_seconds)?;
-    tortured(&mut report, args.server)?;
+    tortured(&mut report, other)?;
     report.close("cargo xtask ci", args.strict)
 }
 
