@@ -55,7 +55,6 @@ pub fn run(args: &CiArgs) -> Result<()> {
     let other = args.second_provider.map_or(args.server, |provider| ProviderArgs { provider });
     through_pgbouncer(&mut report, other)?;
     prepared(&mut report, other)?;
-    report.step("benches compile", benches)?;
     report.step("packages", packages)?;
     fuzzed(&mut report, args.fuzz_seconds)?;
     tortured(&mut report, other)?;
@@ -154,11 +153,6 @@ fn prepared(report: &mut Report, server: ProviderArgs) -> Result<()> {
             report.step(NAME, || sqlx_prepare::run(&PrepareArgs { check: true, server }))
         }
     }
-}
-
-/// In the tests' profile: their dependencies are compiled already, and an optimised build shows nothing more.
-fn benches() -> Result<()> {
-    process::run_ok(offline().args(["test", "--locked", "--no-run", "--benches", "--package=vestige-bench"]))
 }
 
 /// Packs every crate that is published, and builds it from its package alone.
