@@ -451,6 +451,13 @@ async fn a_page_is_tried_five_times_and_then_worth_another_call() {
 }
 
 /// A tablespace on a file system that is soon full, where the environment names a folder on it.
+/// A text that takes its own length on a disk, and is short enough to be one passage.
+fn incompressible(n: u128) -> String {
+    let random =
+        |k: u128| uuid::Uuid::from_u128((n * 64 + k).wrapping_mul(0x9e37_79b9_7f4a_7c15_f39c_c060_5ced_c835));
+    (1..40).map(|k| random(k).to_string()).collect::<Vec<_>>().join(" ")
+}
+
 #[tokio::test]
 async fn a_full_disk_is_unavailable_and_the_store_goes_on_when_there_is_room() {
     let Ok(folder) = std::env::var("VESTIGE_TEST_PG_SMALL_DISK") else {
@@ -470,14 +477,7 @@ async fn a_full_disk_is_unavailable_and_the_store_goes_on_when_there_is_room() {
     pool.execute(AssertSqlSafe(format!("ALTER TABLE knowledge_nodes SET TABLESPACE {space}"))).await.unwrap();
     let mut first = 1;
     let error = loop {
-        let batch: Vec<_> = (first..first + 100)
-            .map(|n| {
-                memory(
-                    n,
-                    format!("{n} {}", "incompressible ".repeat(3) + &id(n * 7919).to_string().repeat(300)),
-                )
-            })
-            .collect();
+        let batch: Vec<_> = (first..first + 100).map(|n| memory(n, incompressible(n))).collect();
         match store.insert_batch(&batch).await {
             Ok(()) => first += 100,
             Err(error) => break error,
