@@ -394,7 +394,7 @@ impl MemoryStore for PgMemoryStore {
         fields(ids = ids.len(), each), err(level = "debug"))]
     async fn get_context(&self, ids: &[Uuid], each: usize) -> MemoryStoreResult<Vec<SessionContext>> {
         SessionContext::check(ids.len(), each)?;
-        context::get_context(&mut self.connections().reader().await?, ids, each).await
+        context::get_context(self.connections(), ids, each).await
     }
 
     #[instrument(level = "debug", name = "postgres.get_scheduling", skip_all,

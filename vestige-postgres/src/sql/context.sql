@@ -5,26 +5,12 @@
 SELECT
   asked.number AS "number!",
   n.is_before AS "is_before!",
-  n.id AS "id!",
-  n.content AS "content!",
-  n.node_type AS "node_type!",
-  n.tags AS "tags!",
-  n.metadata AS "metadata!",
-  n.domains AS "domains!",
-  n.domain_scores AS "domain_scores!: _",
-  n.embedding::real[] AS embedding,
-  n.codebase,
-  n.session,
-  n.owner_user_id AS "owner_user_id!",
-  n.visibility AS "visibility!",
-  n.shared_with_groups AS "shared_with_groups!",
-  n.created_at AS "created_at!",
-  n.updated_at AS "updated_at!"
+  n.id AS "id!"
 FROM unnest($1::uuid[]) WITH ORDINALITY AS asked (id, number)
 JOIN knowledge_nodes AS hit USING (id)
 CROSS JOIN LATERAL (
   (
-    SELECT true AS is_before, before.*
+    SELECT true AS is_before, before.id, before.created_at
     FROM knowledge_nodes AS before
     WHERE before.session = hit.session AND (before.created_at, before.id) < (hit.created_at, hit.id)
     ORDER BY before.created_at DESC, before.id DESC
@@ -32,7 +18,7 @@ CROSS JOIN LATERAL (
   )
   UNION ALL
   (
-    SELECT false AS is_before, after.*
+    SELECT false AS is_before, after.id, after.created_at
     FROM knowledge_nodes AS after
     WHERE after.session = hit.session AND (after.created_at, after.id) > (hit.created_at, hit.id)
     ORDER BY after.created_at, after.id
