@@ -93,7 +93,7 @@ mod tests {
     #[test]
     fn every_statement_has_the_same_filter() {
         let search = filters(include_str!("sql/search.sql"));
-        assert_eq!(search.len(), 5);
+        assert_eq!(search.len(), 3);
         for sql in
             [include_str!("sql/list.sql"), include_str!("sql/estimate.sql"), include_str!("sql/around.sql")]
         {

@@ -73,7 +73,8 @@ pub(crate) struct FoundRow {
     pub(crate) metadata: Value,
     pub(crate) domains: Vec<String>,
     pub(crate) domain_scores: Json<BTreeMap<String, f64>>,
-    pub(crate) embedding: Option<Vec<f32>>,
+    /// As [`vector`] reads it.
+    pub(crate) embedding: Option<Vec<u8>>,
     pub(crate) codebase: Option<String>,
     pub(crate) session: Option<String>,
     pub(crate) owner_user_id: Uuid,
@@ -110,7 +111,8 @@ impl FoundRow {
         depth: usize,
     ) -> MemoryStoreResult<SearchResult> {
         let rank = |rank: Option<i64>| rank.and_then(|rank| u32::try_from(rank).ok());
-        let found = self.vector_rank.and(self.embedding.as_deref());
+        let embedding = self.embedding.as_deref().map(vector).transpose()?;
+        let found = self.vector_rank.and(embedding.as_deref());
         let vector_score =
             found.zip(asked).map(|(found, asked)| round_score(cosine_similarity(found, asked)));
         let (fts_rank, vector_rank) = (rank(self.fts_rank), rank(self.vector_rank));
@@ -140,7 +142,7 @@ impl FoundRow {
                 metadata: self.metadata,
                 domains: self.domains,
                 domain_scores: self.domain_scores,
-                embedding: self.embedding,
+                embedding,
                 codebase: self.codebase,
                 session: self.session,
                 owner_user_id: self.owner_user_id,
@@ -151,6 +153,18 @@ impl FoundRow {
             }
             .try_into()?,
         })
+    }
+}
+
+/// A vector in the binary format of pgvector: two bytes that say how many components there are, two that say
+/// nothing, and the components.
+fn vector(sent: &[u8]) -> MemoryStoreResult<Vec<f32>> {
+    let components = sent.get(4..).map(<[u8]>::as_chunks::<4>);
+    match components {
+        Some((components, [])) => {
+            Ok(components.iter().map(|&component| f32::from_be_bytes(component)).collect())
+        }
+        _ => Err(error::damaged("a vector", format!("{} bytes are none", sent.len()))),
     }
 }
 
@@ -289,4 +303,18 @@ pub(crate) fn small(count: u32) -> i32 {
 /// A count as a bigint column holds it. Domains are checked to fit.
 pub(crate) fn big(count: u64) -> i64 {
     i64::try_from(count).unwrap_or(i64::MAX)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_vector_is_read_as_pgvector_sends_it() {
+        let sent = [0, 2, 0, 0, 0x3f, 0x80, 0, 0, 0xc0, 0, 0, 0];
+        assert_eq!(vector(&sent).unwrap(), [1.0, -2.0]);
+        for short in [3, 11] {
+            assert!(vector(&sent[..short]).is_err());
+        }
+    }
 }

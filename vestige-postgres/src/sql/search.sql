@@ -35,16 +35,6 @@ analysis AS MATERIALIZED (
 admission AS MATERIALIZED (
   SELECT $3::text::tsquery AS query
 ),
--- What is searched by words: the first passage of each memory, and the further ones of long memories. `beginning` is the
--- first passage. OFFSET 0 keeps the planner from reading all memories beside a few passages.
-units AS NOT MATERIALIZED (
-  SELECT id, 0 AS number, search_vec, search_vec AS beginning, created_at, domains, tags, node_type, codebase, session
-  FROM knowledge_nodes
-  UNION ALL
-  SELECT m.id, p.number, p.search_vec, m.search_vec, m.created_at, m.domains, m.tags, m.node_type, m.codebase, m.session
-  FROM keyword_passages AS p
-  CROSS JOIN LATERAL (SELECT * FROM knowledge_nodes AS k WHERE k.id = p.memory_id OFFSET 0) AS m
-),
 -- Memories that hold each phrase in some passage, one of them in a further one, and nothing excluded in the first.
 phrases AS MATERIALIZED (
   SELECT phrase::tsquery AS query, number FROM unnest($29::text[]) WITH ORDINALITY AS asked (phrase, number)
@@ -66,6 +56,45 @@ spread AS MATERIALIZED (
 -- Memories that hold anything excluded in a further passage.
 excluded AS MATERIALIZED (
   SELECT memory_id AS id FROM keyword_passages WHERE search_vec @@ $30::text::tsquery
+),
+-- Whether any memory has further passages.
+long AS MATERIALIZED (
+  SELECT EXISTS (SELECT FROM keyword_passages) AS memories
+),
+-- What is searched by words: the first passage of each memory, and the further ones of long memories. `beginning` is the
+-- first passage. OFFSET 0 keeps the planner from reading all memories beside a few passages; where there are none, their
+-- index is not asked. `admitted` says whether phrases, exclusions and the filter let the memory pass.
+units AS NOT MATERIALIZED (
+  SELECT
+    n.id,
+    n.number,
+    n.created_at,
+    n.search_vec,
+    (NOT $24::boolean
+      OR (n.beginning @@ (SELECT query FROM admission) OR n.id IN (SELECT id FROM spread))
+        AND n.id NOT IN (SELECT id FROM excluded))
+      AND ($5::text[] IS NULL OR n.domains && $5)
+      AND ($6::text[] IS NULL OR n.tags && $6)
+      AND ($7::text[] IS NULL OR n.node_type = ANY ($7))
+      AND ($8::text[] IS NULL OR n.codebase = ANY ($8))
+      AND ($31::text[] IS NULL OR n.session = ANY ($31))
+      AND ($9::timestamptz IS NULL OR n.created_at >= $9)
+      AND ($10::timestamptz IS NULL OR n.created_at < $10)
+      AND ($12::float8 IS NULL OR NOT EXISTS (
+        SELECT FROM scheduling AS s
+        WHERE s.memory_id = n.id
+          AND (extract(epoch FROM $11::timestamptz - s.last_review) * 1000000)::float8 / 86400e6::float8
+            > s.stability * $12
+      )) AS admitted
+  FROM (
+    SELECT id, 0 AS number, search_vec, search_vec AS beginning, created_at, domains, tags, node_type, codebase, session
+    FROM knowledge_nodes
+    UNION ALL
+    SELECT m.id, p.number, p.search_vec, m.search_vec, m.created_at, m.domains, m.tags, m.node_type, m.codebase, m.session
+    FROM keyword_passages AS p
+    CROSS JOIN LATERAL (SELECT * FROM knowledge_nodes AS k WHERE k.id = p.memory_id OFFSET 0) AS m
+    WHERE (SELECT memories FROM long)
+  ) AS n
 ),
 -- The terms that count. A term is common where the store is large and the statistics know it; how many documents hold
 -- any other is counted below.
@@ -100,22 +129,7 @@ rare_hits AS MATERIALIZED (
       n.number,
       n.created_at,
       n.search_vec,
-      (NOT $24::boolean
-        OR (n.beginning @@ (SELECT query FROM admission) OR n.id IN (SELECT id FROM spread))
-          AND n.id NOT IN (SELECT id FROM excluded))
-        AND ($5::text[] IS NULL OR n.domains && $5)
-        AND ($6::text[] IS NULL OR n.tags && $6)
-        AND ($7::text[] IS NULL OR n.node_type = ANY ($7))
-        AND ($8::text[] IS NULL OR n.codebase = ANY ($8))
-        AND ($31::text[] IS NULL OR n.session = ANY ($31))
-        AND ($9::timestamptz IS NULL OR n.created_at >= $9)
-        AND ($10::timestamptz IS NULL OR n.created_at < $10)
-        AND ($12::float8 IS NULL OR NOT EXISTS (
-          SELECT FROM scheduling AS s
-          WHERE s.memory_id = n.id
-            AND (extract(epoch FROM $11::timestamptz - s.last_review) * 1000000)::float8 / 86400e6::float8
-              > s.stability * $12
-        )) AS admitted
+      n.admitted
     FROM units AS n
     WHERE n.search_vec @@ terms.query
     OFFSET 0 -- one scan of the index for each term
@@ -145,22 +159,7 @@ brought_hits AS MATERIALIZED (
       ts_rank_cd('{0.1, 0.5, 0.5, 1.0}', n.search_vec, bringing.query, 2)::float8 AS density
     FROM units AS n
     WHERE n.search_vec @@ bringing.query
-      AND (NOT $24::boolean
-        OR (n.beginning @@ (SELECT query FROM admission) OR n.id IN (SELECT id FROM spread))
-          AND n.id NOT IN (SELECT id FROM excluded))
-      AND ($5::text[] IS NULL OR n.domains && $5)
-      AND ($6::text[] IS NULL OR n.tags && $6)
-      AND ($7::text[] IS NULL OR n.node_type = ANY ($7))
-      AND ($8::text[] IS NULL OR n.codebase = ANY ($8))
-      AND ($31::text[] IS NULL OR n.session = ANY ($31))
-      AND ($9::timestamptz IS NULL OR n.created_at >= $9)
-      AND ($10::timestamptz IS NULL OR n.created_at < $10)
-      AND ($12::float8 IS NULL OR NOT EXISTS (
-        SELECT FROM scheduling AS s
-        WHERE s.memory_id = n.id
-          AND (extract(epoch FROM $11::timestamptz - s.last_review) * 1000000)::float8 / 86400e6::float8
-            > s.stability * $12
-      ))
+      AND n.admitted
     OFFSET 0
   ) AS hit
 ),
@@ -179,24 +178,12 @@ remaining AS MATERIALIZED (
 late_candidates AS MATERIALIZED (
   SELECT n.id, n.number, n.created_at, n.search_vec
   FROM units AS n
-  WHERE (SELECT count(DISTINCT id) FROM candidates) < $14::int8
+  WHERE (
+      (SELECT count(*) FROM candidates) < $14::int8
+      OR (SELECT memories FROM long) AND (SELECT count(DISTINCT id) FROM candidates) < $14::int8
+    )
     AND n.search_vec @@ (SELECT string_agg(query::text, ' | ')::tsquery FROM remaining)
-    AND (NOT $24::boolean
-      OR (n.beginning @@ (SELECT query FROM admission) OR n.id IN (SELECT id FROM spread))
-        AND n.id NOT IN (SELECT id FROM excluded))
-    AND ($5::text[] IS NULL OR n.domains && $5)
-    AND ($6::text[] IS NULL OR n.tags && $6)
-    AND ($7::text[] IS NULL OR n.node_type = ANY ($7))
-    AND ($8::text[] IS NULL OR n.codebase = ANY ($8))
-    AND ($31::text[] IS NULL OR n.session = ANY ($31))
-    AND ($9::timestamptz IS NULL OR n.created_at >= $9)
-    AND ($10::timestamptz IS NULL OR n.created_at < $10)
-    AND ($12::float8 IS NULL OR NOT EXISTS (
-      SELECT FROM scheduling AS s
-      WHERE s.memory_id = n.id
-        AND (extract(epoch FROM $11::timestamptz - s.last_review) * 1000000)::float8 / 86400e6::float8
-          > s.stability * $12
-    ))
+    AND n.admitted
     AND (n.id, n.number) NOT IN (SELECT id, number FROM candidates)
 ),
 -- The terms that brought nothing by themselves still count for what the others brought.
@@ -223,7 +210,7 @@ rarity AS (
   ) AS counted
   CROSS JOIN corpus
 ),
-scored AS NOT MATERIALIZED (
+scored AS MATERIALIZED (
   SELECT
     id,
     number,
@@ -246,9 +233,6 @@ scored AS NOT MATERIALIZED (
   GROUP BY id, number, created_at
 ),
 -- Of each memory the best passage, and of equal ones the first. Where there is none but first passages, each is the best.
-long AS MATERIALIZED (
-  SELECT EXISTS (SELECT FROM keyword_passages) AS memories
-),
 matching AS (
   SELECT id, created_at, score, 0 AS number
   FROM scored
@@ -473,7 +457,8 @@ SELECT
   best.place <= $28::int8 AS "is_whole!",
   n.domains,
   n.domain_scores AS "domain_scores: _",
-  n.embedding::real[] AS embedding,
+  -- As pgvector sends it: an array of as many numbers takes the server longer to make than all else of fifty rows.
+  vector_send(n.embedding) AS embedding,
   n.codebase, n.owner_user_id, n.visibility, n.shared_with_groups, n.created_at, n.updated_at, n.session,
   -- Null where the similarity alone is the score, which the caller measures in double precision.
   CASE WHEN $4::real[] IS NULL OR EXISTS (SELECT FROM terms) THEN best.score END AS score,
