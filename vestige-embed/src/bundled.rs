@@ -113,18 +113,25 @@ impl Embedder for StaticEmbedder {
         Ok(self.embed(text))
     }
 
-    /// Pieces of one character count as unknown, and so do words that have no pieces. The vocabulary spells
-    /// most words of other scripts letter by letter, and such words all have nearly the same vector.
+    /// A word of the vocabulary is known. Of one that is cut into n pieces, 1/n is known: the pieces of an
+    /// unknown word mean something else. Pieces of one character count as unknown, and so do words that have
+    /// no pieces. The vocabulary spells most words of other scripts letter by letter, and such words all have
+    /// nearly the same vector.
     fn known_share(&self, text: &str) -> f64 {
         let Model { tokenizer, table, .. } = self.0;
         let (mut known, mut all) = (0.0, 0.0);
-        tokenizer.for_each_token(window(text), |token| match token {
-            Token::Piece { id, single } => {
-                let weight = table.weight(id);
-                all += weight;
-                known += if single { 0.0 } else { weight };
+        tokenizer.for_each_word(window(text), |pieces| {
+            let part = 1.0 / pieces.len() as f64;
+            for piece in pieces {
+                match *piece {
+                    Token::Piece { id, single } => {
+                        let weight = table.weight(id);
+                        all += weight;
+                        known += if single { 0.0 } else { part * weight };
+                    }
+                    Token::Unknown => all += 1.0,
+                }
             }
-            Token::Unknown => all += 1.0,
         });
         if all > 0.0 { known / all } else { 0.0 }
     }

@@ -62,7 +62,7 @@ where
     /// The nearest memory to `record`, if it is a near duplicate: one of the store, or of `others`, which are
     /// about to be stored.
     ///
-    /// Of a near duplicate the model knows at least half ([`Embedder::known_share`]), as of the text itself.
+    /// Of a near duplicate the model knows at least 0.4 ([`Embedder::known_share`]), as of the text itself.
     /// Their cosine similarity is at least
     /// [`near_duplicate_similarity`](crate::MemoryBuilder::near_duplicate_similarity), and they share half of
     /// their wording. Where the model knows less, or there is no vector, the texts are compared by their

@@ -5,9 +5,10 @@ use vestige_traits::{Embedder, EmbedderResult, MemoryStore, MemoryStoreError, Mo
 use crate::error::MemoryResult;
 use crate::memory::Memory;
 
-/// The vector of a text says what the text is about if the model knows this share of it, or more. In Latin
-/// script the bundled model knows 0.7 and more of a sentence, in other scripts 0.1 and less.
-pub(crate) const KNOWN_SHARE: f64 = 0.5;
+/// Texts are compared by their vectors if the model knows this share of them, or more. The bundled model
+/// knows 0.2 to 0.7 of a sentence in Latin script that is not English. In other scripts it knows 0.1 and
+/// less, or up to 0.4 where Latin words or numbers stand among few others.
+pub(crate) const KNOWN_SHARE: f64 = 0.4;
 
 impl<S, E> Memory<S, E>
 where

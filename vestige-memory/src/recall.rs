@@ -6,7 +6,6 @@ use vestige_traits::{
     SessionContext, WebQuery, limits,
 };
 
-use crate::embedding::KNOWN_SHARE;
 use crate::error::MemoryResult;
 use crate::memory::Memory;
 
@@ -131,9 +130,9 @@ where
     ///
     /// What the question excludes is not embedded: a vector knows no "not", and would look for just that. A
     /// question in which the model knows no word, such as an emoji, is answered by words alone, and so is
-    /// every question as long as the store has no vectors. Where the model knows less than half of the
-    /// question ([`Embedder::known_share`]), its meaning counts for less beside its words, in proportion. An
-    /// empty question finds nothing.
+    /// every question as long as the store has no vectors. The meaning of a question counts for as much
+    /// beside its words as the model knows of it ([`Embedder::known_share`]). An empty question finds
+    /// nothing.
     ///
     /// Of a long memory the result says which part the words of the question match best:
     /// [`SearchResult::passage`]. [`text::excerpt`](crate::text::excerpt) shows it.
@@ -163,8 +162,7 @@ where
         if let Some(meaning) = text.and_then(WebQuery::meaning) {
             query.embedding = self.embed_query(&meaning).await?;
             // A vector says little of words that the model does not know.
-            let known = self.embedder().known_share(&meaning) / KNOWN_SHARE;
-            query.fusion.vector_weight *= known.clamp(0.0, 1.0);
+            query.fusion.vector_weight *= self.embedder().known_share(&meaning).clamp(0.0, 1.0);
         }
         Ok(query)
     }

@@ -186,8 +186,12 @@ async fn what_the_model_does_not_know_of_a_question_counts_for_less() {
     let memory = Memory::new(reference(), vestige_embed::StaticEmbedder::bundled());
     let weight = async |question: &str| memory.search_query(question).await.unwrap().fusion.vector_weight;
     let whole = vestige_traits::Fusion::default().vector_weight;
-    for known in ["when does the ferry leave?", "¿Cuándo sale el ferry?", "Wann fährt die Fähre ab?"] {
-        assert_eq!(weight(known).await, whole, "{known}");
+    assert_eq!(weight("when does the ferry leave?").await, whole);
+    // The model knows pieces of the words, and not what they mean.
+    for pieces in ["¿Cuándo sale el transbordador?", "Wann fährt die Fähre ab?", "O której odpływa prom?"]
+    {
+        let weight = weight(pieces).await;
+        assert!((0.2 * whole..0.7 * whole).contains(&weight), "{pieces}: {weight}");
     }
     for unknown in
         ["渡轮什么时候出发？", "フェリーは何時に出ますか", "Когда отправляется паром?", "متى تغادر العبارة؟"]

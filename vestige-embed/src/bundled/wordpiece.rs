@@ -63,10 +63,15 @@ impl<'a> WordPiece<'a> {
     }
 
     /// Calls `token` with every token of the text, in order.
-    pub(super) fn for_each_token(&self, text: &str, token: impl FnMut(Token)) {
+    pub(super) fn for_each_token(&self, text: &str, mut token: impl FnMut(Token)) {
+        self.for_each_word(text, |pieces| pieces.iter().copied().for_each(&mut token));
+    }
+
+    /// Calls `word` with the tokens of every word of the text, in order. No word is without tokens.
+    pub(super) fn for_each_word(&self, text: &str, word: impl FnMut(&[Token])) {
         let classes = &Classes::default();
         let mut words =
-            Words { wordpiece: self, classes, word: String::new(), chars: 0, pieces: Vec::new(), token };
+            Words { wordpiece: self, classes, word: String::new(), chars: 0, pieces: Vec::new(), sink: word };
         if text.is_ascii() {
             for byte in text.bytes() {
                 match byte {
@@ -94,10 +99,11 @@ struct Words<'a, F> {
     word: String,
     chars: usize,
     pieces: Vec<Token>,
-    token: F,
+    /// Takes the tokens of each word.
+    sink: F,
 }
 
-impl<F: FnMut(Token)> Words<'_, F> {
+impl<F: FnMut(&[Token])> Words<'_, F> {
     fn push(&mut self, c: char) {
         if c.is_whitespace() {
             self.end();
@@ -119,9 +125,11 @@ impl<F: FnMut(Token)> Words<'_, F> {
 
     fn end(&mut self) {
         if self.chars <= MAX_WORD_CHARS && self.cut() {
-            self.pieces.iter().copied().for_each(&mut self.token);
+            if !self.pieces.is_empty() {
+                (self.sink)(&self.pieces);
+            }
         } else if self.word.contains(char::is_alphanumeric) {
-            (self.token)(Token::Unknown);
+            (self.sink)(&[Token::Unknown]);
         }
         self.word.clear();
         self.chars = 0;
