@@ -13,12 +13,14 @@
 //! 6. `memory` and `question`: those of a memory and of a question, whose phrases and exclusions `web_query`
 //!    reads. `bm25` weighs them.
 //!
-//! `passages` splits a long text into what is searched by itself. `limits` bounds what is read.
+//! `passages` splits a long text into what is searched by itself. `asks` tells a question by its end.
+//! `limits` bounds what is read.
 #![forbid(unsafe_code)]
 
 pub mod limits;
 
 mod analyzer;
+mod asks;
 mod bm25;
 mod compound;
 mod document;
@@ -42,6 +44,7 @@ mod token;
 mod web_query;
 
 pub use analyzer::Analyzer;
+pub use asks::{QUESTION_TAIL, asks};
 pub use bm25::Bm25;
 pub use document::{AnalyzedDocument, FIELD_WEIGHTS, MAX_PLACES, MAX_POSITION, MAX_TERM_BYTES};
 pub use passages::{MAX_PASSAGES, PASSAGE_WORDS};

@@ -9,7 +9,7 @@ use rand::rngs::StdRng;
 use rand::seq::SliceRandom;
 use vestige_traits::MemoryRecord;
 
-use crate::data::SetMemory;
+use crate::data::{Question, SetMemory};
 
 /// How the memories of a set stand in sessions.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
@@ -64,6 +64,27 @@ pub fn records(memories: &[SetMemory], sessions: Sessions) -> Result<Vec<MemoryR
         record.session = session.clone().filter(|_| sessions != Sessions::None);
     }
     Ok(records)
+}
+
+/// When each question is asked: at the time that the set gives it, else when the last memory of its scope was
+/// said; none where the set has no times.
+///
+/// # Errors
+///
+/// Names the question or the memory whose time cannot be read.
+pub fn asked_at(memories: &[SetMemory], questions: &[Question]) -> Result<Vec<Option<DateTime<Utc>>>> {
+    let mut last: HashMap<&str, DateTime<Utc>> = HashMap::new();
+    for memory in memories {
+        let Some(said) = memory.said_at.as_deref() else { continue };
+        let said = said_at(said).with_context(|| format!("memory {}", memory.id))?;
+        let last = last.entry(&memory.scope).or_insert(said);
+        *last = said.max(*last);
+    }
+    let asked = questions.iter().map(|question| match question.asked_at.as_deref() {
+        Some(asked) => said_at(asked).map(Some).with_context(|| format!("question {}", question.id)),
+        None => Ok(last.get(question.scope.as_str()).copied()),
+    });
+    asked.collect()
 }
 
 /// The time of `1:56 pm on 8 May, 2023` (LoCoMo), of `2023/05/20 (Sat) 02:21` (LongMemEval) or of RFC 3339.
@@ -122,6 +143,28 @@ mod tests {
         assert_ne!(sorted(lot[1].clone()), sorted(own[1].clone()));
         assert_eq!(lot.iter().map(Vec::len).collect::<Vec<_>>(), [10; 3]);
         assert_eq!(sorted(lot.concat()), sorted(own.concat()));
+    }
+
+    #[test]
+    fn a_question_is_asked_at_its_time_or_at_the_end_of_its_scope() {
+        let question = |scope: &str, asked_at: Option<&str>| Question {
+            id: "q".to_owned(),
+            scope: scope.to_owned(),
+            category: serde_json::Value::Null,
+            query: "what?".to_owned(),
+            relevant: Vec::new(),
+            asked_at: asked_at.map(str::to_owned),
+        };
+        let mut memories = set();
+        memories[3].said_at = Some("2:00 pm on 9 June, 2023".to_owned());
+        let questions = [
+            question("talks", Some("2023/05/20 (Sat) 02:21")),
+            question("talks", None),
+            question("others", None),
+        ];
+        let expected = ["2023-05-20T02:21:00Z", "2023-06-09T14:00:00Z"].map(|time| time.parse().ok());
+        assert_eq!(asked_at(&memories, &questions).unwrap(), [expected[0], expected[1], None]);
+        assert!(asked_at(&memories, &[question("talks", Some("soon"))]).is_err());
     }
 
     #[test]

@@ -61,6 +61,9 @@ pub struct Question {
     pub query: String,
     /// Ids of the memories that answer it; none where no memory does.
     pub relevant: Vec<String>,
+    /// When it was asked, where the set says so: see [`said_at`](crate::conversation::said_at).
+    #[serde(default)]
+    pub asked_at: Option<String>,
 }
 
 impl Question {

@@ -247,6 +247,7 @@ mod tests {
             category: serde_json::Value::Null,
             query: "which?".to_owned(),
             relevant: vec![format!("x{n}"), format!("x{}", n + 1)],
+            asked_at: None,
         };
         SizedSet::new(memories.collect(), (0..1999).map(question).collect(), lengths).unwrap()
     }

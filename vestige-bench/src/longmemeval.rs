@@ -15,6 +15,9 @@ struct Instance {
     question_id: String,
     question_type: String,
     question: String,
+    /// As `2023/05/30 (Tue) 23:40`.
+    #[serde(default)]
+    question_date: Option<String>,
     /// As `2023/05/20 (Sat) 02:21`, one for each session.
     haystack_dates: Vec<String>,
     haystack_session_ids: Vec<String>,
@@ -92,6 +95,7 @@ pub fn read(path: &Path) -> Result<(Vec<SetMemory>, Vec<Question>)> {
             category: instance.question_type.into(),
             query: instance.question,
             relevant,
+            asked_at: instance.question_date,
         });
     }
     Ok((memories, questions))
@@ -145,6 +149,7 @@ mod tests {
         assert_eq!(relevant[0], [memories[1].id.clone()]);
         assert_eq!(relevant[1], [memories[3].id.clone()], "without evidence, the session that answers");
         assert!(relevant[2].is_empty(), "nothing answers it");
+        assert_eq!(questions[0].asked_at.as_deref(), Some("2023/05/30 (Tue) 23:40"));
         assert_eq!(questions[0].category_name().as_deref(), Some("single-session-user"));
         let records = crate::conversation::records(&memories, crate::conversation::Sessions::Own).unwrap();
         assert_eq!(records[1].session.as_deref(), Some("q1/answer_s2"));

@@ -1,6 +1,6 @@
 //! What every command has at hand.
 
-use chrono::{DateTime, Utc};
+use chrono::{DateTime, FixedOffset, Local, Offset, TimeZone, Utc};
 use tokio::sync::OnceCell;
 use vestige_memory::{Memory, NoEmbedder};
 use vestige_traits::clock::{Clock, SystemClock};
@@ -59,7 +59,7 @@ impl App {
         let store = self.open(Access::Read).await?;
         let read_only = open::is_read_only(&store).await;
         let has_model = store.registered_model().await?.is_some();
-        let memory = Memory::new(store, embedder);
+        let memory = Memory::builder(store, embedder).utc_offset(self.utc_offset()).build();
         // A store without a model could not take it in, and is searched by words.
         if !read_only || has_model {
             memory.register_model().await?;
@@ -81,7 +81,12 @@ impl App {
         } else {
             AnyEmbedder::new(NoEmbedder)
         };
-        Ok(Memory::new(store, embedder))
+        Ok(Memory::builder(store, embedder).utc_offset(self.utc_offset()).build())
+    }
+
+    /// The machine's offset from UTC now.
+    fn utc_offset(&self) -> FixedOffset {
+        Local.offset_from_utc_datetime(&self.now().naive_utc()).fix()
     }
 
     pub(crate) fn now(&self) -> DateTime<Utc> {

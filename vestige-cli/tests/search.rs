@@ -164,3 +164,58 @@ fn of_a_long_memory_the_passage_that_matches_is_shown_with_its_place() {
     assert_eq!(got[0]["characters"], content.len());
     assert!(vestige.ok(&part).contains(place.trim()));
 }
+
+/// A store with two texts that words find alike, the one for May older; in a time zone far from UTC days
+/// begin at another hour, so each is of the middle of a month.
+fn of_two_months() -> Vestige {
+    let vestige = Vestige::new();
+    vestige.add(&["We lit the lamp.", "--created-at", "2023-05-15T12:00:00Z"]);
+    vestige.add(&["We lit the lamp.", "--created-at", "2025-09-15T12:00:00Z"]);
+    vestige
+}
+
+#[test]
+fn a_time_that_the_question_names_is_favoured_and_told() {
+    let vestige = of_two_months();
+    let ask = ["search", "when did we light the lamp in May 2023?", "--mode", "keyword"];
+    let created = |found: &serde_json::Value| {
+        let created = |hit: &serde_json::Value| hit["created_at"].as_str().expect("a time")[..7].to_owned();
+        found.as_array().expect("results").iter().map(created).collect::<Vec<_>>()
+    };
+    assert_eq!(created(&vestige.json(&ask)), ["2023-05", "2025-09"]);
+    let off = [&ask[..], &["--no-dates"]].concat();
+    assert_eq!(created(&vestige.json(&off)), ["2025-09", "2023-05"]);
+
+    let text = vestige.ok(&[&ask[..], &["--explain"]].concat());
+    assert!(
+        text.contains("\ndates    ") && text.contains("\n         May 2023: 2023-05-01 to 2023-05-31\n"),
+        "{text}"
+    );
+    let explained = vestige.json(&[&ask[..], &["--explain"]].concat());
+    assert_eq!(
+        explained["dates"],
+        json!([{"words": "May 2023", "first": "2023-05-01", "last": "2023-05-31"}])
+    );
+    assert_eq!(created(&explained["results"]), ["2023-05", "2025-09"]);
+    let off = vestige.json(&[&off[..], &["--explain"]].concat());
+    assert_eq!(off["dates"], json!([]));
+    assert!(!off["plan"].to_string().contains("\"dates\""), "{off}");
+}
+
+#[test]
+fn an_agent_is_told_which_time_is_favoured_and_can_switch_it_off() {
+    let vestige = of_two_months();
+    let mut server = Server::start(&vestige);
+    let ask = |favour: serde_json::Value| json!({"query": "light the lamp in May 2023", "mode": "keyword", "dates": favour});
+    let answer = server.call("recall", &ask(json!(true)));
+    let text = answer["result"]["content"][0]["text"].as_str().expect("a text");
+    let told = "Memories of May 2023 (2023-05-01 to 2023-05-31) and of soon after are favoured;";
+    assert!(text.lines().next().is_some_and(|line| line.contains(told)), "{text}");
+    let found = &answer["result"]["structuredContent"];
+    assert_eq!(found["dates"], json!(["May 2023 (2023-05-01 to 2023-05-31)"]));
+    assert!(found["results"][0]["created_at"].as_str().is_some_and(|time| time.starts_with("2023-05")));
+    let answer = server.call("recall", &ask(json!(false)));
+    let found = &answer["result"]["structuredContent"];
+    assert!(found.get("dates").is_none() && !answer.to_string().contains("favoured"), "{answer}");
+    assert!(found["results"][0]["created_at"].as_str().is_some_and(|time| time.starts_with("2025-09")));
+}

@@ -22,6 +22,7 @@ pub mod scripts;
 pub mod search_modes;
 pub mod session_context;
 pub mod sessions;
+pub mod times;
 pub mod transfer;
 pub mod transfer_import;
 pub mod validation;

@@ -130,7 +130,7 @@ async fn random_sequences_tell_a_faulty_store_apart() {
         "export_page",
         "get_stats",
     ] {
-        let config = SequenceConfig { cases: 64, operations: 40, seed: 1, shrinks: 100 };
+        let config = SequenceConfig { cases: 256, operations: 40, seed: 1, shrinks: 100 };
         let found = find_disagreement(&Faulty(operation), &config).await.expect(operation);
         assert!(found.operations.len() <= 8, "{operation} in {} steps: {found}", found.operations.len());
         assert!(found.to_string().contains("VESTIGE_PROPTEST_SEED="), "{found}");

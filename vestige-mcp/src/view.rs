@@ -39,7 +39,7 @@ pub(crate) struct MemoryView {
     r#type: String,
     tags: Vec<String>,
     codebase: Option<String>,
-    /// The conversation or work session that it is part of; left out where it is part of none.
+    /// The conversation or work session that it is part of, if any.
     #[serde(skip_serializing_if = "Option::is_none")]
     session: Option<String>,
     created_at: String,

@@ -2,7 +2,7 @@ use std::fmt;
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 
-use chrono::{DateTime, Utc};
+use chrono::{DateTime, FixedOffset, Offset, Utc};
 use tokio::sync::Mutex;
 use uuid::Uuid;
 use vestige_traits::clock::{Clock, SystemClock};
@@ -63,6 +63,7 @@ struct Shared<S, E> {
     store: S,
     embedder: E,
     clock: Arc<dyn Clock>,
+    utc_offset: FixedOffset,
     near_duplicate_similarity: f64,
     /// Whether the store is known to belong to the embedder's model.
     bound: AtomicBool,
@@ -80,12 +81,13 @@ impl<S, E> Memory<S, E> {
         Self::builder(store, embedder).build()
     }
 
-    /// A memory whose clock or thresholds are other than the default.
+    /// A memory whose clock, local time or thresholds are other than the default.
     pub fn builder(store: S, embedder: E) -> MemoryBuilder<S, E> {
         MemoryBuilder {
             store,
             embedder,
             clock: Arc::new(SystemClock),
+            utc_offset: Utc.fix(),
             near_duplicate_similarity: NEAR_DUPLICATE_SIMILARITY,
         }
     }
@@ -106,6 +108,10 @@ impl<S, E> Memory<S, E> {
     /// The present by the memory's clock, in whole microseconds.
     pub fn now(&self) -> DateTime<Utc> {
         self.0.clock.now()
+    }
+
+    pub(crate) fn utc_offset(&self) -> FixedOffset {
+        self.0.utc_offset
     }
 
     pub(crate) fn near_duplicate_similarity(&self) -> f64 {
@@ -198,7 +204,7 @@ impl<S: fmt::Debug, E: fmt::Debug> fmt::Debug for Memory<S, E> {
     }
 }
 
-/// Makes a [`Memory`] whose clock or thresholds are other than the default.
+/// Makes a [`Memory`] whose clock, local time or thresholds are other than the default.
 ///
 /// ```
 /// use vestige_memory::{Memory, NoEmbedder};
@@ -214,6 +220,7 @@ pub struct MemoryBuilder<S, E> {
     store: S,
     embedder: E,
     clock: Arc<dyn Clock>,
+    utc_offset: FixedOffset,
     near_duplicate_similarity: f64,
 }
 
@@ -224,6 +231,13 @@ impl<S, E> MemoryBuilder<S, E> {
     #[must_use]
     pub fn clock(mut self, clock: impl Clock + 'static) -> Self {
         self.clock = Arc::new(clock);
+        self
+    }
+
+    /// The local time of whoever asks, by which a question says "yesterday" or "in May". Default: UTC.
+    #[must_use]
+    pub fn utc_offset(mut self, offset: FixedOffset) -> Self {
+        self.utc_offset = offset;
         self
     }
 
@@ -246,6 +260,7 @@ impl<S, E> MemoryBuilder<S, E> {
             store: self.store,
             embedder: self.embedder,
             clock: self.clock,
+            utc_offset: self.utc_offset,
             near_duplicate_similarity: self.near_duplicate_similarity,
             bound: AtomicBool::new(false),
             remembering: Mutex::new(()),

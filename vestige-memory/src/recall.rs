@@ -6,6 +6,7 @@ use vestige_traits::{
     SessionContext, WebQuery, limits,
 };
 
+use crate::dates::{Mention, mentions};
 use crate::error::MemoryResult;
 use crate::memory::Memory;
 
@@ -31,6 +32,7 @@ pub struct Recall {
     fusion: Fusion,
     mode: SearchMode,
     without_sessions: bool,
+    without_dates: bool,
 }
 
 impl Recall {
@@ -61,6 +63,12 @@ impl Recall {
     /// Whether memories of one session lend each other score. Default: yes.
     pub fn sessions(mut self, lend: bool) -> Self {
         self.without_sessions = !lend;
+        self
+    }
+
+    /// Whether memories of the times that the question names are favoured ([`mentions`]). Default: yes.
+    pub fn dates(mut self, favour: bool) -> Self {
+        self.without_dates = !favour;
         self
     }
 
@@ -97,9 +105,9 @@ impl Recall {
         if self.mode.ranks_by_words() { Analyzer::default().query(&self.text).terms.len() } else { 0 }
     }
 
-    /// The query without a vector.
+    /// The query without a vector and without times.
     fn query(self) -> SearchQuery {
-        let Self { text, limit, filter, fusion, mode, without_sessions } = self;
+        let Self { text, limit, filter, fusion, mode, without_sessions, without_dates: _ } = self;
         SearchQuery::text(text)
             .mode(mode)
             .limit(limit)
@@ -137,6 +145,11 @@ where
     /// Of a long memory the result says which part the words of the question match best:
     /// [`SearchResult::passage`]. [`text::excerpt`](crate::text::excerpt) shows it.
     ///
+    /// Where the question names a time in English, as in "last week" or "in May 2023", memories that were
+    /// created then, or soon after, are favoured; none is excluded. [`mentions`] says what is read, by the
+    /// memory's clock and [`utc_offset`](crate::MemoryBuilder::utc_offset); [`dates`](Self::dates) says it of
+    /// a question. [`Recall::dates`] switches it off.
+    ///
     /// # Errors
     ///
     /// - [`InvalidInput`](vestige_traits::MemoryStoreError::InvalidInput) for a question too long, a limit or
@@ -156,7 +169,9 @@ where
     ///
     /// Those of [`recall`](Self::recall).
     pub async fn search_query(&self, question: impl Into<Recall>) -> MemoryResult<SearchQuery> {
-        let mut query = question.into().query();
+        let question = question.into();
+        let dates = self.dates(&question);
+        let mut query = question.query().times(dates.into_iter().map(|date| date.span));
         query.validate()?;
         let text = query.text.as_deref().filter(|_| query.mode.ranks_by_vector());
         if let Some(meaning) = text.and_then(WebQuery::meaning) {
@@ -165,5 +180,16 @@ where
             query.fusion.vector_weight *= self.embedder().known_share(&meaning).clamp(0.0, 1.0);
         }
         Ok(query)
+    }
+}
+
+impl<S, E> Memory<S, E> {
+    /// The times that a question names, as [`recall`](Self::recall) reads them now; none where
+    /// [`Recall::dates`] is off.
+    pub fn dates(&self, question: &Recall) -> Vec<Mention> {
+        if question.without_dates {
+            return Vec::new();
+        }
+        mentions(&question.text, self.now(), self.utc_offset())
     }
 }

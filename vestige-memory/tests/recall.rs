@@ -4,10 +4,11 @@
 
 mod support;
 
-use chrono::TimeDelta;
+use chrono::{FixedOffset, TimeDelta};
 use support::{Broken, Recording, embedder, reference};
 use vestige_conformance::fixtures::now;
-use vestige_memory::{Memory, Nearby, Recall, RememberOptions, SearchMode};
+use vestige_memory::{Memory, Nearby, NoEmbedder, Recall, RememberOptions, SearchMode};
+use vestige_traits::clock::ManualClock;
 use vestige_traits::{MemoryFilter, MemoryRecord, MemoryStore, MemoryStoreError};
 
 over_each_store! {
@@ -21,6 +22,8 @@ over_each_store! {
     a_result_comes_with_what_stands_around_it,
     the_query_can_be_explained,
     of_a_long_memory_the_passage_that_matches_is_answered,
+    memories_of_the_time_that_a_question_names_come_first,
+    what_was_read_of_a_question_can_be_told,
 }
 
 async fn found_by_words_and_by_meaning<S: MemoryStore + Sync>(store: S) {
@@ -198,4 +201,57 @@ async fn what_the_model_does_not_know_of_a_question_counts_for_less() {
     {
         assert!(weight(unknown).await < 0.3 * whole, "{unknown}: {}", weight(unknown).await);
     }
+}
+
+/// A memory on Thursday, 18 May 2023, with the same text from five days.
+async fn of_five_days<S: MemoryStore + Sync>(store: S) -> Memory<S, NoEmbedder> {
+    let days = ["2023-03-03", "2023-05-08", "2023-05-16", "2023-05-17", "2022-05-17"];
+    for day in days {
+        let created_at = format!("{day}T22:30:00Z").parse().unwrap();
+        store.insert(&MemoryRecord::new_at("a lamp was lit", created_at)).await.unwrap();
+    }
+    let clock = ManualClock::new("2023-05-18T12:00:00Z".parse().unwrap());
+    Memory::builder(store, NoEmbedder).clock(clock).build()
+}
+
+async fn memories_of_the_time_that_a_question_names_come_first<S: MemoryStore + Sync>(store: S) {
+    let memory = of_five_days(store).await;
+    let cases = [
+        ("which lamp was lit on 3 March?", "2023-03-03"),
+        ("which lamp last week", "2023-05-08"),
+        ("lamp in May 2022", "2022-05-17"),
+        ("the lamp the day before yesterday", "2023-05-16"),
+        ("lamp", "2023-05-17"),
+        ("\"lamp\" -yesterday -\"last week\" 2023-05-08", "2023-05-08"),
+    ];
+    for (question, day) in cases {
+        let days = async |question: Recall| -> Vec<String> {
+            let found = memory.recall(question).await.unwrap();
+            found.iter().map(|hit| hit.record.created_at.date_naive().to_string()).collect()
+        };
+        let (with, without) = (days(question.into()).await, days(Recall::new(question).dates(false)).await);
+        assert_eq!((with.len(), with[0].as_str()), (5, day), "{question}");
+        assert_eq!((without.len(), without[0].as_str()), (5, "2023-05-17"), "{question}");
+    }
+    let there = FixedOffset::east_opt(2 * 3600).unwrap();
+    let clock = ManualClock::new("2023-05-18T12:00:00Z".parse().unwrap());
+    let there = Memory::builder(memory.store(), NoEmbedder).clock(clock).utc_offset(there).build();
+    let yesterday = there.dates(&"lamp yesterday".into());
+    assert_eq!(yesterday[0].span.from.to_rfc3339(), "2023-05-16T22:00:00+00:00");
+}
+
+async fn what_was_read_of_a_question_can_be_told<S: MemoryStore + Sync>(store: S) {
+    let memory = of_five_days(store).await;
+    let text = "lamps of last week and of 3 March";
+    let read = memory.dates(&Recall::new(text));
+    let read: Vec<(&str, String)> =
+        read.iter().map(|date| (&text[date.range.clone()], date.to_string())).collect();
+    assert_eq!(
+        read,
+        [("last week", "2023-05-08 to 2023-05-14".to_owned()), ("3 March", "2023-03-03".to_owned())]
+    );
+    assert!(memory.dates(&Recall::new(text).dates(false)).is_empty());
+    assert!(memory.dates(&"lamps".into()).is_empty());
+    let times = memory.search_query(Recall::new(text).dates(false)).await.unwrap().times;
+    assert!(times.is_empty());
 }

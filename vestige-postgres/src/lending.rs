@@ -4,8 +4,9 @@ use std::collections::{HashMap, HashSet};
 
 use chrono::{DateTime, Utc};
 use uuid::Uuid;
-use vestige_traits::backend::{InSession, LENDING_RESULTS, asks, lend, lending_floor, result_order};
-use vestige_traits::{MemoryStoreResult, SearchResult};
+use vestige_traits::analysis::asks;
+use vestige_traits::backend::{InSession, LENDING_RESULTS, lend, lending_floor, result_order};
+use vestige_traits::{MemoryRecord, MemoryStoreResult, SearchResult};
 
 use crate::error;
 use crate::filter::{Filter, query_with_filter};
@@ -65,12 +66,7 @@ impl Lending<'_> {
         ranked.sort_unstable_by(|(a, _), (b, _)| result_order(*a, *b));
         ranked.truncate(self.limit);
         let unread = ranked.iter().filter(|((.., id), result)| result.is_none() || self.parts.contains(id));
-        let unread: Vec<Uuid> = unread.map(|((.., id), _)| *id).collect();
-        let mut records = HashMap::new();
-        if !unread.is_empty() {
-            let read = records::get_many(transaction, &unread).await?;
-            records.extend(read.into_iter().map(|record| (record.id, record)));
-        }
+        let mut records = whole(transaction, unread.map(|((.., id), _)| *id).collect()).await?;
         let results =
             ranked.into_iter().filter_map(|((score, _, id), result)| match (result, records.remove(&id)) {
                 (Some(result), None) => Some(result),
@@ -117,4 +113,28 @@ impl Lending<'_> {
         }
         Ok((places, times))
     }
+}
+
+/// Reads the whole of those results of which only a part was read.
+pub(crate) async fn complete(
+    transaction: &mut Session,
+    results: &mut [SearchResult],
+    parts: &HashSet<Uuid>,
+) -> MemoryStoreResult<()> {
+    let unread = results.iter().map(|result| result.record.id).filter(|id| parts.contains(id));
+    let mut records = whole(transaction, unread.collect()).await?;
+    for result in results {
+        if let Some(record) = records.remove(&result.record.id) {
+            result.record = record;
+        }
+    }
+    Ok(())
+}
+
+async fn whole(transaction: &mut Session, ids: Vec<Uuid>) -> MemoryStoreResult<HashMap<Uuid, MemoryRecord>> {
+    if ids.is_empty() {
+        return Ok(HashMap::new());
+    }
+    let records = records::get_many(transaction, &ids).await?;
+    Ok(records.into_iter().map(|record| (record.id, record)).collect())
 }

@@ -1,13 +1,13 @@
 //! Search by words, by meaning, or by both: a question becomes the parameters and the settings of one
 //! statement.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::convert::Infallible;
 
 use chrono::{DateTime, Utc};
 use uuid::Uuid;
 use vestige_traits::analysis::{AnalyzedQuery, Analyzer, QueryTerm};
-use vestige_traits::backend::{LENDING_RESULTS, passage, result_order};
+use vestige_traits::backend::{LENDING_RESULTS, favoured, gain, passage, result_order};
 use vestige_traits::{
     FusionMethod, MemoryStoreResult, PlanStep, SearchPlan, SearchQuery, SearchResult, limits,
 };
@@ -18,7 +18,7 @@ use crate::connection::{Connections, PLANNED_ANEW};
 use crate::error;
 use crate::estimate::{self, Estimate, Estimates};
 use crate::filter::{Filter, query_with_filter};
-use crate::lending::Lending;
+use crate::lending::{self, Lending};
 use crate::limits::Limit;
 use crate::registry::{self, BoundModel};
 use crate::rows::{self, FoundRow};
@@ -58,7 +58,10 @@ struct Question<'q> {
     constrained: bool,
     /// Whether code bases are the only condition.
     by_codebase: bool,
+    /// How many results are ranked here: all that the legs find where there are times to favour.
     limit: usize,
+    /// How many of them are wanted whole.
+    whole: usize,
     depth: usize,
 }
 
@@ -72,7 +75,18 @@ impl<'q> Question<'q> {
         let embedding = query.ranking_vector();
         // A text without a searchable word ranks nothing.
         let is_hybrid = by_words && !asked.is_empty() && embedding.is_some();
-        let depth = if is_hybrid { query.fusion.leg_depth(wanted) } else { limit };
+        let favours = !query.times.is_empty();
+        let depth = match is_hybrid {
+            true => query.fusion.leg_depth(wanted),
+            false if favours => query.pool_to_favour(wanted),
+            false => limit,
+        };
+        // The server does not know which of them come first.
+        let (limit, whole) = match favours {
+            true if is_hybrid => (2 * depth, 0),
+            true => (depth, 0),
+            false => (limit, wanted),
+        };
         let constrained = asked.has_constraints();
         let filter = Filter::new(&query.filter, now);
         Ok(Self {
@@ -84,6 +98,7 @@ impl<'q> Question<'q> {
             filtered: !query.filter.is_empty(),
             constrained,
             limit,
+            whole,
             depth,
         })
     }
@@ -168,7 +183,7 @@ impl Searcher<'_> {
                 by_index,
                 question.by_codebase,
                 (question.by_words || question.constrained).then_some(self.analysis),
-                rows::parameter(limits::effective_limit(query.limit)?),
+                rows::parameter(question.whole),
                 constraints.phrases.as_deref(),
                 constraints.excluded.as_deref(),
             ],
@@ -177,23 +192,31 @@ impl Searcher<'_> {
         .await
         .map_err(|error| self.model.map_error(error, question.embedding.map_or(0, <[f32]>::len)))?;
         let has_sessions = rows.first().is_some_and(|row| row.has_sessions);
-        let parts = rows.iter().filter(|row| !row.is_whole).map(|row| row.id).collect();
+        let parts: HashSet<Uuid> = rows.iter().filter(|row| !row.is_whole).map(|row| row.id).collect();
         let matching: HashMap<Uuid, usize> =
             rows.iter().filter_map(|row| Some((row.id, usize::try_from(row.passage?).ok()?))).collect();
         let results =
             rows.into_iter().map(|row| row.result(question.embedding, &query.fusion, question.depth));
         let mut results = results.collect::<MemoryStoreResult<Vec<_>>>()?;
+        for result in results.iter_mut().filter(|_| !query.times.is_empty()) {
+            result.score = favoured(result.score, gain(result.record.created_at, &query.times));
+        }
         let order = |result: &SearchResult| (result.score, result.record.created_at, result.record.id);
         results.sort_by(|a, b| result_order(order(a), order(b)));
+        let limit = limits::effective_limit(query.limit)?;
         if lends {
+            results.truncate(limit.max(LENDING_RESULTS));
             let lending = Lending {
                 parts,
                 filter: &question.filter,
                 constraints: &constraints,
                 by_vector_alone: question.asked.is_empty(),
-                limit: limits::effective_limit(query.limit)?,
+                limit,
             };
             results = lending.lent(&mut transaction, results).await?;
+        } else {
+            results.truncate(limit);
+            lending::complete(&mut transaction, &mut results, &parts).await?;
         }
         // Without a commit the transaction would be rolled back after the connection is returned. In a
         // runtime that runs only while it is called, that may be much later, and until then it would hold its
@@ -306,6 +329,9 @@ impl Searcher<'_> {
         }
         if question.by_words && question.embedding.is_some() {
             step("fusion", format!("{} of the best {} of each leg", query.fusion, question.depth));
+        }
+        if let dates @ 1.. = query.times.len() {
+            step("dates", format!("memories of {dates} spans of time, and of soon after, gain score"));
         }
         if lends {
             step("sessions", format!("the best {LENDING_RESULTS} lend to the memories around them"));

@@ -54,14 +54,15 @@ pub(crate) fn find<T: Named>(tx: &Transaction<'_>, id: Uuid) -> MemoryStoreResul
 /// Adds a user or a group whose id and handle are free.
 pub(crate) fn insert<T: Named>(tx: &Transaction<'_>, row: &Prepared<'_, T>) -> MemoryStoreResult<()> {
     let sql = format!("INSERT INTO {} ({NAMED_COLUMNS}) VALUES (?, ?, ?, ?, ?)", table(T::KIND));
+    let NamedRow { id, handle, display_name, created_at, metadata } = row.to_row();
     tx.prepare_cached(&sql)
         .and_then(|mut statement| {
             statement.execute(params![
-                row.id().into_bytes(),
-                row.name(),
-                row.display_name(),
-                row.created_at().timestamp_micros(),
-                row.metadata().to_string(),
+                id.into_bytes(),
+                handle,
+                display_name,
+                created_at.timestamp_micros(),
+                metadata.to_string(),
             ])
         })
         .map_err(map)?;

@@ -4,6 +4,7 @@ mod legs;
 mod names;
 mod sessions;
 
+use std::cmp::Reverse;
 use std::collections::HashMap;
 use std::fmt::Write as _;
 use std::sync::Arc;
@@ -11,10 +12,10 @@ use std::sync::Arc;
 use chrono::{DateTime, Utc};
 use rusqlite::{Connection, Transaction};
 use vestige_traits::analysis::{AnalyzedQuery, Analyzer};
-use vestige_traits::backend::{FusionScale, LENDING_RESULTS, passage};
+use vestige_traits::backend::{FusionScale, LENDING_RESULTS, favoured, gain, passage};
 use vestige_traits::{
     Fusion, FusionMethod, MemoryFilter, MemoryStoreResult, ModelSignature, PlanStep, SearchPlan, SearchQuery,
-    SearchResult, limits,
+    SearchResult, TimeSpan, limits,
 };
 
 use crate::codec::{self, RECORD_COLUMNS};
@@ -72,8 +73,12 @@ pub(crate) struct Searcher {
     filter: Arc<MemoryFilter>,
     fusion: Fusion,
     limit: usize,
+    /// How many results of a single leg are ranked where there are times.
+    pool: usize,
     /// Whether memories of one session lend each other score.
     sessions: bool,
+    /// What is created then gains score.
+    times: Vec<TimeSpan>,
     caches: Arc<Caches>,
     model: Option<ModelSignature>,
     now: DateTime<Utc>,
@@ -88,14 +93,17 @@ impl Searcher {
         now: DateTime<Utc>,
     ) -> Self {
         let analyzer = Analyzer::default();
+        let limit = limits::effective_limit(query.limit).unwrap_or(limits::MAX_LIMIT);
         Self {
             words: query.analyzed(&analyzer),
             analyzer,
             embedding: query.ranking_vector().map(<[f32]>::to_vec),
             filter: Arc::new(query.filter.clone()),
             fusion: query.fusion,
-            limit: limits::effective_limit(query.limit).unwrap_or(limits::MAX_LIMIT),
+            limit,
+            pool: query.pool_to_favour(limit),
             sessions: query.sessions,
+            times: query.times.clone(),
             caches,
             model,
             now,
@@ -131,7 +139,7 @@ impl Searcher {
         let hybrid = vector.is_some() && !self.words.is_empty();
         let lends = self.sessions && sessions::has_any(tx)?;
         let wanted = self.wanted(lends);
-        let depth = if hybrid { self.fusion.leg_depth(self.limit) } else { wanted };
+        let depth = self.depth(hybrid, wanted);
         let admission = self.admission(tx)?;
         let lending = Lending {
             view: tx,
@@ -146,7 +154,10 @@ impl Searcher {
         {
             let candidates = index.candidates(tx, embedding, &admission, depth)?;
             let fusion = hybrid.then_some(&self.fusion);
+            let found = candidates.iter().map(|one| one.node).chain(keyword.iter().map(|one| one.node));
+            let gains = self.gains(tx, found)?;
             let mut fused = Fused::new(Rows { view: tx, embedding }, candidates, &keyword, fusion, depth)?;
+            fused.favour(gains);
             let mut ranked = match lends {
                 false => fused.best(wanted)?,
                 true if self.limit <= LENDING_RESULTS => fused.lent(self.limit, &lending)?,
@@ -173,10 +184,39 @@ impl Searcher {
     fn rank(&self, hybrid: bool, keyword: &[Found], vector: &[Found]) -> Vec<Ranked> {
         let scores = |leg: &[Found]| leg.iter().map(|found| found.score).collect::<Vec<_>>();
         let scale = FusionScale::of(scores(keyword), scores(vector), self.fusion.leg_depth(self.limit));
-        rank(keyword, vector, |keyword, vector| match hybrid {
+        let mut ranked = rank(keyword, vector, |keyword, vector| match hybrid {
             true => self.fusion.score(&scale, keyword, vector),
             false => keyword.map_or(0.0, |(_, score)| score),
-        })
+        });
+        if !self.times.is_empty() {
+            for one in &mut ranked {
+                one.score = favoured(one.score, gain_of(one.tie_break, &self.times));
+            }
+            legs::sort(&mut ranked);
+        }
+        ranked
+    }
+
+    /// What nodes gain by the times; nothing where there are none.
+    fn gains(
+        &self,
+        tx: &Transaction<'_>,
+        nodes: impl Iterator<Item = i64>,
+    ) -> MemoryStoreResult<HashMap<i64, f64>> {
+        if self.times.is_empty() {
+            return Ok(HashMap::new());
+        }
+        let named = self.caches.names.name(tx, nodes.map(|node| (node, 0.0)).collect())?;
+        Ok(named.iter().map(|one| (one.node, gain_of(one.tie_break, &self.times))).collect())
+    }
+
+    /// How deep the legs are.
+    fn depth(&self, hybrid: bool, wanted: usize) -> usize {
+        match hybrid {
+            true => self.fusion.leg_depth(self.limit),
+            false if self.times.is_empty() => wanted,
+            false => self.pool,
+        }
     }
 
     /// How many results are ranked: those that lend are needed even where fewer are asked for.
@@ -265,7 +305,7 @@ impl Searcher {
         let admission = self.admission(tx)?;
         let hybrid = vector.is_some() && !self.words.is_empty();
         let lends = self.sessions && sessions::has_any(tx)?;
-        let depth = if hybrid { self.fusion.leg_depth(self.limit) } else { self.wanted(lends) };
+        let depth = self.depth(hybrid, self.wanted(lends));
         match &admission.only {
             Some(only) => step("filter", format!("{} memories pass the filter and the phrases", only.len())),
             None => step("filter", "every memory passes".to_owned()),
@@ -300,11 +340,19 @@ impl Searcher {
         if hybrid {
             step("fusion", self.fusion.to_string());
         }
+        if let dates @ 1.. = self.times.len() {
+            step("dates", format!("memories of {dates} spans of time, and of soon after, gain score"));
+        }
         if lends {
             step("sessions", format!("the best {LENDING_RESULTS} lend to the memories around them"));
         }
         Ok(SearchPlan { steps })
     }
+}
+
+/// What a node gains by the times, by the time in its tie-break.
+fn gain_of((Reverse(created_at), _): TieBreak, times: &[TimeSpan]) -> f64 {
+    DateTime::from_timestamp_micros(created_at).map_or(0.0, |created_at| gain(created_at, times))
 }
 
 /// Joins two legs into one ranking, in the order of [`best_first`](legs::best_first).

@@ -6,6 +6,7 @@
 //! - [`Prepared`] marks a value that was validated: what a backend writes.
 //! - [`classify`] decides what becomes of an imported row, and [`Models`] whether a vector may come in.
 //! - [`result_order`] is the order of results, and [`lend`] what memories of one session lend each other.
+//! - [`gain`] is what a memory gains where a question names the time of its creation.
 //! - [`PageStart`] takes a key apart for the page that goes on after it.
 
 mod import;
@@ -32,5 +33,6 @@ pub use crate::graph::NeighborWalk;
 pub use crate::passage::passage;
 pub use crate::scheduling::{FSRS_DECAY, elapsed_stabilities};
 pub use crate::search::{result_order, round_score};
-pub use crate::sequence::{InSession, LENDING_RESULTS, QUESTION_TAIL, asks, lend, lending_floor};
+pub use crate::sequence::{InSession, LENDING_RESULTS, lend, lending_floor};
 pub use crate::store::LocalMemoryStore;
+pub use crate::time_span::{favoured, gain};

@@ -1,6 +1,6 @@
 use serde::{Deserialize, Serialize};
 
-use crate::error::{MemoryStoreError, MemoryStoreResult};
+use crate::error::MemoryStoreResult;
 use crate::limits;
 use crate::record::MemoryRecord;
 
@@ -19,16 +19,13 @@ impl SessionContext {
     ///
     /// # Errors
     ///
-    /// [`InvalidInput`](MemoryStoreError::InvalidInput) naming `ids` above [`limits::MAX_LIMIT`], and
+    /// [`InvalidInput`](crate::MemoryStoreError::InvalidInput) naming `ids` above [`limits::MAX_LIMIT`], and
     /// `context` above [`limits::MAX_CONTEXT`], or where it is more than [`limits::MAX_LIMIT`] in all.
     pub fn check(ids: usize, context: usize) -> MemoryStoreResult<()> {
         limits::check_len("ids", ids, limits::MAX_LIMIT)?;
         let most = limits::MAX_CONTEXT.min(limits::MAX_LIMIT / ids.max(1));
-        if context > most {
-            let reason = format!("is {context}, must be at most {most} for {ids} memories");
-            return Err(MemoryStoreError::invalid("context", reason));
-        }
-        Ok(())
+        let rule = || format!("is {context}, must be at most {most} for {ids} memories");
+        limits::check("context", context <= most, rule)
     }
 }
 

@@ -2,7 +2,7 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
-use crate::error::{MemoryStoreError, MemoryStoreResult};
+use crate::error::MemoryStoreResult;
 use crate::limits;
 use crate::setters::setters;
 
@@ -156,18 +156,13 @@ impl Fusion {
     ///
     /// # Errors
     ///
-    /// [`MemoryStoreError::InvalidInput`] naming the parameter.
+    /// [`InvalidInput`](crate::MemoryStoreError::InvalidInput) naming the parameter.
     pub fn validate(&self) -> MemoryStoreResult<()> {
         limits::check_number("fusion.k", self.k, 0.0..=10_000.0)?;
         limits::check_number("fusion.keyword_weight", self.keyword_weight, 0.0..=1000.0)?;
         limits::check_number("fusion.vector_weight", self.vector_weight, 0.0..=1000.0)?;
-        if self.depth > 4 * limits::MAX_LIMIT {
-            return Err(MemoryStoreError::invalid(
-                "fusion.depth",
-                format!("is {}, must be at most {}", self.depth, 4 * limits::MAX_LIMIT),
-            ));
-        }
-        Ok(())
+        let (depth, most) = (self.depth, 4 * limits::MAX_LIMIT);
+        limits::check("fusion.depth", depth <= most, || format!("is {depth}, must be at most {most}"))
     }
 }
 
@@ -186,6 +181,7 @@ impl fmt::Display for Fusion {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::error::MemoryStoreError;
 
     #[test]
     fn ranks_are_fused_by_their_reciprocals() {

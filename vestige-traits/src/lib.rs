@@ -31,6 +31,7 @@ mod sequence;
 mod setters;
 mod stats;
 mod store;
+mod time_span;
 mod words;
 
 pub use any::{AnyEmbedder, AnyMemoryStore};
@@ -51,5 +52,6 @@ pub use scheduling::{DueMemory, Rating, ReviewEvent, SchedulingState, retrievabi
 pub use search::{PlanStep, SearchMode, SearchPlan, SearchQuery, SearchResult, cosine_similarity};
 pub use stats::{Finding, HealthStatus, Severity, StoreStats};
 pub use store::MemoryStore;
+pub use time_span::TimeSpan;
 #[cfg(feature = "analysis")]
 pub use vestige_analysis::{self as analysis, WebQuery};

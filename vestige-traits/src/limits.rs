@@ -35,6 +35,8 @@ pub const DEFAULT_LIMIT: usize = 10;
 pub const MAX_LIMIT: usize = 1000;
 /// The most memories before a memory in its session that `get_context` returns, and the most after it.
 pub const MAX_CONTEXT: usize = 20;
+/// The most spans of time that a search may favour.
+pub const MAX_TIMES: usize = 8;
 /// The most memories in one `insert_batch`, and rows in one page of a transfer.
 pub const MAX_BATCH: usize = 10_000;
 /// The longest query text, in bytes of UTF-8.
@@ -62,30 +64,29 @@ pub fn effective_limit(limit: usize) -> MemoryStoreResult<usize> {
     }
 }
 
+/// Refuses what does not `hold`, by the `rule` that it breaks.
+pub(crate) fn check<R>(field: &str, holds: bool, rule: impl FnOnce() -> R) -> MemoryStoreResult<()>
+where
+    R: Into<String>,
+{
+    if holds { Ok(()) } else { Err(MemoryStoreError::invalid(field, rule())) }
+}
+
 /// Refuses a page size of 0 or above [`MAX_BATCH`].
 pub fn check_page(field: &str, size: usize) -> MemoryStoreResult<()> {
-    if (1..=MAX_BATCH).contains(&size) {
-        return Ok(());
-    }
-    Err(MemoryStoreError::invalid(field, format!("is {size}, must be 1 to {MAX_BATCH}")))
+    check(field, (1..=MAX_BATCH).contains(&size), || format!("is {size}, must be 1 to {MAX_BATCH}"))
 }
 
 /// Refuses a text that is too long or holds U+0000, which PostgreSQL cannot store.
 pub fn check_text(field: &str, text: &str, max_bytes: usize) -> MemoryStoreResult<()> {
-    if text.len() > max_bytes {
-        return Err(MemoryStoreError::invalid(
-            field,
-            format!("is {} bytes long, must be at most {max_bytes}", text.len()),
-        ));
-    }
+    let length = text.len();
+    check(field, length <= max_bytes, || format!("is {length} bytes long, must be at most {max_bytes}"))?;
     check_no_nul(field, text)
 }
 
 /// Refuses a name that is blank, too long, or holds U+0000.
 pub fn check_name(field: &str, name: &str) -> MemoryStoreResult<()> {
-    if name.trim().is_empty() {
-        return Err(MemoryStoreError::invalid(field, "must not be empty"));
-    }
+    check(field, !name.trim().is_empty(), || "must not be empty")?;
     check_text(field, name, MAX_NAME_BYTES)
 }
 
@@ -97,28 +98,19 @@ pub fn check_names(field: &str, names: &[String]) -> MemoryStoreResult<()> {
 
 /// Refuses more than `max` items.
 pub fn check_len(field: &str, len: usize, max: usize) -> MemoryStoreResult<()> {
-    if len > max {
-        return Err(MemoryStoreError::invalid(field, format!("has {len} items, must have at most {max}")));
-    }
-    Ok(())
+    check(field, len <= max, || format!("has {len} items, must have at most {max}"))
 }
 
 /// Checks a metadata value: a JSON object within the limits of size and depth, without U+0000.
 pub fn check_metadata(field: &str, metadata: &Value) -> MemoryStoreResult<()> {
-    if !metadata.is_object() {
-        return Err(MemoryStoreError::invalid(field, "must be a JSON object"));
-    }
+    check(field, metadata.is_object(), || "must be a JSON object")?;
     check_json(field, metadata, MAX_METADATA_DEPTH)?;
     let mut size = ByteCount(0);
     // Counting cannot fail: the writer never does, and every key is a string.
     let _ = serde_json::to_writer(&mut size, metadata);
-    if size.0 > MAX_METADATA_BYTES {
-        return Err(MemoryStoreError::invalid(
-            field,
-            format!("is {} bytes of JSON, must be at most {MAX_METADATA_BYTES}", size.0),
-        ));
-    }
-    Ok(())
+    let ByteCount(size) = size;
+    let rule = || format!("is {size} bytes of JSON, must be at most {MAX_METADATA_BYTES}");
+    check(field, size <= MAX_METADATA_BYTES, rule)
 }
 
 /// Refuses a JSON text of more than [`MAX_JSON_VALUES`] values and keys, before it is parsed.
@@ -135,53 +127,35 @@ pub fn check_json_values(field: &str, text: &[u8]) -> MemoryStoreResult<()> {
             _ => {}
         }
     }
-    if values > MAX_JSON_VALUES {
-        return Err(MemoryStoreError::invalid(
-            field,
-            format!("holds more than {MAX_JSON_VALUES} values: split it, or write long lists as text"),
-        ));
-    }
-    Ok(())
+    let rule = || format!("holds more than {MAX_JSON_VALUES} values: split it, or write long lists as text");
+    check(field, values <= MAX_JSON_VALUES, rule)
 }
 
 /// Checks a vector by itself: finite, of a norm within [`NORM_RANGE`], no longer than [`MAX_DIMENSION`].
 pub fn check_embedding(field: &str, embedding: &[f32]) -> MemoryStoreResult<()> {
-    if embedding.is_empty() || embedding.len() > MAX_DIMENSION {
-        return Err(MemoryStoreError::invalid(
-            field,
-            format!("has {} dimensions, must have 1 to {MAX_DIMENSION}", embedding.len()),
-        ));
-    }
+    let dimension = embedding.len();
+    let rule = || format!("has {dimension} dimensions, must have 1 to {MAX_DIMENSION}");
+    check(field, (1..=MAX_DIMENSION).contains(&dimension), rule)?;
     if let Some(at) = embedding.iter().position(|x| !x.is_finite()) {
         return Err(MemoryStoreError::invalid(field, format!("component {at} is not finite")));
     }
     let norm = embedding.iter().map(|&x| f64::from(x) * f64::from(x)).sum::<f64>().sqrt();
-    if norm == 0.0 {
-        return Err(MemoryStoreError::invalid(field, "is all zero, so it points nowhere"));
-    }
-    if !NORM_RANGE.contains(&norm) {
-        return Err(MemoryStoreError::invalid(
-            field,
-            format!("has length {norm:e}, must be {:e} to {:e}", NORM_RANGE.start(), NORM_RANGE.end()),
-        ));
-    }
-    Ok(())
+    check(field, norm != 0.0, || "is all zero, so it points nowhere")?;
+    let (least, most) = NORM_RANGE.into_inner();
+    let rule = || format!("has length {norm:e}, must be {least:e} to {most:e}");
+    check(field, (least..=most).contains(&norm), rule)
 }
 
 /// Refuses a number that is not finite or lies outside `range`.
 pub fn check_number(field: &str, value: f64, range: std::ops::RangeInclusive<f64>) -> MemoryStoreResult<()> {
-    if range.contains(&value) {
-        return Ok(());
-    }
-    Err(MemoryStoreError::invalid(field, format!("is {value}, must be {} to {}", range.start(), range.end())))
+    check(field, range.contains(&value), || {
+        format!("is {value}, must be {} to {}", range.start(), range.end())
+    })
 }
 
 /// Refuses a time outside the years 1 to 9999, which is what RFC 3339 can write.
 pub fn check_time(field: &str, time: DateTime<Utc>) -> MemoryStoreResult<()> {
-    if (1..=9999).contains(&time.year()) {
-        return Ok(());
-    }
-    Err(MemoryStoreError::invalid(field, "must lie within the years 1 to 9999"))
+    check(field, (1..=9999).contains(&time.year()), || "must lie within the years 1 to 9999")
 }
 
 /// Cuts a time to whole microseconds, the precision of every backend.
@@ -241,12 +215,7 @@ fn as_jsonb(float: f64) -> Option<Value> {
 }
 
 fn check_json(field: &str, value: &Value, depth: usize) -> MemoryStoreResult<()> {
-    if depth == 0 {
-        return Err(MemoryStoreError::invalid(
-            field,
-            format!("nests deeper than {MAX_METADATA_DEPTH} levels"),
-        ));
-    }
+    check(field, depth > 0, || format!("nests deeper than {MAX_METADATA_DEPTH} levels"))?;
     match value {
         Value::String(text) => check_no_nul(field, text),
         Value::Array(items) => items.iter().try_for_each(|item| check_json(field, item, depth - 1)),
@@ -284,21 +253,12 @@ impl ModelSignature {
     ///
     /// [`MemoryStoreError::InvalidInput`] naming `model.name`, `model.dimension` or `model.hash`.
     pub fn validate(&self) -> MemoryStoreResult<()> {
-        check_text("model.name", &self.name, MAX_NAME_BYTES)?;
-        if self.name.trim().is_empty() {
-            return Err(MemoryStoreError::invalid("model.name", "must not be empty"));
-        }
-        if !(1..=MAX_DIMENSION).contains(&self.dimension) {
-            return Err(MemoryStoreError::invalid(
-                "model.dimension",
-                format!("is {}, must be 1 to {}", self.dimension, MAX_DIMENSION),
-            ));
-        }
-        let hex = |b: u8| b.is_ascii_digit() || (b'a'..=b'f').contains(&b);
-        if self.hash.len() != 64 || !self.hash.bytes().all(hex) {
-            return Err(MemoryStoreError::invalid("model.hash", "must be 64 lowercase hexadecimal digits"));
-        }
-        Ok(())
+        let Self { name, dimension, hash } = self;
+        check_name("model.name", name)?;
+        let rule = || format!("is {dimension}, must be 1 to {MAX_DIMENSION}");
+        check("model.dimension", (1..=MAX_DIMENSION).contains(dimension), rule)?;
+        let is_hash = hash.len() == 64 && hash.bytes().all(|b| matches!(b, b'0'..=b'9' | b'a'..=b'f'));
+        check("model.hash", is_hash, || "must be 64 lowercase hexadecimal digits")
     }
 }
 

@@ -3,7 +3,7 @@ use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
 use crate::clock::new_id;
-use crate::error::{MemoryStoreError, MemoryStoreResult};
+use crate::error::MemoryStoreResult;
 use crate::limits;
 use crate::record::MemoryRecord;
 use crate::words::words;
@@ -38,7 +38,7 @@ impl SchedulingState {
     ///
     /// # Errors
     ///
-    /// [`MemoryStoreError::InvalidInput`] naming the field.
+    /// [`InvalidInput`](crate::MemoryStoreError::InvalidInput) naming the field.
     pub fn validate(&self) -> MemoryStoreResult<()> {
         limits::check_number("stability", self.stability, MIN_STABILITY..=1e6)?;
         limits::check_number("difficulty", self.difficulty, 1.0..=10.0)?;
@@ -49,12 +49,8 @@ impl SchedulingState {
             }
         }
         for (field, count) in [("reps", self.reps), ("lapses", self.lapses)] {
-            if i32::try_from(count).is_err() {
-                return Err(MemoryStoreError::invalid(
-                    field,
-                    format!("is {count}, must be at most {}", i32::MAX),
-                ));
-            }
+            let rule = || format!("is {count}, must be at most {}", i32::MAX);
+            limits::check(field, i32::try_from(count).is_ok(), rule)?;
         }
         Ok(())
     }
@@ -154,7 +150,7 @@ impl ReviewEvent {
     ///
     /// # Errors
     ///
-    /// [`MemoryStoreError::InvalidInput`] naming the field.
+    /// [`InvalidInput`](crate::MemoryStoreError::InvalidInput) naming the field.
     pub fn validate(&self) -> MemoryStoreResult<()> {
         limits::check_time("timestamp", self.timestamp)?;
         self.prior_state.as_ref().map_or(Ok(()), SchedulingState::validate)?;

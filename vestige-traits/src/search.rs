@@ -6,13 +6,15 @@ use uuid::Uuid;
 #[cfg(feature = "analysis")]
 use vestige_analysis::{AnalyzedQuery, Analyzer};
 
-use crate::error::{MemoryStoreError, MemoryStoreResult};
+use crate::error::MemoryStoreResult;
 use crate::filter::MemoryFilter;
 use crate::fusion::Fusion;
 use crate::limits;
 use crate::passage::Passage;
 use crate::record::MemoryRecord;
+use crate::sequence::LENDING_RESULTS;
 use crate::setters::setters;
+use crate::time_span::TimeSpan;
 use crate::words::words;
 
 /// A question to the store.
@@ -42,6 +44,9 @@ pub struct SearchQuery {
     pub mode: SearchMode,
     /// Whether memories of one session lend each other score. On by default.
     pub sessions: bool,
+    /// Times to favour: memories that were created then, or soon after, gain score, and none is excluded. At
+    /// most [`limits::MAX_TIMES`]; none by default.
+    pub times: Vec<TimeSpan>,
 }
 
 impl Default for SearchQuery {
@@ -54,6 +59,7 @@ impl Default for SearchQuery {
             fusion: Fusion::default(),
             mode: SearchMode::default(),
             sessions: true,
+            times: Vec::new(),
         }
     }
 }
@@ -129,6 +135,14 @@ impl SearchQuery {
         mode(mode: SearchMode) = mode;
         /// Sets whether memories of one session lend each other score.
         sessions(lend: bool) = lend;
+        /// Sets the times to favour.
+        times(times: impl IntoIterator<Item = TimeSpan>) = times.into_iter().collect();
+    }
+
+    /// How many results of a single leg are ranked where times are to be favoured: the same pool as that of a
+    /// hybrid search, of which the best may come from further down.
+    pub fn pool_to_favour(&self, limit: usize) -> usize {
+        self.fusion.leg_depth(limit).max(LENDING_RESULTS)
     }
 
     /// The vector that results are ranked by: [`embedding`](Self::embedding), unless the mode ignores it.
@@ -151,23 +165,20 @@ impl SearchQuery {
     ///
     /// # Errors
     ///
-    /// [`MemoryStoreError::InvalidInput`] for a text over [`limits::MAX_QUERY_BYTES`], a vector that is
-    /// empty, longer than [`limits::MAX_DIMENSION`], not finite, all zero or of a norm outside
-    /// [`limits::NORM_RANGE`], a limit above [`limits::MAX_LIMIT`], or a filter or fusion out of range.
+    /// [`InvalidInput`](crate::MemoryStoreError::InvalidInput) for a text over [`limits::MAX_QUERY_BYTES`], a
+    /// vector that is empty, longer than [`limits::MAX_DIMENSION`], not finite, all zero or of a norm outside
+    /// [`limits::NORM_RANGE`], a limit above [`limits::MAX_LIMIT`], a filter or fusion out of range, or times
+    /// that are too many or no spans.
     pub fn validate(&self) -> MemoryStoreResult<()> {
-        if let Some(text) = &self.text
-            && text.len() > limits::MAX_QUERY_BYTES
-        {
-            return Err(MemoryStoreError::invalid(
-                "text",
-                format!("is {} bytes long, must be at most {}", text.len(), limits::MAX_QUERY_BYTES),
-            ));
-        }
+        let (length, most) = (self.text.as_ref().map_or(0, String::len), limits::MAX_QUERY_BYTES);
+        limits::check("text", length <= most, || format!("is {length} bytes long, must be at most {most}"))?;
         if let Some(embedding) = &self.embedding {
             limits::check_embedding("embedding", embedding)?;
         }
         limits::effective_limit(self.limit)?;
         self.filter.validate()?;
+        limits::check_len("times", self.times.len(), limits::MAX_TIMES)?;
+        self.times.iter().try_for_each(TimeSpan::validate)?;
         self.fusion.validate()
     }
 }
@@ -178,7 +189,8 @@ pub struct SearchResult {
     /// The memory.
     pub record: MemoryRecord,
     /// What the results are ordered by: the fused score, or the score of the one leg that ran (the cosine in
-    /// [`SearchMode::Vector`]), and what the memories around it in its session lent it.
+    /// [`SearchMode::Vector`]), what it gains by a time that was to be favoured, and what the memories around
+    /// it in its session lent it.
     pub score: f64,
     /// BM25 over content, type and tags, above 0, of the passage that matches best; none if the words did
     /// not find it within the leg's depth, or if it came in from the session of another result: such a
@@ -205,7 +217,7 @@ pub struct SearchPlan {
 /// One step of a [`SearchPlan`].
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct PlanStep {
-    /// What it is for: `filter`, `keyword`, `vector`, `fusion` or `sessions`.
+    /// What it is for: `filter`, `keyword`, `vector`, `fusion`, `dates` or `sessions`.
     pub stage: String,
     /// How it is done and why so, such as `exact scan of 1,204 filtered vectors`.
     pub method: String,

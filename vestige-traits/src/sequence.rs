@@ -9,8 +9,6 @@ use std::hash::Hash;
 
 /// How many results lend: the best ones.
 pub const LENDING_RESULTS: usize = 50;
-/// How many characters at the end of a content tell whether it [`asks`].
-pub const QUESTION_TAIL: usize = 32;
 
 /// What a memory lends to those one and two places away.
 const LENT: [f64; 2] = [0.3, 0.15];
@@ -26,7 +24,7 @@ pub struct InSession<K> {
     pub key: K,
     /// Its score.
     pub score: f64,
-    /// Whether its content [`asks`].
+    /// Whether its content ends in a question: `vestige_analysis::asks`.
     pub asks: bool,
     /// The last and the last but one before it in its session. None where there is no such memory, or where
     /// the filter, the phrases or the exclusions keep it out.
@@ -71,14 +69,6 @@ pub fn lend<K: Copy + Eq + Hash>(results: &[InSession<K>], floor: f64) -> HashMa
         scores.insert(result.key, result.score - given + lent);
     }
     scores
-}
-
-/// Whether a content ends in a question: in the question mark of some script, before white space, quotes and
-/// brackets. Only its last [`QUESTION_TAIL`] characters are looked at.
-pub fn asks(content: &str) -> bool {
-    let closes = |c: char| c.is_whitespace() || "\"')]»”’」』".contains(c);
-    let last = content.chars().rev().take(QUESTION_TAIL).find(|c| !closes(*c));
-    last.is_some_and(|c| "?？؟\u{37e}՞⁇⁈‽".contains(c))
 }
 
 #[cfg(test)]
@@ -135,15 +125,5 @@ mod tests {
         assert_eq!(lending_floor(&many[..49], false), 0.0);
         assert_eq!(lending_floor(&many[..49], true), 52.0);
         assert_eq!(lending_floor(&[], true), 0.0);
-    }
-
-    #[test]
-    fn a_question_ends_in_the_mark_of_any_script() {
-        for text in ["How?", "He said: “why?” ", "为什么？", "لماذا؟", "('really?')\n"] {
-            assert!(asks(text), "{text}");
-        }
-        for text in ["", "?!", "No.", "Is it? Yes.", &("?".to_owned() + &" ".repeat(40))] {
-            assert!(!asks(text), "{text}");
-        }
     }
 }

@@ -254,6 +254,10 @@ pub trait LocalMemoryStore {
     /// `limit` memories match, `limit` come back. A text that only excludes finds nothing by words. Memories
     /// without a vector are found by words alone. In a store without a model the vector finds nothing.
     ///
+    /// Memories that were created at one of the [`times`](SearchQuery::times) of the query, or soon after,
+    /// gain a part of their score, in every mode, before the best of what the legs found are chosen. No
+    /// memory is excluded, and without times nothing changes.
+    ///
     /// Memories of one [`session`](MemoryRecord::session) lend each other score, unless
     /// [`SearchQuery::sessions`] is off: each of the first 50 results lends a part of its score to the two
     /// memories before it and the two after it in the session, and one that ends in a question lends more to

@@ -2,6 +2,7 @@
 
 use clap::Args;
 use serde::Serialize;
+use vestige_memory::dates::Mention;
 use vestige_memory::text::{labels, one_line, shortened};
 use vestige_memory::{Nearby, Recall, ResultInContext};
 use vestige_traits::{
@@ -17,6 +18,7 @@ use crate::render::{HitJson, indented, indented_by, matching};
 /// Find memories by words and by meaning
 ///
 /// Any word may match; rare words count for more. "a phrase" must occur, and -word must not, in every mode.
+/// Memories of a time that the question names ("last week", "in May 2023", "2023-05-08") are favoured.
 /// Write `--` before a question that begins with a dash.
 #[derive(Args, Debug)]
 #[command(
@@ -24,7 +26,8 @@ use crate::render::{HitJson, indented, indented_by, matching};
 created_at, metadata}, of a long content also `passage`: {start, end}, the characters that match best, and `session` where
 it is part of one; with --context too: `before` and `after`, arrays of
 {result, id, content, node_type, tags, codebase, created_at, metadata}, `result` being the number of the result that it
-is; with --explain too: an object of `results`, each with its ranks, and `plan`.
+is; with --explain too: an object of `results`, each with its ranks, `plan`, and `dates`, an array of {words, first, last},
+the first and the last day of each time that the question names.
 
 Examples:
   vestige search when may I deploy
@@ -56,6 +59,10 @@ pub(crate) struct SearchArgs {
     #[arg(long)]
     no_sessions: bool,
 
+    /// Do not favour memories of a time that the question names, such as "last week" or "in May 2023"
+    #[arg(long)]
+    no_dates: bool,
+
     /// Show what each leg contributed to a result, and how the search ran
     #[arg(short, long)]
     explain: bool,
@@ -69,6 +76,18 @@ pub(crate) struct SearchArgs {
 struct ExplainedJson<'a> {
     results: Vec<ExplainedHit<'a>>,
     plan: &'a SearchPlan,
+    dates: Vec<DateJson>,
+}
+
+/// A time that the question names.
+#[derive(Serialize)]
+struct DateJson {
+    words: String,
+    first: String,
+    last: String,
+    /// Both days.
+    #[serde(skip)]
+    days: String,
 }
 
 #[derive(Serialize)]
@@ -82,11 +101,12 @@ struct ExplainedHit<'a> {
 pub(crate) async fn run(args: SearchArgs, app: &App, mut out: Output) -> CommandResult {
     let text = args::text_or_stdin(Some(args.query.join(" ")), "question").await?;
     let embedded = args.mode.ranks_by_vector() && WebQuery::meaning(&text).is_some();
-    let mut question = Recall::new(text)
+    let mut question = Recall::new(text.as_str())
         .mode(args.mode)
         .limit(args.limit)
         .filter(args.filter.filter(app.now())?)
-        .sessions(!args.no_sessions);
+        .sessions(!args.no_sessions)
+        .dates(!args.no_dates);
     // Before a store is made for it.
     question.validate()?;
     question.check_context(args.context)?;
@@ -95,6 +115,7 @@ pub(crate) async fn run(args: SearchArgs, app: &App, mut out: Output) -> Command
     }
     let terms = question.terms();
     let memory = app.memory_to_ask(embedded).await?;
+    let dates = dates(&text, &memory.dates(&question));
     let query = memory.search_query(question).await?;
     let store = memory.store();
     let hits = memory.in_context(store.search(&query).await?, args.context).await?;
@@ -107,7 +128,7 @@ pub(crate) async fn run(args: SearchArgs, app: &App, mut out: Output) -> Command
                 fts_rank: hit.result.fts_rank,
                 vector_rank: hit.result.vector_rank,
             });
-            out.json_value(&ExplainedJson { results: results.collect(), plan })?;
+            out.json_value(&ExplainedJson { results: results.collect(), plan, dates })?;
         }
         None if out.json => {
             out.json_value(&hits.iter().map(|hit| json(hit, args.context)).collect::<Vec<_>>())?;
@@ -118,7 +139,7 @@ pub(crate) async fn run(args: SearchArgs, app: &App, mut out: Output) -> Command
                 print_context(&mut out, hit, args.full)?;
             }
             if let Some(plan) = plan {
-                print_plan(&mut out, plan)?;
+                print_plan(&mut out, plan, &dates)?;
             }
         }
     }
@@ -229,11 +250,28 @@ pub(crate) fn contributions(hit: &SearchResult) -> String {
     format!("{} · {}", Styled(BOLD, words), Styled(BOLD, meaning))
 }
 
-fn print_plan(out: &mut Output, plan: &SearchPlan) -> CommandResult {
+fn print_plan(out: &mut Output, plan: &SearchPlan, dates: &[DateJson]) -> CommandResult {
     out.line("")?;
     for step in &plan.steps {
         let stage = format_args!("{:<8}", one_line(&step.stage));
         out.line(format_args!("{} {}", Styled(BOLD, stage), one_line(&step.method)))?;
+        if step.stage == "dates" {
+            // A store knows the times alone, and not the words for them.
+            for DateJson { words, days, .. } in dates {
+                out.line(format_args!("{:<8} {words}: {days}", ""))?;
+            }
+        }
     }
     Ok(())
+}
+
+/// The times that a question names, with the words for each.
+fn dates(text: &str, read: &[Mention]) -> Vec<DateJson> {
+    let date = |one: &Mention| DateJson {
+        words: shortened(&text[one.range.clone()], 100),
+        first: one.first.to_string(),
+        last: one.last.to_string(),
+        days: one.to_string(),
+    };
+    read.iter().map(date).collect()
 }

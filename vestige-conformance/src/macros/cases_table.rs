@@ -336,6 +336,16 @@ macro_rules! __conformance_cases {
                 memories_of_a_context_are_whole
                 an_answer_of_contexts_is_bounded
             }
+            times {
+                memories_of_the_time_gain_and_none_loses
+                memories_of_soon_after_gain_less
+                a_memory_of_the_time_comes_from_far_down
+                what_comes_from_far_down_is_whole
+                a_memory_that_gains_lends_more
+                filters_and_exclusions_hold_for_favoured_memories
+                times_out_of_range_are_invalid
+                favoured_times_are_a_step_of_the_plan
+            }
             validation {
                 blank_content_is_refused
                 a_nul_is_refused_in_every_text

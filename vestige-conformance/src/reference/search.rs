@@ -3,10 +3,10 @@ use std::convert::Infallible;
 
 use chrono::{DateTime, Utc};
 use uuid::Uuid;
-use vestige_traits::analysis::{AnalyzedDocument, AnalyzedQuery, Analyzer, Bm25};
+use vestige_traits::analysis::{AnalyzedDocument, AnalyzedQuery, Analyzer, Bm25, asks};
 use vestige_traits::backend::{
-    FusionScale, InSession, LENDING_RESULTS, LegPlace, asks, lend, lending_floor, passage, result_order,
-    round_score,
+    FusionScale, InSession, LENDING_RESULTS, LegPlace, favoured, gain, lend, lending_floor, passage,
+    result_order, round_score,
 };
 use vestige_traits::{
     MemoryFilter, MemoryStoreResult, ModelSignature, PlanStep, SearchPlan, SearchQuery, SearchResult,
@@ -43,14 +43,16 @@ impl State {
                 let depth = query.fusion.leg_depth(limit);
                 keyword.truncate(depth);
                 vector.truncate(depth);
-                let ranking = self.fuse(query, depth, &keyword, &vector);
+                let ranking = self.favoured(query, self.fuse(query, depth, &keyword, &vector));
                 self.results(query, limit, &candidates, ranking, [Some(&keyword), Some(&vector)])
             }
             (Some(keyword), None) => {
-                self.results(query, limit, &candidates, keyword.clone(), [Some(&keyword), None])
+                let ranking = self.alone(query, limit, &keyword);
+                self.results(query, limit, &candidates, ranking, [Some(&keyword), None])
             }
             (None, Some(vector)) => {
-                self.results(query, limit, &candidates, vector.clone(), [None, Some(&vector)])
+                let ranking = self.alone(query, limit, &vector);
+                self.results(query, limit, &candidates, ranking, [None, Some(&vector)])
             }
             (None, None) => Vec::new(),
         };
@@ -80,6 +82,9 @@ impl State {
         steps.extend(query.ranking_vector().map(|_| step("vector")));
         if steps.len() == 3 {
             steps.push(PlanStep { stage: "fusion".to_owned(), method: query.fusion.to_string() });
+        }
+        if let dates @ 1.. = query.times.len() {
+            steps.push(PlanStep { stage: "dates".to_owned(), method: format!("{dates} spans gain score") });
         }
         Ok(SearchPlan { steps })
     }
@@ -148,6 +153,20 @@ impl State {
             Some((*id, round_score(cosine_similarity(embedding, vector))))
         });
         self.best_first(scores.collect())
+    }
+
+    /// A ranking of what a single leg found.
+    fn alone(&self, query: &SearchQuery, limit: usize, leg: &Leg) -> Leg {
+        let mut leg = leg.clone();
+        if !query.times.is_empty() {
+            leg.truncate(query.pool_to_favour(limit));
+        }
+        self.favoured(query, leg)
+    }
+
+    fn favoured(&self, query: &SearchQuery, ranking: Leg) -> Leg {
+        let gain = |id| gain(self.memories[&id].created_at, &query.times);
+        self.best_first(ranking.into_iter().map(|(id, score)| (id, favoured(score, gain(id)))).collect())
     }
 
     fn fuse(&self, query: &SearchQuery, depth: usize, keyword: &Leg, vector: &Leg) -> Leg {

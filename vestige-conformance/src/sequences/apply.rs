@@ -1,7 +1,7 @@
 use chrono::TimeDelta;
 use vestige_traits::clock::{Clock, ManualClock};
 use vestige_traits::reembed::ReembeddedMemory;
-use vestige_traits::{MemoryStore, MemoryStoreResult, ModelSignature};
+use vestige_traits::{MemoryStore, MemoryStoreResult, ModelSignature, SearchQuery, SearchResult, limits};
 
 use super::answer::Answer;
 use super::operation::Operation;
@@ -61,7 +61,10 @@ pub(super) async fn apply<S: MemoryStore + Sync>(
         Operation::Reembed(_, model) => done(reembed(store, model).await),
         Operation::FinishReembedding(_) => done(store.finish_reembedding().await),
         Operation::AbortReembedding(_) => done(store.abort_reembedding().await),
-        Operation::Search(_, query) => answer(store.search(query).await, Answer::Found),
+        Operation::Search(_, query) => {
+            times_exclude_nothing(store, query).await;
+            answer(store.search(query).await, Answer::Found)
+        }
         Operation::List(_, query) => answer(store.list(query).await, Answer::Listed),
         Operation::Context(_, numbers, each) => {
             let ids: Vec<_> = numbers.iter().map(|n| id(u128::from(*n))).collect();
@@ -136,5 +139,25 @@ fn refused<T>(result: MemoryStoreResult<T>, wrap: impl FnOnce(T) -> Answer) -> A
             | E::Conflict { .. },
         ) => Answer::Refused,
         Err(error) => Answer::Failed(error),
+    }
+}
+
+/// Checks that whatever is found without the times of a query is found with them.
+async fn times_exclude_nothing<S: MemoryStore>(store: &S, query: &SearchQuery) {
+    if query.times.is_empty() {
+        return;
+    }
+    let all = query.clone().limit(limits::MAX_LIMIT);
+    let (Ok(plain), Ok(found)) = (store.search(&all.clone().times([])).await, store.search(&all).await)
+    else {
+        return;
+    };
+    // Not those that came in from the session of another: who lends goes by the scores.
+    for result in plain.iter().filter(|result| result.fts_rank.or(result.vector_rank).is_some()) {
+        let id = result.record.id;
+        let same = found.iter().find(|found| found.record.id == id);
+        let same = same.unwrap_or_else(|| panic!("{:?} excluded memory {id}", query.times));
+        let scores = |result: &SearchResult| (result.fts_score, result.vector_score, result.passage);
+        assert_eq!(scores(same), scores(result), "{:?} changed memory {id}", query.times);
     }
 }

@@ -8,7 +8,7 @@ use proptest::test_runner::{Reason, TestRunner};
 use vestige_traits::transfer::{ScheduledMemory, TransferRow};
 use vestige_traits::{
     Domain, Fusion, FusionMethod, ListQuery, MemoryEdge, MemoryFilter, MemoryRecord, ModelSignature,
-    SchedulingState, SearchMode, SearchQuery,
+    SchedulingState, SearchMode, SearchQuery, TimeSpan,
 };
 
 use crate::fixtures::{edge, id, model, model_of_same_dimension, now, smaller_model};
@@ -349,6 +349,13 @@ fn fusions() -> impl Strategy<Value = Fusion> {
     prop_oneof![Just(Fusion::default()), random]
 }
 
+/// Spans of time to favour.
+fn spans() -> impl Strategy<Value = Vec<TimeSpan>> {
+    let span = (times(), 1_i64..50)
+        .prop_map(|(from, hours)| TimeSpan { from, before: from + TimeDelta::hours(hours) });
+    prop_oneof![3 => Just(Vec::new()), 1 => vec(span, 1..3)]
+}
+
 fn queries() -> impl Strategy<Value = SearchQuery> {
     let parts = (option::weighted(0.9, question()), option::weighted(0.6, vectors()));
     let mode = prop_oneof![
@@ -356,9 +363,10 @@ fn queries() -> impl Strategy<Value = SearchQuery> {
         1 => Just(SearchMode::Keyword),
         2 => Just(SearchMode::Vector),
     ];
-    (parts, filters(), 0_usize..6, fusions(), mode).prop_map(
-        |((text, embedding), filter, limit, fusion, mode)| {
-            let mut query = SearchQuery::default().filter(filter).limit(limit).fusion(fusion).mode(mode);
+    (parts, filters(), 0_usize..6, fusions(), mode, spans()).prop_map(
+        |((text, embedding), filter, limit, fusion, mode, times)| {
+            let mut query =
+                SearchQuery::default().filter(filter).limit(limit).fusion(fusion).mode(mode).times(times);
             (query.text, query.embedding) = (text, embedding);
             query
         },

@@ -4,7 +4,8 @@ use std::fmt::Write as _;
 
 use rmcp::schemars::{self, JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::{Deserialize, Serialize};
-use vestige_memory::text::counted;
+use vestige_memory::dates::Mention;
+use vestige_memory::text::{counted, shortened};
 use vestige_memory::{Memory, Recall, ResultInContext, SearchMode};
 use vestige_traits::{
     Embedder, ListCursor, ListPage, ListQuery, MemoryFilter, MemoryRecord, MemoryStore, Passage,
@@ -63,6 +64,8 @@ pub(crate) struct RecallArgs {
     #[serde(default, skip_serializing_if = "is_zero")]
     #[schemars(range(min = 0, max = 5))]
     context: usize,
+    /// false: favour no times that the question names.
+    dates: Option<bool>,
     /// Where to go on with a list: the `next` of the last one.
     cursor: Option<String>,
 }
@@ -86,6 +89,9 @@ pub(crate) struct Recalled {
     results: Vec<HitView>,
     /// Of a list, the `cursor` of its next page; null if there is no more.
     next: Option<String>,
+    /// Times that the question names, with their days: memories of then are favoured.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    dates: Vec<String>,
 }
 
 #[derive(Serialize, JsonSchema)]
@@ -121,6 +127,11 @@ impl HitView {
         let (before, after) = (Vec::new(), Vec::new());
         Self { score: None, fts_score: None, vector_score: None, passage: None, memory, before, after }
     }
+}
+
+/// The times that a question names, with their days.
+fn read_from(query: &str, dates: &[Mention]) -> Vec<String> {
+    dates.iter().map(|date| format!("{} ({date})", shortened(&query[date.range.clone()], 100))).collect()
 }
 
 /// Memories as they are shown in this room, one after another, and whether one of them is cut.
@@ -197,14 +208,20 @@ where
             args.context
         )));
     }
-    let question = Recall::new(args.query).limit(limit).filter(filter).mode(args.mode);
+    let favour = args.dates.unwrap_or(true);
+    let question = Recall::new(args.query.as_str()).limit(limit).filter(filter).mode(args.mode).dates(favour);
     let terms = question.terms();
+    let dates = read_from(&args.query, &memory.dates(&question));
     let hits = memory.recall_in_context(question, args.context).await?;
     let mut text = match hits.len() as u64 {
         0 if filtered => NOTHING_FILTERED.to_owned(),
         0 => "Nothing is known about this.".to_owned(),
         found => format!("{} found, best first.", counted(found, "memory")),
     };
+    if !hits.is_empty() && !dates.is_empty() {
+        let named = dates.join(", ");
+        let _ = write!(text, " Memories of {named} and of soon after are favoured; not with `dates`: false.");
+    }
     if terms > limits::MAX_QUERY_TERMS {
         let _ = write!(
             text,
@@ -213,7 +230,7 @@ where
         );
     }
     let results = numbered(&mut text, &hits);
-    Answer::new(text, &Recalled { results, next: None })
+    Answer::new(text, &Recalled { results, next: None, dates })
 }
 
 /// How many memories before results, and how many after them, an answer has at most, so that they fit into
@@ -248,7 +265,7 @@ fn page_of_list(page: &ListPage, filtered: bool) -> ToolResult {
     if let Some(next) = &next {
         let _ = write!(text, "\n\nThere are more: call again with `cursor`: \"{next}\".");
     }
-    Answer::new(text, &Recalled { results, next })
+    Answer::new(text, &Recalled { results, next, dates: Vec::new() })
 }
 
 /// The place that the `next` of a list names.

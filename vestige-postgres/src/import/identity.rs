@@ -55,22 +55,23 @@ impl Import {
     }
 
     async fn insert_named<T: Named>(&mut self, row: &Prepared<'_, T>) -> sqlx::Result<()> {
+        let NamedRow { id, handle, display_name, created_at, metadata } = row.to_row();
         let insert = match T::KIND {
             TransferKind::Group => sqlx::query!(
                 "INSERT INTO groups (id, handle, display_name, created_at, metadata) VALUES ($1, $2, $3, $4, $5)",
-                row.id(),
-                row.name(),
-                row.display_name(),
-                row.created_at(),
-                *row.metadata(),
+                id,
+                handle,
+                display_name,
+                created_at,
+                metadata,
             ),
             _ => sqlx::query!(
                 "INSERT INTO users (id, handle, display_name, created_at, metadata) VALUES ($1, $2, $3, $4, $5)",
-                row.id(),
-                row.name(),
-                row.display_name(),
-                row.created_at(),
-                *row.metadata(),
+                id,
+                handle,
+                display_name,
+                created_at,
+                metadata,
             ),
         };
         insert.execute(self.connection()).await?;

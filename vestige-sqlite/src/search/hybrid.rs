@@ -9,7 +9,9 @@ use std::cmp::Reverse;
 use std::collections::{HashMap, HashSet};
 
 use rusqlite::Transaction;
-use vestige_traits::backend::{FusionScale, LENDING_RESULTS, LegPlace, lend, lending_floor, round_score};
+use vestige_traits::backend::{
+    FusionScale, LENDING_RESULTS, LegPlace, favoured, lend, lending_floor, round_score,
+};
 use vestige_traits::{Fusion, MemoryStoreResult, cosine_similarity};
 
 use super::legs::{Found, Ranked, TieBreak, best_first, in_order, sort};
@@ -75,6 +77,8 @@ pub(super) struct Fused<'a> {
     keyword: &'a [Found],
     words: HashMap<i64, LegPlace>,
     fusion: Option<(&'a Fusion, FusionScale)>,
+    /// What nodes gain by their times.
+    gains: HashMap<i64, f64>,
     /// The best and the last similarity.
     ends: [f64; 2],
 }
@@ -97,7 +101,12 @@ impl<'a> Fused<'a> {
             (ends, scaled) = (known.unwrap_or_default(), Some((fusion, scale)));
         }
         let words = (1..).zip(keyword).map(|(rank, found)| (found.node, (rank, found.score))).collect();
-        Ok(Self { leg, keyword, words, fusion: scaled, ends })
+        Ok(Self { leg, keyword, words, fusion: scaled, gains: HashMap::new(), ends })
+    }
+
+    /// Lets nodes gain score. A higher score stays higher, so that bounds of scores stay bounds.
+    pub(super) fn favour(&mut self, gains: HashMap<i64, f64>) {
+        self.gains = gains;
     }
 
     /// The best `limit`.
@@ -180,14 +189,15 @@ impl<'a> Fused<'a> {
     }
 
     fn score(&self, node: i64, similarity: Option<f64>) -> f64 {
-        match self.fusion {
+        let score = match self.fusion {
             // The rank has no part in a relative score.
             Some((fusion, scale)) => {
                 let words = self.words.get(&node).copied();
                 fusion.score(&scale, words, similarity.map(|score| (0, score)))
             }
             None => similarity.unwrap_or_default(),
-        }
+        };
+        self.gains.get(&node).map_or(score, |gain| favoured(score, *gain))
     }
 
     /// Of every candidate of both legs.

@@ -4,7 +4,8 @@ use std::collections::{HashMap, HashSet};
 
 use rusqlite::{OptionalExtension, Transaction, params};
 use vestige_traits::MemoryStoreResult;
-use vestige_traits::backend::{InSession, LENDING_RESULTS, QUESTION_TAIL, asks, lend, lending_floor};
+use vestige_traits::analysis::{QUESTION_TAIL, asks};
+use vestige_traits::backend::{InSession, LENDING_RESULTS, lend, lending_floor};
 
 use super::kept::{Derived, Kept};
 use super::legs::{Ranked, sort};

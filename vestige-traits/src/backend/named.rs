@@ -35,14 +35,8 @@ pub trait Named: Importable {
     /// The short name.
     fn name(&self) -> &str;
 
-    /// What people see.
-    fn display_name(&self) -> Option<&str>;
-
-    /// When it was made.
-    fn created_at(&self) -> DateTime<Utc>;
-
-    /// A JSON object.
-    fn metadata(&self) -> &Value;
+    /// Its row.
+    fn to_row(&self) -> NamedRow;
 }
 
 macro_rules! named {
@@ -63,16 +57,9 @@ macro_rules! named {
                 &self.handle
             }
 
-            fn display_name(&self) -> Option<&str> {
-                self.display_name.as_deref()
-            }
-
-            fn created_at(&self) -> DateTime<Utc> {
-                self.created_at
-            }
-
-            fn metadata(&self) -> &Value {
-                &self.metadata
+            fn to_row(&self) -> NamedRow {
+                let Self { id, handle, display_name, created_at, metadata } = self.clone();
+                NamedRow { id, handle, display_name, created_at, metadata }
             }
         }
     )* };

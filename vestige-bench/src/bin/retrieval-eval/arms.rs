@@ -1,9 +1,11 @@
 //! What can be asked a question.
 
 use std::collections::HashMap;
+use std::sync::Arc;
 use std::time::Instant;
 
 use anyhow::{Context, Result};
+use chrono::{DateTime, Utc};
 use clap::ValueEnum;
 use rand::SeedableRng;
 use rand::rngs::StdRng;
@@ -11,10 +13,11 @@ use rand::seq::IndexedRandom;
 use rusqlite::{Connection, params};
 use uuid::Uuid;
 use vestige_bench::agreement::Ranking;
-use vestige_bench::conversation::{Sessions, records};
+use vestige_bench::conversation::{Sessions, asked_at, records};
 use vestige_bench::data::{Question, SetMemory, record_id};
 use vestige_bench::subject::{Backend, Subject};
 use vestige_memory::{Memory, Recall};
+use vestige_traits::clock::ManualClock;
 use vestige_traits::{AnyEmbedder, Fusion, MemoryFilter, Passage, SearchMode};
 
 /// What answers the questions.
@@ -79,6 +82,8 @@ pub(crate) struct Ground<'a> {
     model: AnyEmbedder,
     fusion: Fusion,
     context: usize,
+    /// When each question is asked; none where nothing says so, or where dates are off.
+    asked: Vec<Option<DateTime<Utc>>>,
     #[cfg(feature = "postgres")]
     url: Option<&'a str>,
 }
@@ -90,7 +95,7 @@ impl<'a> Ground<'a> {
         questions: &'a [Question],
         (store, url): (Backend, Option<&'a str>),
         model: AnyEmbedder,
-        fusion: Fusion,
+        (fusion, dates): (Fusion, bool),
         context: usize,
     ) -> Result<Self> {
         let subject = Subject::open(store, url).await?;
@@ -104,6 +109,7 @@ impl<'a> Ground<'a> {
             model,
             fusion,
             context,
+            asked: if dates { asked_at(memories, questions)? } else { vec![None; questions.len()] },
             #[cfg(feature = "postgres")]
             url,
         })
@@ -128,11 +134,17 @@ impl<'a> Ground<'a> {
 
     async fn ask_store(&self, mode: SearchMode) -> Result<Outcome> {
         // As users ask: through the facade.
-        let memory = Memory::new(self.subject.store.clone(), self.model.clone());
+        let clock = Arc::new(ManualClock::new(DateTime::UNIX_EPOCH));
+        let memory = Memory::builder(self.subject.store.clone(), self.model.clone());
+        let memory = memory.clock(Arc::clone(&clock)).build();
         let mut outcome = Outcome::default();
-        for question in self.questions {
+        for (question, asked) in self.questions.iter().zip(&self.asked) {
+            if let Some(asked) = asked {
+                clock.set(*asked);
+            }
             let filter = MemoryFilter::new().codebases([question.scope.clone()]);
-            let recall = Recall::new(&question.query).mode(mode).filter(filter).limit(10).fusion(self.fusion);
+            let recall = Recall::new(&question.query).mode(mode).filter(filter).limit(10);
+            let recall = recall.fusion(self.fusion).dates(asked.is_some());
             let started = Instant::now();
             let found = memory.recall(recall).await;
             let found = found.with_context(|| format!("question {}", question.id))?;

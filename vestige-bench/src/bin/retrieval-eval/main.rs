@@ -44,6 +44,10 @@ struct Args {
     /// How the memories stand in sessions, by their `session` and `said_at`.
     #[arg(long, default_value = "own")]
     sessions: Sessions,
+    /// Whether memories of the times that a question names are favoured. A question is asked at its
+    /// `asked_at`, else when the last memory of its scope was said; of a set without times nothing is read.
+    #[arg(long, default_value = "on")]
+    dates: Dates,
     /// The backend to measure.
     #[arg(long, default_value = "sqlite")]
     store: Backend,
@@ -91,6 +95,12 @@ struct Args {
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+enum Dates {
+    On,
+    Off,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 enum Method {
     RelativeScore,
     ReciprocalRank,
@@ -126,7 +136,7 @@ async fn main() -> Result<()> {
         &set.questions,
         (args.store, args.postgres_url.as_deref()),
         model(&args.model)?,
-        fusion,
+        (fusion, args.dates == Dates::On),
         args.context,
     )
     .await?;
