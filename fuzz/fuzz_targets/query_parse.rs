@@ -4,7 +4,8 @@
 use libfuzzer_sys::fuzz_target;
 use vestige_traits::analysis::{AnalyzedDocument, Analyzer, MAX_WORD_BYTES};
 use vestige_traits::limits::{MAX_ANALYZED_TERMS, MAX_QUERY_TERMS};
-use vestige_traits::{SearchQuery, WebQuery};
+use vestige_traits::analysis::WebQuery;
+use vestige_traits::SearchQuery;
 
 fuzz_target!(|text: &str| {
     let query = WebQuery::parse(text);

@@ -7,8 +7,9 @@ use uuid::Uuid;
 use vestige_cli::ImportLine;
 use vestige_memory::Memory;
 use vestige_memory::text::counted;
+use vestige_traits::stats::HealthStatus;
 use vestige_traits::transfer::{TransferKey, TransferRow};
-use vestige_traits::{AnyEmbedder, AnyMemoryStore, Embedder, HealthStatus, MemoryStore};
+use vestige_traits::{AnyEmbedder, AnyMemoryStore, Embedder, MemoryStore};
 
 use crate::failure::CommandResult;
 use crate::output;

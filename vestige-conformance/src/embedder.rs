@@ -84,7 +84,7 @@ impl Embedder for HashEmbedder {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use vestige_traits::cosine_similarity;
+    use vestige_traits::backend::cosine_similarity;
 
     fn embed(embedder: &HashEmbedder, text: &str) -> Vec<f32> {
         embedder.embed(text).unwrap()

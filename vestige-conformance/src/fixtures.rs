@@ -5,9 +5,10 @@ use std::fmt::Debug;
 use chrono::{DateTime, TimeDelta, Utc};
 use uuid::Uuid;
 use vestige_traits::reembed::ReembeddedMemory;
+use vestige_traits::scheduling::{Rating, ReviewEvent, SchedulingState};
 use vestige_traits::{
     Domain, MemoryEdge, MemoryRecord, MemoryStore, MemoryStoreError, MemoryStoreResult, ModelSignature,
-    Rating, ReviewEvent, SchedulingState, SearchMode, SearchQuery, SearchResult, limits,
+    SearchMode, SearchQuery, SearchResult, limits,
 };
 
 /// Where the clock of every case begins: 2026-01-01 00:00 UTC.

@@ -15,14 +15,16 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use chrono::{DateTime, Utc};
 use uuid::Uuid;
 use vestige_traits::clock::Clock;
+use vestige_traits::plan::SearchPlan;
 use vestige_traits::reembed::{PendingMemory, ReembeddedMemory, ReembeddingStatus};
+use vestige_traits::scheduling::{DueMemory, ReviewEvent, SchedulingState};
+use vestige_traits::stats::{Finding, HealthStatus, StoreStats};
 use vestige_traits::transfer::{
     Checkpoint, ImportReport, TransferKey, TransferKind, TransferPage, TransferRow,
 };
 use vestige_traits::{
-    ChangeToken, Domain, DomainScore, DueMemory, Finding, HealthStatus, ListPage, ListQuery, MemoryEdge,
-    MemoryRecord, MemoryStore, MemoryStoreResult, ModelSignature, Neighbor, ReviewEvent, SchedulingState,
-    SearchPlan, SearchQuery, SearchResult, SessionContext, StoreStats,
+    ChangeToken, Domain, DomainScore, ListPage, ListQuery, MemoryEdge, MemoryRecord, MemoryStore,
+    MemoryStoreResult, ModelSignature, Neighbor, SearchQuery, SearchResult, SessionContext,
 };
 
 use self::state::State;

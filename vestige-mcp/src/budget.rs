@@ -14,7 +14,7 @@ pub(crate) const LISTED: usize = 4_000;
 /// How many units a list shows of a memory that stands near another.
 pub(crate) const NEARBY: usize = 1_000;
 /// The fewest units of a memory that are shown.
-const LEAST: usize = 200;
+const MIN_SHOWN: usize = 200;
 /// What an answer keeps for its own words, and for the labels of each memory.
 const RESERVED: usize = 1_000;
 
@@ -70,12 +70,12 @@ impl Room {
 
     /// How many units the next memory may have.
     pub(crate) fn next(&self) -> usize {
-        (self.left / self.memories.max(1)).max(LEAST)
+        (self.left / self.memories.max(1)).max(MIN_SHOWN)
     }
 
     /// Whether nothing is left for another memory.
     pub(crate) fn is_full(&self) -> bool {
-        self.left < LEAST
+        self.left < MIN_SHOWN
     }
 
     /// A memory was shown with this text.
@@ -106,6 +106,6 @@ mod tests {
         room.used("short");
         assert_eq!(room.next(), 2 * first - 5);
         room.used(&"x".repeat(ANSWER));
-        assert_eq!((room.next(), room.is_full()), (LEAST, true));
+        assert_eq!((room.next(), room.is_full()), (MIN_SHOWN, true));
     }
 }

@@ -7,7 +7,8 @@ use serde::Serialize;
 use serde_json::{Map, Value};
 use vestige_memory::text::{labels, place, printable, schedule_line, shortened};
 use vestige_memory::times::rfc3339;
-use vestige_traits::{MemoryEdge, MemoryRecord, Passage, SchedulingState};
+use vestige_traits::scheduling::SchedulingState;
+use vestige_traits::{MemoryEdge, MemoryRecord, Passage};
 
 use crate::budget::{self, units};
 

@@ -4,9 +4,8 @@ use std::sync::OnceLock;
 
 use uuid::Uuid;
 use vestige_traits::analysis::Analyzer;
-use vestige_traits::{
-    Embedder, MemoryRecord, MemoryStore, SearchQuery, SearchResult, cosine_similarity, limits,
-};
+use vestige_traits::backend::cosine_similarity;
+use vestige_traits::{Embedder, MemoryRecord, MemoryStore, SearchQuery, SearchResult, limits};
 
 use crate::embedding::KNOWN_SHARE;
 use crate::error::MemoryResult;

@@ -6,7 +6,8 @@ use chrono::{DateTime, FixedOffset, Offset, Utc};
 use tokio::sync::Mutex;
 use uuid::Uuid;
 use vestige_traits::clock::{Clock, SystemClock};
-use vestige_traits::{ListPage, ListQuery, MemoryRecord, MemoryStore, MemoryStoreError, StoreStats};
+use vestige_traits::stats::StoreStats;
+use vestige_traits::{ListPage, ListQuery, MemoryRecord, MemoryStore, MemoryStoreError};
 
 use crate::error::MemoryResult;
 #[cfg(feature = "fsrs")]

@@ -1,9 +1,10 @@
 //! What a question looks for by words and by meaning.
 
 use vestige_traits::analysis::Analyzer;
+use vestige_traits::analysis::WebQuery;
 use vestige_traits::{
     Embedder, Fusion, MemoryFilter, MemoryStore, MemoryStoreResult, SearchMode, SearchQuery, SearchResult,
-    SessionContext, WebQuery, limits,
+    SessionContext, limits,
 };
 
 use crate::dates::{Mention, mentions};

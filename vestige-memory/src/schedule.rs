@@ -1,8 +1,9 @@
 use chrono::{DateTime, Utc};
 use uuid::Uuid;
-use vestige_traits::{DueMemory, MemoryStore, SchedulingState};
+use vestige_traits::MemoryStore;
+use vestige_traits::scheduling::{DueMemory, SchedulingState};
 #[cfg(feature = "fsrs")]
-use vestige_traits::{Rating, ReviewEvent};
+use vestige_traits::scheduling::{Rating, ReviewEvent};
 
 use crate::error::MemoryResult;
 use crate::memory::Memory;

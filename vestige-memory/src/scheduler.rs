@@ -3,10 +3,9 @@ use std::collections::BTreeSet;
 use chrono::{DateTime, TimeDelta, Utc};
 use fsrs::{FSRS, MemoryState};
 use uuid::Uuid;
+use vestige_traits::scheduling::{Rating, ReviewEvent, SchedulingState};
 use vestige_traits::transfer::{TransferKind, TransferRow};
-use vestige_traits::{
-    MemoryStore, MemoryStoreError, MemoryStoreResult, Rating, ReviewEvent, SchedulingState, limits,
-};
+use vestige_traits::{MemoryStore, MemoryStoreError, MemoryStoreResult, limits};
 
 use crate::retry::MAX_ATTEMPTS;
 

@@ -5,7 +5,8 @@
 
 use std::fmt::Write as _;
 
-use vestige_traits::{MemoryRecord, Passage, SchedulingState};
+use vestige_traits::scheduling::SchedulingState;
+use vestige_traits::{MemoryRecord, Passage};
 
 use crate::times::{day, minute};
 

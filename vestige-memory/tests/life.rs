@@ -93,7 +93,7 @@ async fn the_first_digits_of_an_id_name_a_memory<S: MemoryStore + Sync>(store: S
 #[cfg(feature = "fsrs")]
 async fn reviews_decide_what_is_due<S: MemoryStore + Sync>(store: S) {
     use chrono::TimeDelta;
-    use vestige_traits::Rating;
+    use vestige_traits::scheduling::Rating;
 
     let (memory, clock) = with_clock(store, NoEmbedder);
     let id = memory.remember("a red lamp").await.unwrap().record.id;
@@ -115,7 +115,7 @@ async fn reviews_decide_what_is_due<S: MemoryStore + Sync>(store: S) {
 
 #[cfg(feature = "fsrs")]
 async fn the_schedule_is_rebuilt_from_the_log<S: MemoryStore + Sync>(store: S) {
-    use vestige_traits::Rating;
+    use vestige_traits::scheduling::Rating;
 
     let (memory, _clock) = with_clock(store, NoEmbedder);
     let ids = memory.remember_all(["one", "two"], RememberOptions::new()).await.unwrap();

@@ -9,10 +9,8 @@ use common::{archive_of, at, empty, id, model, open, sqlite, vector};
 use proptest::prelude::*;
 use vestige_migrate::Copier;
 use vestige_migrate::archive::Restorer;
-use vestige_traits::{
-    Domain, MemoryEdge, MemoryFilter, MemoryRecord, MemoryStore, Rating, ReviewEvent, SchedulingState,
-    SearchQuery, Visibility,
-};
+use vestige_traits::scheduling::{Rating, ReviewEvent, SchedulingState};
+use vestige_traits::{Domain, MemoryEdge, MemoryFilter, MemoryRecord, MemoryStore, SearchQuery, Visibility};
 
 const DIMENSION: usize = 4;
 

@@ -9,8 +9,9 @@ use std::path::Path;
 use common::{archive_of, empty, open};
 use serde_json::json;
 use uuid::Uuid;
+use vestige_traits::scheduling::{Rating, ReviewEvent, SchedulingState};
 use vestige_traits::transfer::{ScheduledMemory, TransferRow};
-use vestige_traits::{MemoryRecord, MemoryStore, ModelSignature, Rating, ReviewEvent, SchedulingState};
+use vestige_traits::{MemoryRecord, MemoryStore, ModelSignature};
 
 /// The store of the example: one memory, its scheduling, one review.
 fn rows() -> Vec<TransferRow> {

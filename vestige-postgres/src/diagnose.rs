@@ -2,7 +2,8 @@
 
 use std::collections::BTreeSet;
 
-use vestige_traits::{Finding, HealthStatus, MemoryStoreResult};
+use vestige_traits::MemoryStoreResult;
+use vestige_traits::stats::{Finding, HealthStatus};
 
 use crate::analysis::{self, Difference};
 use crate::connection::Connections;

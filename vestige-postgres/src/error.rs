@@ -6,8 +6,9 @@ use std::{fmt, io};
 
 use sqlx::error::DatabaseError;
 use sqlx::postgres::PgDatabaseError;
+use vestige_traits::backend::ActualModel;
 use vestige_traits::backend::BoxError;
-use vestige_traits::{ActualModel, MemoryStoreError, ModelSignature};
+use vestige_traits::{MemoryStoreError, ModelSignature};
 
 use crate::rights::Rights;
 

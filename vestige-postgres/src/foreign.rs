@@ -5,7 +5,8 @@
 //! planted.
 
 use sqlx::Row;
-use vestige_traits::{Finding, MemoryStoreResult};
+use vestige_traits::MemoryStoreResult;
+use vestige_traits::stats::Finding;
 
 use crate::error;
 use crate::session::Session;

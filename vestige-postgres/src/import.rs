@@ -9,11 +9,9 @@ use sqlx::types::Json;
 use uuid::Uuid;
 use vestige_traits::analysis::Analyzer;
 use vestige_traits::backend::{Found, ImportOutcome, Importable, Prepared, PreparedRow, Reference, classify};
+use vestige_traits::scheduling::{ReviewEvent, SchedulingState};
 use vestige_traits::transfer::{Checkpoint, ImportReport, ScheduledMemory, TransferKind, TransferRow};
-use vestige_traits::{
-    Domain, MemoryEdge, MemoryRecord, MemoryStoreError, MemoryStoreResult, ModelSignature, ReviewEvent,
-    SchedulingState,
-};
+use vestige_traits::{Domain, MemoryEdge, MemoryRecord, MemoryStoreError, MemoryStoreResult, ModelSignature};
 
 use crate::analysis;
 use crate::connection::Connections;

@@ -6,10 +6,11 @@ use chrono::{DateTime, Utc};
 use serde_json::Value;
 use sqlx::types::Json;
 use uuid::Uuid;
+use vestige_traits::backend::cosine_similarity;
 use vestige_traits::backend::{FusionScale, round_score};
+use vestige_traits::scheduling::{DueMemory, ReviewEvent, SchedulingState};
 use vestige_traits::{
-    Domain, DueMemory, Fusion, MemoryRecord, MemoryStoreError, MemoryStoreResult, ModelSignature,
-    ReviewEvent, SchedulingState, SearchResult, cosine_similarity,
+    Domain, Fusion, MemoryRecord, MemoryStoreError, MemoryStoreResult, ModelSignature, SearchResult,
 };
 
 use crate::error;

@@ -4,7 +4,8 @@ use chrono::{DateTime, Utc};
 use sqlx::types::Json;
 use uuid::Uuid;
 use vestige_traits::backend::Prepared;
-use vestige_traits::{DueMemory, MemoryStoreError, MemoryStoreResult, ReviewEvent, SchedulingState, limits};
+use vestige_traits::scheduling::{DueMemory, ReviewEvent, SchedulingState};
+use vestige_traits::{MemoryStoreError, MemoryStoreResult, limits};
 
 use crate::error;
 use crate::rows::{self, MemoryRow, ReviewRow, SchedulingRow};

@@ -8,9 +8,8 @@ use chrono::{DateTime, Utc};
 use uuid::Uuid;
 use vestige_traits::analysis::{AnalyzedQuery, Analyzer, QueryTerm};
 use vestige_traits::backend::{LENDING_RESULTS, favoured, gain, passage, result_order};
-use vestige_traits::{
-    FusionMethod, MemoryStoreResult, PlanStep, SearchPlan, SearchQuery, SearchResult, limits,
-};
+use vestige_traits::plan::{PlanStep, SearchPlan};
+use vestige_traits::{FusionMethod, MemoryStoreResult, SearchQuery, SearchResult, limits};
 
 use crate::analysis;
 use crate::config::SearchSettings;

@@ -4,7 +4,8 @@ use std::collections::BTreeMap;
 
 use chrono::{DateTime, Utc};
 use sqlx::types::Json;
-use vestige_traits::{MemoryStoreResult, StoreStats};
+use vestige_traits::MemoryStoreResult;
+use vestige_traits::stats::StoreStats;
 
 use crate::connection::Connections;
 use crate::error;

@@ -10,14 +10,16 @@ use tracing::instrument;
 use uuid::Uuid;
 use vestige_traits::backend::{NeighborWalk, PageStart, Prepared};
 use vestige_traits::clock::Clock;
+use vestige_traits::plan::SearchPlan;
 use vestige_traits::reembed::{PendingMemory, ReembeddedMemory, ReembeddingStatus};
+use vestige_traits::scheduling::{DueMemory, ReviewEvent, SchedulingState};
+use vestige_traits::stats::{Finding, HealthStatus, StoreStats};
 use vestige_traits::transfer::{
     Checkpoint, ImportReport, TransferKey, TransferKind, TransferPage, TransferRow,
 };
 use vestige_traits::{
-    ChangeToken, Domain, DomainScore, DueMemory, Finding, HealthStatus, ListPage, ListQuery, MemoryEdge,
-    MemoryRecord, MemoryStore, MemoryStoreResult, ModelSignature, Neighbor, ReviewEvent, SchedulingState,
-    SearchPlan, SearchQuery, SearchResult, SessionContext, StoreStats, limits,
+    ChangeToken, Domain, DomainScore, ListPage, ListQuery, MemoryEdge, MemoryRecord, MemoryStore,
+    MemoryStoreResult, ModelSignature, Neighbor, SearchQuery, SearchResult, SessionContext, limits,
 };
 
 use crate::analysis::{self, AnalysisVersion};

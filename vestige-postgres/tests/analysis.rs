@@ -13,8 +13,9 @@ use sqlx::{Executor, PgPool, Row};
 use vestige_conformance::fixtures::{embedded, id, memory, model};
 use vestige_postgres::PgMemoryStore;
 use vestige_traits::analysis::{AnalyzedDocument, Analyzer};
+use vestige_traits::stats::{Finding, Severity};
 use vestige_traits::transfer::{TransferKind, TransferRow};
-use vestige_traits::{Finding, MemoryRecord, MemoryStore, MemoryStoreError, SearchQuery, Severity, limits};
+use vestige_traits::{MemoryRecord, MemoryStore, MemoryStoreError, SearchQuery, limits};
 
 static MIGRATOR: Migrator = sqlx::migrate!("./migrations");
 

@@ -8,7 +8,8 @@ use common::{TestDatabase, eventually};
 use sqlx::{Executor, PgPool};
 use vestige_conformance::fixtures::{embedded, in_vector_mode, model};
 use vestige_postgres::PgMemoryStore;
-use vestige_traits::{MemoryStore, SearchQuery, Severity};
+use vestige_traits::stats::Severity;
+use vestige_traits::{MemoryStore, SearchQuery};
 
 /// Another program gives the store its analysis.
 async fn analysed_by_another(pool: &PgPool) {

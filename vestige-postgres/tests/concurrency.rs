@@ -13,8 +13,9 @@ use sqlx::{AssertSqlSafe, Executor};
 use tokio::task::JoinSet;
 use vestige_conformance::fixtures::{embedded, id, memory, model, now, review, reviewed, smaller_model};
 use vestige_traits::reembed::ReembeddedMemory;
+use vestige_traits::stats::Severity;
 use vestige_traits::transfer::TransferKind;
-use vestige_traits::{MemoryEdge, MemoryStore, MemoryStoreError, SearchQuery, Severity};
+use vestige_traits::{MemoryEdge, MemoryStore, MemoryStoreError, SearchQuery};
 
 const WRITERS: u128 = 16;
 const EACH: u128 = 200;
@@ -130,12 +131,12 @@ async fn sixteen_writers_eight_searchers_and_four_reviewers_lose_nothing() {
     }
     assert_eq!(repetitions, recorded);
     for finding in store.diagnose().await.unwrap() {
-        assert!(finding.severity < vestige_traits::Severity::Error, "{finding:?}");
+        assert!(finding.severity < vestige_traits::stats::Severity::Error, "{finding:?}");
     }
     store.vacuum().await.unwrap();
     let folded =
         store.diagnose().await.unwrap().into_iter().find(|finding| finding.subject == "keyword index");
-    assert_eq!(folded.unwrap().severity, vestige_traits::Severity::Ok);
+    assert_eq!(folded.unwrap().severity, vestige_traits::stats::Severity::Ok);
     store.close().await;
     database.drop().await;
 }
@@ -267,10 +268,10 @@ async fn a_store_is_re_embedded_while_it_is_written_and_searched() {
     assert_eq!(store.get_edges(id(1)).await.unwrap().len(), 1);
     assert_eq!(store.get_neighbors(id(1), 1).await.unwrap().len(), 1);
     for finding in store.diagnose().await.unwrap() {
-        assert!(finding.severity < vestige_traits::Severity::Error, "{finding:?}");
+        assert!(finding.severity < vestige_traits::stats::Severity::Error, "{finding:?}");
         assert_ne!(finding.subject, "re-embedding");
         assert!(
-            finding.subject != "constraints" || finding.severity == vestige_traits::Severity::Ok,
+            finding.subject != "constraints" || finding.severity == vestige_traits::stats::Severity::Ok,
             "{finding:?}"
         );
     }

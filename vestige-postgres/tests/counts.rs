@@ -6,7 +6,8 @@ use common::TestDatabase;
 use sqlx::Executor;
 use uuid::Uuid;
 use vestige_conformance::fixtures::memory;
-use vestige_traits::{MemoryStore, Severity};
+use vestige_traits::MemoryStore;
+use vestige_traits::stats::Severity;
 
 #[tokio::test]
 async fn the_counts_of_many_processes_are_folded_by_the_way() {

@@ -10,8 +10,9 @@ use sqlx::Executor;
 use vestige_conformance::fixtures::{domain, edge, embedded, id, memory, model, now, review, reviewed};
 use vestige_postgres::PgMemoryStore;
 use vestige_traits::identity::{Group, GroupMembership, GroupRole, User};
+use vestige_traits::stats::{HealthStatus, Severity};
 use vestige_traits::transfer::{Checkpoint, TransferKind, TransferRow};
-use vestige_traits::{Domain, HealthStatus, MemoryStore, SearchQuery, Severity};
+use vestige_traits::{Domain, MemoryStore, SearchQuery};
 
 /// A store with rows in every table that a store fills.
 async fn fill(store: &PgMemoryStore) {

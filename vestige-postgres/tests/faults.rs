@@ -13,8 +13,9 @@ use vestige_conformance::fixtures::{
     embedded, id, memories, memory, model, model_of_same_dimension, now, review, reviewed, smaller_model,
 };
 use vestige_postgres::PgMemoryStore;
+use vestige_traits::stats::HealthStatus;
 use vestige_traits::transfer::{TransferKind, TransferRow};
-use vestige_traits::{HealthStatus, MemoryStore, MemoryStoreError, SearchQuery};
+use vestige_traits::{MemoryStore, MemoryStoreError, SearchQuery};
 
 /// Ends every connection to the database but the superuser's own.
 async fn cut_connections(database: &TestDatabase) {

@@ -408,7 +408,7 @@ async fn a_role_that_may_not_create_the_extension_is_told_who_may() {
     store.insert(&memory(1, "by a role without privileges")).await.unwrap();
     let findings = store.diagnose().await.unwrap();
     let privileges = findings.iter().find(|finding| finding.subject == "privileges").unwrap();
-    assert_eq!(privileges.severity, vestige_traits::Severity::Ok, "{privileges:?}");
+    assert_eq!(privileges.severity, vestige_traits::stats::Severity::Ok, "{privileges:?}");
     store.close().await;
     pool.close().await;
     drop_role(database, &name).await;

@@ -10,7 +10,8 @@ use sqlx::{Executor, PgPool};
 use vestige_conformance::fixtures::{embedded, id, memory, model};
 use vestige_postgres::{PgMemoryStore, SearchSettings};
 use vestige_traits::reembed::ReembeddedMemory;
-use vestige_traits::{Finding, MemoryRecord, MemoryStore, ModelSignature, SearchQuery, Severity};
+use vestige_traits::stats::{Finding, Severity};
+use vestige_traits::{MemoryRecord, MemoryStore, ModelSignature, SearchQuery};
 
 static MIGRATOR: Migrator = sqlx::migrate!("./migrations");
 const VECTOR: [f32; 4] = [1.0, 0.0, 0.0, 0.0];

@@ -15,11 +15,9 @@ use vestige_conformance::fixtures::{
 use vestige_postgres::PgMemoryStore;
 use vestige_traits::identity::User;
 use vestige_traits::reembed::ReembeddedMemory;
+use vestige_traits::stats::{Finding, HealthStatus, Severity};
 use vestige_traits::transfer::{Checkpoint, TransferKind, TransferRow};
-use vestige_traits::{
-    Domain, Finding, HealthStatus, ListQuery, MemoryStore, MemoryStoreError, MemoryStoreResult, SearchQuery,
-    Severity,
-};
+use vestige_traits::{Domain, ListQuery, MemoryStore, MemoryStoreError, MemoryStoreResult, SearchQuery};
 
 static MIGRATOR: Migrator = sqlx::migrate!("./migrations");
 const WRITER: &str = include_str!("../grants/writer.sql");

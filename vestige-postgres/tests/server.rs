@@ -14,7 +14,8 @@ mod faults {
     use tokio::sync::Mutex;
     use vestige_conformance::fixtures::{embedded, id, model};
     use vestige_postgres::PgMemoryStore;
-    use vestige_traits::{HealthStatus, MemoryRecord, MemoryStore, MemoryStoreError, SearchQuery};
+    use vestige_traits::stats::HealthStatus;
+    use vestige_traits::{MemoryRecord, MemoryStore, MemoryStoreError, SearchQuery};
 
     use super::common::{TestDatabase, control};
 
@@ -137,7 +138,7 @@ mod faults {
         }
         assert_eq!(store.health_check().await.unwrap(), HealthStatus::Healthy);
         for finding in store.diagnose().await.unwrap() {
-            assert!(finding.severity < vestige_traits::Severity::Error, "{finding:?}");
+            assert!(finding.severity < vestige_traits::stats::Severity::Error, "{finding:?}");
         }
         store.close().await;
         database.drop().await;

@@ -9,7 +9,8 @@ use sqlx::migrate::Migrator;
 use sqlx::{AssertSqlSafe, Executor, PgPool};
 use vestige_conformance::fixtures::{embedded, id, memory, model};
 use vestige_postgres::PgMemoryStore;
-use vestige_traits::{Finding, MemoryStore, SearchQuery, Severity};
+use vestige_traits::stats::{Finding, Severity};
+use vestige_traits::{MemoryStore, SearchQuery};
 
 static MIGRATOR: Migrator = sqlx::migrate!("./migrations");
 

@@ -4,7 +4,8 @@ use std::hash::{DefaultHasher, Hash, Hasher};
 use rusqlite::Transaction;
 use uuid::Uuid;
 use vestige_traits::analysis::{AnalyzedDocument, Analyzer};
-use vestige_traits::{Finding, MemoryRecord, MemoryStoreError, MemoryStoreResult};
+use vestige_traits::stats::Finding;
+use vestige_traits::{MemoryRecord, MemoryStoreError, MemoryStoreResult};
 
 use crate::codec;
 use crate::error::map;

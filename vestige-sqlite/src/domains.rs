@@ -1,8 +1,7 @@
 use rusqlite::{Row, Transaction, params};
+use vestige_traits::backend::cosine_similarity;
 use vestige_traits::backend::{Prepared, round_score};
-use vestige_traits::{
-    Domain, DomainScore, MemoryStoreError, MemoryStoreResult, ModelSignature, cosine_similarity, limits,
-};
+use vestige_traits::{Domain, DomainScore, MemoryStoreError, MemoryStoreResult, ModelSignature, limits};
 
 use crate::codec::{self, to_bytes, to_json};
 use crate::error::{bad_value, map};

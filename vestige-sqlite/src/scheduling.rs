@@ -2,7 +2,8 @@ use chrono::{DateTime, Utc};
 use rusqlite::{Row, Transaction, params};
 use uuid::Uuid;
 use vestige_traits::backend::Prepared;
-use vestige_traits::{DueMemory, MemoryStoreError, MemoryStoreResult, ReviewEvent, SchedulingState};
+use vestige_traits::scheduling::{DueMemory, ReviewEvent, SchedulingState};
+use vestige_traits::{MemoryStoreError, MemoryStoreResult};
 
 use crate::codec::{self, RECORD_COLUMN_COUNT, RECORD_COLUMNS, to_json};
 use crate::error::{bad_value, map};

@@ -13,9 +13,10 @@ use chrono::{DateTime, Utc};
 use rusqlite::{Connection, Transaction};
 use vestige_traits::analysis::{AnalyzedQuery, Analyzer};
 use vestige_traits::backend::{FusionScale, LENDING_RESULTS, favoured, gain, passage};
+use vestige_traits::plan::{PlanStep, SearchPlan};
 use vestige_traits::{
-    Fusion, FusionMethod, MemoryFilter, MemoryStoreResult, ModelSignature, PlanStep, SearchPlan, SearchQuery,
-    SearchResult, TimeSpan, limits,
+    Fusion, FusionMethod, MemoryFilter, MemoryStoreResult, ModelSignature, SearchQuery, SearchResult,
+    TimeSpan, limits,
 };
 
 use crate::codec::{self, RECORD_COLUMNS};

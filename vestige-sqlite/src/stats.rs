@@ -3,8 +3,9 @@ use std::path::Path;
 
 use chrono::{DateTime, Utc};
 use rusqlite::{Connection, Transaction, TransactionBehavior};
+use vestige_traits::MemoryStoreResult;
+use vestige_traits::stats::StoreStats;
 use vestige_traits::transfer::TransferKind;
-use vestige_traits::{MemoryStoreResult, StoreStats};
 
 use crate::codec;
 use crate::error::map;

@@ -7,14 +7,17 @@ use rusqlite::Transaction;
 use uuid::Uuid;
 use vestige_traits::backend::Prepared;
 use vestige_traits::clock::{Clock, new_id};
+use vestige_traits::plan::SearchPlan;
 use vestige_traits::reembed::{PendingMemory, ReembeddedMemory, ReembeddingStatus};
+use vestige_traits::scheduling::{DueMemory, ReviewEvent, SchedulingState};
+use vestige_traits::stats::{Finding, HealthStatus, StoreStats};
 use vestige_traits::transfer::{
     Checkpoint, ImportReport, TransferKey, TransferKind, TransferPage, TransferRow,
 };
 use vestige_traits::{
-    ChangeToken, Domain, DomainScore, DueMemory, Finding, HealthStatus, ListPage, ListQuery, MemoryEdge,
-    MemoryRecord, MemoryStore, MemoryStoreError, MemoryStoreResult, ModelSignature, Neighbor, ReviewEvent,
-    SchedulingState, SearchPlan, SearchQuery, SearchResult, SessionContext, StoreStats, limits,
+    ChangeToken, Domain, DomainScore, ListPage, ListQuery, MemoryEdge, MemoryRecord, MemoryStore,
+    MemoryStoreError, MemoryStoreResult, ModelSignature, Neighbor, SearchQuery, SearchResult, SessionContext,
+    limits,
 };
 
 use crate::config::SqliteMemoryStoreBuilder;

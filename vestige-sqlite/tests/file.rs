@@ -9,11 +9,10 @@ use rusqlite::Connection;
 use tempfile::TempDir;
 use uuid::Uuid;
 use vestige_sqlite::SqliteMemoryStore;
+use vestige_traits::scheduling::{Rating, ReviewEvent, SchedulingState};
+use vestige_traits::stats::{Finding, Severity};
 use vestige_traits::transfer::{TransferKind, TransferRow};
-use vestige_traits::{
-    Finding, ListQuery, MemoryRecord, MemoryStore, MemoryStoreError, Rating, ReviewEvent, SchedulingState,
-    SearchQuery, Severity,
-};
+use vestige_traits::{ListQuery, MemoryRecord, MemoryStore, MemoryStoreError, SearchQuery};
 
 async fn filled(path: &Path, memories: usize) {
     let store = SqliteMemoryStore::new(path).unwrap();

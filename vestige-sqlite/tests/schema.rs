@@ -8,10 +8,9 @@ use std::path::{Path, PathBuf};
 use rusqlite::Connection;
 use tempfile::TempDir;
 use vestige_sqlite::SqliteMemoryStore;
+use vestige_traits::stats::{Finding, Severity};
 use vestige_traits::transfer::{TransferKind, TransferRow};
-use vestige_traits::{
-    Finding, ListQuery, MemoryRecord, MemoryStore, MemoryStoreError, SearchQuery, Severity,
-};
+use vestige_traits::{ListQuery, MemoryRecord, MemoryStore, MemoryStoreError, SearchQuery};
 
 const EVIL: &str = "CREATE TRIGGER evil AFTER INSERT ON knowledge_nodes
     BEGIN UPDATE knowledge_nodes SET content = 'evil' WHERE node = new.node; END";

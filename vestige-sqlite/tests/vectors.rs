@@ -9,10 +9,10 @@ use chrono::{DateTime, TimeDelta, Utc};
 use tempfile::TempDir;
 use uuid::Uuid;
 use vestige_sqlite::{Durability, SqliteMemoryStore};
+use vestige_traits::backend::cosine_similarity;
 use vestige_traits::backend::{FusionScale, InSession, LENDING_RESULTS, lend, lending_floor, result_order};
 use vestige_traits::{
     MemoryFilter, MemoryRecord, MemoryStore, ModelSignature, SearchMode, SearchQuery, SearchResult,
-    cosine_similarity,
 };
 
 const DIMENSION: usize = 48;

@@ -26,13 +26,13 @@ pub use self::reembed::check_begun;
 pub use self::storable::Storable;
 pub use crate::__for_each_operation as for_each_operation;
 pub use crate::embedder::LocalEmbedder;
-pub use crate::error::BoxError;
+pub use crate::error::{ActualModel, BoxError};
+pub use crate::forgetting::{FSRS_DECAY, elapsed_stabilities};
 pub use crate::fusion::{FusionScale, LegPlace};
 pub use crate::graph::NeighborWalk;
 #[cfg(feature = "analysis")]
 pub use crate::passage::passage;
-pub use crate::scheduling::{FSRS_DECAY, elapsed_stabilities};
-pub use crate::search::{result_order, round_score};
+pub use crate::search::{cosine_similarity, result_order, round_score};
 pub use crate::sequence::{InSession, LENDING_RESULTS, lend, lending_floor};
 pub use crate::store::LocalMemoryStore;
 pub use crate::time_span::{favoured, gain};

@@ -32,7 +32,7 @@ use crate::model::ModelSignature;
 ///     let (Some(document), Some(question)) = (document, question) else {
 ///         return Ok(None); // The model knows no word of one of them.
 ///     };
-///     Ok(Some(vestige_traits::cosine_similarity(&document, &question)))
+///     Ok(Some(vestige_traits::backend::cosine_similarity(&document, &question)))
 /// }
 /// ```
 ///

@@ -37,7 +37,7 @@ pub struct MemoryFilter {
     pub created_before: Option<DateTime<Utc>>,
     /// A retrievability of at least this now, 0 to 1. A memory that was never reviewed has 1.
     ///
-    /// See [`retrievability`](crate::retrievability) for the formula.
+    /// See [`retrievability`](crate::scheduling::retrievability) for the formula.
     pub min_retrievability: Option<f64>,
 }
 

@@ -166,7 +166,7 @@ impl Fusion {
     }
 }
 
-/// One line for people, as a step of a [`SearchPlan`](crate::SearchPlan).
+/// One line for people, as a step of a [`SearchPlan`](crate::plan::SearchPlan).
 impl fmt::Display for Fusion {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self { method, k, keyword_weight, vector_weight, .. } = self;

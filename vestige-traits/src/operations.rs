@@ -16,11 +16,11 @@ macro_rules! __for_each_operation {
     ($callback:ident) => {
         $callback! {
             init() -> ();
-            health_check() -> $crate::HealthStatus;
+            health_check() -> $crate::stats::HealthStatus;
             count() -> u64;
-            get_stats() -> $crate::StoreStats;
+            get_stats() -> $crate::stats::StoreStats;
             vacuum() -> ();
-            diagnose() -> Vec<$crate::Finding>;
+            diagnose() -> Vec<$crate::stats::Finding>;
             rebuild_indexes() -> ();
             registered_model() -> Option<$crate::ModelSignature>;
             register_model<'a>(signature: &'a $crate::ModelSignature) -> ();
@@ -37,15 +37,17 @@ macro_rules! __for_each_operation {
                 -> $crate::operations::Time;
             delete(id: $crate::operations::Uuid) -> ();
             search<'a>(query: &'a $crate::SearchQuery) -> Vec<$crate::SearchResult>;
-            explain_search<'a>(query: &'a $crate::SearchQuery) -> $crate::SearchPlan;
+            explain_search<'a>(query: &'a $crate::SearchQuery) -> $crate::plan::SearchPlan;
             get_context<'a>(ids: &'a [$crate::operations::Uuid], each: usize) -> Vec<$crate::SessionContext>;
-            get_scheduling(memory_id: $crate::operations::Uuid) -> Option<$crate::SchedulingState>;
+            get_scheduling(memory_id: $crate::operations::Uuid)
+                -> Option<$crate::scheduling::SchedulingState>;
             update_scheduling<'a>(
-                memory_id: $crate::operations::Uuid, state: &'a $crate::SchedulingState
+                memory_id: $crate::operations::Uuid, state: &'a $crate::scheduling::SchedulingState
             ) -> ();
-            get_due_memories(now: $crate::operations::Time, limit: usize) -> Vec<$crate::DueMemory>;
-            record_review<'a>(event: &'a $crate::ReviewEvent) -> ();
-            get_reviews(memory_id: $crate::operations::Uuid) -> Vec<$crate::ReviewEvent>;
+            get_due_memories(now: $crate::operations::Time, limit: usize)
+                -> Vec<$crate::scheduling::DueMemory>;
+            record_review<'a>(event: &'a $crate::scheduling::ReviewEvent) -> ();
+            get_reviews(memory_id: $crate::operations::Uuid) -> Vec<$crate::scheduling::ReviewEvent>;
             add_edge<'a>(edge: &'a $crate::MemoryEdge) -> ();
             get_edges(memory_id: $crate::operations::Uuid) -> Vec<$crate::MemoryEdge>;
             remove_edge<'a>(

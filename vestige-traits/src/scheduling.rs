@@ -1,16 +1,17 @@
-use chrono::{DateTime, TimeDelta, Utc};
+//! When a memory is to be reviewed.
+
+use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
 use crate::clock::new_id;
 use crate::error::MemoryStoreResult;
+pub use crate::forgetting::retrievability;
+use crate::forgetting::{days, elapsed_stabilities};
 use crate::limits;
 use crate::record::MemoryRecord;
 use crate::words::words;
 
-/// The exponent of the forgetting curve: FSRS-6's default parameter w20.
-pub const FSRS_DECAY: f64 = 0.1542;
-const DAY_MICROS: f64 = 86_400e6;
 /// A tenth of a second. Products with anything smaller underflow, which PostgreSQL reports as an error.
 const MIN_STABILITY: f64 = 1e-6;
 
@@ -68,34 +69,6 @@ impl SchedulingState {
     pub fn is_retrievable(&self, minimum: f64, now: DateTime<Utc>) -> bool {
         self.last_review.is_none_or(|last| days(now - last) <= self.stability * elapsed_stabilities(minimum))
     }
-}
-
-/// The FSRS-6 forgetting curve: `R(t, S) = (1 + factor · t/S)^(-w20)` with
-/// `factor = 0.9^(-1/w20) - 1`, so that `R(S, S) = 0.9`.
-///
-/// `elapsed` before 0 counts as 0; `stability` is in days. Source: "The
-/// Algorithm", FSRS-6, in the wiki of the free-spaced-repetition-scheduler project.
-pub fn retrievability(elapsed: TimeDelta, stability: f64) -> f64 {
-    let days = days(elapsed).max(0.0);
-    (1.0 + factor() * days / stability).powf(-FSRS_DECAY)
-}
-
-/// The other way round: for how many multiples of the stability retrievability stays at `minimum` or above.
-///
-/// `retrievability(t, S) >= minimum` exactly while `t <= S · elapsed_stabilities(minimum)`, which a
-/// database can evaluate without a power function. Infinite for a `minimum` of 0, or so near to it
-/// that the product with a stability could overflow.
-pub fn elapsed_stabilities(minimum: f64) -> f64 {
-    let stabilities = (minimum.powf(-1.0 / FSRS_DECAY) - 1.0) / factor();
-    if stabilities > 1e300 { f64::INFINITY } else { stabilities }
-}
-
-fn factor() -> f64 {
-    0.9_f64.powf(-1.0 / FSRS_DECAY) - 1.0
-}
-
-fn days(delta: TimeDelta) -> f64 {
-    delta.num_microseconds().map_or(f64::MAX, |micros| micros as f64) / DAY_MICROS
 }
 
 /// How a review went.
@@ -169,7 +142,10 @@ pub struct DueMemory {
 
 #[cfg(test)]
 mod tests {
+    use chrono::TimeDelta;
+
     use super::*;
+    use crate::forgetting::DAY_MICROS;
 
     #[test]
     fn retrievability_is_nine_tenths_after_one_stability() {

@@ -207,22 +207,6 @@ pub struct SearchResult {
     pub passage: Option<Passage>,
 }
 
-/// How a store would answer a question: one line for each step, for people.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct SearchPlan {
-    /// The steps, in the order in which they run.
-    pub steps: Vec<PlanStep>,
-}
-
-/// One step of a [`SearchPlan`].
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct PlanStep {
-    /// What it is for: `filter`, `keyword`, `vector`, `fusion`, `dates` or `sessions`.
-    pub stage: String,
-    /// How it is done and why so, such as `exact scan of 1,204 filtered vectors`.
-    pub method: String,
-}
-
 /// The cosine similarity of two vectors of the same length, summed in double precision: -1 to 1.
 ///
 /// `a·b / sqrt(a·a × b·b)`, the formula of pgvector's cosine distance, so that backends agree.

@@ -1,3 +1,5 @@
+//! What a store holds, and how it is.
+
 use std::collections::BTreeMap;
 
 use chrono::{DateTime, Utc};

@@ -8,10 +8,11 @@ use crate::error::MemoryStoreResult;
 use crate::graph::{MemoryEdge, Neighbor};
 use crate::model::ModelSignature;
 use crate::page::{ListPage, ListQuery};
+use crate::plan::SearchPlan;
 use crate::record::MemoryRecord;
 use crate::reembed::{PendingMemory, ReembeddedMemory, ReembeddingStatus};
 use crate::scheduling::{DueMemory, ReviewEvent, SchedulingState};
-use crate::search::{SearchPlan, SearchQuery, SearchResult};
+use crate::search::{SearchQuery, SearchResult};
 use crate::stats::{Finding, HealthStatus, StoreStats};
 use crate::transfer::{Checkpoint, ImportReport, TransferKey, TransferKind, TransferPage, TransferRow};
 
@@ -109,7 +110,7 @@ pub trait LocalMemoryStore {
     /// Checks the whole store: its schema, its settings, and its indexes against its rows.
     ///
     /// Reads everything, so it is slow on a large store. Changes nothing. A check
-    /// that passes is reported too, as [`Severity::Ok`](crate::Severity::Ok).
+    /// that passes is reported too, as [`Severity::Ok`](crate::stats::Severity::Ok).
     #[doc = include_str!("../doc/store/diagnose.md")]
     async fn diagnose(&self) -> MemoryStoreResult<Vec<Finding>>;
 

@@ -12,7 +12,8 @@ use tempfile::TempDir;
 use vestige_embed::StaticEmbedder;
 use vestige_memory::{Memory, NewMemory, RememberOptions};
 use vestige_sqlite::SqliteMemoryStore;
-use vestige_traits::{Embedder, cosine_similarity};
+use vestige_traits::Embedder;
+use vestige_traits::backend::cosine_similarity;
 
 /// Counts the reported pairs of a set, with the bundled model on SQLite.
 #[derive(Parser)]

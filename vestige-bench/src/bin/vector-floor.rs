@@ -8,9 +8,8 @@ use vestige_bench::corpus::ClusteredVectors;
 use vestige_bench::floor::Bytes;
 use vestige_bench::sample::only;
 use vestige_sqlite::{Durability, SqliteMemoryStore};
-use vestige_traits::{
-    MemoryFilter, MemoryRecord, MemoryStore, ModelSignature, SearchQuery, cosine_similarity,
-};
+use vestige_traits::backend::cosine_similarity;
+use vestige_traits::{MemoryFilter, MemoryRecord, MemoryStore, ModelSignature, SearchQuery};
 
 /// Fills a store with clustered vectors and prints, from one run: the time to open it and answer
 /// first, the median search, recall@10 against the exact scan, and the floors.

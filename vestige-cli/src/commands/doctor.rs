@@ -4,7 +4,8 @@ use clap::Args;
 use serde::Serialize;
 use vestige_memory::text::{counted, one_line};
 use vestige_memory::{Memory, NoEmbedder, RebuiltSchedule};
-use vestige_traits::{AnyMemoryStore, Embedder, Finding, MemoryStore, MemoryStoreError, Severity};
+use vestige_traits::stats::{Finding, Severity};
+use vestige_traits::{AnyMemoryStore, Embedder, MemoryStore, MemoryStoreError};
 
 use crate::app::App;
 use crate::config::StoreChoice;

@@ -3,7 +3,7 @@
 use clap::Args;
 use serde::Serialize;
 use vestige_memory::text::schedule_line;
-use vestige_traits::SchedulingState;
+use vestige_traits::scheduling::SchedulingState;
 
 use crate::app::App;
 use crate::failure::CommandResult;

@@ -5,7 +5,8 @@ use serde::Serialize;
 use uuid::Uuid;
 use vestige_memory::text::{one_line, place, schedule_line, shortened};
 use vestige_memory::{Memory, NoEmbedder};
-use vestige_traits::{AnyMemoryStore, MemoryEdge, MemoryRecord, Passage, SchedulingState};
+use vestige_traits::scheduling::SchedulingState;
+use vestige_traits::{AnyMemoryStore, MemoryEdge, MemoryRecord, Passage};
 
 use crate::app::App;
 use crate::failure::{CommandResult, Failure};

@@ -5,7 +5,8 @@ use serde::Serialize;
 use uuid::Uuid;
 use vestige_memory::as_of;
 use vestige_memory::text::{schedule_line, shortened};
-use vestige_traits::{MemoryStoreError, Rating, SchedulingState};
+use vestige_traits::MemoryStoreError;
+use vestige_traits::scheduling::{Rating, SchedulingState};
 
 use crate::app::App;
 use crate::failure::CommandResult;

@@ -5,9 +5,9 @@ use serde::Serialize;
 use vestige_memory::dates::Mention;
 use vestige_memory::text::{labels, one_line, shortened};
 use vestige_memory::{Nearby, Recall, ResultInContext};
-use vestige_traits::{
-    AnyMemoryStore, MemoryStore, SearchMode, SearchPlan, SearchQuery, SearchResult, WebQuery, limits,
-};
+use vestige_traits::analysis::WebQuery;
+use vestige_traits::plan::SearchPlan;
+use vestige_traits::{AnyMemoryStore, MemoryStore, SearchMode, SearchQuery, SearchResult, limits};
 
 use crate::app::App;
 use crate::args::{self, FilterArgs};

@@ -4,7 +4,7 @@ use clap::Args;
 use serde::Serialize;
 use vestige_memory::text::one_line;
 use vestige_memory::times::rfc3339;
-use vestige_traits::StoreStats;
+use vestige_traits::stats::StoreStats;
 
 use crate::app::App;
 use crate::failure::CommandResult;

@@ -355,7 +355,7 @@ pub async fn a_word_too_long_to_index_is_passed_over(bed: &TestBed<impl StoreFac
 pub async fn explain_describes_the_legs_that_would_run(bed: &TestBed<impl StoreFactory>) {
     bed.store.register_model(&model()).await.unwrap();
     bed.store.insert(&embedded(1, "red lamp", &[1.0, 0.0, 0.0, 0.0])).await.unwrap();
-    let stages = |plan: vestige_traits::SearchPlan| -> Vec<String> {
+    let stages = |plan: vestige_traits::plan::SearchPlan| -> Vec<String> {
         plan.steps.into_iter().map(|step| step.stage).collect()
     };
     let hybrid = SearchQuery::hybrid("lamp", vec![1.0, 0.0, 0.0, 0.0]);

@@ -1,7 +1,8 @@
 use std::collections::BTreeMap;
 
 use chrono::TimeDelta;
-use vestige_traits::{HealthStatus, MemoryStore, SearchQuery, Severity};
+use vestige_traits::stats::{HealthStatus, Severity};
+use vestige_traits::{MemoryStore, SearchQuery};
 
 use crate::fixtures::*;
 use crate::{StoreFactory, TestBed};

@@ -2,10 +2,9 @@ use std::fmt::Write as _;
 
 use chrono::TimeDelta;
 use vestige_traits::analysis::{AnalyzedDocument, Analyzer, Bm25};
+use vestige_traits::stats::Severity;
 use vestige_traits::transfer::{TransferKind, TransferRow};
-use vestige_traits::{
-    Fusion, MemoryFilter, MemoryRecord, MemoryStore, SearchQuery, SearchResult, Severity, limits,
-};
+use vestige_traits::{Fusion, MemoryFilter, MemoryRecord, MemoryStore, SearchQuery, SearchResult, limits};
 
 use crate::fixtures::*;
 use crate::{StoreFactory, TestBed};

@@ -1,5 +1,6 @@
 use chrono::TimeDelta;
-use vestige_traits::{MemoryStore, Rating, ReviewEvent};
+use vestige_traits::MemoryStore;
+use vestige_traits::scheduling::{Rating, ReviewEvent};
 
 use crate::fixtures::*;
 use crate::{StoreFactory, TestBed};

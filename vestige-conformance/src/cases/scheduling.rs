@@ -1,5 +1,6 @@
 use chrono::{DateTime, TimeDelta, Utc};
-use vestige_traits::{MemoryStore, SchedulingState};
+use vestige_traits::MemoryStore;
+use vestige_traits::scheduling::SchedulingState;
 
 use crate::fixtures::*;
 use crate::{StoreFactory, TestBed};

@@ -1,6 +1,7 @@
 use chrono::{DateTime, TimeDelta, Utc};
 use serde_json::{Value, json};
-use vestige_traits::{MemoryStore, SchedulingState, SearchQuery, limits};
+use vestige_traits::scheduling::SchedulingState;
+use vestige_traits::{MemoryStore, SearchQuery, limits};
 
 use crate::fixtures::*;
 use crate::hostile::hostile_queries;

@@ -1,5 +1,6 @@
+use vestige_traits::backend::cosine_similarity;
 use vestige_traits::backend::{result_order, round_score};
-use vestige_traits::{MemoryRecord, MemoryStore, SearchQuery, cosine_similarity};
+use vestige_traits::{MemoryRecord, MemoryStore, SearchQuery};
 
 use crate::fixtures::*;
 use crate::{StoreFactory, TestBed};

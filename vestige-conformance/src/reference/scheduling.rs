@@ -1,7 +1,8 @@
 use chrono::{DateTime, Utc};
 use uuid::Uuid;
 use vestige_traits::backend::Prepared;
-use vestige_traits::{DueMemory, MemoryStoreError, MemoryStoreResult, ReviewEvent, SchedulingState, limits};
+use vestige_traits::scheduling::{DueMemory, ReviewEvent, SchedulingState};
+use vestige_traits::{MemoryStoreError, MemoryStoreResult, limits};
 
 use super::state::State;
 

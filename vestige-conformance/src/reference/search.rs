@@ -4,13 +4,14 @@ use std::convert::Infallible;
 use chrono::{DateTime, Utc};
 use uuid::Uuid;
 use vestige_traits::analysis::{AnalyzedDocument, AnalyzedQuery, Analyzer, Bm25, asks};
+use vestige_traits::backend::cosine_similarity;
 use vestige_traits::backend::{
     FusionScale, InSession, LENDING_RESULTS, LegPlace, favoured, gain, lend, lending_floor, passage,
     result_order, round_score,
 };
+use vestige_traits::plan::{PlanStep, SearchPlan};
 use vestige_traits::{
-    MemoryFilter, MemoryStoreResult, ModelSignature, PlanStep, SearchPlan, SearchQuery, SearchResult,
-    SessionContext, cosine_similarity, limits,
+    MemoryFilter, MemoryStoreResult, ModelSignature, SearchQuery, SearchResult, SessionContext, limits,
 };
 
 use super::state::State;

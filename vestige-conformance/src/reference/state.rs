@@ -3,10 +3,9 @@ use std::collections::BTreeMap;
 use chrono::{DateTime, Utc};
 use uuid::Uuid;
 use vestige_traits::identity::{Group, GroupMembership, User};
+use vestige_traits::scheduling::{ReviewEvent, SchedulingState};
 use vestige_traits::transfer::Checkpoint;
-use vestige_traits::{
-    Domain, MemoryEdge, MemoryFilter, MemoryRecord, ModelSignature, ReviewEvent, SchedulingState, limits,
-};
+use vestige_traits::{Domain, MemoryEdge, MemoryFilter, MemoryRecord, ModelSignature, limits};
 
 /// Everything a store holds, each kind in the order of its keys.
 #[derive(Clone, Debug)]

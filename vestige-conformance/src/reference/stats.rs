@@ -1,11 +1,10 @@
 use std::collections::BTreeMap;
 
 use chrono::{DateTime, Utc};
+use vestige_traits::backend::cosine_similarity;
 use vestige_traits::backend::{Prepared, round_score};
-use vestige_traits::{
-    Domain, DomainScore, MemoryStoreError, MemoryStoreResult, ModelSignature, StoreStats, cosine_similarity,
-    limits,
-};
+use vestige_traits::stats::StoreStats;
+use vestige_traits::{Domain, DomainScore, MemoryStoreError, MemoryStoreResult, ModelSignature, limits};
 
 use super::state::State;
 
@@ -18,7 +17,9 @@ impl State {
             })
         };
         let memories = || self.memories.values();
-        let due = |state: &&vestige_traits::SchedulingState| state.next_review.is_some_and(|at| at <= now);
+        let due = |state: &&vestige_traits::scheduling::SchedulingState| {
+            state.next_review.is_some_and(|at| at <= now)
+        };
         StoreStats {
             backend: "reference".to_owned(),
             memories: self.memories.len() as u64,

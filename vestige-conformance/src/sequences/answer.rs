@@ -1,9 +1,9 @@
 use chrono::{DateTime, Utc};
 use vestige_traits::reembed::{PendingMemory, ReembeddingStatus};
+use vestige_traits::scheduling::DueMemory;
+use vestige_traits::stats::StoreStats;
 use vestige_traits::transfer::{ImportReport, TransferPage};
-use vestige_traits::{
-    DomainScore, DueMemory, ListPage, MemoryStoreError, Neighbor, SearchResult, SessionContext, StoreStats,
-};
+use vestige_traits::{DomainScore, ListPage, MemoryStoreError, Neighbor, SearchResult, SessionContext};
 
 /// What a store said.
 #[derive(Debug)]

@@ -5,10 +5,11 @@ use proptest::prelude::*;
 use proptest::sample::select;
 use proptest::strategy::ValueTree;
 use proptest::test_runner::{Reason, TestRunner};
+use vestige_traits::scheduling::SchedulingState;
 use vestige_traits::transfer::{ScheduledMemory, TransferRow};
 use vestige_traits::{
     Domain, Fusion, FusionMethod, ListQuery, MemoryEdge, MemoryFilter, MemoryRecord, ModelSignature,
-    SchedulingState, SearchMode, SearchQuery, TimeSpan,
+    SearchMode, SearchQuery, TimeSpan,
 };
 
 use crate::fixtures::{edge, id, model, model_of_same_dimension, now, smaller_model};

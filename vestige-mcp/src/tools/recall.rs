@@ -7,9 +7,10 @@ use serde::{Deserialize, Serialize};
 use vestige_memory::dates::Mention;
 use vestige_memory::text::{counted, shortened};
 use vestige_memory::{Memory, Recall, ResultInContext, SearchMode};
+use vestige_traits::analysis::WebQuery;
 use vestige_traits::{
     Embedder, ListCursor, ListPage, ListQuery, MemoryFilter, MemoryRecord, MemoryStore, Passage,
-    SearchResult, WebQuery, limits,
+    SearchResult, limits,
 };
 
 use crate::answer::{Answer, ToolError, ToolResult};

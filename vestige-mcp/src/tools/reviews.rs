@@ -4,7 +4,8 @@ use rmcp::schemars::{self, JsonSchema};
 use serde::{Deserialize, Serialize};
 use vestige_memory::text::{counted, schedule_line};
 use vestige_memory::{Memory, as_of};
-use vestige_traits::{MemoryStore, Rating};
+use vestige_traits::MemoryStore;
+use vestige_traits::scheduling::Rating;
 
 use crate::answer::{Answer, ToolResult};
 use crate::budget::Room;

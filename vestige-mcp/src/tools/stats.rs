@@ -7,7 +7,8 @@ use serde::{Deserialize, Serialize};
 use vestige_memory::Memory;
 use vestige_memory::text::{counted, one_line};
 use vestige_memory::times::rfc3339;
-use vestige_traits::{MemoryStore, StoreStats};
+use vestige_traits::MemoryStore;
+use vestige_traits::stats::StoreStats;
 
 use crate::answer::{Answer, ToolResult};
 

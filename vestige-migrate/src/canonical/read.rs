@@ -144,9 +144,10 @@ mod tests {
     use super::*;
     use proptest::prelude::*;
     use serde_json::json;
+    use vestige_traits::MemoryEdge;
     use vestige_traits::identity::{GroupMembership, GroupRole, User};
+    use vestige_traits::scheduling::{Rating, ReviewEvent, SchedulingState};
     use vestige_traits::transfer::ScheduledMemory;
-    use vestige_traits::{MemoryEdge, Rating, ReviewEvent, SchedulingState};
 
     fn at(text: &str) -> DateTime<Utc> {
         text.parse().unwrap()

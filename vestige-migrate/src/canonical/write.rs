@@ -3,7 +3,7 @@ use base64::engine::general_purpose::STANDARD;
 use chrono::{DateTime, Utc};
 use serde_json::Value;
 use uuid::Uuid;
-use vestige_traits::SchedulingState;
+use vestige_traits::scheduling::SchedulingState;
 use vestige_traits::transfer::TransferRow;
 
 use super::json;

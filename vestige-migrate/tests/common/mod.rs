@@ -16,10 +16,10 @@ use vestige_migrate::archive::{Archive, Exporter};
 use vestige_migrate::{Reject, RejectOutcome, RejectSink};
 use vestige_traits::clock::ManualClock;
 use vestige_traits::identity::{Group, GroupMembership, GroupRole, User};
+use vestige_traits::scheduling::{Rating, ReviewEvent, SchedulingState};
 use vestige_traits::transfer::{ScheduledMemory, TransferRow};
 use vestige_traits::{
-    Domain, Embedder, EmbedderResult, MemoryEdge, MemoryRecord, MemoryStore, ModelSignature, Rating,
-    ReviewEvent, SchedulingState, Visibility,
+    Domain, Embedder, EmbedderResult, MemoryEdge, MemoryRecord, MemoryStore, ModelSignature, Visibility,
 };
 
 pub fn at(seconds: i64, micros: i64) -> DateTime<Utc> {

@@ -9,10 +9,11 @@ use std::cmp::Reverse;
 use std::collections::{HashMap, HashSet};
 
 use rusqlite::Transaction;
+use vestige_traits::backend::cosine_similarity;
 use vestige_traits::backend::{
     FusionScale, LENDING_RESULTS, LegPlace, favoured, lend, lending_floor, round_score,
 };
-use vestige_traits::{Fusion, MemoryStoreResult, cosine_similarity};
+use vestige_traits::{Fusion, MemoryStoreResult};
 
 use super::legs::{Found, Ranked, TieBreak, best_first, in_order, sort};
 use super::sessions::Lending;

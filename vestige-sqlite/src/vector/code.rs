@@ -30,7 +30,7 @@ pub(crate) fn split(stored: &[u8]) -> Option<(f32, &[u8])> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use vestige_traits::cosine_similarity;
+    use vestige_traits::backend::cosine_similarity;
 
     #[test]
     fn a_code_keeps_the_direction() {

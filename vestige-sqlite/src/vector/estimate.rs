@@ -330,7 +330,7 @@ mod tests {
 
     use crate::vector::noise;
     use crate::vector::sketch::Sketches;
-    use vestige_traits::cosine_similarity;
+    use vestige_traits::backend::cosine_similarity;
 
     /// Unit vectors around some points, and what is common to all besides.
     fn vectors(dimension: usize, common: f32) -> Vec<Vec<f32>> {

@@ -125,7 +125,7 @@ fn normalize(vector: &mut [f32]) -> f32 {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use vestige_traits::cosine_similarity;
+    use vestige_traits::backend::cosine_similarity;
 
     fn vector(dimension: usize, seed: usize) -> Vec<f32> {
         (0..dimension).map(|i| ((seed * 7919 + i * 104_729) % 1009) as f32 - 504.0).collect()

@@ -15,11 +15,11 @@ pub enum TransferKind {
     Domain,
     /// [`MemoryRecord`](crate::MemoryRecord), by id.
     Memory,
-    /// [`SchedulingState`](crate::SchedulingState), by memory.
+    /// [`SchedulingState`](crate::scheduling::SchedulingState), by memory.
     Scheduling,
     /// [`MemoryEdge`](crate::MemoryEdge), by source, target and type in byte order.
     Edge,
-    /// [`ReviewEvent`](crate::ReviewEvent), by id.
+    /// [`ReviewEvent`](crate::scheduling::ReviewEvent), by id.
     ReviewEvent,
 }
 

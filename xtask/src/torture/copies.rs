@@ -23,7 +23,7 @@ const MEMORIES: u64 = 300;
 /// How often one copy is killed at most before it may come to its end.
 const KILLS: u32 = 4;
 /// How many of them the short form attacks.
-const FEW: usize = 2;
+const SHORT_FORM_COPIES: usize = 2;
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Move {
@@ -53,7 +53,7 @@ pub(super) fn attack(context: &Context) -> Result<Vec<Tally>> {
     const MOVES: [Move; 4] = [Move::Export, Move::Restore, Move::Migrate, Move::Reembed];
     let everywhere = context.backends().iter().flat_map(|&backend| MOVES.map(|copy| (backend, copy)));
     let possible = everywhere.filter(|(_, copy)| *copy != Move::Migrate || context.databases.is_some());
-    let attacked = context.some_of(&possible.collect::<Vec<_>>(), FEW, "copies");
+    let attacked = context.some_of(&possible.collect::<Vec<_>>(), SHORT_FORM_COPIES, "copies");
     attacked.into_iter().map(|(backend, copy)| kill(context, backend, copy)).collect()
 }
 

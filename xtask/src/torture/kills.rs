@@ -18,7 +18,7 @@ const TRIES_OF_A_STORE: u64 = 12;
 /// After how many faults there is no need to go on.
 const ENOUGH: usize = 20;
 /// How many commands the short form attacks on each store.
-const FEW: usize = 6;
+const SHORT_FORM_COMMANDS: usize = 6;
 
 /// Each command on each store.
 ///
@@ -29,7 +29,7 @@ pub(super) fn attack(context: &Context) -> Result<Vec<Tally>> {
     let mut tallies = Vec::new();
     for &backend in context.backends() {
         let mut store = Store::new(context, backend)?;
-        for victim in context.some_of(&Victim::ALL, FEW, backend.name()) {
+        for victim in context.some_of(&Victim::ALL, SHORT_FORM_COMMANDS, backend.name()) {
             tallies.push(kill(&mut store, victim)?);
         }
     }
