@@ -21,6 +21,8 @@ impl Bm25 {
     pub const K1: f64 = 0.4;
     /// Weight of the document's length.
     pub const B: f64 = 0.75;
+    /// How much the number of passages of a text takes from its score.
+    pub const CHANCES: f64 = 0.05;
     /// The least inverse document frequency: a term that every document holds still finds them.
     pub const MIN_IDF: f64 = 1e-3;
 
@@ -36,6 +38,15 @@ impl Bm25 {
         let saturation = frequency + Self::K1 * (1.0 - Self::B + Self::B * length / self.mean_length);
         idf * idf * (frequency * (Self::K1 + 1.0) / saturation)
     }
+
+    /// The score of a memory of that many passages, by the score of its best one: `best / (1 + CHANCES × ln
+    /// passages)`.
+    ///
+    /// The maximum of many draws is high by chance, and grows about with the logarithm of their number
+    /// (Gumbel, "Statistics of Extremes", 1958). A memory of one passage has the score of that passage.
+    pub fn memory_score(best: f64, passages: usize) -> f64 {
+        best / (1.0 + Self::CHANCES * (passages.max(1) as f64).ln())
+    }
 }
 
 #[cfg(test)]
@@ -50,5 +61,13 @@ mod tests {
         assert!(bm25.idf(100) > Bm25::MIN_IDF);
         assert_eq!(Bm25 { documents: 100_000, mean_length: 10.0 }.idf(100_000), Bm25::MIN_IDF);
         assert!(bm25.term_score(1.0, 1.0, 5.0) > bm25.term_score(1.0, 1.0, 20.0));
+    }
+
+    #[test]
+    fn of_equal_passages_that_of_the_longer_memory_counts_less() {
+        let score = |passages| Bm25::memory_score(7.0, passages);
+        assert_eq!([score(0), score(1)], [7.0, 7.0]);
+        assert!((score(20) - 7.0 / 1.149_786_613_677_699_6).abs() < 1e-12, "{}", score(20));
+        assert!((2..=1024).all(|passages| score(passages) < score(passages - 1)));
     }
 }

@@ -76,6 +76,10 @@ fn by_statement(
         let hits = statement.query(params![content, node_type, tags, quoted(&term.text)]).map_err(map)?;
         terms.push(Hits::new(hits, term.weight * factor)?);
     }
+    let of_memory = |best: Hit| match u32::try_from(best.node) {
+        Ok(node) => Ok(best.of_passages(index::passages_of(tx, node)?)),
+        Err(_) => Ok(best),
+    };
     let mut top = TopK::new(depth);
     let mut further = Vec::new();
     while let Some(rowid) = terms.iter().filter_map(|hits| hits.next).map(|(rowid, _)| rowid).min() {
@@ -90,10 +94,11 @@ fn by_statement(
         if !admission.admits(i64::from(unit.node)) {
             continue;
         }
-        if unit.number == 0 {
-            top.offer(Hit { node: i64::from(unit.node), passage: 0, score: round_score(score) });
-        } else {
+        let hit = Hit { node: i64::from(unit.node), passage: unit.number, score: round_score(score) };
+        if unit.number > 0 {
             further.push((unit, score));
+        } else if top.takes(hit.score) {
+            top.offer(of_memory(hit)?);
         }
     }
     // A node that is among the best by its first passage is in here, with the others of its passages or not.
@@ -103,9 +108,14 @@ fn by_statement(
     }
     let mut all = TopK::new(depth);
     for hit in top.finish() {
-        all.offer(best.remove(&hit.node).filter(|other| other.score > hit.score).unwrap_or(hit));
+        let other = best.remove(&hit.node).map(of_memory).transpose()?;
+        all.offer(other.filter(|other| other.score > hit.score).unwrap_or(hit));
     }
-    best.into_values().for_each(|hit| all.offer(hit));
+    for hit in best.into_values() {
+        if all.takes(hit.score) {
+            all.offer(of_memory(hit)?);
+        }
+    }
     Ok(all.finish())
 }
 

@@ -192,9 +192,9 @@ pub struct SearchResult {
     /// [`SearchMode::Vector`]), what it gains by a time that was to be favoured, and what the memories around
     /// it in its session lent it.
     pub score: f64,
-    /// BM25 over content, type and tags, above 0, of the passage that matches best; none if the words did
-    /// not find it within the leg's depth, or if it came in from the session of another result: such a
-    /// memory has no scores or ranks of legs.
+    /// BM25 over content, type and tags, above 0, of the passage that matches best, less what the number of
+    /// passages takes; none if the words did not find it within the leg's depth, or if it came in from the
+    /// session of another result: such a memory has no scores or ranks of legs.
     pub fts_score: Option<f64>,
     /// The cosine similarity, -1 to 1; none if the vector did not find it within the leg's depth.
     pub vector_score: Option<f64>,

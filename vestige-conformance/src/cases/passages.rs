@@ -66,7 +66,7 @@ async fn assert_scored(bed: &TestBed<impl StoreFactory>, records: &[&MemoryRecor
         let at = records.iter().position(|record| record.id == result.record.id).unwrap();
         let scores: Vec<f64> = memories[at].iter().map(score).collect();
         let best = scores.iter().copied().fold(0.0, f64::max);
-        assert_close(result.score, best);
+        assert_close(result.score, Bm25::memory_score(best, scores.len()));
         let number = scores.iter().position(|score| (score - best).abs() < 1e-9).unwrap();
         let range = analyzer.passages(&result.record.content)[number].clone();
         let expected = (scores.len() > 1).then(|| &result.record.content[range]);
@@ -82,6 +82,35 @@ pub async fn the_best_passage_of_a_long_memory_counts(bed: &TestBed<impl StoreFa
     assert_eq!(hits(bed, "gasket torque").await, ids([3, 1, 2]));
     let other = memory(4, "nothing of it");
     assert_scored(bed, &[&together, &apart, &short, &other], "gasket torque").await;
+}
+
+pub async fn of_equal_passages_that_of_the_shorter_memory_comes_first(bed: &TestBed<impl StoreFactory>) {
+    // Passages of one length, the first of which has the word: more of them are more chances.
+    let of = |passages: usize| {
+        let rest = (0..48 * (passages + 1) - 1).map(|n| format!("wört{n:x}"));
+        let words: Vec<String> = std::iter::once("gasket".to_owned()).chain(rest).collect();
+        words.join(" ")
+    };
+    let memories = [memory(4, of(5)), memory(3, of(8)), memory(2, of(20)), memory(1, of(100))];
+    let analyzer = Analyzer::default();
+    let counts = memories.each_ref().map(|memory| analyzer.passages(&memory.content).len());
+    assert_eq!(counts, [5, 8, 20, 100]);
+    fill(bed, memories.clone()).await;
+    assert_scored(bed, &memories.each_ref(), "gasket").await;
+    let results = search(bed, "gasket").await;
+    // Of the same time the lower id comes first where scores are equal: here they are not.
+    assert_eq!(found(&results), ids([4, 3, 2, 1]));
+    // What was cut comes before, whatever the limit is.
+    for limit in 1..=4 {
+        let few = bed.store.search(&SearchQuery::text("gasket").limit(limit)).await.unwrap();
+        assert_eq!(few, results[..limit]);
+    }
+    // A memory that has become short has the score of its only passage.
+    let short = memory(1, "gasket and ring");
+    bed.store.update(&short).await.unwrap();
+    let [first, second, third, _] = &memories;
+    assert_scored(bed, &[first, second, third, &short], "gasket").await;
+    assert_eq!(hits(bed, "gasket").await, ids([1, 4, 3, 2]));
 }
 
 pub async fn the_passage_that_was_found_is_shown(bed: &TestBed<impl StoreFactory>) {

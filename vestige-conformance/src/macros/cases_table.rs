@@ -300,6 +300,7 @@ macro_rules! __conformance_cases {
             }
             passages {
                 the_best_passage_of_a_long_memory_counts
+                of_equal_passages_that_of_the_shorter_memory_comes_first
                 the_passage_that_was_found_is_shown
                 every_word_of_the_longest_content_is_found
                 a_long_memory_is_one_result

@@ -141,6 +141,10 @@ impl State {
             let numbered = documents[id].iter().enumerate().rev();
             let best = numbered.filter_map(|(number, document)| Some((score(document)?, number)));
             if let Some((score, number)) = best.max_by(|a, b| a.0.total_cmp(&b.0)) {
+                let score = match documents[id].len() {
+                    1 => score,
+                    passages => round_score(Bm25::memory_score(score, passages)),
+                };
                 scores.push((*id, score));
                 matching.insert(*id, number);
             }

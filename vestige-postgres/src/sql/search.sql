@@ -61,13 +61,14 @@ excluded AS MATERIALIZED (
 long AS MATERIALIZED (
   SELECT EXISTS (SELECT FROM keyword_passages) AS memories
 ),
--- What is searched by words: the first passage of each memory, and the further ones of long memories. `beginning` is the
--- first passage. OFFSET 0 keeps the planner from reading all memories beside a few passages; where there are none, their
--- index is not asked. `admitted` says whether phrases, exclusions and the filter let the memory pass.
+-- What is searched by words: the first passage of each memory, and the further ones of long memories. `passage` is its
+-- number, from 0, and above the lower 32 bits how many further ones the memory has. `beginning` is the first passage.
+-- OFFSET 0 keeps the planner from reading all memories beside a few passages; where there are none, their index is not
+-- asked. `admitted` says whether phrases, exclusions and the filter let the memory pass.
 units AS NOT MATERIALIZED (
   SELECT
     n.id,
-    n.number,
+    n.passage,
     n.created_at,
     n.search_vec,
     (NOT $24::boolean
@@ -87,10 +88,14 @@ units AS NOT MATERIALIZED (
             > s.stability * $12
       )) AS admitted
   FROM (
-    SELECT id, 0 AS number, search_vec, search_vec AS beginning, created_at, domains, tags, node_type, codebase, session
+    SELECT
+      id, passages::int8 << 32 AS passage, search_vec, search_vec AS beginning,
+      created_at, domains, tags, node_type, codebase, session
     FROM knowledge_nodes
     UNION ALL
-    SELECT m.id, p.number, p.search_vec, m.search_vec, m.created_at, m.domains, m.tags, m.node_type, m.codebase, m.session
+    SELECT
+      m.id, m.passages::int8 << 32 | p.number, p.search_vec, m.search_vec,
+      m.created_at, m.domains, m.tags, m.node_type, m.codebase, m.session
     FROM keyword_passages AS p
     CROSS JOIN LATERAL (SELECT * FROM knowledge_nodes AS k WHERE k.id = p.memory_id OFFSET 0) AS m
     WHERE (SELECT memories FROM long)
@@ -116,7 +121,7 @@ rare_hits AS MATERIALIZED (
   SELECT
     terms.term,
     hit.id,
-    hit.number,
+    hit.passage,
     hit.created_at,
     hit.admitted,
     CASE WHEN admitted THEN hit.search_vec END AS search_vec,
@@ -126,7 +131,7 @@ rare_hits AS MATERIALIZED (
   CROSS JOIN LATERAL (
     SELECT
       n.id,
-      n.number,
+      n.passage,
       n.created_at,
       n.search_vec,
       n.admitted
@@ -152,7 +157,7 @@ brought_hits AS MATERIALIZED (
   CROSS JOIN LATERAL (
     SELECT
       n.id,
-      n.number,
+      n.passage,
       n.created_at,
       n.search_vec,
       ts_rank_cd('{0.1, 0.5, 0.5, 1.0}', n.search_vec, bringing.query, 0)::float8 AS frequency,
@@ -164,11 +169,11 @@ brought_hits AS MATERIALIZED (
   ) AS hit
 ),
 candidates AS MATERIALIZED (
-  SELECT DISTINCT ON (id, number) id, number, created_at, search_vec
+  SELECT DISTINCT ON (id, passage) id, passage, created_at, search_vec
   FROM (
-    SELECT id, number, created_at, search_vec FROM rare_hits WHERE admitted
+    SELECT id, passage, created_at, search_vec FROM rare_hits WHERE admitted
     UNION ALL
-    SELECT id, number, created_at, search_vec FROM brought_hits
+    SELECT id, passage, created_at, search_vec FROM brought_hits
   ) AS hits
 ),
 -- Where that is too few for the leg, the remaining common terms bring candidates too.
@@ -176,7 +181,7 @@ remaining AS MATERIALIZED (
   SELECT term, query FROM terms WHERE common IS NOT NULL AND term NOT IN (SELECT term FROM bringing)
 ),
 late_candidates AS MATERIALIZED (
-  SELECT n.id, n.number, n.created_at, n.search_vec
+  SELECT n.id, n.passage, n.created_at, n.search_vec
   FROM units AS n
   WHERE (
       (SELECT count(*) FROM candidates) < $14::int8
@@ -184,14 +189,14 @@ late_candidates AS MATERIALIZED (
     )
     AND n.search_vec @@ (SELECT string_agg(query::text, ' | ')::tsquery FROM remaining)
     AND n.admitted
-    AND (n.id, n.number) NOT IN (SELECT id, number FROM candidates)
+    AND (n.id, n.passage) NOT IN (SELECT id, passage FROM candidates)
 ),
 -- The terms that brought nothing by themselves still count for what the others brought.
 remaining_hits AS MATERIALIZED (
   SELECT
     remaining.term,
     found.id,
-    found.number,
+    found.passage,
     found.created_at,
     ts_rank_cd('{0.1, 0.5, 0.5, 1.0}', found.search_vec, remaining.query, 0)::float8 AS frequency,
     ts_rank_cd('{0.1, 0.5, 0.5, 1.0}', found.search_vec, remaining.query, 2)::float8 AS density
@@ -213,7 +218,7 @@ rarity AS (
 scored AS MATERIALIZED (
   SELECT
     id,
-    number,
+    passage,
     created_at,
     -- BM25 with k1 = 0.4, b = 0.75 and the square of the inverse document frequency.
     round(sum(
@@ -221,30 +226,41 @@ scored AS MATERIALIZED (
         * (frequency * 1.4 / (frequency + 0.4 * (0.25 + 0.75 * round(frequency / density) / corpus.mean_length)))
     ) * 1e9) / 1e9 AS score
   FROM (
-    SELECT term, id, number, created_at, frequency, density FROM rare_hits WHERE admitted
+    SELECT term, id, passage, created_at, frequency, density FROM rare_hits WHERE admitted
     UNION ALL
-    SELECT term, id, number, created_at, frequency, density FROM brought_hits
+    SELECT term, id, passage, created_at, frequency, density FROM brought_hits
     UNION ALL
-    SELECT term, id, number, created_at, frequency, density FROM remaining_hits
+    SELECT term, id, passage, created_at, frequency, density FROM remaining_hits
   ) AS hits
   JOIN rarity USING (term)
   JOIN terms USING (term)
   CROSS JOIN corpus
-  GROUP BY id, number, created_at
+  GROUP BY id, passage, created_at
 ),
--- Of each memory the best passage, and of equal ones the first. Where there is none but first passages, each is the best.
+-- Of each memory the best passage, and of equal ones the first. Of more passages one is good by chance:
+-- Bm25::memory_score. Where there is none but first passages, each is the best.
 matching AS (
   SELECT id, created_at, score, 0 AS number
   FROM scored
   WHERE NOT (SELECT memories FROM long)
   UNION ALL
-  SELECT id, created_at, best[1] AS score, -best[2] AS number
+  SELECT
+    id,
+    created_at,
+    CASE
+      WHEN passage >> 32 = 0 THEN score
+      ELSE round(score / (1 + 0.05::float8 * ln(((passage >> 32) + 1)::float8)) * 1e9) / 1e9
+    END,
+    (passage & 4294967295)::integer
   FROM (
-    SELECT id, created_at, max(ARRAY[score, -number::float8]) AS best
-    FROM scored
-    WHERE (SELECT memories FROM long)
-    GROUP BY id, created_at
-  ) AS passages
+    SELECT id, created_at, best[1] AS score, (-best[2])::int8 AS passage
+    FROM (
+      SELECT id, created_at, max(ARRAY[score, -passage::float8]) AS best
+      FROM scored
+      WHERE (SELECT memories FROM long)
+      GROUP BY id, created_at
+    ) AS passages
+  ) AS best
 ),
 keyword AS MATERIALIZED (
   SELECT id, score, number, row_number() OVER (ORDER BY score DESC, created_at DESC, id) AS rank

@@ -1,11 +1,11 @@
 //! The index of terms in the file: FTS5 without a text of its own.
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 use std::path::Path;
 use std::sync::LazyLock;
 
 use rusqlite::{Connection, Transaction, params};
-use vestige_traits::analysis::{AnalyzedDocument, Analyzer, Term};
+use vestige_traits::analysis::{AnalyzedDocument, Analyzer, MAX_PASSAGES, Term};
 use vestige_traits::{MemoryStoreError, MemoryStoreResult};
 
 use super::unit::Unit;
@@ -125,6 +125,38 @@ pub(crate) fn remove(tx: &Transaction<'_>, analyzer: &Analyzer, node: i64) -> Me
         }
         Err(error) => Err(error),
     }
+}
+
+/// How many passages each node has that has several.
+pub(super) fn passages(tx: &Transaction<'_>) -> MemoryStoreResult<HashMap<u32, u32>> {
+    let first = Unit { node: 0, number: 1 }.rowid();
+    let mut further = tx.prepare_cached("SELECT id FROM memory_terms_docsize WHERE id >= ?").map_err(map)?;
+    let mut rows = further.query([first]).map_err(map)?;
+    let mut passages = HashMap::new();
+    while let Some(row) = rows.next().map_err(map)? {
+        let unit = Unit::of_rowid(row.get(0).map_err(map)?)?;
+        *passages.entry(unit.node).or_insert(1) += 1;
+    }
+    Ok(passages)
+}
+
+/// How many passages a node has.
+pub(super) fn passages_of(tx: &Transaction<'_>, node: u32) -> MemoryStoreResult<u32> {
+    let mut known = tx.prepare_cached("SELECT 1 FROM memory_terms_docsize WHERE id = ?").map_err(map)?;
+    let mut has = |number| known.exists([Unit { node, number }.rowid()]).map_err(map);
+    if !has(1)? {
+        return Ok(1);
+    }
+    let (mut least, mut most) = (2, MAX_PASSAGES as u32);
+    while least < most {
+        let middle = least.midpoint(most);
+        if has(middle)? {
+            least = middle + 1;
+        } else {
+            most = middle;
+        }
+    }
+    Ok(least)
 }
 
 /// The passages of a node that the index has, by a look at all of it.

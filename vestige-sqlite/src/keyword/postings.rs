@@ -11,6 +11,7 @@ use rusqlite::{Rows, Transaction};
 use vestige_traits::analysis::{AnalyzedDocument, AnalyzedQuery, Analyzer, Bm25, FIELD_WEIGHTS};
 use vestige_traits::{MemoryStoreError, MemoryStoreResult};
 
+use super::top_k::Hit;
 use super::unit::Unit;
 use crate::cancellation;
 use crate::codec;
@@ -34,6 +35,19 @@ pub(super) struct Lists {
     pub(super) bm25: Bm25,
     /// The weight of each term, and the nodes that hold it.
     pub(super) lists: Vec<(f64, Arc<Vec<Posting>>)>,
+    /// How many passages each node of several has.
+    pub(super) passages: Arc<HashMap<u32, u32>>,
+}
+
+impl Lists {
+    /// A node's hit, by that of its best passage.
+    pub(super) fn of_memory(&self, best: Hit) -> Hit {
+        let node = u32::try_from(best.node).ok();
+        match node.and_then(|node| self.passages.get(&node)) {
+            Some(&passages) => best.of_passages(passages),
+            None => best,
+        }
+    }
 }
 
 /// The lists that the readers of one process share.
@@ -52,6 +66,8 @@ struct Cached {
     /// How many postings were read for questions since they were last whole.
     read: usize,
     lengths: Lengths,
+    /// How many passages each node of several has.
+    passages: Arc<HashMap<u32, u32>>,
     /// How many lengths were looked up one by one since all were read.
     lookups: u64,
     /// What all lists take, in postings.
@@ -153,6 +169,7 @@ impl Cached {
             was_whole: false,
             read: 0,
             lengths: Lengths::default(),
+            passages: Arc::default(),
             lookups: 0,
             size: 0,
             searches: 0,
@@ -193,14 +210,17 @@ impl Cached {
             }
         }
         self.shrink();
-        Ok(Lists { bm25: self.bm25, lists })
+        Ok(Lists { bm25: self.bm25, lists, passages: Arc::clone(&self.passages) })
     }
 
     fn catch_up(&mut self, view: &Transaction<'_>, now: State) -> MemoryStoreResult<()> {
         let changes = journal::changes(view, self.state, now)?;
         match changes.filter(|nodes| nodes.len() <= PostingCache::MAX_CHANGES) {
             Some(nodes) => self.apply(view, &nodes)?,
-            None => self.clear(),
+            None => {
+                self.clear();
+                self.passages = Arc::new(super::index::passages(view)?);
+            }
         }
         self.bm25 = totals(view)?;
         self.state = now;
@@ -217,8 +237,15 @@ impl Cached {
             if self.lengths.forget(node) || !self.whole {
                 listed.insert(node);
             }
+            let number_of = u32::try_from(node).map_err(|error| bad_value("node", error.to_string()))?;
+            if self.passages.contains_key(&number_of) {
+                Arc::make_mut(&mut self.passages).remove(&number_of);
+            }
             let Some(row) = super::index::Row::read(view, node)? else { continue };
             for (number, document) in row.documents(&analyzer).enumerate() {
+                if number > 0 {
+                    *Arc::make_mut(&mut self.passages).entry(number_of).or_insert(1) += 1;
+                }
                 let unit = Unit::new(node, number)?;
                 let length = u32::try_from(document.len()).unwrap_or(u32::MAX);
                 *self.lengths.of(unit) = length;

@@ -15,8 +15,8 @@ use crate::filter::Admission;
 const WINDOW: u32 = 4096;
 
 /// The top `depth` of the admitted nodes of which a passage is in any of the lists, highest first, and all
-/// that share the last one's score. A node has the score of its best passage, the first of equal ones.
-/// Anything if the caller has gone.
+/// that share the last one's score. A node has the score of its best passage, the first of equal ones, less
+/// what the number of its passages takes ([`Lists::of_memory`]). Anything if the caller has gone.
 pub(super) fn top_k(lists: &Lists, admission: &Admission, depth: usize) -> Vec<Hit> {
     // The weight and the inverse document frequency of each term, and what is left of its list.
     let mut rests: Vec<(f64, f64, &[Posting])> = lists
@@ -62,9 +62,12 @@ pub(super) fn top_k(lists: &Lists, admission: &Admission, depth: usize) -> Vec<H
             let score = std::mem::take(&mut scores[(node - first) as usize]);
             let hit = Hit { node: i64::from(node), passage: 0, score: round_score(score) };
             let other = if best.is_empty() { None } else { best.remove(&hit.node) };
-            top.offer(other.filter(|other| other.score > hit.score).unwrap_or(hit));
+            let hit = other.filter(|other| other.score > hit.score).unwrap_or(hit);
+            if top.takes(hit.score) {
+                top.offer(lists.of_memory(hit));
+            }
         }
-        best.into_values().for_each(|hit| top.offer(hit));
+        best.into_values().for_each(|hit| top.offer(lists.of_memory(hit)));
     }
     top.finish()
 }
@@ -111,6 +114,7 @@ mod tests {
         let lists = Lists {
             bm25: Bm25 { documents: 100_000, mean_length: 8.0 },
             lists: vec![(1.0, list(1..100_000))],
+            passages: Arc::default(),
         };
         let found = || top_k(&lists, &Admission::default(), 10);
         assert!(found().len() >= 10);
@@ -126,6 +130,7 @@ mod tests {
                 (0.25, list((1..90_000).step_by(11))),
                 (0.5, list([3, 4095, 4096, 4097, 89_999].into_iter())),
             ],
+            passages: Arc::new((1..90_000).step_by(29).map(|node| (node, 2 + node % 40)).collect()),
         };
         let never: NodeSet = (0..90_000).step_by(13).collect();
         let admission = Admission { never, ..Admission::default() };
@@ -141,8 +146,10 @@ mod tests {
             let found = top_k(&lists, &admission, depth).into_iter();
             let mut found: Vec<(i64, f64)> = found.map(|hit| (hit.node, hit.score)).collect();
             // Those that are sorted, and not cut on the way.
+            let of_memory =
+                |node, score| lists.of_memory(Hit { node, passage: 0, score: round_score(score) }).score;
             let mut all: Vec<(i64, f64)> =
-                expected.iter().map(|(&node, &score)| (node, round_score(score))).collect();
+                expected.iter().map(|(&node, &score)| (node, of_memory(node, score))).collect();
             all.sort_unstable_by(|a, b| b.1.total_cmp(&a.1));
             let last = all.get(depth - 1).map_or(0.0, |&(_, score)| score);
             let mut expected: Vec<(i64, f64)> = all.into_iter().filter(|&(_, score)| score >= last).collect();

@@ -1,13 +1,26 @@
 //! The top-k of a scan.
 
+use vestige_traits::analysis::Bm25;
+use vestige_traits::backend::round_score;
+
 /// A node that was found by its words.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(crate) struct Hit {
     pub(crate) node: i64,
     /// The number of the passage that matches best.
     pub(crate) passage: u32,
-    /// Its score, rounded.
+    /// The node's score, rounded.
     pub(crate) score: f64,
+}
+
+impl Hit {
+    /// The same of a node of that many passages, where the score was that of its best one.
+    pub(super) fn of_passages(self, passages: u32) -> Self {
+        match passages {
+            0 | 1 => self,
+            _ => Self { score: round_score(Bm25::memory_score(self.score, passages as usize)), ..self },
+        }
+    }
 }
 
 /// The top `depth` of the nodes that are offered, with all that share the last one's score.
@@ -24,9 +37,14 @@ impl TopK {
         Self { depth, found: Vec::new(), floor: 0.0, capacity: 4 * depth.max(64) }
     }
 
+    /// Whether a node of this score would be kept so far.
+    pub(super) fn takes(&self, score: f64) -> bool {
+        score >= self.floor
+    }
+
     /// Takes a node in.
     pub(super) fn offer(&mut self, hit: Hit) {
-        if hit.score >= self.floor {
+        if self.takes(hit.score) {
             self.found.push(hit);
             if self.found.len() >= self.capacity {
                 self.shrink();
