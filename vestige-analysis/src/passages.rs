@@ -27,20 +27,19 @@ pub(crate) fn passages(text: &str) -> Vec<Range<usize>> {
     if text.len() < 2 * SPLIT_FROM_WORDS {
         return whole();
     }
-    let halves: usize = words(text).map(|(_, halves)| halves).sum();
-    if halves < 2 * SPLIT_FROM_WORDS {
+    // Where the word of each half begins.
+    let halves: Vec<usize> = words(text).flat_map(|(at, halves)| std::iter::repeat_n(at, halves)).collect();
+    if halves.len() < 2 * SPLIT_FROM_WORDS {
         return whole();
     }
     // Of two parts each, of which the second is the first of the next passage.
-    let parts = ((halves + STRIDE) / (2 * STRIDE)).clamp(2, MAX_PASSAGES + 1);
-    let mut starts = Vec::with_capacity(parts + 1);
-    let mut before = 0;
-    for (at, halves_of_word) in words(text) {
-        if before * parts >= starts.len() * halves {
-            starts.push(at);
-        }
-        before += halves_of_word;
-    }
+    let parts = ((halves.len() + STRIDE) / (2 * STRIDE)).clamp(2, MAX_PASSAGES + 1);
+    let start = |part: usize| {
+        let half = (part * halves.len()).div_ceil(parts);
+        // No word is cut.
+        if half > 0 && halves[half] == halves[half - 1] { halves[half + 1] } else { halves[half] }
+    };
+    let mut starts: Vec<usize> = (0..parts).map(start).collect();
     starts[0] = 0;
     starts.push(text.len());
     starts.windows(3).map(|bounds| bounds[0]..bounds[2]).collect()

@@ -6,10 +6,12 @@ mod rank;
 mod top_k;
 mod unit;
 
+use std::cmp::Reverse;
+use std::collections::HashMap;
+
 use rusqlite::{OptionalExtension, Row as SqlRow, Rows, Transaction, params};
 use vestige_traits::MemoryStoreResult;
 use vestige_traits::analysis::{AnalyzedQuery, Analyzer, Bm25, FIELD_WEIGHTS, Phrase};
-use vestige_traits::backend::round_score;
 
 use crate::error::map;
 use crate::filter::{Admission, NodeSet};
@@ -94,7 +96,7 @@ fn by_statement(
         if !admission.admits(i64::from(unit.node)) {
             continue;
         }
-        let hit = Hit { node: i64::from(unit.node), passage: unit.number, score: round_score(score) };
+        let hit = Hit::of_passage(unit, score);
         if unit.number > 0 {
             further.push((unit, score));
         } else if top.takes(hit.score) {
@@ -102,7 +104,7 @@ fn by_statement(
         }
     }
     // A node that is among the best by its first passage is in here, with the others of its passages or not.
-    let mut best = rank::best_of(further.into_iter());
+    let mut best = best_of(further.into_iter());
     if best.is_empty() {
         return Ok(top.finish());
     }
@@ -117,6 +119,21 @@ fn by_statement(
         }
     }
     Ok(all.finish())
+}
+
+/// The best of the passages of each node, by rounded scores; the first of equal ones. One that has no score
+/// was not admitted.
+fn best_of(passages: impl Iterator<Item = (Unit, f64)>) -> HashMap<i64, Hit> {
+    let mut best: HashMap<i64, Hit> = HashMap::new();
+    for (unit, score) in passages.filter(|(_, score)| *score > 0.0) {
+        let hit = Hit::of_passage(unit, score);
+        let known = best.entry(hit.node).or_insert(hit);
+        let order = |hit: &Hit| (hit.score, Reverse(hit.passage));
+        if order(&hit) > order(known) {
+            *known = hit;
+        }
+    }
+    best
 }
 
 /// What FTS5 finds for a term, in the order of its rows.

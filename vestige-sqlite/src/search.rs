@@ -40,7 +40,7 @@ pub(crate) struct Caches {
     sessions: Sessions,
 }
 
-/// The passage that matches best of each node that the words found, where it is not the first one.
+/// The passage that matches best of each node of several that the words found.
 type Passages = HashMap<i64, u32>;
 
 impl Caches {
@@ -238,7 +238,8 @@ impl Searcher {
         depth: usize,
     ) -> MemoryStoreResult<(Vec<Found>, Passages)> {
         let hits = keyword::search(tx, &self.caches.postings, &self.words, admission, depth)?;
-        let passages = hits.iter().filter(|hit| hit.passage > 0).map(|hit| (hit.node, hit.passage)).collect();
+        let passages =
+            hits.iter().filter(|hit| hit.passages > 1).map(|hit| (hit.node, hit.passage)).collect();
         let scored = hits.into_iter().map(|hit| (hit.node, hit.score)).collect();
         Ok((in_order(self.caches.names.name(tx, scored)?, depth), passages))
     }
@@ -278,9 +279,9 @@ impl Searcher {
             let mut rows = statement.query([node]).map_err(map)?;
             let Some(row) = rows.next().map_err(map)? else { continue };
             let record = codec::record(row)?;
-            let number = passages.get(&node).copied().unwrap_or_default();
+            let number = keyword.and_then(|_| passages.get(&node));
             results.push(SearchResult {
-                passage: keyword.and_then(|_| passage(&self.analyzer, &record.content, number as usize)),
+                passage: number.and_then(|&number| passage(&self.analyzer, &record.content, number as usize)),
                 record,
                 score,
                 fts_score: keyword.map(|(_, score)| score),

@@ -40,13 +40,14 @@ pub(super) struct Lists {
 }
 
 impl Lists {
+    /// How many passages a node has.
+    pub(super) fn passages_of(&self, node: u32) -> u32 {
+        self.passages.get(&node).copied().unwrap_or(1)
+    }
+
     /// A node's hit, by that of its best passage.
     pub(super) fn of_memory(&self, best: Hit) -> Hit {
-        let node = u32::try_from(best.node).ok();
-        match node.and_then(|node| self.passages.get(&node)) {
-            Some(&passages) => best.of_passages(passages),
-            None => best,
-        }
+        u32::try_from(best.node).map_or(best, |node| best.of_passages(self.passages_of(node)))
     }
 }
 
@@ -338,14 +339,15 @@ impl Cached {
             view.prepare_cached("SELECT sz FROM memory_terms_docsize WHERE id = ?").map_err(map)?;
         for (term, mut list) in lists {
             for posting in &mut list {
-                if *self.lengths.of(posting.unit) == 0 {
+                let length = self.lengths.of(posting.unit);
+                if *length == 0 {
                     let mut rows = sizes.query([posting.unit.rowid()]).map_err(map)?;
                     if let Some(row) = rows.next().map_err(map)? {
-                        *self.lengths.of(posting.unit) = terms_in(row.get_ref(0).map_err(map)?);
+                        *length = terms_in(row.get_ref(0).map_err(map)?);
                     }
                     self.lookups += 1;
                 }
-                posting.length = *self.lengths.of(posting.unit);
+                posting.length = *length;
             }
             self.read += list.len();
             self.keep(term, list);
@@ -429,10 +431,11 @@ fn lists_of(mut rows: Rows<'_>) -> MemoryStoreResult<Vec<(String, Vec<Posting>)>
             _ => list.push(Posting { unit, length: 0, frequency }),
         }
     }
-    // FTS5 has the first passages of all nodes before the second ones.
+    // FTS5 has the first passages of all nodes before the second ones: rows of ascending nodes, which a stable
+    // sort merges.
     for (_, list) in &mut lists {
         if list.last().is_some_and(|last| last.unit.number > 0) {
-            list.sort_unstable_by_key(|posting| posting.unit);
+            list.sort_by_key(|posting| posting.unit);
         }
     }
     Ok(lists)

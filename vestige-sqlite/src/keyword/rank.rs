@@ -1,9 +1,6 @@
 //! BM25 over lists of postings.
 
-use std::cmp::Reverse;
-use std::collections::HashMap;
-
-use vestige_traits::backend::round_score;
+use std::ops::Range;
 
 use super::postings::{Lists, Posting};
 use super::top_k::{Hit, TopK};
@@ -24,10 +21,7 @@ pub(super) fn top_k(lists: &Lists, admission: &Admission, depth: usize) -> Vec<H
         .iter()
         .map(|(weight, postings)| (*weight, lists.bm25.idf(postings.len() as u64), postings.as_slice()))
         .collect();
-    // Of first passages, by the node's place in the window, and of others.
-    let mut scores = vec![0.0; WINDOW as usize];
-    let mut scored = Vec::new();
-    let mut further: HashMap<Unit, f64> = HashMap::new();
+    let mut window = Window::new();
     let mut top = TopK::new(depth);
     while let Some(first) =
         rests.iter().filter_map(|(.., rest)| rest.first()).map(|next| next.unit.node).min()
@@ -40,55 +34,90 @@ pub(super) fn top_k(lists: &Lists, admission: &Admission, depth: usize) -> Vec<H
                 && posting.unit.node - first < WINDOW
             {
                 *rest = others;
-                let Unit { node, number } = posting.unit;
-                let score = match number {
-                    0 => &mut scores[(node - first) as usize],
-                    _ => further.entry(posting.unit).or_insert(0.0),
-                };
-                if *score == 0.0 {
-                    if !admission.admits(i64::from(node)) {
-                        continue;
-                    }
-                    if number == 0 {
-                        scored.push(node);
-                    }
-                }
+                let Some(score) = window.score(posting.unit, first, lists, admission) else { continue };
                 let frequency = f64::from(posting.frequency);
                 *score += *weight * lists.bm25.term_score(*idf, frequency, f64::from(posting.length));
             }
         }
-        let mut best = best_of(further.drain());
-        for node in scored.drain(..) {
-            let score = std::mem::take(&mut scores[(node - first) as usize]);
-            let hit = Hit { node: i64::from(node), passage: 0, score: round_score(score) };
-            let other = if best.is_empty() { None } else { best.remove(&hit.node) };
-            let hit = other.filter(|other| other.score > hit.score).unwrap_or(hit);
+        window.take(first, |hit| {
             if top.takes(hit.score) {
                 top.offer(lists.of_memory(hit));
             }
-        }
-        best.into_values().for_each(|hit| top.offer(lists.of_memory(hit)));
+        });
     }
     top.finish()
 }
 
-/// The best of the passages of each node, by rounded scores; the first of equal ones. One that has no score
-/// was not admitted.
-pub(super) fn best_of(passages: impl Iterator<Item = (Unit, f64)>) -> HashMap<i64, Hit> {
-    let mut best: HashMap<i64, Hit> = HashMap::new();
-    for (unit, score) in passages.filter(|(_, score)| *score > 0.0) {
-        let hit = Hit { node: i64::from(unit.node), passage: unit.number, score: round_score(score) };
-        let known = best.entry(hit.node).or_insert(hit);
-        let order = |hit: &Hit| (hit.score, Reverse(hit.passage));
-        if order(&hit) > order(known) {
-            *known = hit;
+/// The scores of the passages of [`WINDOW`] nodes that follow each other.
+struct Window {
+    /// Of first passages, by the node's place in the window.
+    first: Vec<f64>,
+    /// Of the others, node by node.
+    further: Vec<f64>,
+    /// Where those of a node are, by its place. `0..0` where nothing was found in them.
+    ranges: Vec<Range<u32>>,
+    /// The nodes of which any passage has a score.
+    scored: Vec<u32>,
+}
+
+impl Window {
+    fn new() -> Self {
+        let size = WINDOW as usize;
+        Self { first: vec![0.0; size], further: Vec::new(), ranges: vec![0..0; size], scored: Vec::new() }
+    }
+
+    /// The score so far of a passage in the window that begins with the node `from`; none if its node is not
+    /// admitted, or has no such passage.
+    fn score(&mut self, unit: Unit, from: u32, lists: &Lists, admission: &Admission) -> Option<&mut f64> {
+        let Unit { node, number } = unit;
+        let at = (node - from) as usize;
+        let range = &mut self.ranges[at];
+        let has_range = range.end > 0;
+        let is_new = self.first[at] == 0.0 && !has_range;
+        if is_new && !admission.admits(i64::from(node)) {
+            return None;
+        }
+        if number > 0 && !has_range {
+            let begin = u32::try_from(self.further.len()).ok()?;
+            let end = begin.checked_add(lists.passages_of(node) - 1).filter(|end| number <= end - begin)?;
+            *range = begin..end;
+            self.further.resize(end as usize, 0.0);
+        }
+        if is_new {
+            self.scored.push(node);
+        }
+        match number.checked_sub(1) {
+            None => Some(&mut self.first[at]),
+            Some(place) => self.further[as_usize(range.clone())].get_mut(place as usize),
         }
     }
-    best
+
+    /// Gives each node that has a score with that of its best passage, the first of equal ones, and is empty
+    /// again.
+    fn take(&mut self, from: u32, mut give: impl FnMut(Hit)) {
+        for node in self.scored.drain(..) {
+            let at = (node - from) as usize;
+            let mut best = Hit::of_passage(Unit { node, number: 0 }, std::mem::take(&mut self.first[at]));
+            let further = &self.further[as_usize(std::mem::take(&mut self.ranges[at]))];
+            for (number, &score) in (1..).zip(further).filter(|(_, score)| **score > 0.0) {
+                let hit = Hit::of_passage(Unit { node, number }, score);
+                if hit.score > best.score {
+                    best = hit;
+                }
+            }
+            give(best);
+        }
+        self.further.clear();
+    }
+}
+
+fn as_usize(range: Range<u32>) -> Range<usize> {
+    range.start as usize..range.end as usize
 }
 
 #[cfg(test)]
 mod tests {
+    use std::collections::{BTreeMap, HashMap};
     use std::sync::Arc;
 
     use vestige_traits::analysis::Bm25;
@@ -97,16 +126,27 @@ mod tests {
     use crate::cancellation::Caller;
     use crate::filter::NodeSet;
 
+    /// Two passages of nodes that have several.
     fn list(nodes: impl Iterator<Item = u32>) -> Arc<Vec<Posting>> {
-        Arc::new(
-            nodes
-                .map(|node| Posting {
-                    unit: Unit { node, number: 0 },
-                    length: 5 + node % 7,
-                    frequency: [1.0, 2.0, 3.0][node as usize % 3],
-                })
-                .collect(),
-        )
+        let posting = |node, number| Posting {
+            unit: Unit { node, number },
+            length: 5 + (node + number) % 7,
+            frequency: [1.0, 2.0, 3.0][(node + number) as usize % 3],
+        };
+        let postings = nodes.flat_map(|node| match passages(node) {
+            1 => vec![posting(node, 0)],
+            2 => vec![posting(node, 1)],
+            several => vec![posting(node, node % 2), posting(node, several - 1)],
+        });
+        Arc::new(postings.collect())
+    }
+
+    fn passages(node: u32) -> u32 {
+        if node % 29 < 4 { 2 + node % 40 } else { 1 }
+    }
+
+    fn several(nodes: Range<u32>) -> Arc<HashMap<u32, u32>> {
+        Arc::new(nodes.map(|node| (node, passages(node))).filter(|(_, passages)| *passages > 1).collect())
     }
 
     #[test]
@@ -114,7 +154,7 @@ mod tests {
         let lists = Lists {
             bm25: Bm25 { documents: 100_000, mean_length: 8.0 },
             lists: vec![(1.0, list(1..100_000))],
-            passages: Arc::default(),
+            passages: several(1..100_000),
         };
         let found = || top_k(&lists, &Admission::default(), 10);
         assert!(found().len() >= 10);
@@ -130,33 +170,53 @@ mod tests {
                 (0.25, list((1..90_000).step_by(11))),
                 (0.5, list([3, 4095, 4096, 4097, 89_999].into_iter())),
             ],
-            passages: Arc::new((1..90_000).step_by(29).map(|node| (node, 2 + node % 40)).collect()),
+            passages: several(1..90_000),
         };
         let never: NodeSet = (0..90_000).step_by(13).collect();
         let admission = Admission { never, ..Admission::default() };
-        let mut expected = std::collections::BTreeMap::new();
+        let mut scores = BTreeMap::new();
         for (weight, postings) in &lists.lists {
             let idf = lists.bm25.idf(postings.len() as u64);
             for posting in postings.iter().filter(|posting| admission.admits(posting.unit.node.into())) {
-                *expected.entry(i64::from(posting.unit.node)).or_insert(0.0) +=
+                *scores.entry(posting.unit).or_insert(0.0) +=
                     weight * lists.bm25.term_score(idf, posting.frequency.into(), posting.length.into());
             }
         }
-        for depth in [1, 10, 100, 50_000] {
-            let found = top_k(&lists, &admission, depth).into_iter();
-            let mut found: Vec<(i64, f64)> = found.map(|hit| (hit.node, hit.score)).collect();
-            // Those that are sorted, and not cut on the way.
-            let of_memory =
-                |node, score| lists.of_memory(Hit { node, passage: 0, score: round_score(score) }).score;
-            let mut all: Vec<(i64, f64)> =
-                expected.iter().map(|(&node, &score)| (node, of_memory(node, score))).collect();
-            all.sort_unstable_by(|a, b| b.1.total_cmp(&a.1));
-            let last = all.get(depth - 1).map_or(0.0, |&(_, score)| score);
-            let mut expected: Vec<(i64, f64)> = all.into_iter().filter(|&(_, score)| score >= last).collect();
-            for scored in [&mut found, &mut expected] {
-                scored.sort_unstable_by(|a, b| b.1.total_cmp(&a.1).then(a.0.cmp(&b.0)));
+        // Of each node the first of its best passages.
+        let mut expected = BTreeMap::new();
+        for (unit, score) in scores {
+            let hit = Hit::of_passage(unit, score);
+            let best = expected.entry(hit.node).or_insert(hit);
+            if hit.score > best.score {
+                *best = hit;
             }
-            assert_eq!(found, expected, "depth {depth}");
         }
+        let expected: Vec<Hit> = expected.into_values().map(|hit| lists.of_memory(hit)).collect();
+        for depth in [1, 10, 100, 50_000] {
+            let by_score = |a: &Hit, b: &Hit| b.score.total_cmp(&a.score).then(a.node.cmp(&b.node));
+            let mut found = top_k(&lists, &admission, depth);
+            found.sort_unstable_by(by_score);
+            // Those that are sorted, and not cut on the way.
+            let mut all = expected.clone();
+            all.sort_unstable_by(by_score);
+            let last = all.get(depth - 1).map_or(0.0, |hit| hit.score);
+            all.retain(|hit| hit.score >= last);
+            assert_eq!(found, all, "depth {depth}");
+        }
+    }
+
+    #[test]
+    fn a_passage_that_its_node_does_not_have_finds_nothing() {
+        let posting = |node, number| Posting { unit: Unit { node, number }, length: 5, frequency: 1.0 };
+        let stray = vec![posting(4, 1), posting(5, 0), posting(5, 1), posting(6, 2), posting(6, 3)];
+        let lists = Lists {
+            bm25: Bm25 { documents: 10, mean_length: 5.0 },
+            lists: vec![(1.0, Arc::new(stray.clone())), (1.0, Arc::new(stray))],
+            passages: Arc::new([(6, 3)].into()),
+        };
+        let mut found: Vec<_> =
+            top_k(&lists, &Admission::default(), 10).iter().map(|hit| (hit.node, hit.passage)).collect();
+        found.sort_unstable();
+        assert_eq!(found, [(5, 0), (6, 2)]);
     }
 }

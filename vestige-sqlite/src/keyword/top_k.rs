@@ -3,22 +3,34 @@
 use vestige_traits::analysis::Bm25;
 use vestige_traits::backend::round_score;
 
+use super::unit::Unit;
+
 /// A node that was found by its words.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(crate) struct Hit {
     pub(crate) node: i64,
     /// The number of the passage that matches best.
     pub(crate) passage: u32,
+    /// How many there are.
+    pub(crate) passages: u32,
     /// The node's score, rounded.
     pub(crate) score: f64,
 }
 
 impl Hit {
+    /// A passage of a node, by its score, which is rounded here.
+    pub(super) fn of_passage(unit: Unit, score: f64) -> Self {
+        Self { node: unit.node.into(), passage: unit.number, passages: 1, score: round_score(score) }
+    }
+
     /// The same of a node of that many passages, where the score was that of its best one.
     pub(super) fn of_passages(self, passages: u32) -> Self {
         match passages {
             0 | 1 => self,
-            _ => Self { score: round_score(Bm25::memory_score(self.score, passages as usize)), ..self },
+            _ => {
+                let score = round_score(Bm25::memory_score(self.score, passages as usize));
+                Self { passages, score, ..self }
+            }
         }
     }
 }
@@ -86,7 +98,7 @@ mod tests {
             // Ten times, so that it is cut on the way.
             for node in 0..1000 {
                 let score = [1.0, 3.0, 2.0, 2.0][usize::try_from(node % 4).unwrap()];
-                top.offer(Hit { node, passage: 0, score });
+                top.offer(Hit { node, passage: 0, passages: 1, score });
             }
             top.finish()
         };
