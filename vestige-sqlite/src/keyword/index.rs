@@ -1,6 +1,6 @@
 //! The index of terms in the file: FTS5 without a text of its own.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::HashSet;
 use std::path::Path;
 use std::sync::LazyLock;
 
@@ -8,7 +8,7 @@ use rusqlite::{Connection, Transaction, params};
 use vestige_traits::analysis::{AnalyzedDocument, Analyzer, MAX_PASSAGES, Term};
 use vestige_traits::{MemoryStoreError, MemoryStoreResult};
 
-use super::unit::Unit;
+use super::unit::{Passages, Unit, node_of};
 use crate::error::{self, bad_value, map};
 use crate::{codec, journal, nodes};
 
@@ -128,14 +128,13 @@ pub(crate) fn remove(tx: &Transaction<'_>, analyzer: &Analyzer, node: i64) -> Me
 }
 
 /// How many passages each node has that has several.
-pub(super) fn passages(tx: &Transaction<'_>) -> MemoryStoreResult<HashMap<u32, u32>> {
+pub(super) fn passages(tx: &Transaction<'_>) -> MemoryStoreResult<Passages> {
     let first = Unit { node: 0, number: 1 }.rowid();
     let mut further = tx.prepare_cached("SELECT id FROM memory_terms_docsize WHERE id >= ?").map_err(map)?;
     let mut rows = further.query([first]).map_err(map)?;
-    let mut passages = HashMap::new();
+    let mut passages = Passages::default();
     while let Some(row) = rows.next().map_err(map)? {
-        let unit = Unit::of_rowid(row.get(0).map_err(map)?)?;
-        *passages.entry(unit.node).or_insert(1) += 1;
+        passages.add(node_of(row.get(0).map_err(map)?));
     }
     Ok(passages)
 }

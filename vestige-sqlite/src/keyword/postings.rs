@@ -4,6 +4,7 @@
 //! term twice. Here a posting holds all that its score needs, and the lists follow the rows by the journal.
 
 use std::collections::HashMap;
+use std::convert::Infallible;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use rusqlite::types::ValueRef;
@@ -12,7 +13,7 @@ use vestige_traits::analysis::{AnalyzedDocument, AnalyzedQuery, Analyzer, Bm25, 
 use vestige_traits::{MemoryStoreError, MemoryStoreResult};
 
 use super::top_k::Hit;
-use super::unit::Unit;
+use super::unit::{Passages, Unit};
 use crate::cancellation;
 use crate::codec;
 use crate::error::{bad_value, map};
@@ -35,19 +36,13 @@ pub(super) struct Lists {
     pub(super) bm25: Bm25,
     /// The weight of each term, and the nodes that hold it.
     pub(super) lists: Vec<(f64, Arc<Vec<Posting>>)>,
-    /// How many passages each node of several has.
-    pub(super) passages: Arc<HashMap<u32, u32>>,
+    pub(super) passages: Arc<Passages>,
 }
 
 impl Lists {
-    /// How many passages a node has.
-    pub(super) fn passages_of(&self, node: u32) -> u32 {
-        self.passages.get(&node).copied().unwrap_or(1)
-    }
-
     /// A node's hit, by that of its best passage.
     pub(super) fn of_memory(&self, best: Hit) -> Hit {
-        u32::try_from(best.node).map_or(best, |node| best.of_passages(self.passages_of(node)))
+        u32::try_from(best.node).map_or(best, |node| best.of_passages(self.passages.of(node)))
     }
 }
 
@@ -67,8 +62,7 @@ struct Cached {
     /// How many postings were read for questions since they were last whole.
     read: usize,
     lengths: Lengths,
-    /// How many passages each node of several has.
-    passages: Arc<HashMap<u32, u32>>,
+    passages: Arc<Passages>,
     /// How many lengths were looked up one by one since all were read.
     lookups: u64,
     /// What all lists take, in postings.
@@ -88,14 +82,33 @@ struct Lengths {
 
 impl Lengths {
     fn of(&mut self, unit: Unit) -> &mut u32 {
-        let (lengths, at) = match unit.number {
-            0 => (&mut self.first, unit.node as usize),
-            number => (self.further.entry(unit.node).or_default(), number as usize - 1),
-        };
-        if at >= lengths.len() {
-            lengths.resize(at + 1, 0);
+        match unit.number.checked_sub(1) {
+            None => at(&mut self.first, unit.node),
+            Some(place) => at(self.further.entry(unit.node).or_default(), place),
         }
-        &mut lengths[at]
+    }
+
+    /// Gives each of some postings, which are in their order, with its length.
+    fn of_each<E>(
+        &mut self,
+        postings: &mut [Posting],
+        mut give: impl FnMut(&mut Posting, &mut u32) -> Result<(), E>,
+    ) -> Result<(), E> {
+        for postings in postings.chunk_by_mut(|a, b| a.unit.node == b.unit.node) {
+            let Unit { node, number } = postings[0].unit;
+            let (first, others) = postings.split_at_mut(usize::from(number == 0));
+            for posting in first {
+                give(posting, at(&mut self.first, node))?;
+            }
+            if !others.is_empty() {
+                let further = self.further.entry(node).or_default();
+                for posting in others {
+                    let place = posting.unit.number - 1;
+                    give(posting, at(further, place))?;
+                }
+            }
+        }
+        Ok(())
     }
 
     /// Forgets those of a node. Whether one was known.
@@ -105,6 +118,15 @@ impl Lengths {
         let further = self.further.remove(&node);
         first.is_some_and(|length| length > 0) || further.is_some()
     }
+}
+
+/// A length in a list that grows as far as it has to.
+fn at(lengths: &mut Vec<u32>, place: u32) -> &mut u32 {
+    let place = place as usize;
+    if place >= lengths.len() {
+        lengths.resize(place + 1, 0);
+    }
+    &mut lengths[place]
 }
 
 #[derive(Debug)]
@@ -239,13 +261,13 @@ impl Cached {
                 listed.insert(node);
             }
             let number_of = u32::try_from(node).map_err(|error| bad_value("node", error.to_string()))?;
-            if self.passages.contains_key(&number_of) {
-                Arc::make_mut(&mut self.passages).remove(&number_of);
+            if self.passages.of(number_of) > 1 {
+                Arc::make_mut(&mut self.passages).forget(number_of);
             }
             let Some(row) = super::index::Row::read(view, node)? else { continue };
             for (number, document) in row.documents(&analyzer).enumerate() {
                 if number > 0 {
-                    *Arc::make_mut(&mut self.passages).entry(number_of).or_insert(1) += 1;
+                    Arc::make_mut(&mut self.passages).add(number_of);
                 }
                 let unit = Unit::new(node, number)?;
                 let length = u32::try_from(document.len()).unwrap_or(u32::MAX);
@@ -310,11 +332,12 @@ impl Cached {
         self.read_lengths(view)?;
         let mut statement =
             view.prepare_cached("SELECT term, doc, col FROM memory_term_places").map_err(map)?;
-        let mut lists = lists_of(statement.query([]).map_err(map)?)?;
-        for posting in lists.iter_mut().flat_map(|(_, list)| list) {
-            posting.length = *self.lengths.of(posting.unit);
-        }
-        for (term, list) in lists {
+        let lists = lists_of(statement.query([]).map_err(map)?)?;
+        for (term, mut list) in lists {
+            let Ok(()) = self.lengths.of_each(&mut list, |posting, length| {
+                posting.length = *length;
+                Ok::<_, Infallible>(())
+            });
             self.keep(term, list);
         }
         (self.whole, self.was_whole, self.read) = (true, true, 0);
@@ -338,8 +361,7 @@ impl Cached {
         let mut sizes =
             view.prepare_cached("SELECT sz FROM memory_terms_docsize WHERE id = ?").map_err(map)?;
         for (term, mut list) in lists {
-            for posting in &mut list {
-                let length = self.lengths.of(posting.unit);
+            self.lengths.of_each(&mut list, |posting, length| {
                 if *length == 0 {
                     let mut rows = sizes.query([posting.unit.rowid()]).map_err(map)?;
                     if let Some(row) = rows.next().map_err(map)? {
@@ -348,7 +370,8 @@ impl Cached {
                     self.lookups += 1;
                 }
                 posting.length = *length;
-            }
+                Ok::<_, MemoryStoreError>(())
+            })?;
             self.read += list.len();
             self.keep(term, list);
         }
@@ -431,14 +454,37 @@ fn lists_of(mut rows: Rows<'_>) -> MemoryStoreResult<Vec<(String, Vec<Posting>)>
             _ => list.push(Posting { unit, length: 0, frequency }),
         }
     }
-    // FTS5 has the first passages of all nodes before the second ones: rows of ascending nodes, which a stable
-    // sort merges.
     for (_, list) in &mut lists {
         if list.last().is_some_and(|last| last.unit.number > 0) {
-            list.sort_by_key(|posting| posting.unit);
+            sort(list);
         }
     }
     Ok(lists)
+}
+
+/// Sorts postings as FTS5 has them: the first passages of all nodes, then the second ones.
+fn sort(list: &mut Vec<Posting>) {
+    let place = |posting: &Posting| posting.unit.node as usize;
+    let nodes = list.iter().map(place).max().map_or(0, |last| last + 1);
+    if nodes > 4 * list.len() {
+        return list.sort_by_key(|posting| posting.unit.order());
+    }
+    // Counted by node (Knuth, "The Art of Computer Programming", volume 3, 5.2, algorithm D).
+    // Those of one node are in order.
+    let mut ends = vec![0; nodes];
+    list.iter().for_each(|posting| ends[place(posting)] += 1);
+    let mut before = 0;
+    for end in &mut ends {
+        before += *end;
+        *end = before;
+    }
+    let mut sorted = list.clone();
+    for posting in list.iter().rev() {
+        let end = &mut ends[place(posting)];
+        *end -= 1;
+        sorted[*end] = *posting;
+    }
+    *list = sorted;
 }
 
 /// How many terms a document holds: FTS5 keeps their number in each column (documentation of FTS5, section
@@ -460,4 +506,27 @@ pub(super) fn totals(view: &Transaction<'_>) -> MemoryStoreResult<Bm25> {
     let documents = numbers.next().unwrap_or(0);
     let terms: u64 = numbers.sum();
     Ok(Bm25 { documents, mean_length: terms as f64 / documents.max(1) as f64 })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn postings_are_sorted_by_node_and_passage() {
+        for nodes in [3, 50, 3000] {
+            let row = |n: u32| Unit { node: n * 7 % nodes, number: 0 };
+            let mut rows: Vec<Unit> = (0..100).map(row).collect();
+            rows.extend((0..60).map(|n| Unit { number: 1 + n % 3, ..row(n * n) }));
+            let by_row = |unit: &Unit| (unit.number, unit.node);
+            rows.sort_unstable_by_key(by_row);
+            rows.dedup();
+            let posting = |(n, &unit): (u32, &Unit)| Posting { unit, length: n, frequency: 1.0 };
+            let mut list: Vec<Posting> = (0..).zip(&rows).map(posting).collect();
+            let mut expected = list.clone();
+            expected.sort_unstable_by_key(|posting| posting.unit);
+            sort(&mut list);
+            assert_eq!(list, expected);
+        }
+    }
 }

@@ -8,7 +8,7 @@ use super::unit::Unit;
 use crate::cancellation;
 use crate::filter::Admission;
 
-/// How many nodes are scored at a time: their scores stay in the processor's cache.
+/// How many passages are scored at a time, about: their scores stay in the processor's cache.
 const WINDOW: u32 = 4096;
 
 /// The top `depth` of the admitted nodes of which a passage is in any of the lists, highest first, and all
@@ -21,7 +21,10 @@ pub(super) fn top_k(lists: &Lists, admission: &Admission, depth: usize) -> Vec<H
         .iter()
         .map(|(weight, postings)| (*weight, lists.bm25.idf(postings.len() as u64), postings.as_slice()))
         .collect();
-    let mut window = Window::new();
+    let documents = lists.bm25.documents;
+    let memories = documents.saturating_sub(lists.passages.further()).max(1);
+    let size = (u64::from(WINDOW) * memories / documents.max(memories)).max(64) as u32;
+    let mut window = Window::new(size as usize);
     let mut top = TopK::new(depth);
     while let Some(first) =
         rests.iter().filter_map(|(.., rest)| rest.first()).map(|next| next.unit.node).min()
@@ -31,7 +34,7 @@ pub(super) fn top_k(lists: &Lists, admission: &Admission, depth: usize) -> Vec<H
         }
         for (weight, idf, rest) in &mut rests {
             while let Some((posting, others)) = rest.split_first()
-                && posting.unit.node - first < WINDOW
+                && posting.unit.node - first < size
             {
                 *rest = others;
                 let Some(score) = window.score(posting.unit, first, lists, admission) else { continue };
@@ -48,7 +51,7 @@ pub(super) fn top_k(lists: &Lists, admission: &Admission, depth: usize) -> Vec<H
     top.finish()
 }
 
-/// The scores of the passages of [`WINDOW`] nodes that follow each other.
+/// The scores of the passages of some nodes that follow each other.
 struct Window {
     /// Of first passages, by the node's place in the window.
     first: Vec<f64>,
@@ -61,8 +64,7 @@ struct Window {
 }
 
 impl Window {
-    fn new() -> Self {
-        let size = WINDOW as usize;
+    fn new(size: usize) -> Self {
         Self { first: vec![0.0; size], further: Vec::new(), ranges: vec![0..0; size], scored: Vec::new() }
     }
 
@@ -79,7 +81,7 @@ impl Window {
         }
         if number > 0 && !has_range {
             let begin = u32::try_from(self.further.len()).ok()?;
-            let end = begin.checked_add(lists.passages_of(node) - 1).filter(|end| number <= end - begin)?;
+            let end = begin.checked_add(lists.passages.of(node) - 1).filter(|end| number <= end - begin)?;
             *range = begin..end;
             self.further.resize(end as usize, 0.0);
         }
@@ -97,12 +99,15 @@ impl Window {
     fn take(&mut self, from: u32, mut give: impl FnMut(Hit)) {
         for node in self.scored.drain(..) {
             let at = (node - from) as usize;
-            let mut best = Hit::of_passage(Unit { node, number: 0 }, std::mem::take(&mut self.first[at]));
+            let mut highest = std::mem::take(&mut self.first[at]);
+            let mut best = Hit::of_passage(Unit { node, number: 0 }, highest);
+            // A score that is not higher is not higher when it is rounded, which takes longer.
             let further = &self.further[as_usize(std::mem::take(&mut self.ranges[at]))];
-            for (number, &score) in (1..).zip(further).filter(|(_, score)| **score > 0.0) {
-                let hit = Hit::of_passage(Unit { node, number }, score);
-                if hit.score > best.score {
-                    best = hit;
+            for (number, &score) in (1..).zip(further) {
+                if score > highest {
+                    highest = score;
+                    let hit = Hit::of_passage(Unit { node, number }, score);
+                    best = if hit.score > best.score { hit } else { best };
                 }
             }
             give(best);
@@ -117,7 +122,7 @@ fn as_usize(range: Range<u32>) -> Range<usize> {
 
 #[cfg(test)]
 mod tests {
-    use std::collections::{BTreeMap, HashMap};
+    use std::collections::BTreeMap;
     use std::sync::Arc;
 
     use vestige_traits::analysis::Bm25;
@@ -125,6 +130,7 @@ mod tests {
     use super::*;
     use crate::cancellation::Caller;
     use crate::filter::NodeSet;
+    use crate::keyword::unit::Passages;
 
     /// Two passages of nodes that have several.
     fn list(nodes: impl Iterator<Item = u32>) -> Arc<Vec<Posting>> {
@@ -145,8 +151,10 @@ mod tests {
         if node % 29 < 4 { 2 + node % 40 } else { 1 }
     }
 
-    fn several(nodes: Range<u32>) -> Arc<HashMap<u32, u32>> {
-        Arc::new(nodes.map(|node| (node, passages(node))).filter(|(_, passages)| *passages > 1).collect())
+    fn several(nodes: Range<u32>) -> Arc<Passages> {
+        let mut several = Passages::default();
+        nodes.for_each(|node| (1..passages(node)).for_each(|_| several.add(node)));
+        Arc::new(several)
     }
 
     #[test]
@@ -209,10 +217,12 @@ mod tests {
     fn a_passage_that_its_node_does_not_have_finds_nothing() {
         let posting = |node, number| Posting { unit: Unit { node, number }, length: 5, frequency: 1.0 };
         let stray = vec![posting(4, 1), posting(5, 0), posting(5, 1), posting(6, 2), posting(6, 3)];
+        let mut passages = Passages::default();
+        (0..2).for_each(|_| passages.add(6));
         let lists = Lists {
             bm25: Bm25 { documents: 10, mean_length: 5.0 },
             lists: vec![(1.0, Arc::new(stray.clone())), (1.0, Arc::new(stray))],
-            passages: Arc::new([(6, 3)].into()),
+            passages: Arc::new(passages),
         };
         let mut found: Vec<_> =
             top_k(&lists, &Admission::default(), 10).iter().map(|hit| (hit.node, hit.passage)).collect();

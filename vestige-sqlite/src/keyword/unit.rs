@@ -1,5 +1,7 @@
 //! What the index counts as one document: a passage of a node.
 
+use std::collections::HashMap;
+
 use vestige_traits::MemoryStoreResult;
 
 use crate::error::bad_value;
@@ -29,6 +31,42 @@ impl Unit {
     pub(super) fn rowid(self) -> i64 {
         i64::from(self.number) << 32 | i64::from(self.node)
     }
+
+    /// What orders units as they are ordered, in one number.
+    pub(super) fn order(self) -> u64 {
+        u64::from(self.node) << 32 | u64::from(self.number)
+    }
+}
+
+/// How many passages each node of several has.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(super) struct Passages {
+    of_node: HashMap<u32, u32>,
+    /// All but the first of each node.
+    further: u64,
+}
+
+impl Passages {
+    /// How many a node has.
+    pub(super) fn of(&self, node: u32) -> u32 {
+        self.of_node.get(&node).copied().unwrap_or(1)
+    }
+
+    /// How many there are but for the first of each node.
+    pub(super) fn further(&self) -> u64 {
+        self.further
+    }
+
+    /// One more of a node.
+    pub(super) fn add(&mut self, node: u32) {
+        *self.of_node.entry(node).or_insert(1) += 1;
+        self.further += 1;
+    }
+
+    /// The node has one, or is gone.
+    pub(super) fn forget(&mut self, node: u32) {
+        self.further -= self.of_node.remove(&node).map_or(0, |passages| u64::from(passages) - 1);
+    }
 }
 
 /// The node of a row of FTS5.
@@ -50,5 +88,15 @@ mod tests {
         }
         assert!(Unit::new(1 << 32, 0).is_err());
         assert!(Unit::of_rowid(-1).is_err());
+    }
+
+    #[test]
+    fn passages_are_counted() {
+        let mut passages = Passages::default();
+        [7, 9, 7, 9, 9].into_iter().for_each(|node| passages.add(node));
+        assert_eq!([7, 8, 9].map(|node| passages.of(node)), [3, 1, 4]);
+        assert_eq!(passages.further(), 5);
+        [8, 9].into_iter().for_each(|node| passages.forget(node));
+        assert_eq!(([7, 9].map(|node| passages.of(node)), passages.further()), ([3, 1], 2));
     }
 }
