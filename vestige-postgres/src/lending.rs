@@ -54,7 +54,8 @@ impl Lending<'_> {
             let [before, after] = places.get(&key).copied().unwrap_or_default();
             InSession { key, score: result.score, asks: asks(&result.record.content), before, after }
         });
-        let mut lent = lend(&lenders.collect::<Vec<_>>(), lending_floor(&scores, self.by_vector_alone));
+        let floor = lending_floor(&scores, self.by_vector_alone);
+        let mut lent: HashMap<_, _> = lend(&lenders.collect::<Vec<_>>(), floor).into_iter().collect();
 
         let mut ranked = Vec::with_capacity(ranking.len() + lent.len());
         for mut result in ranking {

@@ -7,8 +7,8 @@ mod top_k;
 mod unit;
 
 use std::cmp::Reverse;
-use std::collections::HashMap;
 
+use foldhash::{HashMap, HashMapExt};
 use rusqlite::{OptionalExtension, Row as SqlRow, Rows, Transaction, params};
 use vestige_traits::MemoryStoreResult;
 use vestige_traits::analysis::{AnalyzedQuery, Analyzer, Bm25, FIELD_WEIGHTS, Phrase};

@@ -5,11 +5,11 @@ mod names;
 mod sessions;
 
 use std::cmp::Reverse;
-use std::collections::HashMap;
 use std::fmt::Write as _;
 use std::sync::Arc;
 
 use chrono::{DateTime, Utc};
+use foldhash::{HashMap, HashMapExt};
 use rusqlite::{Connection, Transaction};
 use vestige_traits::analysis::{AnalyzedQuery, Analyzer};
 use vestige_traits::backend::{FusionScale, LENDING_RESULTS, favoured, gain, passage};

@@ -335,7 +335,7 @@ async fn lent(store: &SqliteMemoryStore, records: &[MemoryRecord], query: &Searc
         })
         .collect();
     let floor = lending_floor(&scores, query.mode == SearchMode::Vector);
-    let mut lent: Vec<_> = lend(&lenders, floor).into_iter().collect();
+    let mut lent = lend(&lenders, floor);
     let order = |(id, score): &(Uuid, f64)| (*score, records[number(*id)].created_at, *id);
     lent.sort_by(|a, b| result_order(order(a), order(b)));
     lent.truncate(query.limit);

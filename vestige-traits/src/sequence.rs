@@ -4,9 +4,6 @@
 //! replies. So a memory that is found lends a part of its score to those around it. `docs/adr/0026` has what
 //! was measured.
 
-use std::collections::HashMap;
-use std::hash::Hash;
-
 /// How many results lend: the best ones.
 pub const LENDING_RESULTS: usize = 50;
 
@@ -49,25 +46,28 @@ pub fn lending_floor(scores: &[f64], by_vector_alone: bool) -> f64 {
 /// Above the `floor`, `s' = s + max(0.3 s(±1), 0.15 s(±2))`; a memory that ends in a question lends 0.5 to
 /// the one after it, and keeps 0.8. A memory that is not among the results has the floor. Without anything
 /// lent or given a score stays as it is, to the last bit.
-pub fn lend<K: Copy + Eq + Hash>(results: &[InSession<K>], floor: f64) -> HashMap<K, f64> {
-    let mut lent: HashMap<K, f64> = HashMap::with_capacity(3 * results.len());
+pub fn lend<K: Copy + Ord>(results: &[InSession<K>], floor: f64) -> Vec<(K, f64)> {
+    let mut lent = Vec::with_capacity(4 * results.len());
     for result in results {
         let above = result.score - floor;
         let next = if result.asks { LENT_BY_QUESTION } else { LENT[0] };
         let parts = [LENT[0], LENT[1], next, LENT[1]];
-        for (to, part) in result.before.into_iter().chain(result.after).zip(parts) {
-            let Some(to) = to.filter(|_| above > 0.0) else { continue };
-            let lent = lent.entry(to).or_default();
-            *lent = lent.max(part * above);
-        }
+        let around = result.before.into_iter().chain(result.after).zip(parts);
+        lent.extend(around.filter(|_| above > 0.0).filter_map(|(to, part)| Some((to?, part * above))));
     }
-    let mut scores: HashMap<K, f64> = lent.iter().map(|(&key, lent)| (key, floor + lent)).collect();
+    // The largest that each was lent.
+    lent.sort_unstable_by(|a, b| a.0.cmp(&b.0).then(b.1.total_cmp(&a.1)));
+    lent.dedup_by_key(|(key, _)| *key);
+    let mut lent: Vec<(K, Option<f64>)> = lent.into_iter().map(|(key, lent)| (key, Some(lent))).collect();
+    let mut scores = Vec::with_capacity(results.len() + lent.len());
     for result in results {
         let gives = result.asks && result.after[0].is_some();
         let given = if gives { GIVEN_BY_QUESTION * (result.score - floor) } else { 0.0 };
-        let lent = lent.get(&result.key).copied().unwrap_or_default();
-        scores.insert(result.key, result.score - given + lent);
+        let at = lent.binary_search_by_key(&result.key, |(key, _)| *key);
+        let lent = at.ok().and_then(|at| lent[at].1.take()).unwrap_or_default();
+        scores.push((result.key, result.score - given + lent));
     }
+    scores.extend(lent.into_iter().filter_map(|(key, lent)| Some((key, floor + lent?))));
     scores
 }
 
@@ -87,7 +87,7 @@ mod tests {
         }
     }
 
-    fn rounded(scores: HashMap<i32, f64>) -> Vec<(i32, f64)> {
+    fn rounded(scores: Vec<(i32, f64)>) -> Vec<(i32, f64)> {
         let mut scores: Vec<_> =
             scores.into_iter().map(|(key, score)| (key, (score * 1e6).round() / 1e6)).collect();
         scores.sort_by_key(|(key, _)| *key);

@@ -3,10 +3,10 @@
 //! FTS5 descends a B-tree for the length of every document that it scores, and reads the postings of each
 //! term twice. Here a posting holds all that its score needs, and the lists follow the rows by the journal.
 
-use std::collections::HashMap;
 use std::convert::Infallible;
 use std::sync::{Arc, Mutex, PoisonError};
 
+use foldhash::{HashMap, HashMapExt};
 use rusqlite::types::ValueRef;
 use rusqlite::{Rows, Transaction};
 use vestige_traits::analysis::{AnalyzedDocument, AnalyzedQuery, Analyzer, Bm25, FIELD_WEIGHTS};

@@ -1,7 +1,6 @@
 //! What the index counts as one document: a passage of a node.
 
-use std::collections::HashMap;
-
+use foldhash::HashMap;
 use vestige_traits::MemoryStoreResult;
 
 use crate::error::bad_value;

@@ -6,8 +6,8 @@
 //! candidates that may rank before a result.
 
 use std::cmp::Reverse;
-use std::collections::{HashMap, HashSet};
 
+use foldhash::{HashMap, HashMapExt, HashSet};
 use rusqlite::Transaction;
 use vestige_traits::backend::cosine_similarity;
 use vestige_traits::backend::{
@@ -130,20 +130,20 @@ impl<'a> Fused<'a> {
             let placed = lenders.iter().zip(&places).map(|(one, place)| place.with(one.node, score(one)));
             lend(&placed.collect::<Vec<_>>(), floor)
         };
-        let least = nth_largest(lent(&|one| one.lower).into_values().collect(), limit);
-        let mut likely = lent(&|one| one.upper);
-        likely.retain(|_, upper| *upper >= least);
+        let least = nth_largest(lent(&|one| one.lower).into_iter().map(|(_, lower)| lower).collect(), limit);
+        let upper = lent(&|one| one.upper).into_iter();
+        let likely: HashSet<i64> = upper.filter(|(_, upper)| *upper >= least).map(|(node, _)| node).collect();
         let lends_to_likely: HashSet<i64> = lenders
             .iter()
             .zip(&places)
-            .filter(|(_, place)| place.around().any(|node| likely.contains_key(&node)))
+            .filter(|(_, place)| place.around().any(|node| likely.contains(&node)))
             .map(|(one, _)| one.node)
             .collect();
-        self.read(|one| likely.contains_key(&one.node) || lends_to_likely.contains(&one.node))?;
+        self.read(|one| likely.contains(&one.node) || lends_to_likely.contains(&one.node))?;
 
         let known: HashMap<i64, Ranked> = self.known().into_iter().map(|one| (one.node, one)).collect();
-        let mut scores = lent(&|one| known.get(&one.node).map_or(one.lower, |known| known.score));
-        scores.retain(|node, _| likely.contains_key(node));
+        let scores = lent(&|one| known.get(&one.node).map_or(one.lower, |known| known.score));
+        let scores = scores.into_iter().filter(|(node, _)| likely.contains(node)).collect();
         let lending: HashSet<i64> = lenders.iter().map(|one| one.node).collect();
         let found = known.into_values().filter(|one| lending.contains(&one.node));
         let mut ranked = sessions.ranked(found, scores)?;

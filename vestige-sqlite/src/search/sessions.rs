@@ -1,7 +1,6 @@
 //! What memories of one session lend each other.
 
-use std::collections::{HashMap, HashSet};
-
+use foldhash::{HashMap, HashSet};
 use rusqlite::{OptionalExtension, Transaction, params};
 use vestige_traits::MemoryStoreResult;
 use vestige_traits::analysis::{QUESTION_TAIL, asks};
