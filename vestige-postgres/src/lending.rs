@@ -1,5 +1,6 @@
 //! What memories of one session lend each other in a ranking.
 
+use std::cmp::Ordering;
 use std::collections::{HashMap, HashSet};
 
 use chrono::{DateTime, Utc};
@@ -26,10 +27,22 @@ struct AroundRow {
     created_at: DateTime<Utc>,
 }
 
+/// A memory next to a result in its session, or the next but one.
+#[derive(Debug)]
+struct NeighbourRow {
+    lender: Uuid,
+    id: Uuid,
+    created_at: DateTime<Utc>,
+    /// Whether it stands after the result.
+    after: bool,
+}
+
 /// What lending goes by.
 pub(crate) struct Lending<'q> {
     /// The results of which only a part was read.
     pub(crate) parts: HashSet<Uuid>,
+    /// Whether the filter and the constraints keep anything out.
+    pub(crate) narrowed: bool,
     /// What comes in passes this,
     pub(crate) filter: &'q Filter<'q>,
     /// and these.
@@ -94,23 +107,43 @@ impl Lending<'_> {
         transaction: &mut Session,
         results: &[SearchResult],
     ) -> MemoryStoreResult<(HashMap<Uuid, Places>, HashMap<Uuid, DateTime<Utc>>)> {
-        let in_session = results.iter().filter(|result| result.record.session.is_some());
-        let ids: Vec<Uuid> = in_session.map(|result| result.record.id).collect();
+        let in_session = results.iter().map(|result| &result.record);
+        let in_session: Vec<_> = in_session.filter(|record| record.session.is_some()).collect();
+        if in_session.is_empty() {
+            return Ok(Default::default());
+        }
+        let ids: Vec<Uuid> = in_session.iter().map(|record| record.id).collect();
         let (mut places, mut times) = (HashMap::<Uuid, Places>::new(), HashMap::new());
-        if ids.is_empty() {
+        if self.narrowed {
+            let around = query_with_filter!(
+                query_file_as!(AroundRow, "src/sql/around.sql"),
+                [&ids, self.constraints.admission.as_deref()],
+                self.filter,
+                [self.constraints.phrases.as_deref(), self.constraints.excluded.as_deref()],
+            );
+            for row in around.fetch_all(transaction).await.map_err(error::map)? {
+                let side = usize::from(row.place > 0);
+                let nearest = row.place.unsigned_abs() == 1;
+                places.entry(row.lender).or_default()[side][usize::from(!nearest)] = Some(row.id);
+                times.insert(row.id, row.created_at);
+            }
             return Ok((places, times));
         }
-        let around = query_with_filter!(
-            query_file_as!(AroundRow, "src/sql/around.sql"),
-            [&ids, self.constraints.admission.as_deref()],
-            self.filter,
-            [self.constraints.phrases.as_deref(), self.constraints.excluded.as_deref()],
-        );
-        for row in around.fetch_all(transaction).await.map_err(error::map)? {
-            let side = usize::from(row.place > 0);
-            let nearest = row.place.unsigned_abs() == 1;
-            places.entry(row.lender).or_default()[side][usize::from(!nearest)] = Some(row.id);
+        let sessions: Vec<String> = in_session.iter().filter_map(|record| record.session.clone()).collect();
+        let created_at: Vec<DateTime<Utc>> = in_session.iter().map(|record| record.created_at).collect();
+        let neighbours =
+            sqlx::query_file_as!(NeighbourRow, "src/sql/neighbours.sql", &sessions, &created_at, &ids);
+        for row in neighbours.fetch_all(transaction).await.map_err(error::map)? {
+            let side = &mut places.entry(row.lender).or_default()[usize::from(row.after)];
             times.insert(row.id, row.created_at);
+            let is_first = side[0].is_none_or(|other| {
+                let order = (row.created_at, row.id).cmp(&(times[&other], other));
+                order == if row.after { Ordering::Less } else { Ordering::Greater }
+            });
+            if is_first {
+                side.swap(0, 1);
+            }
+            side[usize::from(!is_first)] = Some(row.id);
         }
         Ok((places, times))
     }

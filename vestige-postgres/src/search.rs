@@ -207,6 +207,7 @@ impl Searcher<'_> {
             results.truncate(limit.max(LENDING_RESULTS));
             let lending = Lending {
                 parts,
+                narrowed: question.filtered || question.constrained,
                 filter: &question.filter,
                 constraints: &constraints,
                 by_vector_alone: question.asked.is_empty(),

@@ -473,8 +473,9 @@ SELECT
   best.place <= $28::int8 AS "is_whole!",
   n.domains,
   n.domain_scores AS "domain_scores: _",
-  -- As pgvector sends it: an array of as many numbers takes the server longer to make than all else of fifty rows.
-  vector_send(n.embedding) AS embedding,
+  -- As pgvector sends it: an array of as many numbers takes the server longer to make than all else of fifty rows. Of those
+  -- beyond what was asked for, only what the score needs.
+  CASE WHEN best.place <= $28::int8 OR best.vector_rank IS NOT NULL THEN vector_send(n.embedding) END AS embedding,
   n.codebase, n.owner_user_id, n.visibility, n.shared_with_groups, n.created_at, n.updated_at, n.session,
   -- Null where the similarity alone is the score, which the caller measures in double precision.
   CASE WHEN $4::real[] IS NULL OR EXISTS (SELECT FROM terms) THEN best.score END AS score,
