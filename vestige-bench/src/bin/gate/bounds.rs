@@ -114,7 +114,7 @@ impl Ratio {
                 what: "PostgreSQL: hybrid search, every memory in a session / the same without lending",
                 most: 1.3,
                 why: "fifty whole memories instead of ten, and a second statement for those around them",
-                look: "vestige-postgres/src/lending.rs and sql/around.sql; its plan by `explain`",
+                look: "vestige-postgres/src/lending.rs, sql/neighbours.sql and sql/around.sql",
             },
             #[cfg(feature = "postgres")]
             Self::PostgresIngest => Bound {
