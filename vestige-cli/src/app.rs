@@ -54,12 +54,16 @@ impl App {
 
     /// A memory to serve, and whether it may only be read. One that may be written is as
     /// [`memory_for_texts`](Self::memory_for_texts) makes it.
-    pub(crate) async fn memory_to_serve(&self) -> CommandResult<(Memory<AnyMemoryStore, AnyEmbedder>, bool)> {
+    pub(crate) async fn memory_to_serve(
+        &self,
+        allow_secrets: bool,
+    ) -> CommandResult<(Memory<AnyMemoryStore, AnyEmbedder>, bool)> {
         let embedder = self.embedder().await?.clone();
         let store = self.open(Access::Read).await?;
         let read_only = open::is_read_only(&store).await;
         let has_model = store.registered_model().await?.is_some();
-        let memory = Memory::builder(store, embedder).utc_offset(self.utc_offset()).build();
+        let builder = Memory::builder(store, embedder).utc_offset(self.utc_offset());
+        let memory = builder.allow_secrets(allow_secrets).build();
         // A store without a model could not take it in, and is searched by words.
         if !read_only || has_model {
             memory.register_model().await?;

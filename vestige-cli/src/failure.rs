@@ -171,6 +171,9 @@ impl From<MemoryError> for Failure {
             }
             MemoryError::Embedder(error) => Self::Embedder(error),
             MemoryError::Id(error @ IdError::NotAnId { .. }) => Self::Usage(error.to_string()),
+            error @ MemoryError::Secret { .. } => Self::Message(format!(
+                "{error}; nothing was stored; take it out, or mean it with --allow-secrets"
+            )),
             error => Self::Message(error.to_string()),
         }
     }

@@ -6,6 +6,7 @@ use serde_json::{Map, Value};
 use uuid::{Builder, Uuid};
 use vestige_memory::add_tags;
 use vestige_memory::json::{Loss, Members, losses};
+use vestige_memory::secrets::find_in;
 use vestige_traits::{MemoryRecord, MemoryStoreError, limits};
 
 /// The keys that a line may have.
@@ -23,18 +24,21 @@ pub struct ImportDefaults {
     pub codebase: Option<String>,
     /// What to do with keys that the format does not know.
     pub unknown_keys: UnknownKeys,
+    /// Whether a line may hold what looks like a credential. Otherwise it is refused.
+    pub allow_secrets: bool,
     /// `created_at` of a memory whose line has none.
     pub now: DateTime<Utc>,
 }
 
 impl ImportDefaults {
-    /// The format as it is documented: nothing is added and unknown keys are errors.
+    /// The format as it is documented: nothing is added, and unknown keys and credentials are errors.
     pub fn new(now: DateTime<Utc>) -> Self {
         Self {
             node_type: MemoryRecord::DEFAULT_NODE_TYPE.to_owned(),
             tags: Vec::new(),
             codebase: None,
             unknown_keys: UnknownKeys::Error,
+            allow_secrets: false,
             now,
         }
     }
@@ -101,6 +105,11 @@ impl ImportLine {
             check_losses(text, defaults.unknown_keys)?;
         }
         let (record, has_time) = written.into_record(defaults)?;
+        if !defaults.allow_secrets
+            && let Some(found) = find_in(&record).first()
+        {
+            return Err(format!("{found}; take it out, or mean it with --allow-secrets"));
+        }
         Ok(Some(Self { record, has_time }))
     }
 

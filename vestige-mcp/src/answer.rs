@@ -88,6 +88,10 @@ impl From<MemoryError> for ToolError {
                 Self::from(source).at(format_args!("memories[{index}]"))
             }
             MemoryError::Id(error) => Self(format!("{error}; `recall` finds memories and their ids")),
+            MemoryError::Secret { .. } => Self(format!(
+                "{error}; nothing was stored; leave it out and say where it is kept instead; only the user can allow it, when \
+                 the server is started"
+            )),
             error => Self(error.to_string()),
         }
     }

@@ -4,6 +4,7 @@ use vestige_traits::{Embedder, MemoryRecord, MemoryStore, MemoryStoreError};
 use crate::error::{MemoryError, MemoryResult};
 use crate::memory::Memory;
 use crate::retry::MAX_ATTEMPTS;
+use crate::secrets::added;
 
 /// A memory after an edit.
 #[derive(Clone, Debug, PartialEq)]
@@ -33,6 +34,8 @@ where
     ///
     /// - [`NotFound`](MemoryStoreError::NotFound) if there is no such memory.
     /// - [`InvalidInput`](MemoryStoreError::InvalidInput) if what `change` leaves breaks a rule.
+    /// - [`MemoryError::Secret`] if `change` adds what looks like a [credential](crate::secrets). One
+    ///   that the memory holds already is no reason.
     /// - [`ModelMismatch`](MemoryStoreError::ModelMismatch) if the content changed and the store belongs to
     ///   another model.
     /// - [`Conflict`](MemoryStoreError::Conflict) if 64 attempts in a row met another change; try again
@@ -86,6 +89,11 @@ where
             record.prepare().map_err(MemoryError::from)?;
             if record == before {
                 return Ok(Edited { record, changed: false });
+            }
+            if !self.allows_secrets()
+                && let Some(found) = added(&before, &record)
+            {
+                return Err(MemoryError::Secret { index: None, found }.into());
             }
             if record.content != before.content {
                 self.register_model().await?;

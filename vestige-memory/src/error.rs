@@ -1,5 +1,7 @@
 use vestige_traits::{EmbedderError, MemoryStoreError};
 
+use crate::secrets::SecretIn;
+
 /// The fewest digits that name a memory.
 pub(crate) const MIN_DIGITS: usize = 4;
 
@@ -30,9 +32,26 @@ pub enum MemoryError {
         source: MemoryStoreError,
     },
 
+    /// A memory holds what looks like a credential, so nothing was stored. Take it out, and say where it is
+    /// kept. Who means it allows it by
+    /// [`RememberOptions::allow_secrets`](crate::RememberOptions::allow_secrets) or
+    /// [`MemoryBuilder::allow_secrets`](crate::MemoryBuilder::allow_secrets). The message names rule and
+    /// place, and does not repeat the credential.
+    #[error("{}{found}", of_memory(*.index))]
+    Secret {
+        /// The position of the memory among several new ones, from 0; none where there is one.
+        index: Option<usize>,
+        /// What was found first, and where.
+        found: SecretIn,
+    },
+
     /// A text does not name one memory. Ask for more digits, or for the whole id.
     #[error(transparent)]
     Id(#[from] IdError),
+}
+
+fn of_memory(index: Option<usize>) -> String {
+    index.map(|index| format!("memories[{index}].")).unwrap_or_default()
 }
 
 impl MemoryError {
@@ -45,7 +64,7 @@ impl MemoryError {
     pub fn store_error(&self) -> Option<&MemoryStoreError> {
         match self {
             Self::Store(error) | Self::InvalidMemory { source: error, .. } => Some(error),
-            Self::Embedder(_) | Self::Id(_) => None,
+            Self::Embedder(_) | Self::Secret { .. } | Self::Id(_) => None,
         }
     }
 }

@@ -4,6 +4,7 @@
 
 pub mod dates;
 pub mod json;
+pub mod secrets;
 pub mod text;
 pub mod times;
 

@@ -66,6 +66,7 @@ struct Shared<S, E> {
     clock: Arc<dyn Clock>,
     utc_offset: FixedOffset,
     near_duplicate_similarity: f64,
+    allows_secrets: bool,
     /// Whether the store is known to belong to the embedder's model.
     bound: AtomicBool,
     /// Is held from the search for near duplicates to the write, so that of equal texts that come at once the
@@ -90,6 +91,7 @@ impl<S, E> Memory<S, E> {
             clock: Arc::new(SystemClock),
             utc_offset: Utc.fix(),
             near_duplicate_similarity: NEAR_DUPLICATE_SIMILARITY,
+            allows_secrets: false,
         }
     }
 
@@ -117,6 +119,11 @@ impl<S, E> Memory<S, E> {
 
     pub(crate) fn near_duplicate_similarity(&self) -> f64 {
         self.0.near_duplicate_similarity
+    }
+
+    /// Whether memories may hold credentials.
+    pub(crate) fn allows_secrets(&self) -> bool {
+        self.0.allows_secrets
     }
 
     pub(crate) fn bound(&self) -> &AtomicBool {
@@ -223,6 +230,7 @@ pub struct MemoryBuilder<S, E> {
     clock: Arc<dyn Clock>,
     utc_offset: FixedOffset,
     near_duplicate_similarity: f64,
+    allows_secrets: bool,
 }
 
 impl<S, E> MemoryBuilder<S, E> {
@@ -254,6 +262,14 @@ impl<S, E> MemoryBuilder<S, E> {
         self
     }
 
+    /// Whether memories with what looks like a [credential](crate::secrets) are stored, by every call.
+    /// Default: they are refused.
+    #[must_use]
+    pub fn allow_secrets(mut self, allow: bool) -> Self {
+        self.allows_secrets = allow;
+        self
+    }
+
     /// The memory.
     #[must_use]
     pub fn build(self) -> Memory<S, E> {
@@ -263,6 +279,7 @@ impl<S, E> MemoryBuilder<S, E> {
             clock: self.clock,
             utc_offset: self.utc_offset,
             near_duplicate_similarity: self.near_duplicate_similarity,
+            allows_secrets: self.allows_secrets,
             bound: AtomicBool::new(false),
             remembering: Mutex::new(()),
             #[cfg(feature = "fsrs")]

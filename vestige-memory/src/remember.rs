@@ -9,6 +9,7 @@ use crate::error::{MemoryError, MemoryResult};
 use crate::memory::Memory;
 use crate::new_memory::NewMemory;
 use crate::retry::MAX_ATTEMPTS;
+use crate::secrets::first_in;
 
 /// How many texts are embedded between two reports of progress.
 const STRETCH: usize = 16;
@@ -38,11 +39,12 @@ pub enum NearDuplicates {
 #[must_use = "they are given to `Memory::remember_all`"]
 pub struct RememberOptions<'a> {
     near_duplicates: NearDuplicates,
+    allows_secrets: bool,
     progress: Option<&'a mut (dyn FnMut(RememberProgress) + Send)>,
 }
 
 impl<'a> RememberOptions<'a> {
-    /// The defaults: near duplicates are refused, and progress is not reported.
+    /// The defaults: near duplicates and credentials are refused, and progress is not reported.
     pub fn new() -> Self {
         Self::default()
     }
@@ -50,6 +52,13 @@ impl<'a> RememberOptions<'a> {
     /// What to do about near duplicates. Default: [`NearDuplicates::Refuse`].
     pub fn near_duplicates(mut self, near_duplicates: NearDuplicates) -> Self {
         self.near_duplicates = near_duplicates;
+        self
+    }
+
+    /// Whether memories with what looks like a [credential](crate::secrets) are stored. Default: they are
+    /// refused, unless [`MemoryBuilder::allow_secrets`](crate::MemoryBuilder::allow_secrets) allows them.
+    pub fn allow_secrets(mut self, allow: bool) -> Self {
+        self.allows_secrets = allow;
         self
     }
 
@@ -73,6 +82,7 @@ impl fmt::Debug for RememberOptions<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("RememberOptions")
             .field("near_duplicates", &self.near_duplicates)
+            .field("allows_secrets", &self.allows_secrets)
             .field("reports_progress", &self.progress.is_some())
             .finish()
     }
@@ -143,6 +153,7 @@ where
     ///   model.
     /// - [`Conflict`](MemoryStoreError::Conflict) if others stored something during each of 64 attempts in a
     ///   row; try again later.
+    /// - [`MemoryError::Secret`] if it holds what looks like a [credential](crate::secrets).
     /// - [`MemoryError::Embedder`], and those of the store.
     ///
     /// # Examples
@@ -167,6 +178,7 @@ where
     /// ```
     pub async fn remember(&self, memory: impl Into<NewMemory>) -> MemoryResult<Remembered> {
         let record = memory.into().into_record(self.now())?;
+        self.refuse_secrets(&record, None, false)?;
         let mut remembered = self.store_all(vec![record], RememberOptions::new()).await?;
         Ok(remembered.remove(0))
     }
@@ -180,7 +192,8 @@ where
     ///
     /// # Errors
     ///
-    /// [`MemoryError::InvalidMemory`] naming the first memory that breaks a rule, and otherwise those of
+    /// [`MemoryError::InvalidMemory`] naming the first memory that breaks a rule, [`MemoryError::Secret`]
+    /// naming the first one that holds what looks like a credential, and otherwise those of
     /// [`remember`](Self::remember).
     pub async fn remember_all(
         &self,
@@ -195,11 +208,20 @@ where
                 new_ids.push(index);
             }
             let record = memory.into_record(now);
-            records.push(record.map_err(|source| MemoryError::InvalidMemory { index, source })?);
+            let record = record.map_err(|source| MemoryError::InvalidMemory { index, source })?;
+            self.refuse_secrets(&record, Some(index), options.allows_secrets)?;
+            records.push(record);
         }
         let ids = ascending_ids(new_ids.iter().map(|at| &records[*at]));
         new_ids.into_iter().zip(ids).for_each(|(at, id)| records[at].id = id);
         self.store_all(records, options).await
+    }
+
+    fn refuse_secrets(&self, record: &MemoryRecord, index: Option<usize>, allowed: bool) -> MemoryResult<()> {
+        if allowed || self.allows_secrets() {
+            return Ok(());
+        }
+        first_in(record).map_or(Ok(()), |found| Err(MemoryError::Secret { index, found }))
     }
 
     async fn store_all(

@@ -2,8 +2,9 @@
 
 use clap::Args;
 use serde_json::Value;
+use vestige_memory::secrets::find_in;
 use vestige_memory::times::When;
-use vestige_memory::{NearDuplicates, RememberOptions, add_tags};
+use vestige_memory::{MemoryError, NearDuplicates, RememberOptions, add_tags};
 use vestige_traits::{IngestContext, MemoryRecord};
 
 use crate::app::App;
@@ -55,6 +56,10 @@ pub(crate) struct AddArgs {
     /// The time it was stored, if not now: a day, a time, or a span ago (7d, 12h); UTC
     #[arg(long, value_name = "WHEN", value_parser = When::parse)]
     created_at: Option<When>,
+
+    /// Store it even if it holds what looks like a credential
+    #[arg(long)]
+    allow_secrets: bool,
 }
 
 impl AddArgs {
@@ -86,10 +91,15 @@ impl AddArgs {
 }
 
 pub(crate) async fn run(args: AddArgs, app: &App, mut out: Output) -> CommandResult {
+    let allow_secrets = args.allow_secrets;
     let record = args.record(app).await?;
+    if !allow_secrets && let Some(found) = find_in(&record).into_iter().next() {
+        // Before a store is made for it.
+        return Err(MemoryError::Secret { index: None, found }.into());
+    }
     let memory = app.memory_for_texts().await?;
     // Who types a text means it: nobody asks whether it is there already.
-    let options = RememberOptions::new().near_duplicates(NearDuplicates::Ignore);
+    let options = RememberOptions::new().near_duplicates(NearDuplicates::Ignore).allow_secrets(true);
     let stored = memory.remember_all([record], options).await?;
     for record in stored.iter().map(|remembered| &remembered.record) {
         if out.json {

@@ -2,10 +2,11 @@
 
 use clap::Args;
 use serde::Serialize;
+use vestige_memory::secrets::find_in;
 use vestige_memory::text::{counted, one_line};
 use vestige_memory::{Memory, NoEmbedder, RebuiltSchedule};
 use vestige_traits::stats::{Finding, Severity};
-use vestige_traits::{AnyMemoryStore, Embedder, MemoryStore, MemoryStoreError};
+use vestige_traits::{AnyMemoryStore, Embedder, ListQuery, MemoryStore, MemoryStoreError};
 
 use crate::app::App;
 use crate::config::StoreChoice;
@@ -23,7 +24,8 @@ use crate::output::{BOLD, DIM, GREEN, Output, RED, Styled, YELLOW};
 --rebuild-scheduling is given.
 
 Example:
-  vestige doctor --repair"
+  vestige doctor --repair
+  vestige doctor --secrets"
 )]
 pub(crate) struct DoctorArgs {
     /// Rebuild keyword index, vector index and statistics from the memories, then check
@@ -33,6 +35,10 @@ pub(crate) struct DoctorArgs {
     /// Compute the schedule again from the log of reviews, then check
     #[arg(long)]
     rebuild_scheduling: bool,
+
+    /// Look for credentials in all memories too: names memory, rule and place, never the credential
+    #[arg(long)]
+    secrets: bool,
 }
 
 #[derive(Serialize)]
@@ -117,7 +123,40 @@ async fn examine(args: &DoctorArgs, app: &App) -> Vec<Finding> {
         Err(error) => findings.push(broken("store", &error.into())),
     }
     findings.extend(check_model(Some(&store), app).await);
+    if args.secrets {
+        findings.extend(sweep(&store).await.unwrap_or_else(|error| vec![broken("secrets", &error.into())]));
+    }
     findings
+}
+
+/// How many memories a page of the sweep has.
+const SWEPT: usize = 500;
+
+/// The credentials in all memories.
+async fn sweep(store: &AnyMemoryStore) -> Result<Vec<Finding>, MemoryStoreError> {
+    let mut findings = Vec::new();
+    let mut memories = 0;
+    let mut query = ListQuery::new().limit(SWEPT);
+    loop {
+        let page = store.list(&query).await?;
+        memories += page.records.len() as u64;
+        for record in &page.records {
+            findings.extend(find_in(record).into_iter().map(|found| {
+                let remedy = "replace it where it is used, then `vestige update` or `vestige delete` the memory; backups keep it";
+                Finding::warning("secrets", format!("memory {}: {found}", record.id), remedy)
+            }));
+        }
+        match page.next {
+            Some(next) => query = query.after(next),
+            None => break,
+        }
+    }
+    if findings.is_empty() {
+        let message =
+            format!("{} looked at, and nothing looks like a credential", counted(memories, "memory"));
+        findings.push(Finding::ok("secrets", message));
+    }
+    Ok(findings)
 }
 
 fn rebuilt_line(rebuilt: RebuiltSchedule) -> String {

@@ -60,6 +60,10 @@ pub(crate) struct ImportArgs {
     #[arg(long)]
     skip_bad: bool,
 
+    /// Store lines too that hold what looks like a credential; without it they are bad lines
+    #[arg(long)]
+    allow_secrets: bool,
+
     /// Check the lines and store nothing; the exit code is 1 if one is bad
     #[arg(long)]
     dry_run: bool,
@@ -140,6 +144,7 @@ impl ImportArgs {
                 Unknown::Metadata => UnknownKeys::Metadata,
                 Unknown::Ignore => UnknownKeys::Ignore,
             },
+            allow_secrets: self.allow_secrets,
             now: app.now(),
         })
     }

@@ -36,21 +36,25 @@ pub(crate) struct McpArgs {
     /// known ones get it without being asked
     #[arg(long)]
     text_only: bool,
+
+    /// Let the agent store what looks like a credential; without it `remember` and `update` refuse it
+    #[arg(long)]
+    allow_secrets: bool,
 }
 
 pub(crate) async fn run(args: McpArgs, app: &App, out: Output) -> CommandResult {
     if let Some(client) = args.print_config {
         return print_config(client, app, out);
     }
-    match serve(args.text_only, app).await {
+    match serve(&args, app).await {
         // So a client or a system ends a server when it has done with it.
         Err(Failure::Interrupted(SIGTERM)) => Ok(()),
         done => done,
     }
 }
 
-async fn serve(text_only: bool, app: &App) -> CommandResult {
-    let (memory, read_only) = app.interrupt.guard(app.memory_to_serve()).await?;
+async fn serve(args: &McpArgs, app: &App) -> CommandResult {
+    let (memory, read_only) = app.interrupt.guard(app.memory_to_serve(args.allow_secrets)).await?;
     // In a folder that is gone no code base is worked on.
     let working_dir = std::env::current_dir().unwrap_or_default();
     tracing::info!(
@@ -76,7 +80,7 @@ async fn serve(text_only: bool, app: &App) -> CommandResult {
         .working_dir(working_dir)
         .read_only(read_only)
         .timeout(app.settings.timeout)
-        .text_only(text_only);
+        .text_only(args.text_only);
     let interrupted = async {
         let _ = app.interrupt.guard(pending::<CommandResult>()).await;
     };

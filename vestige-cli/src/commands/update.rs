@@ -2,8 +2,9 @@
 
 use clap::Args;
 use serde_json::Value;
-use vestige_memory::{Memory, add_tags};
-use vestige_traits::{IngestContext, MemoryRecord};
+use uuid::Uuid;
+use vestige_memory::{Edited, Memory, NoEmbedder, add_tags};
+use vestige_traits::{AnyMemoryStore, Embedder, IngestContext, MemoryRecord};
 
 use crate::app::App;
 use crate::args;
@@ -26,6 +27,10 @@ pub(crate) struct UpdateArgs {
 
     #[command(flatten)]
     changes: Changes,
+
+    /// Store the change even if it adds what looks like a credential
+    #[arg(long)]
+    allow_secrets: bool,
 }
 
 #[derive(Args, Debug)]
@@ -127,6 +132,17 @@ impl Changes {
     }
 }
 
+async fn edit(
+    store: &AnyMemoryStore,
+    embedder: impl Embedder + Sync,
+    allow_secrets: bool,
+    id: Uuid,
+    apply: impl FnMut(&mut MemoryRecord) -> CommandResult,
+) -> CommandResult<Edited> {
+    let memory = Memory::builder(store.clone(), embedder).allow_secrets(allow_secrets).build();
+    memory.try_edit(id, apply).await
+}
+
 pub(crate) async fn run(mut args: UpdateArgs, app: &App, mut out: Output) -> CommandResult {
     args::check_meta(&args.changes.meta, &args.changes.context())?;
     args.changes.read_stdin().await?;
@@ -136,9 +152,9 @@ pub(crate) async fn run(mut args: UpdateArgs, app: &App, mut out: Output) -> Com
     let edited = if args.changes.content.is_some() {
         let embedder = app.embedder().await?.clone();
         app.deadline.begin();
-        Memory::new(memory.store().clone(), embedder).try_edit(id, apply).await?
+        edit(memory.store(), embedder, args.allow_secrets, id, apply).await?
     } else {
-        memory.try_edit(id, apply).await?
+        edit(memory.store(), NoEmbedder, args.allow_secrets, id, apply).await?
     };
     if !edited.changed {
         note("nothing to change: the memory says all that already");
