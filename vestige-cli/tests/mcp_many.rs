@@ -19,10 +19,10 @@ fn text(server: usize, n: usize) -> String {
 }
 
 /// How many memories of each server are acknowledged.
-struct Said([AtomicUsize; SERVERS]);
+struct Acknowledged([AtomicUsize; SERVERS]);
 
-impl Said {
-    /// Waits until a server has said so many. A server that failed says no more, so this ends too.
+impl Acknowledged {
+    /// Waits until so many of a server are acknowledged. Of one that failed no more are, so this ends too.
     fn wait_for(&self, server: usize, count: usize) {
         let deadline = Instant::now() + Duration::from_secs(120);
         while self.0[server].load(Ordering::Acquire) < count {
@@ -32,20 +32,20 @@ impl Said {
     }
 }
 
-/// Each remembers [`EACH`] one by one, and after every tenth recalls what another has said by then.
+/// Each remembers [`EACH`] one by one, and after every tenth recalls what is acknowledged of another by then.
 fn remember_and_recall(vestige: &Vestige) {
-    let said = Said(std::array::from_fn(|_| AtomicUsize::new(0)));
+    let acknowledged = Acknowledged(std::array::from_fn(|_| AtomicUsize::new(0)));
     thread::scope(|scope| {
         for me in 0..SERVERS {
-            let (vestige, said) = (vestige, &said);
+            let (vestige, acknowledged) = (vestige, &acknowledged);
             scope.spawn(move || {
                 let mut server = Server::start(vestige);
                 for n in 0..EACH {
                     server.remember(&text(me, n));
-                    said.0[me].store(n + 1, Ordering::Release);
+                    acknowledged.0[me].store(n + 1, Ordering::Release);
                     if n % 10 == 9 {
                         let other = (me + 1 + n / 10 % (SERVERS - 1)) % SERVERS;
-                        said.wait_for(other, n + 1);
+                        acknowledged.wait_for(other, n + 1);
                         for mode in ["keyword", "hybrid"] {
                             let question =
                                 json!({"query": format!("vessel{n}of{other}"), "mode": mode, "limit": 1});
@@ -55,7 +55,7 @@ fn remember_and_recall(vestige: &Vestige) {
                 }
                 // Everything of everybody, by words.
                 for other in 0..SERVERS {
-                    said.wait_for(other, EACH);
+                    acknowledged.wait_for(other, EACH);
                     let question =
                         json!({"query": format!("server{other}"), "mode": "keyword", "limit": 100});
                     let mut found = server.recall(&question);

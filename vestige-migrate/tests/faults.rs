@@ -14,12 +14,12 @@ use vestige_traits::transfer::{TransferKind, TransferRow};
 use vestige_traits::{Embedder, MemoryStore};
 
 /// A copy makes some fifty calls, so that most runs fail somewhere.
-const OFTEN: f64 = 0.02;
+const FAILURE_PROBABILITY: f64 = 0.02;
 
 fn unreliable(store: ReferenceStore, seed: u64) -> FaultStore<ReferenceStore> {
     FaultStore::new(store, seed)
-        .rule(FaultRule::always(Fault::Before).probability(OFTEN))
-        .rule(FaultRule::always(Fault::After).probability(OFTEN))
+        .rule(FaultRule::always(Fault::Before).probability(FAILURE_PROBABILITY))
+        .rule(FaultRule::always(Fault::After).probability(FAILURE_PROBABILITY))
 }
 
 /// Calls until it succeeds, as a person who runs the same command again does.
