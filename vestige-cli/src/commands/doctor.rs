@@ -129,8 +129,8 @@ async fn examine(args: &DoctorArgs, app: &App) -> Vec<Finding> {
     findings
 }
 
-/// How many memories a page of the sweep has.
-const SWEPT: usize = 500;
+/// How many memories a page of the sweep has: of the largest, 100 MiB.
+const SWEPT: usize = 100;
 
 /// The credentials in all memories.
 async fn sweep(store: &AnyMemoryStore) -> Result<Vec<Finding>, MemoryStoreError> {
