@@ -113,6 +113,31 @@ async fn a_call_that_was_done_although_it_failed_is_not_done_twice() {
     assert_eq!(client.store().count().await.unwrap(), 1);
 }
 
+#[tokio::test]
+async fn a_failure_midway_says_what_was_forgotten_and_what_was_not_tried() {
+    let mut client = Client::connect(FaultStore::new(reference(), 42), HashEmbedder::new(64, 1)).await;
+    let mut ids = Vec::new();
+    for content in ["one ferry", "two harbours", "three cranes", "four pilots", "five tugs", "six buoys"] {
+        ids.push(client.remember(content).await["structuredContent"]["results"][0]["id"].clone());
+    }
+    client.store().set_rules(vec![FaultRule::always(Fault::Before).on("delete").probability(0.4)]);
+    let failed = client.call("forget", json!({"ids": ids})).await;
+    client.store().set_rules(Vec::new());
+    assert_eq!(failed["isError"], true, "{failed}");
+    let text = said(&failed);
+    let (done, rest) = text.split_once("\n\nThen ").unwrap_or_else(|| panic!("{text}"));
+    let (at, left) = rest.split_once("\nNot tried: ").unwrap_or_else(|| panic!("{text}"));
+    let gone = 6 - client.store().count().await.unwrap() as usize;
+    assert!((1..5).contains(&gone), "{gone}: the seed decides");
+    for (n, id) in ids.iter().enumerate() {
+        let id = id.as_str().unwrap();
+        let part = [done, at, left][usize::from(n >= gone) + usize::from(n > gone)];
+        assert!(part.contains(id), "{n} {id}: {text}");
+        assert_eq!(text.matches(id).count(), 1, "{text}");
+    }
+    assert!(at.contains("failed, and may be forgotten or not"), "{text}");
+}
+
 /// A model that cannot compute.
 struct Broken(ModelSignature);
 

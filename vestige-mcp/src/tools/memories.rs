@@ -186,19 +186,19 @@ pub(crate) async fn forget<S: MemoryStore + Sync, E>(memory: &Memory<S, E>, args
     let ids = resolved(memory, &args.ids).await?;
     let (mut forgotten, mut missing) = (Vec::with_capacity(ids.len()), Vec::new());
     let mut lines = String::new();
-    for id in ids {
-        let Some(record) = memory.get(id).await? else {
-            missing.push(id.to_string());
-            continue;
-        };
-        match memory.forget(id).await {
-            Ok(()) => {
-                let _ = write!(lines, "\n{} ({})", record.id, shortened(&record.content, 80));
-                forgotten.push(record.id.to_string());
+    let mut failure = None;
+    let mut left = ids.iter();
+    for id in left.by_ref() {
+        match forget_one(memory, *id).await {
+            Ok(Some(record)) => {
+                let _ = write!(lines, "\n{id} ({})", shortened(&record.content, 80));
+                forgotten.push(id.to_string());
             }
-            // Another session deleted it first.
-            Err(MemoryError::Store(MemoryStoreError::NotFound { .. })) => missing.push(record.id.to_string()),
-            Err(error) => return Err(error.into()),
+            Ok(None) => missing.push(id.to_string()),
+            Err(error) => {
+                failure = Some((id, error));
+                break;
+            }
         }
     }
     let mut text = format!("Forgot {}.{lines}", counted(forgotten.len() as u64, "memory"));
@@ -206,7 +206,29 @@ pub(crate) async fn forget<S: MemoryStore + Sync, E>(memory: &Memory<S, E>, args
         text.push('\n');
         push_missing(&mut text, &missing);
     }
-    Answer::new(text, &Forgotten { forgotten, missing })
+    let Some((id, error)) = failure else { return Answer::new(text, &Forgotten { forgotten, missing }) };
+    if forgotten.is_empty() {
+        return Err(error.into());
+    }
+    let _ = write!(text, "\n\nThen {id} failed, and may be forgotten or not: {}", ToolError::from(error));
+    let left: Vec<String> = left.map(Uuid::to_string).collect();
+    if !left.is_empty() {
+        let _ = write!(text, "\nNot tried: {}", left.join(", "));
+    }
+    Err(ToolError::new(text))
+}
+
+/// The memory that was forgotten; none if there is none, or another session was faster.
+async fn forget_one<S: MemoryStore + Sync, E>(
+    memory: &Memory<S, E>,
+    id: Uuid,
+) -> MemoryResult<Option<MemoryRecord>> {
+    let Some(record) = memory.get(id).await? else { return Ok(None) };
+    match memory.forget(id).await {
+        Ok(()) => Ok(Some(record)),
+        Err(MemoryError::Store(MemoryStoreError::NotFound { .. })) => Ok(None),
+        Err(error) => Err(error),
+    }
 }
 
 /// The ids that are meant, each once.
