@@ -6,8 +6,6 @@ mod rank;
 mod top_k;
 mod unit;
 
-use std::cmp::Reverse;
-
 use foldhash::{HashMap, HashMapExt};
 use rusqlite::{OptionalExtension, Row as SqlRow, Rows, Transaction, params};
 use vestige_traits::MemoryStoreResult;
@@ -78,12 +76,10 @@ fn by_statement(
         let hits = statement.query(params![content, node_type, tags, quoted(&term.text)]).map_err(map)?;
         terms.push(Hits::new(hits, term.weight * factor)?);
     }
-    let of_memory = |best: Hit| match u32::try_from(best.node) {
-        Ok(node) => Ok(best.of_passages(index::passages_of(tx, node)?)),
-        Err(_) => Ok(best),
-    };
+    let of_memory = |best: Hit| Ok(best.of_passages(index::passages_of(tx, best.node)?));
     let mut top = TopK::new(depth);
-    let mut further = Vec::new();
+    // The best passage of each node but the first one. A node's come in their order.
+    let mut further: HashMap<i64, Hit> = HashMap::new();
     while let Some(rowid) = terms.iter().filter_map(|hits| hits.next).map(|(rowid, _)| rowid).min() {
         let mut score = 0.0;
         for hits in &mut terms {
@@ -98,42 +94,29 @@ fn by_statement(
         }
         let hit = Hit::of_passage(unit, score);
         if unit.number > 0 {
-            further.push((unit, score));
+            let best = further.entry(hit.node).or_insert(hit);
+            if hit.score > best.score {
+                *best = hit;
+            }
         } else if top.takes(hit.score) {
             top.offer(of_memory(hit)?);
         }
     }
-    // A node that is among the best by its first passage is in here, with the others of its passages or not.
-    let mut best = best_of(further.into_iter());
-    if best.is_empty() {
+    if further.is_empty() {
         return Ok(top.finish());
     }
+    // A node that is among the best by its first passage has others in there or not.
     let mut all = TopK::new(depth);
     for hit in top.finish() {
-        let other = best.remove(&hit.node).map(of_memory).transpose()?;
+        let other = further.remove(&hit.node).map(of_memory).transpose()?;
         all.offer(other.filter(|other| other.score > hit.score).unwrap_or(hit));
     }
-    for hit in best.into_values() {
+    for hit in further.into_values() {
         if all.takes(hit.score) {
             all.offer(of_memory(hit)?);
         }
     }
     Ok(all.finish())
-}
-
-/// The best of the passages of each node, by rounded scores; the first of equal ones. One that has no score
-/// was not admitted.
-fn best_of(passages: impl Iterator<Item = (Unit, f64)>) -> HashMap<i64, Hit> {
-    let mut best: HashMap<i64, Hit> = HashMap::new();
-    for (unit, score) in passages.filter(|(_, score)| *score > 0.0) {
-        let hit = Hit::of_passage(unit, score);
-        let known = best.entry(hit.node).or_insert(hit);
-        let order = |hit: &Hit| (hit.score, Reverse(hit.passage));
-        if order(&hit) > order(known) {
-            *known = hit;
-        }
-    }
-    best
 }
 
 /// What FTS5 finds for a term, in the order of its rows.

@@ -134,15 +134,15 @@ pub(super) fn passages(tx: &Transaction<'_>) -> MemoryStoreResult<Passages> {
     let mut rows = further.query([first]).map_err(map)?;
     let mut passages = Passages::default();
     while let Some(row) = rows.next().map_err(map)? {
-        passages.add(node_of(row.get(0).map_err(map)?));
+        passages.add(node_of(row.get(0).map_err(map)?).into());
     }
     Ok(passages)
 }
 
 /// How many passages a node has.
-pub(super) fn passages_of(tx: &Transaction<'_>, node: u32) -> MemoryStoreResult<u32> {
+pub(super) fn passages_of(tx: &Transaction<'_>, node: i64) -> MemoryStoreResult<u32> {
     let mut known = tx.prepare_cached("SELECT 1 FROM memory_terms_docsize WHERE id = ?").map_err(map)?;
-    let mut has = |number| known.exists([Unit { node, number }.rowid()]).map_err(map);
+    let mut has = |number: u32| known.exists([Unit::new(node, number as usize)?.rowid()]).map_err(map);
     if !has(1)? {
         return Ok(1);
     }

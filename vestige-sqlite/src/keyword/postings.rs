@@ -42,7 +42,7 @@ pub(super) struct Lists {
 impl Lists {
     /// A node's hit, by that of its best passage.
     pub(super) fn of_memory(&self, best: Hit) -> Hit {
-        u32::try_from(best.node).map_or(best, |node| best.of_passages(self.passages.of(node)))
+        best.of_passages(self.passages.of(best.node))
     }
 }
 
@@ -260,14 +260,13 @@ impl Cached {
             if self.lengths.forget(node) || !self.whole {
                 listed.insert(node);
             }
-            let number_of = u32::try_from(node).map_err(|error| bad_value("node", error.to_string()))?;
-            if self.passages.of(number_of) > 1 {
-                Arc::make_mut(&mut self.passages).forget(number_of);
+            if self.passages.of(node) > 1 {
+                Arc::make_mut(&mut self.passages).forget(node);
             }
             let Some(row) = super::index::Row::read(view, node)? else { continue };
             for (number, document) in row.documents(&analyzer).enumerate() {
                 if number > 0 {
-                    Arc::make_mut(&mut self.passages).add(number_of);
+                    Arc::make_mut(&mut self.passages).add(node);
                 }
                 let unit = Unit::new(node, number)?;
                 let length = u32::try_from(document.len()).unwrap_or(u32::MAX);
@@ -467,7 +466,7 @@ fn sort(list: &mut Vec<Posting>) {
     let place = |posting: &Posting| posting.unit.node as usize;
     let nodes = list.iter().map(place).max().map_or(0, |last| last + 1);
     if nodes > 4 * list.len() {
-        return list.sort_by_key(|posting| posting.unit.order());
+        return list.sort_by_key(|posting| posting.unit);
     }
     // Counted by node (Knuth, "The Art of Computer Programming", volume 3, 5.2, algorithm D).
     // Those of one node are in order.

@@ -81,7 +81,8 @@ impl Window {
         }
         if number > 0 && !has_range {
             let begin = u32::try_from(self.further.len()).ok()?;
-            let end = begin.checked_add(lists.passages.of(node) - 1).filter(|end| number <= end - begin)?;
+            let end =
+                begin.checked_add(lists.passages.of(node.into()) - 1).filter(|end| number <= end - begin)?;
             *range = begin..end;
             self.further.resize(end as usize, 0.0);
         }
@@ -153,7 +154,7 @@ mod tests {
 
     fn several(nodes: Range<u32>) -> Arc<Passages> {
         let mut several = Passages::default();
-        nodes.for_each(|node| (1..passages(node)).for_each(|_| several.add(node)));
+        nodes.for_each(|node| (1..passages(node)).for_each(|_| several.add(node.into())));
         Arc::new(several)
     }
 

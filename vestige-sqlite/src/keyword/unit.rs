@@ -30,24 +30,19 @@ impl Unit {
     pub(super) fn rowid(self) -> i64 {
         i64::from(self.number) << 32 | i64::from(self.node)
     }
-
-    /// What orders units as they are ordered, in one number.
-    pub(super) fn order(self) -> u64 {
-        u64::from(self.node) << 32 | u64::from(self.number)
-    }
 }
 
 /// How many passages each node of several has.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(super) struct Passages {
-    of_node: HashMap<u32, u32>,
+    of_node: HashMap<i64, u32>,
     /// All but the first of each node.
     further: u64,
 }
 
 impl Passages {
     /// How many a node has.
-    pub(super) fn of(&self, node: u32) -> u32 {
+    pub(super) fn of(&self, node: i64) -> u32 {
         self.of_node.get(&node).copied().unwrap_or(1)
     }
 
@@ -57,13 +52,13 @@ impl Passages {
     }
 
     /// One more of a node.
-    pub(super) fn add(&mut self, node: u32) {
+    pub(super) fn add(&mut self, node: i64) {
         *self.of_node.entry(node).or_insert(1) += 1;
         self.further += 1;
     }
 
     /// The node has one, or is gone.
-    pub(super) fn forget(&mut self, node: u32) {
+    pub(super) fn forget(&mut self, node: i64) {
         self.further -= self.of_node.remove(&node).map_or(0, |passages| u64::from(passages) - 1);
     }
 }
